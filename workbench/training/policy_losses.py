@@ -1,0 +1,45 @@
+"""Losses of policy-gradient methods over discrete actions, each a pure function to be minimised."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Samples = Float[Tensor, " sample"]
+Logits = Float[Tensor, "sample action"]
+Scalar = Float[Tensor, ""]
+
+
+def log_probability(logits: Logits, action: Int[Tensor, " sample"]) -> Samples:
+    """Log-probability of each action taken, in nats."""
+    return logits.log_softmax(-1).gather(-1, action[:, None])[:, 0]
+
+
+def entropy(logits: Logits) -> Samples:
+    """Entropy of each state's action distribution, in nats."""
+    logp = logits.log_softmax(-1)
+    return -(logp.exp() * logp).sum(-1)
+
+
+def clipped_surrogate(logp: Samples, old_logp: Samples, advantage: Samples, clip: float) -> Scalar:
+    """PPO's policy loss (Schulman et al. 2017, equation 7)."""
+    ratio = (logp - old_logp).exp()
+    return -torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage).mean()
+
+
+def value_loss(value: Samples, target: Samples) -> Scalar:
+    """Mean squared error of the critic, without a factor one half."""
+    return (value - target).square().mean()
+
+
+def approximate_kl(logp: Samples, old_logp: Samples) -> Scalar:
+    """KL(old || new) in nats, estimated from the old policy's own actions.
+
+    Schulman's third estimator: unbiased, never negative and of low variance (joschu.net/blog/kl-approx.html).
+    """
+    log_ratio = logp - old_logp
+    return (log_ratio.expm1() - log_ratio).mean()
+
+
+def clipped_fraction(logp: Samples, old_logp: Samples, clip: float) -> Scalar:
+    """Share of samples whose probability ratio left the trusted interval."""
+    return ((logp - old_logp).exp().sub(1).abs() > clip).to(logp.dtype).mean()
