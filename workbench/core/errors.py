@@ -1,0 +1,74 @@
+"""What can go wrong for a user: each error names the value, the place, the nearest valid choice and the next step."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class WorkbenchError(Exception):
+    """Anything the user can mend; the message is meant to be read as it is."""
+
+
+class UnknownNameError(WorkbenchError, LookupError):
+    """A name that does not exist, with the nearest one that does."""
+
+    def __init__(self, kind: str, name: object, known: Iterable[object], where: str = "") -> None:
+        self.kind, self.name = kind, str(name)
+        self.known = [str(k) for k in known]
+        super().__init__(f"No {kind} named {self.name!r}{where}. {suggestion(self.name, self.known)}")
+
+
+class ShapeError(WorkbenchError, ValueError):
+    """A tensor of the wrong shape, with both shapes."""
+
+
+class NeverFiredError(WorkbenchError):
+    """A hook that exists but was not reached by this input."""
+
+
+class OverwrittenError(WorkbenchError):
+    """A cached activation that a later in-place operation changed."""
+
+
+class TrainingModeError(WorkbenchError):
+    """A model was opened while in training mode, where dropout and batch statistics blur every answer."""
+
+
+class ConfigError(WorkbenchError, ValueError):
+    """A configuration that does not fit."""
+
+
+class InputError(WorkbenchError, ValueError):
+    """An input that the model or the technique cannot take."""
+
+
+class DataError(WorkbenchError):
+    """A data set that is missing, corrupt or out of reach."""
+
+
+class CheckpointError(WorkbenchError):
+    """A checkpoint that cannot be written or must not be loaded."""
+
+
+class TrainingError(WorkbenchError):
+    """A training run that stopped because going on would spoil it."""
+
+
+class Cancelled(WorkbenchError):
+    """Raised from a progress callback to stop a long computation; nothing half-done is kept."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name closest to `name`, or None when nothing is close."""
+    names = list(known)
+    folded = {k.lower(): k for k in reversed(names)}
+    close = get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
+    return folded[close[0]] if close else None
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """One sentence that leads on: the nearest choice, or all of them when none is near."""
+    names = list(known)
+    if (close := nearest(name, names)) is not None:
+        return f"Did you mean {close!r}?"
+    shown = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
+    return f"Known: {shown}." if names else "There are none."

@@ -1,0 +1,404 @@
+"""Every activation has a name and named axes: hook points, the model they belong to, and the one runner behind both."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+from transformer_lens.hook_points import HookPoint
+from transformer_lens.HookedRootModule import HookedRootModule
+
+from workbench.core.allocator import keep_freed_pages
+from workbench.core.axes import parse_axes
+from workbench.core.errors import (
+    ConfigError,
+    InputError,
+    NeverFiredError,
+    OverwrittenError,
+    ShapeError,
+    TrainingModeError,
+    UnknownNameError,
+)
+from workbench.core.interventions import Intervention, apply_all
+
+Handler = Callable[[Tensor], Tensor]
+HookFilter = str | Sequence[str] | Callable[[str], bool] | None
+State = Any
+Stage = Callable[[State], State]
+
+
+class Router:
+    """Where a model's hook points send their activations: attached once, pointed anywhere.
+
+    Pointing it costs one assignment however many hook points there are. `lock` is held while it points
+    somewhere, so that no other thread runs the model through somebody else's edits.
+    """
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Handler] | None = None
+        self.lock = threading.RLock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Router:
+        return memo.setdefault(id(self), Router())
+
+    def __reduce__(self) -> tuple[type[Router], tuple[()]]:
+        return Router, ()
+
+
+class AxisHookPoint(HookPoint):
+    """An identity that names an activation and its axes, "batch channel height width".
+
+    One `on_request` fires only when it is asked for by name, because computing it costs extra.
+    """
+
+    def __init__(self, axes: str, on_request: bool = False) -> None:
+        super().__init__()
+        self.axes = parse_axes(axes)
+        self.on_request = on_request
+        self.inferred = False
+        self.router = Router()
+
+    def forward(self, x: Tensor) -> Tensor:
+        handlers = self.router.handlers
+        if handlers is None:
+            return x
+        handler = handlers.get(self.name)
+        return x if handler is None else handler(x)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody listens: a handler of the runner, or a plain torch or TransformerLens hook."""
+        handlers = self.router.handlers
+        return bool(self._forward_hooks or self._backward_hooks) or (handlers is not None and self.name in handlers)
+
+
+@dataclass(frozen=True)
+class HookInfo:
+    """What one hook point gave on one input: its axes and shape, the stage it fired in and when."""
+
+    name: str
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    stage: int
+    order: int
+    on_request: bool
+    inferred: bool
+
+    def size(self, axis: str) -> int:
+        """Length along a named axis."""
+        if axis not in self.axes:
+            raise UnknownNameError("axis", axis, self.axes, where=f" at {self.name}")
+        return self.shape[self.axes.index(axis)]
+
+
+class HookedModel(HookedRootModule):
+    """A network whose `forward` folds a state through `stages` and whose activations all have names.
+
+    A subclass takes a frozen config as `cfg`, builds its parts and calls `setup(stages=[...])`. A stage is any
+    callable, state in and state out, the batch first in every tensor of the state.
+    """
+
+    family: ClassVar[str] = "model"
+    input_axes: ClassVar[str] = "batch feature"
+    stages: tuple[Stage, ...]
+    hook_dict: dict[str, AxisHookPoint]  # type: ignore[assignment]
+
+    def setup(self, stages: Sequence[Stage]) -> None:
+        """Names the hook points and joins them to one router; called last in `__init__`."""
+        super().setup()
+        self.stages = tuple(stages)
+        self.router = Router()
+        self._traces: dict[tuple[Any, bool], dict[str, HookInfo]] = {}
+        for point in self.hook_dict.values():
+            point.router = self.router
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held by every run; take it to make several runs one."""
+        return self.router.lock
+
+    def forward(self, inputs: State) -> Any:
+        """The output for `inputs`, the batch first."""
+        with self.router.lock:
+            return self.run_stages(inputs, 0, len(self.stages))
+
+    def run_stages(self, state: State, start: int, stop: int) -> State:
+        """The state after stages `start` to `stop` (exclusive)."""
+        for stage in self.stages[start:stop]:
+            state = stage(state)
+        return state
+
+    def example(self, batch: int = 2, seed: int = 0) -> Any:
+        """A random valid input; each architecture says what that is."""
+        raise ConfigError(f"{type(self).__name__} does not define example(); add it to the class.")
+
+    # Names
+
+    def select(self, hooks: HookFilter) -> list[str]:
+        """Names of the hook points that a name, a glob, a list of these or a predicate picks.
+
+        None picks all that fire without being asked for. A filter that matches nothing is an error.
+        """
+        if hooks is None:
+            return [name for name, point in self.hook_dict.items() if not point.on_request]
+        if callable(hooks):
+            names = [name for name in self.hook_dict if hooks(name)]
+            if not names:
+                raise UnknownNameError("hook", getattr(hooks, "__name__", "<filter>"), self.hook_dict, self._where)
+            return names
+        chosen = [name for pattern in ([hooks] if isinstance(hooks, str) else hooks) for name in self._match(pattern)]
+        if not chosen:
+            raise InputError(f"An empty list of hooks was given{self._where}. Name at least one, or pass None for all.")
+        return list(dict.fromkeys(chosen))
+
+    @property
+    def _where(self) -> str:
+        return f" in {type(self).__name__}"
+
+    def _match(self, pattern: str) -> list[str]:
+        if pattern in self.hook_dict:
+            return [pattern]
+        names = [name for name in self.hook_dict if fnmatchcase(name, pattern)] if set(pattern) & set("*?[") else []
+        if not names:
+            raise UnknownNameError("hook", pattern, self.hook_dict, self._where)
+        return names
+
+    # Running
+
+    @contextmanager
+    def routed(self, handlers: Mapping[str, Handler]) -> Iterator[None]:
+        """Sends the named activations through `handlers` while the context lasts, inside any outer one.
+
+        Raises when the model is in training mode, and at the end when a handler never saw its activation.
+        """
+        self._refuse_training_mode()
+        with self.router.lock:
+            outer = self.router.handlers
+            fired: set[str] = set()
+            self.router.handlers = {**(outer or {}), **{n: _chain(outer, n, h, fired) for n, h in handlers.items()}}
+            try:
+                yield
+            finally:
+                self.router.handlers = outer
+        if silent := [name for name in handlers if name not in fired]:
+            raise NeverFiredError(
+                f"Hook {silent[0]!r}{self._where} never fired: no forward pass ran inside the context, or this "
+                "input does not reach it. Run the model inside the context, or drop the hook."
+            )
+
+    def _refuse_training_mode(self) -> None:
+        if self.training:
+            raise TrainingModeError(
+                f"{type(self).__name__} is in training mode, where dropout and batch statistics change its "
+                "activations. Call model.eval() first."
+            )
+
+    def cache(self, inputs: State, hooks: HookFilter = None, copy: bool = False) -> dict[str, Tensor]:
+        """Activations by hook name, in firing order; runs only the stages they need.
+
+        Costs at most one forward pass. An activation that a later in-place operation overwrote raises, unless
+        `copy` keeps a copy of each as it passes (which costs the memory twice).
+        """
+        names = self.select(hooks)
+        store = Capture(copy)
+        with self.routed({name: partial(store.keep, name) for name in names}):
+            self.run_stages(inputs, 0, 1 + max(self.stage_of(name) for name in names))
+        return store.checked()
+
+    def run_with_cache(self, inputs: State, names_filter: HookFilter = None) -> tuple[Any, dict[str, Tensor]]:
+        """The output, and the activations by hook name, from one forward pass."""
+        store = Capture(copy=False)
+        with self.routed({name: partial(store.keep, name) for name in self.select(names_filter)}):
+            output = self(inputs)
+        return output, store.checked()
+
+    def run_with_hooks(
+        self,
+        inputs: State,
+        fwd_hooks: Iterable[tuple[Any, Callable[..., Any]]] = (),
+        bwd_hooks: Iterable[tuple[Any, Callable[..., Any]]] = (),
+    ) -> Any:
+        """The output with TransformerLens-style hooks: `fn(activation, hook=point)` returns a new one or None.
+
+        A backward hook gets the gradient, stays as long as the output's graph does, and needs no clean-up.
+        """
+        handlers: dict[str, Handler] = {}
+        for hooks, kind in ((bwd_hooks, _gradient_handler), (fwd_hooks, _value_handler)):
+            for names, function in hooks:
+                for name in self.select(names):
+                    handlers[name] = _then(handlers.get(name), kind(function, self.hook_dict[name]))
+        with self.routed(handlers):
+            return self(inputs)
+
+    @contextmanager
+    def edited(self, edits: Mapping[str, Handler] | Iterable[Intervention]) -> Iterator[HookedModel]:
+        """The model with interventions (or `{hook: function}`) in place while the context lasts."""
+        if isinstance(edits, Mapping):
+            handlers = {n: partial(_checked, n, fn) for key, fn in edits.items() for n in self.select(key)}
+        else:
+            handlers = self.handlers_for(edits)
+        with self.routed(handlers):
+            yield self
+
+    def handlers_for(self, interventions: Iterable[Intervention]) -> dict[str, Handler]:
+        """One handler for each hook that the interventions touch; their sites are resolved here."""
+        by_hook: dict[str, list[Intervention]] = {}
+        for intervention in interventions:
+            by_hook.setdefault(intervention.site.resolve(self).hook, []).append(intervention)
+        return {
+            hook: partial(apply_all, tuple(items), self.hook_dict[hook].axes) for hook, items in by_hook.items()
+        }
+
+    # What there is
+
+    def trace(self, inputs: State = None, on_request: bool = True) -> dict[str, HookInfo]:
+        """What each hook point gives on `inputs` (default: a random example), in firing order.
+
+        One forward pass, remembered by the inputs' shapes.
+        """
+        inputs = self.example() if inputs is None else inputs
+        shapes = tuple(tuple(leaf.shape) for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
+        if (shapes, on_request) not in self._traces:
+            self._traces[shapes, on_request] = self._trace(inputs, on_request)
+        return self._traces[shapes, on_request]
+
+    def _trace(self, inputs: State, on_request: bool) -> dict[str, HookInfo]:
+        """Passes until every hook was seen: one on request may take another one's place (copies for each head)."""
+        order: list[str] = []
+        seen: dict[str, HookInfo] = {}
+        missing = list(self.hook_dict) if on_request else self.select(None)
+        while missing:
+            new = self._fired(inputs, missing)
+            place = 0
+            for name in new:
+                if name not in seen:
+                    order.insert(place, name)
+                place = order.index(name) + 1
+            if not new.keys() - seen.keys():
+                break
+            seen = {**new, **seen}
+            missing = [name for name in missing if name not in seen]
+        return {name: replace(seen[name], order=i) for i, name in enumerate(order)}
+
+    @torch.no_grad()
+    def _fired(self, inputs: State, asked: Sequence[str]) -> dict[str, HookInfo]:
+        """One pass that asks for these hooks and notes them and all that fire unasked."""
+        seen: dict[str, HookInfo] = {}
+        stage = 0
+
+        def note(name: str, x: Tensor) -> Tensor:
+            point = self.hook_dict[name]
+            if len(point.axes) != x.ndim:
+                raise ShapeError(f"{name} says axes {point.axes} but its activation has shape {tuple(x.shape)}.")
+            dtype = str(x.dtype).removeprefix("torch.")
+            seen[name] = HookInfo(
+                name, point.axes, tuple(x.shape), dtype, stage, len(seen), point.on_request, point.inferred
+            )
+            return x
+
+        with self.router.lock:
+            outer, training = self.router.handlers, self.training
+            self.router.handlers = {name: partial(note, name) for name in (*self.select(None), *asked)}
+            try:
+                self.eval()
+                for stage, run in enumerate(self.stages):
+                    inputs = run(inputs)
+            finally:
+                self.router.handlers = outer
+                self.train(training)
+        return seen
+
+    def stage_of(self, hook: str) -> int:
+        """Index of the stage in which a hook fires."""
+        if hook not in self.hook_dict:
+            raise UnknownNameError("hook", hook, self.hook_dict, self._where)
+        if len(self.stages) == 1:
+            return 0
+        info = self.trace()
+        if hook not in info:
+            raise NeverFiredError(f"Hook {hook!r}{self._where} never fires on an example input. Choose another.")
+        return info[hook].stage
+
+    def graph(self) -> Any:
+        """The computation graph (idea: one equation for circuits); each architecture declares its own."""
+        raise ConfigError(
+            f"{type(self).__name__} declares no computation graph, so its edges cannot be traced. "
+            "Ablation, patching and activation maximization work on its hooks."
+        )
+
+
+class Capture:
+    """Activations as they passed, and proof that nothing changed them afterwards."""
+
+    def __init__(self, copy: bool) -> None:
+        self.copy = copy
+        self.tensors: dict[str, Tensor] = {}
+        self.versions: dict[str, int] = {}
+        keep_freed_pages()
+
+    def keep(self, name: str, x: Tensor) -> Tensor:
+        """Remembers an activation and passes it on."""
+        kept = x.clone() if self.copy else x
+        self.tensors[name] = kept
+        self.versions[name] = kept._version
+        return x
+
+    def checked(self) -> dict[str, Tensor]:
+        """The activations by name; raises when one was overwritten in place after it was seen."""
+        bad = [name for name, x in self.tensors.items() if x._version != self.versions[name]]
+        if bad:
+            raise OverwrittenError(
+                f"{len(bad)} of {len(self.tensors)} cached activations were overwritten in place after they passed "
+                f"their hook, {bad[0]!r} first: an in-place operation such as ReLU(inplace=True) or += follows it. "
+                "Cache with copy=True, or make the operation out of place."
+            )
+        return self.tensors
+
+
+def _chain(outer: Mapping[str, Handler] | None, name: str, handler: Handler, fired: set[str]) -> Handler:
+    before = (outer or {}).get(name)
+
+    def run(x: Tensor) -> Tensor:
+        fired.add(name)
+        return handler(x if before is None else before(x))
+
+    return run
+
+
+def _then(first: Handler | None, second: Handler) -> Handler:
+    return second if first is None else lambda x: second(first(x))
+
+
+def _checked(name: str, function: Callable[[Tensor], Tensor | None], x: Tensor) -> Tensor:
+    y = function(x)
+    if y is None:
+        return x
+    if y.shape != x.shape:
+        raise ShapeError(
+            f"The edit at {name!r} returned shape {tuple(y.shape)} for an activation of shape {tuple(x.shape)}. "
+            "Return a tensor of the same shape, or None to leave it as it is."
+        )
+    return y
+
+
+def _value_handler(function: Callable[..., Any], point: AxisHookPoint) -> Handler:
+    return partial(_checked, str(point.name), partial(function, hook=point))
+
+
+def _gradient_handler(function: Callable[..., Any], point: AxisHookPoint) -> Handler:
+    def listen(x: Tensor) -> Tensor:
+        if not x.requires_grad:
+            raise InputError(f"No gradient flows through {point.name!r}. Run with gradients enabled.")
+        x.register_hook(partial(function, hook=point))
+        return x
+
+    return listen

@@ -1,0 +1,90 @@
+"""Registered by being there: a decorator and the file's place are the whole registration."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar, get_type_hints
+
+from workbench.core.errors import ConfigError, UnknownNameError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Names to objects of one kind; the package that holds them is imported at the first look.
+
+    Another distribution adds to it with an entry point in the group named like the package.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind, self.package = kind, package
+        self._items: dict[str, T] = {}
+        self._discovered = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorator: makes the object known as `name`."""
+
+        def remember(item: T) -> T:
+            if name in self._items and not same_source(self._items[name], item):
+                raise ConfigError(f"Two {self.kind}s are called {name!r}. Give one of them another name.")
+            self._items[name] = item
+            return item
+
+        return remember
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._items:
+            self.discover()
+        if name not in self._items:
+            raise UnknownNameError(self.kind, name, self.names())
+        return self._items[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        self.discover()
+        return sorted(self._items)
+
+    def discover(self) -> None:
+        """Imports every module of the package and every entry point, once."""
+        if self._discovered:
+            return
+        self._discovered = True
+        package = importlib.import_module(self.package)
+        for module in pkgutil.walk_packages(package.__path__, f"{self.package}."):
+            importlib.import_module(module.name)
+        for entry in entry_points(group=self.package):
+            self.register(entry.name)(entry.load())
+
+
+def same_source(one: Any, other: Any) -> bool:
+    """Whether two objects are the same definition, imported twice."""
+    return getattr(one, "__qualname__", one) == getattr(other, "__qualname__", other) and (
+        getattr(one, "__module__", None) == getattr(other, "__module__", None)
+    )
+
+
+def config_type(model_class: type) -> type:
+    """The configuration dataclass that a registered architecture's `__init__` takes as `cfg`."""
+    hints = get_type_hints(inspect.unwrap(model_class.__init__))
+    if "cfg" not in hints:
+        raise ConfigError(f"{model_class.__name__}.__init__ has no annotated argument 'cfg'.")
+    return hints["cfg"]
+
+
+MODELS: Registry[type] = Registry("model", "workbench.zoo")
+ANALYSES: Registry[Callable[..., Any]] = Registry("analysis", "workbench.analysis")
+RECIPES: Registry[Any] = Registry("recipe", "workbench.recipes")
+DATASETS: Registry[Callable[[], Any]] = Registry("data set", "workbench.data")

@@ -1,0 +1,302 @@
+"""GPT: a decoder-only transformer with pre-norm blocks, laid out and named as in TransformerLens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import gelu, linear, relu
+
+from workbench.core.errors import ConfigError, InputError
+from workbench.core.graph import Graph
+from workbench.core.hooked import AxisHookPoint, HookedModel
+from workbench.core.random import generator
+from workbench.core.registry import MODELS
+from workbench.zoo.layers.attention import Attention, KeyValueCache
+from workbench.zoo.layers.normalization import Norm, Normalization
+from workbench.zoo.layers.sampling import Sampling, draw
+from workbench.zoo.layers.transformer_graph import residual_graph
+
+Stream = Float[Tensor, "batch pos d_model"]
+Tokens = Int[Tensor, "batch pos"]
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """Sizes (in numbers of entries) and choices; the defaults are a small character model."""
+
+    d_vocab: int = 65
+    n_ctx: int = 256
+    n_layers: int = 4
+    d_model: int = 128
+    n_heads: int = 4
+    d_mlp: int | None = None
+    positions: Literal["learned", "rotary"] = "learned"
+    normalization: Normalization = "layer"
+    activation: Literal["gelu", "relu"] = "gelu"
+    attn_only: bool = False
+    tie_embeddings: bool = False
+    dropout: float = 0.0
+
+    n_key_value_heads: ClassVar[None] = None  # the rest is what TransformerLens's analyses read
+    device: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        if self.d_model % self.n_heads or (self.positions == "rotary" and self.d_head % 2):
+            raise ConfigError(
+                f"d_model {self.d_model} does not split into {self.n_heads} heads (of even width for rotary "
+                "positions). Choose n_heads that divides d_model."
+            )
+
+    @property
+    def d_head(self) -> int:
+        """Width of one head."""
+        return self.d_model // self.n_heads
+
+    @property
+    def hidden(self) -> int:
+        """Neurons of one MLP."""
+        return self.d_mlp or 4 * self.d_model
+
+    @property
+    def normalization_type(self) -> str:
+        """TransformerLens's name of the normalization."""
+        return "LN" if self.normalization == "layer" else "RMS"
+
+
+class Embed(nn.Module):
+    """A table of vectors, one for each token."""
+
+    def __init__(self, d_vocab: int, d_model: int) -> None:
+        super().__init__()
+        self.W_E = nn.Parameter(torch.empty(d_vocab, d_model))
+
+    def forward(self, tokens: Tokens) -> Stream:
+        return nn.functional.embedding(tokens, self.W_E)
+
+
+class PosEmbed(nn.Module):
+    """A table of vectors, one for each position."""
+
+    def __init__(self, n_ctx: int, d_model: int) -> None:
+        super().__init__()
+        self.W_pos = nn.Parameter(torch.empty(n_ctx, d_model))
+
+    def forward(self, tokens: Tokens, start: int = 0) -> Stream:
+        return self.W_pos[start : start + tokens.shape[1]].expand(len(tokens), -1, -1)
+
+
+class MLP(nn.Module):
+    """Two linear maps with a non-linearity between them, at each position."""
+
+    def __init__(self, cfg: GPTConfig) -> None:
+        super().__init__()
+        self.act = {"gelu": gelu, "relu": relu}[cfg.activation]
+        self.W_in = nn.Parameter(torch.empty(cfg.d_model, cfg.hidden))
+        self.b_in = nn.Parameter(torch.zeros(cfg.hidden))
+        self.W_out = nn.Parameter(torch.empty(cfg.hidden, cfg.d_model))
+        self.b_out = nn.Parameter(torch.zeros(cfg.d_model))
+        self.hook_pre = AxisHookPoint("batch pos d_mlp")
+        self.hook_post = AxisHookPoint("batch pos d_mlp")
+
+    def forward(self, x: Stream) -> Stream:
+        post = self.hook_post(self.act(self.hook_pre(linear(x, self.W_in.T, self.b_in))))
+        return linear(post, self.W_out.T, self.b_out)
+
+
+class Unembed(nn.Module):
+    """Logits of every token; `tied` shares the embedding's table."""
+
+    def __init__(self, cfg: GPTConfig, embed: Embed) -> None:
+        super().__init__()
+        self._embed = [embed] if cfg.tie_embeddings else []  # in a list, so that it is no submodule of this one
+        if not cfg.tie_embeddings:
+            self._W_U = nn.Parameter(torch.empty(cfg.d_model, cfg.d_vocab))
+        self.b_U = nn.Parameter(torch.zeros(cfg.d_vocab))
+
+    @property
+    def W_U(self) -> Float[Tensor, "d_model vocab"]:
+        """The read-out directions."""
+        return self._embed[0].W_E.T if self._embed else self._W_U
+
+    def forward(self, x: Stream) -> Float[Tensor, "batch pos vocab"]:
+        return linear(x, self.W_U.T, self.b_U)
+
+
+class Block(nn.Module):
+    """Attention, then an MLP, each reading the residual stream through a norm and adding to it."""
+
+    def __init__(self, cfg: GPTConfig) -> None:
+        super().__init__()
+        self.ln1 = Norm(cfg.d_model, cfg.normalization)
+        self.attn = Attention(cfg.d_model, cfg.n_heads, rotary=cfg.positions == "rotary", dropout=cfg.dropout)
+        self.hook_q_input, self.hook_k_input, self.hook_v_input = (
+            AxisHookPoint("batch pos head d_model", on_request=True) for _ in range(3)
+        )
+        self.hook_resid_pre, self.hook_attn_out = (AxisHookPoint("batch pos d_model") for _ in range(2))
+        self.dropout = nn.Dropout(cfg.dropout)
+        self.n_heads = cfg.n_heads
+        if not cfg.attn_only:
+            self.ln2 = Norm(cfg.d_model, cfg.normalization)
+            self.mlp = MLP(cfg)
+            self.hook_mlp_in = AxisHookPoint("batch pos d_model", on_request=True)
+            self.hook_resid_mid, self.hook_mlp_out = (AxisHookPoint("batch pos d_model") for _ in range(2))
+        self.hook_resid_post = AxisHookPoint("batch pos d_model")
+
+    def attend(self, resid: Stream, past: KeyValueCache | None = None) -> Stream:
+        """The first half-block: the stream after attention."""
+        resid = self.hook_resid_pre(resid)
+        ports = (self.hook_q_input, self.hook_k_input, self.hook_v_input)
+        shared = None if all(port.wanted for port in ports) else self.ln1(resid)
+        reads = [self.ln1.apply_to(port(self.copies(resid))) if port.wanted else shared for port in ports]
+        out = self.hook_attn_out(self.attn(*reads, past=past))
+        total = resid + self.dropout(out)
+        return self.hook_resid_mid(total) if hasattr(self, "mlp") else self.hook_resid_post(total)
+
+    def feed(self, resid: Stream) -> Stream:
+        """The second half-block: the stream after the MLP."""
+        out = self.hook_mlp_out(self.mlp(self.ln2(self.hook_mlp_in(resid))))
+        return self.hook_resid_post(resid + self.dropout(out))
+
+    def copies(self, resid: Stream) -> Float[Tensor, "batch pos head d_model"]:
+        """The stream once for each head, so that each can read its own."""
+        return resid[:, :, None].expand(-1, -1, self.n_heads, -1)
+
+
+@MODELS.register("gpt")
+class GPT(HookedModel):
+    """Next-token logits (batch, pos, vocab) from tokens (batch, pos)."""
+
+    family = "gpt"
+    input_axes = "batch pos"
+
+    def __init__(self, cfg: GPTConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.embed = Embed(cfg.d_vocab, cfg.d_model)
+        self.hook_embed = AxisHookPoint("batch pos d_model")
+        if cfg.positions == "learned":
+            self.pos_embed = PosEmbed(cfg.n_ctx, cfg.d_model)
+            self.hook_pos_embed = AxisHookPoint("batch pos d_model")
+        self.dropout = nn.Dropout(cfg.dropout)
+        self.blocks = nn.ModuleList(Block(cfg) for _ in range(cfg.n_layers))
+        self.ln_final = Norm(cfg.d_model, cfg.normalization)
+        self.unembed = Unembed(cfg, self.embed)
+        self.hook_logits = AxisHookPoint("batch pos vocab")
+        self.reset_parameters()
+        halves = [half for b in self.blocks for half in ([b.attend] if cfg.attn_only else [b.attend, b.feed])]
+        self.setup(stages=[self.embedded, *halves, self.read_out])
+
+    def reset_parameters(self) -> None:
+        """GPT-2's initialisation: normal, 0.02, with maps into the stream divided by the root of their number."""
+        depth = 1 if self.cfg.attn_only else 2
+        for name, p in self.named_parameters():
+            if p.ndim > 1 and not name.rpartition(".")[2].startswith("b_"):
+                into_stream = name.endswith(("W_O", "W_out"))
+                nn.init.normal_(p, std=0.02 / (depth * self.cfg.n_layers) ** 0.5 if into_stream else 0.02)
+
+    def embedded(self, tokens: Tokens, start: int = 0) -> Stream:
+        """The residual stream before the first block."""
+        self.check_tokens(tokens, start)
+        resid = self.hook_embed(self.embed(tokens))
+        if self.cfg.positions == "learned":
+            resid = resid + self.hook_pos_embed(self.pos_embed(tokens, start))
+        return self.dropout(resid)
+
+    def check_tokens(self, tokens: Tokens, start: int) -> None:
+        """Raises on an empty or over-long prompt and on a token outside the vocabulary."""
+        n_new, n_ctx, d_vocab = tokens.shape[1], self.cfg.n_ctx, self.cfg.d_vocab
+        if not n_new:
+            raise InputError("The prompt is empty. Give at least one token.")
+        if start + n_new > n_ctx:
+            raise InputError(f"The prompt has {start + n_new} tokens; this model reads at most {n_ctx}. Shorten it.")
+        low, high = tokens.aminmax()
+        if low < 0 or high >= d_vocab:
+            bad = int(low if low < 0 else high)
+            raise InputError(f"Token {bad} is outside the vocabulary of {d_vocab} (0 to {d_vocab - 1}).")
+
+    def read_out(self, resid: Stream) -> Float[Tensor, "batch pos vocab"]:
+        """Logits from the final residual stream."""
+        return self.hook_logits(self.unembed(self.ln_final(resid)))
+
+    def example(self, batch: int = 2, seed: int = 0) -> Tokens:
+        length = min(self.cfg.n_ctx, 8)
+        return torch.randint(self.cfg.d_vocab, (batch, length), generator=generator(seed, "example"))
+
+    def graph(self) -> Graph:
+        return residual_graph(self)
+
+    @torch.no_grad()
+    def generate(self, tokens: Tokens, n_new: int, sampling: Sampling = Sampling(), seed: int = 0) -> Tokens:
+        """The prompt and `n_new` sampled tokens; keys and values are kept, so each new one costs one position."""
+        random = generator(seed, "sampling")
+        caches = [KeyValueCache() for _ in self.blocks]
+        new = tokens
+        for _ in range(n_new):
+            new = draw(self.extend(new, caches)[:, -1], sampling, random)[:, None].to(tokens.device)
+            tokens = torch.cat([tokens, new], dim=1)
+        return tokens
+
+    def extend(self, tokens: Tokens, caches: list[KeyValueCache]) -> Float[Tensor, "batch pos vocab"]:
+        """Logits of new tokens that follow those in `caches`, which grow."""
+        with self.lock:
+            resid = self.embedded(tokens, caches[0].length)
+            for block, past in zip(self.blocks, caches, strict=True):
+                resid = block.attend(resid, past)
+                resid = resid if self.cfg.attn_only else block.feed(resid)
+            return self.read_out(resid)
+
+    # What TransformerLens's ActivationCache and patching read of a model
+
+    @property
+    def W_E(self) -> Float[Tensor, "vocab d_model"]:
+        """The embedding."""
+        return self.embed.W_E
+
+    @property
+    def W_U(self) -> Float[Tensor, "d_model vocab"]:
+        """The read-out directions."""
+        return self.unembed.W_U
+
+    @property
+    def b_U(self) -> Float[Tensor, " vocab"]:
+        """The read-out's bias."""
+        return self.unembed.b_U
+
+    def to_tokens(self, text: str) -> Tokens:
+        """Tokens (1, pos) of a text, by the tokenizer that came with the checkpoint."""
+        return self.tokenizer_or_raise().encode(text)[None]
+
+    def to_single_token(self, text: str) -> int:
+        """The one token that `text` is."""
+        tokens = self.to_tokens(text)[0]
+        if len(tokens) != 1:
+            raise InputError(f"{text!r} is {len(tokens)} tokens, not one. Give a text that is a single token.")
+        return int(tokens[0])
+
+    def tokenizer_or_raise(self) -> Any:
+        """The tokenizer that `load` put beside the weights."""
+        if getattr(self, "tokenizer", None) is None:
+            raise InputError("This GPT has no tokenizer. Set model.tokenizer, or pass tokens instead of text.")
+        return self.tokenizer
+
+    def tokens_to_residual_directions(self, tokens: int | Int[Tensor, "*any"]) -> Float[Tensor, "*any d_model"]:
+        """Read-out direction of each token."""
+        return self.W_U.T[tokens]
+
+    def accumulated_bias(self, layer: int, mlp_input: bool = False, include_mlp_biases: bool = True) -> Tensor:
+        """Sum of the output biases before a layer (d_model,)."""
+        total = torch.zeros_like(self.W_U[:, 0])
+        for i, block in enumerate(self.blocks[: layer + mlp_input]):
+            total = total + block.attn.b_O
+            if include_mlp_biases and not self.cfg.attn_only and i < layer:
+                total = total + block.mlp.b_out
+        return total
+
+    def set_use_attn_in(self, use: bool) -> None:
+        """Nothing to switch: ports exist when they are asked for."""
+
+    set_use_split_qkv_input = set_use_attn_in

@@ -1,0 +1,112 @@
+"""Multi-head attention with TransformerLens's weights and hook names: fused until scores or patterns are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import linear, scaled_dot_product_attention
+
+from workbench.core.hooked import AxisHookPoint
+from workbench.zoo.layers.rotary import rotate
+
+Stream = Float[Tensor, "batch pos d_model"]
+Reads = Float[Tensor, "batch pos d_model"] | Float[Tensor, "batch pos head d_model"]
+PerHead = Float[Tensor, "batch pos head d_head"]
+
+
+@dataclass
+class KeyValueCache:
+    """Keys and values of the positions so far, for generation one token at a time."""
+
+    key: PerHead | None = None
+    value: PerHead | None = None
+
+    @property
+    def length(self) -> int:
+        """Positions held."""
+        return 0 if self.key is None else self.key.shape[1]
+
+    def append(self, key: PerHead, value: PerHead) -> tuple[PerHead, PerHead]:
+        """All keys and values, the new ones last."""
+        if self.key is not None and self.value is not None:
+            key, value = torch.cat([self.key, key], dim=1), torch.cat([self.value, value], dim=1)
+        self.key, self.value = key, value
+        return key, value
+
+
+class Attention(nn.Module):
+    """Softmax attention; `causal` keeps a position from looking ahead.
+
+    Queries, keys and values may be read from different streams, and each head may read its own copy.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, causal: bool = True, rotary: bool = False, dropout: float = 0.0):
+        super().__init__()
+        d_head = d_model // n_heads
+        self.causal, self.rotary, self.dropout = causal, rotary, dropout
+        self.W_Q, self.W_K, self.W_V = (nn.Parameter(torch.empty(n_heads, d_model, d_head)) for _ in range(3))
+        self.W_O = nn.Parameter(torch.empty(n_heads, d_head, d_model))
+        self.b_Q, self.b_K, self.b_V = (nn.Parameter(torch.zeros(n_heads, d_head)) for _ in range(3))
+        self.b_O = nn.Parameter(torch.zeros(d_model))
+        self.hook_q, self.hook_k, self.hook_v = (AxisHookPoint("batch pos head d_head") for _ in range(3))
+        if rotary:
+            self.hook_rot_q, self.hook_rot_k = (AxisHookPoint("batch pos head d_head") for _ in range(2))
+        self.hook_attn_scores = AxisHookPoint("batch head query key", on_request=True)
+        self.hook_pattern = AxisHookPoint("batch head query key", on_request=True)
+        self.hook_z = AxisHookPoint("batch pos head d_head")
+        self.hook_result = AxisHookPoint("batch pos head d_model", on_request=True)
+
+    def forward(self, queries: Reads, keys: Reads, values: Reads, past: KeyValueCache | None = None) -> Stream:
+        start = 0 if past is None else past.length
+        q = self.hook_q(project(queries, self.W_Q, self.b_Q))
+        k = self.hook_k(project(keys, self.W_K, self.b_K))
+        v = self.hook_v(project(values, self.W_V, self.b_V))
+        if self.rotary:
+            q, k = self.hook_rot_q(rotate(q, start)), self.hook_rot_k(rotate(k, start))
+        if past is not None:
+            k, v = past.append(k, v)
+        explicit = self.hook_attn_scores.wanted or self.hook_pattern.wanted
+        z = self.hook_z(self.attend(q, k, v) if explicit else self.attend_fused(q, k, v))
+        if self.hook_result.wanted:
+            result = self.hook_result(einsum(z, self.W_O, "batch pos head d, head d m -> batch pos head m"))
+            return result.sum(dim=2) + self.b_O
+        flat = rearrange(z, "batch pos head d -> batch pos (head d)")
+        return linear(flat, rearrange(self.W_O, "head d m -> m (head d)"), self.b_O)
+
+    def attend(self, q: PerHead, k: PerHead, v: PerHead) -> PerHead:
+        """Attention with its scores and pattern at hook points."""
+        scores = einsum(q, k, "batch query head d, batch key head d -> batch head query key") / q.shape[-1] ** 0.5
+        if self.causal:
+            scores = scores.masked_fill(~causal_mask(scores), -torch.inf)
+        pattern = self.hook_pattern(self.hook_attn_scores(scores).softmax(dim=-1))
+        if self.training:
+            pattern = nn.functional.dropout(pattern, self.dropout)
+        return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
+
+    def attend_fused(self, q: PerHead, k: PerHead, v: PerHead) -> PerHead:
+        """The same function by torch's fused kernel."""
+        q, k, v = (rearrange(x, "batch pos head d -> batch head pos d") for x in (q, k, v))
+        aligned = q.shape[2] == k.shape[2]
+        mask = None if aligned or not self.causal else causal_mask(q.new_empty(q.shape[2], k.shape[2]))
+        z = scaled_dot_product_attention(
+            q, k, v, mask, self.dropout if self.training else 0.0, is_causal=self.causal and aligned
+        )
+        return rearrange(z, "batch head pos d -> batch pos head d")
+
+
+def project(x: Reads, weight: Float[Tensor, "head d_model d_head"], bias: Float[Tensor, "head d_head"]) -> PerHead:
+    """Per-head linear map of one stream that all heads read, or of each head's own copy of it."""
+    if x.ndim == 4:
+        return einsum(x, weight, "batch pos head m, head m d -> batch pos head d") + bias
+    flat = linear(x, rearrange(weight, "head m d -> (head d) m"), rearrange(bias, "head d -> (head d)"))
+    return rearrange(flat, "batch pos (head d) -> batch pos head d", head=len(weight))
+
+
+def causal_mask(scores: Float[Tensor, "*any query key"]) -> Tensor:
+    """True where a key is not ahead of its query, the last query being at the last key."""
+    n_query, n_key = scores.shape[-2:]
+    return torch.ones(n_query, n_key, dtype=torch.bool, device=scores.device).tril(n_key - n_query)

@@ -1,0 +1,42 @@
+"""Layer norm and RMS norm with TransformerLens's hook points; fused unless the scale is asked for."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import layer_norm, rms_norm
+
+from workbench.core.hooked import AxisHookPoint
+
+Normalization = Literal["layer", "rms"]
+EPSILON = 1e-5
+
+
+class Norm(nn.Module):
+    """Divides by the spread over `d_model`: the standard deviation (layer) or the root mean square (rms)."""
+
+    def __init__(self, d_model: int, kind: Normalization) -> None:
+        super().__init__()
+        self.kind = kind
+        self.w = nn.Parameter(torch.ones(d_model))
+        self.b = nn.Parameter(torch.zeros(d_model)) if kind == "layer" else None
+        self.hook_scale = AxisHookPoint("batch pos d_model", on_request=True)
+        self.hook_normalized = AxisHookPoint("batch pos d_model")
+
+    def forward(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+        if not self.hook_scale.wanted:
+            return self.hook_normalized(self.apply_to(x))
+        if self.b is not None:
+            x = x - x.mean(dim=-1, keepdim=True)
+        scale = self.hook_scale((x.pow(2).mean(dim=-1, keepdim=True) + EPSILON).sqrt())
+        y = x / scale * self.w
+        return self.hook_normalized(y if self.b is None else y + self.b)
+
+    def apply_to(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        """The same function without hook points, on any leading axes."""
+        if self.b is None:
+            return rms_norm(x, self.w.shape, self.w, EPSILON)
+        return layer_norm(x, self.w.shape, self.w, self.b, EPSILON)

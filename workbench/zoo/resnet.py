@@ -1,0 +1,149 @@
+"""Pre-activation residual network (He et al. 2016b) with linear shortcuts, for small images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from workbench.core.graph import Carry, Graph, Nodes, Ports, Wire
+from workbench.core.hooked import AxisHookPoint, HookedModel
+from workbench.core.random import generator
+from workbench.core.registry import MODELS
+
+from workbench.zoo.layers.readout import ReadOut
+
+Image = Float[Tensor, "batch channel height width"]
+CHANNELS = "batch channel height width"
+
+
+@dataclass(frozen=True)
+class ResNetConfig:
+    """Channels of each group and its number of blocks; the defaults are ResNet-20 for 32x32 images."""
+
+    in_channels: int = 3
+    size: int = 32
+    channels: tuple[int, ...] = (16, 32, 64)
+    blocks_per_group: int = 3
+    n_classes: int = 10
+
+
+class Stem(nn.Module):
+    """3x3 convolution from the image to the residual stream."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.hook_input = AxisHookPoint(CHANNELS)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
+        self.hook_out = AxisHookPoint(CHANNELS)
+
+    def forward(self, x: Image) -> Image:
+        return self.hook_out(self.conv(self.hook_input(x)))
+
+
+class ResBlock(nn.Module):
+    """A branch (norm, ReLU, convolution, twice) added to the stream; a strided block shortens it by a 1x1 map."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        same = in_channels == out_channels and stride == 1
+        self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+        self.hook_resid_pre, self.hook_resid_post = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
+        self.hook_in = AxisHookPoint(CHANNELS, on_request=True)
+        self.hook_pre, self.hook_post = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
+        self.hook_mid_pre, self.hook_mid = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
+        self.hook_out = AxisHookPoint(CHANNELS)
+
+    def forward(self, x: Image) -> Image:
+        x = self.hook_resid_pre(x)
+        post = self.hook_post(self.hook_pre(self.norm1(self.hook_in(x))).relu())
+        mid = self.hook_mid(self.hook_mid_pre(self.norm2(self.conv1(post))).relu())
+        return self.hook_resid_post(self.shortcut(x) + self.hook_out(self.conv2(mid)))
+
+
+class NormReadOut(ReadOut):
+    """The last norm and ReLU, then the read-out."""
+
+    def __init__(self, width: int, n_classes: int) -> None:
+        super().__init__(width, n_classes, "channel")
+        self.norm = nn.BatchNorm2d(width)
+        self.hook_in = AxisHookPoint(CHANNELS, on_request=True)
+        self.hook_pre, self.hook_post = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
+
+    def forward(self, x: Image) -> Float[Tensor, "batch class"]:
+        return super().forward(self.hook_post(self.hook_pre(self.norm(self.hook_in(x))).relu()))
+
+
+@MODELS.register("resnet")
+class ResNet(HookedModel):
+    """Logits (batch, class) from images; every block reads the stream and adds to it."""
+
+    family = "resnet"
+    input_axes = CHANNELS
+
+    def __init__(self, cfg: ResNetConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.stem = Stem(cfg.in_channels, cfg.channels[0])
+        widths = [width for width in cfg.channels for _ in range(cfg.blocks_per_group)]
+        starts = [group > 0 and block == 0 for group in range(len(cfg.channels)) for block in range(cfg.blocks_per_group)]
+        before = [cfg.channels[0], *widths]
+        self.blocks = nn.ModuleList(
+            ResBlock(i, o, 2 if start else 1) for i, o, start in zip(before, widths, starts, strict=False)
+        )
+        self.readout = NormReadOut(widths[-1], cfg.n_classes)
+        self.reset_parameters()
+        self.setup(stages=[self.stem, *self.blocks, self.readout])
+
+    def reset_parameters(self) -> None:
+        """He's initialisation for the convolutions (He et al. 2015)."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def example(self, batch: int = 2, seed: int = 0) -> Image:
+        shape = (batch, self.cfg.in_channels, self.cfg.size, self.cfg.size)
+        return torch.randn(shape, generator=generator(seed, "example"))
+
+    def graph(self) -> Graph:
+        """The channels of the stem and of each branch write; each branch and the read-out read the stream."""
+        ports: list[Ports] = []
+        wires: list[Wire] = []
+        nodes = [Nodes("stem.hook_out", "channel")]
+        paths: dict[str, list[nn.Module]] = {"stem.hook_out": []}
+
+        def add_port(hook: str) -> None:
+            ports.append(Ports(hook, None))
+            wires.extend(Wire(writer, hook, carry_along(tuple(path))) for writer, path in paths.items())
+
+
+        for i, block in enumerate(self.blocks):
+            here = f"blocks.{i}"
+            add_port(f"{here}.hook_in")
+            for path in paths.values():
+                path.append(block.shortcut)
+            nodes.append(Nodes(f"{here}.hook_out", "channel", (f"{here}.hook_in",)))
+            paths[f"{here}.hook_out"] = []
+        add_port("readout.hook_in")
+        return Graph(self, nodes, ports, wires)
+
+
+def carry_along(shortcuts: Sequence[nn.Module]) -> Carry:
+    """Channels of the stream, carried through the linear shortcuts between writer and reader."""
+
+    def carry(write: Tensor, mask: Tensor) -> Tensor:
+        masked = write[:, None] * rearrange(mask, "node port -> port node 1 1")
+        stream = rearrange(masked, "batch port c h w -> (batch port) c h w")
+        for shortcut in shortcuts:
+            stream = shortcut(stream)
+        return rearrange(stream, "(batch port) c h w -> batch port c h w", batch=len(write))
+
+    return carry
