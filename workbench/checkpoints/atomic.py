@@ -1,0 +1,138 @@
+"""Files that are whole: killed at any moment, the old or the new content is there."""
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from workbench.core.errors import CheckpointError
+
+NEXT = ".next.tmp"
+"""Folder in which files that change together wait until all of them are whole."""
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Puts `content` at `path`, which at every moment holds all of the old or all of the new content."""
+    with explained(path, len(content)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place(path, content)
+
+
+def place(path: Path, content: bytes) -> None:
+    """Writes beside `path`, then renames onto it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        write_durably(temporary, content)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def replace_together(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Puts several files into `folder` as one step: killed at any moment, all of them are old or all are new.
+
+    The last file is the seal: once it lies in the waiting folder the change is decided, and `finish_replacing`
+    completes it. Callers hold `locked(folder)`.
+    """
+    seal, waiting = list(files)[-1], folder / NEXT
+    finish_replacing(folder, seal)
+    try:
+        with explained(folder / seal, sum(map(len, files.values()))):
+            waiting.mkdir()
+            for name, content in files.items():
+                place(waiting / name, content)
+    except BaseException:
+        shutil.rmtree(waiting, ignore_errors=True)
+        raise
+    finish_replacing(folder, seal)
+
+
+def finish_replacing(folder: Path, seal: str) -> None:
+    """Completes a change that was decided before its process died, and clears one that was not."""
+    waiting = folder / NEXT
+    if not waiting.exists():
+        return
+    with explained(folder / seal, 0):
+        if (waiting / seal).exists():
+            written = [p for p in waiting.iterdir() if p.suffix != ".tmp"]
+            for path in sorted(written, key=lambda p: p.name == seal):
+                path.replace(folder / path.name)
+            sync_folder(folder)
+        shutil.rmtree(waiting)
+
+
+@contextmanager
+def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """The folder to oneself among processes (or, `shared`, among readers) while the block runs."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: the files are whole all the same, two savers at once are not told apart
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """A new file whose content has reached the disk; its mode is 0644 less the umask."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename inside `folder` outlive a power cut."""
+    if os.name == "nt":  # a folder cannot be opened there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def explained(path: Path, size: int) -> Iterator[None]:
+    """Turns the operating system's refusal to write `size` bytes at `path` into one clear error."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"Cannot write {path}: {reason(error, path.parent, size)} What was there before is unchanged."
+        ) from error
+
+
+def reason(error: OSError, folder: Path, size: int) -> str:
+    """Why a write failed and what to do about it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{megabytes(size)} are needed and {room(folder)}. Free some room or choose another folder."
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"the folder {folder} is read-only for this user. Make it writable or choose another folder."
+    return f"{error.strerror or error}. Choose another folder, or mend this one."
+
+
+def room(folder: Path) -> str:
+    """How much room the folder's disk has left, in words."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return f"{megabytes(shutil.disk_usage(folder).free)} are free in {folder} (a quota may leave less)"
+
+
+def megabytes(size: int) -> str:
+    """A number of bytes as megabytes, never rounded down to nothing."""
+    return f"{max(size, 1000) / 1e6:.3f} MB" if size < 100_000 else f"{size / 1e6:.1f} MB"

@@ -1,0 +1,131 @@
+"""What is known about each trained network without opening its weights."""
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbench.checkpoints.restoring import restore
+from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError
+from workbench.training.curve import Curve
+
+SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""Names of models and results; no separator fits in, so a name stays inside its folder."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A measured number, over how many samples, and the 95 % interval it lies in."""
+
+    value: float
+    n: int
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """The data a network was trained on; `note` says what a reader must know, such as a lossy copy."""
+
+    name: str
+    sha256: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """Where a checkpoint came from and how good it is.
+
+    `dtype` is how floating weights lie on disk (float32, bfloat16 or float16); in memory they are float32.
+    `config`, `parameters` and `weights_sha256` are filled in by saving.
+    """
+
+    architecture: str
+    recipe: str
+    data: DataSource
+    seed: int
+    metrics: dict[str, Score] = field(default_factory=dict)
+    commit: str = ""
+    wall_time_seconds: float = 0.0
+    hardware: str = ""
+    threads: int = 1
+    licence: str = "MIT"
+    dtype: str = "float32"
+    note: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    parameters: int = 0
+    weights_sha256: str = ""
+
+    def to_json(self) -> str:
+        """The text of `card.json`."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+
+def models_folder() -> Path:
+    """Where trained networks lie: $WORKBENCH_MODELS, else in an installed package, else in the checkout."""
+    if chosen := os.environ.get("WORKBENCH_MODELS"):
+        return Path(chosen)
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "models"
+    return installed if installed.is_dir() else package.parent / "models"
+
+
+def names() -> list[str]:
+    """The trained networks there are, sorted; a folder without a card is none."""
+    cards = models_folder().glob("*/card.json")
+    return sorted(card.parent.name for card in cards if SLUG.fullmatch(card.parent.name))
+
+
+def model_folder(name: str) -> Path:
+    """The folder of the trained network called `name`, which must have a card."""
+    if not SLUG.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot be the name of a model: names are letters, digits, '_', '-' and '.', "
+            f"and start with a letter or a digit. {UnknownNameError('model', name, names())}"
+        )
+    folder = models_folder() / name
+    if not (folder / "card.json").is_file():
+        raise UnknownNameError("trained model", name, names(), where=f" in {models_folder()}")
+    return folder
+
+
+def read_card(name: str) -> Card:
+    """The card of the trained network called `name`."""
+    return card_of(model_folder(name))
+
+
+def card_of(folder: Path) -> Card:
+    """The card in a checkpoint's folder."""
+    path = folder / "card.json"
+    try:
+        return restore(Card, json.loads(path.read_text(encoding="utf-8")), where=f"{folder.name}/card.json")
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{folder} has no card.json: it is no checkpoint, or saving it was interrupted. Train it again."
+        ) from None
+    except (ValueError, ConfigError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable card: {error} Restore the file, or train the model again."
+        ) from error
+
+
+def read_curve(name: str) -> Curve:
+    """The training curve of the trained network called `name`."""
+    path = model_folder(name) / "curve.json"
+    try:
+        curve = Curve.from_json(path.read_text(encoding="utf-8"))
+        lengths = {series: len(column) for series, column in curve.series.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is not a readable training curve: {error}. Restore the file.") from error
+    if wrong := [series for series, length in lengths.items() if length != len(curve.step)]:
+        raise CheckpointError(
+            f"{path}: {wrong[0]!r} has {lengths[wrong[0]]} values for {len(curve.step)} steps. Restore the file."
+        )
+    return curve
+
+
+def steps(name: str) -> list[int]:
+    """The training steps at which the network was kept as well, ascending."""
+    kept = (model_folder(name) / "steps").glob("*.safetensors")
+    return sorted(int(path.stem) for path in kept if path.stem.isdecimal())

@@ -1,0 +1,221 @@
+"""Trained networks saved and loaded: safetensors and JSON, verified at every step, never a pickle."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from workbench.checkpoints import atomic
+from workbench.checkpoints.card import Card, card_of, model_folder, steps
+from workbench.checkpoints.restoring import restore
+from workbench.checkpoints.tensor_file import WAY_OUT, pack, sha256, unpack
+from workbench.core.errors import CheckpointError, ConfigError, UnknownNameError, suggestion
+from workbench.core.hooked import HookedModel
+from workbench.core.registry import MODELS, config_type
+from workbench.training.curve import Curve
+
+WEIGHTS, CARD, CURVE, TOKENIZER = "weights.safetensors", "card.json", "curve.json", "tokenizer.json"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
+
+
+class Tokenizer(Protocol):
+    """A tokenizer that can be written down."""
+
+    def to_json(self) -> str: ...
+
+
+def save(
+    folder: Path,
+    model: HookedModel,
+    card: Card,
+    curve: Curve,
+    tokenizer: Tokenizer | None = None,
+) -> Card:
+    """The card as written, with the model's config, size and sha256; killed at any moment, old or new is whole."""
+    texts = {CURVE: curve.to_json() + "\n"}
+    if tokenizer is not None:
+        texts[TOKENIZER] = tokenizer.to_json()
+    about = {f"{name}_sha256": sha256(text.encode()) for name, text in texts.items()}
+    content = pack(stored_weights(model, card.dtype), about)
+    card = replace(
+        card,
+        config=stored_config(model, card.architecture),
+        parameters=sum(p.numel() for p in model.parameters()),
+        weights_sha256=sha256(content),
+    )
+    files = {WEIGHTS: content} | {n: t.encode() for n, t in texts.items()} | {CARD: card.to_json().encode()}
+    with atomic.explained(folder / CARD, len(content)):
+        folder.mkdir(parents=True, exist_ok=True)
+    with atomic.locked(folder):
+        atomic.replace_together(folder, files)
+    return card
+
+
+def save_step(folder: Path, model: HookedModel, step: int, dtype: str = "float32") -> Path:
+    """The file that keeps the network as it is at one training step, beside the final checkpoint to come."""
+    path = folder / "steps" / f"{step}.safetensors"
+    atomic.write_atomically(path, pack(stored_weights(model, dtype), {"step": step}))
+    return path
+
+
+def load(name: str, step: int | None = None) -> HookedModel:
+    """The trained network called `name`, in eval mode, as it was at `step` or at the end of training.
+
+    `model.card` is its card; `model.tokenizer` its tokenizer, or None.
+    """
+    return load_folder(model_folder(name), step)
+
+
+def load_folder(folder: Path, step: int | None = None) -> HookedModel:
+    """The trained network in a checkpoint's folder; see `load`."""
+    if (folder / atomic.NEXT).exists():  # a save was killed after it was decided
+        with atomic.locked(folder):
+            atomic.finish_replacing(folder, CARD)
+    with atomic.locked(folder, shared=True):
+        card = card_of(folder)
+        content = weights_file(folder).read_bytes()
+        texts = {n: (folder / n).read_text("utf-8") for n in (TOKENIZER,) if (folder / n).is_file()}
+    tensors, about = verified(content, card, folder)
+    if step is not None:
+        tensors = step_weights(folder, step)
+    model = build(card, f"{folder.name}/{CARD}: config")
+    fill(model, tensors, f"{folder.name}")
+    model.card, model.tokenizer = card, tokenizer_of(texts, about, folder)  # type: ignore[assignment]
+    return model.eval()
+
+
+def weights_file(folder: Path) -> Path:
+    """The weights in a checkpoint's folder."""
+    path = folder / WEIGHTS
+    if path.is_file():
+        return path
+    if pickles := sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES):
+        raise CheckpointError(f"{folder} holds {pickles[0]}, a pickle, which is never opened here. {WAY_OUT}")
+    raise CheckpointError(f"{folder} has no {WEIGHTS}. Restore the file, or train the model again.")
+
+
+def verified(content: bytes, card: Card, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors in a weights file that is, bit for bit, the one its card names."""
+    tensors, about = unpack(content, str(folder / WEIGHTS))
+    if (found := sha256(content)) != card.weights_sha256:
+        raise CheckpointError(
+            f"{folder / WEIGHTS} is not the file its card names: its sha256 is {found[:12]}..., the card says "
+            f"{card.weights_sha256[:12]}.... One of the two was altered. Restore both, or train the model again."
+        )
+    return tensors, about
+
+
+def step_weights(folder: Path, step: int) -> dict[str, Tensor]:
+    """The verified tensors kept at one training step."""
+    path = folder / "steps" / f"{step}.safetensors"
+    if not path.is_file():
+        kept = sorted((p.stem for p in path.parent.glob("*.safetensors")), key=len)
+        raise UnknownNameError("training step", step, kept, where=f" kept in {path.parent}")
+    tensors, about = unpack(path.read_bytes(), str(path))
+    if about.get("step") != step or "tensors_sha256" not in about:
+        raise CheckpointError(f"{path} does not say that it was kept at step {step}. Train the model again.")
+    return tensors
+
+
+def build(card: Card, where: str) -> HookedModel:
+    """The card's architecture with fresh weights; random numbers outside are as if nothing had been drawn."""
+    model_class = MODELS[card.architecture]
+    cfg = restore(config_type(model_class), card.config, where)
+    with torch.random.fork_rng(devices=[]):
+        return model_class(cfg)
+
+
+def fill(model: HookedModel, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Puts tensors of the right names, shapes and kinds, all finite, into the model."""
+    wanted = distinct_weights(model)
+    for name in tensors:
+        if name not in wanted:
+            raise CheckpointError(
+                f"The weights of {where} hold {name!r}, which this architecture lacks. {suggestion(name, wanted)}"
+            )
+    for name, slot in wanted.items():
+        if name not in tensors:
+            raise CheckpointError(f"The weights of {where} lack {name!r}. {suggestion(name, tensors)}")
+        require_fit(tensors[name], slot, f"{name!r} in the weights of {where}")
+    model.load_state_dict(dict(tensors), strict=False)  # tied names follow the one they share memory with
+
+
+def require_fit(tensor: Tensor, slot: Tensor, where: str) -> None:
+    """Raises unless `tensor` can take the place of `slot`."""
+    if tensor.shape != slot.shape:
+        raise CheckpointError(
+            f"{where} has shape {tuple(tensor.shape)}; the card's config asks for {tuple(slot.shape)}. "
+            "The card and the weights are of different models."
+        )
+    if tensor.is_floating_point() != slot.is_floating_point():
+        raise CheckpointError(f"{where} holds {tensor.dtype}; the architecture asks for {slot.dtype}.")
+    require_finite(tensor, where)
+
+
+def require_finite(tensor: Tensor, where: str) -> None:
+    """Raises when a weight is infinite or no number."""
+    if bad := tensor.numel() - int(tensor.isfinite().sum()):
+        raise CheckpointError(
+            f"{where} has {bad} of {tensor.numel()} values that are infinite or not a number: training diverged, or "
+            "they do not fit the file's dtype. Lower the learning rate, or save as float32."
+        )
+
+
+def stored_weights(model: HookedModel, dtype: str) -> dict[str, Tensor]:
+    """The model's weights as they go to disk, floating ones cast to `dtype`."""
+    if dtype not in DTYPES:
+        raise ConfigError(f"Weights cannot be saved as {dtype!r}. {suggestion(dtype, DTYPES)}")
+    weights = distinct_weights(model)
+    stored = {n: t.to(DTYPES[dtype]) if t.is_floating_point() else t for n, t in weights.items()}
+    for name, tensor in stored.items():
+        require_finite(tensor, f"{name!r} as {dtype}")
+    return stored
+
+
+def distinct_weights(model: HookedModel) -> dict[str, Tensor]:
+    """Parameters and buffers by name; of names tied to one tensor, the first."""
+    owners: dict[tuple[int, torch.Size], str] = {}
+    state = model.state_dict()
+    for name, tensor in state.items():
+        owners.setdefault((tensor.data_ptr() if tensor.numel() else id(tensor), tensor.shape), name)
+    return {name: state[name] for name in owners.values()}
+
+
+def stored_config(model: HookedModel, architecture: str) -> dict[str, Any]:
+    """The model's config as JSON values, after a look that it comes back as it was."""
+    if MODELS[architecture] is not type(model):
+        raise CheckpointError(
+            f"The card says architecture {architecture!r}, which is {MODELS[architecture].__name__}, "
+            f"and the model is a {type(model).__name__}. Name the model's own architecture in its card."
+        )
+    cfg: Any = model.cfg
+    try:
+        config = json.loads(json.dumps(asdict(cfg)))
+    except TypeError as error:
+        raise ConfigError(f"{type(cfg).__name__} cannot be written as JSON: {error}.") from error
+    if restore(type(cfg), config) != cfg:
+        raise ConfigError(f"{type(cfg).__name__} does not come back from JSON as it was: {config}.")
+    return config
+
+
+def tokenizer_of(texts: Mapping[str, str], about: Mapping[str, Any], folder: Path) -> Any:
+    """The tokenizer whose text the weights vouch for, or None when the model has none."""
+    expected = about.get(f"{TOKENIZER}_sha256")
+    if expected is None:
+        return None
+    if sha256(texts.get(TOKENIZER, "").encode()) != expected:
+        raise CheckpointError(
+            f"{folder / TOKENIZER} is missing or altered: it is not the one the weights were trained with. "
+            "Restore the file, or train the model again."
+        )
+    from workbench.data.tokenizers import from_json
+
+    return from_json(texts[TOKENIZER])
+
+
+__all__ = ["Card", "load", "load_folder", "save", "save_step", "steps"]
