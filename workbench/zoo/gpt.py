@@ -26,7 +26,10 @@ Tokens = Int[Tensor, "batch pos"]
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """Sizes (in numbers of entries) and choices; the defaults are a small character model."""
+    """Sizes (in numbers of entries) and choices; the defaults are a small character model.
+
+    `dropout` acts on what is added to the residual stream, not on attention patterns, whose dropout has no fused kernel.
+    """
 
     d_vocab: int = 65
     n_ctx: int = 256
@@ -132,7 +135,7 @@ class Block(nn.Module):
     def __init__(self, cfg: GPTConfig) -> None:
         super().__init__()
         self.ln1 = Norm(cfg.d_model, cfg.normalization)
-        self.attn = Attention(cfg.d_model, cfg.n_heads, rotary=cfg.positions == "rotary", dropout=cfg.dropout)
+        self.attn = Attention(cfg.d_model, cfg.n_heads, rotary=cfg.positions == "rotary")
         self.hook_q_input, self.hook_k_input, self.hook_v_input = (
             AxisHookPoint("batch pos head d_model", on_request=True) for _ in range(3)
         )

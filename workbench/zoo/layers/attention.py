@@ -44,10 +44,10 @@ class Attention(nn.Module):
     Queries, keys and values may be read from different streams, and each head may read its own copy.
     """
 
-    def __init__(self, d_model: int, n_heads: int, causal: bool = True, rotary: bool = False, dropout: float = 0.0):
+    def __init__(self, d_model: int, n_heads: int, causal: bool = True, rotary: bool = False) -> None:
         super().__init__()
         d_head = d_model // n_heads
-        self.causal, self.rotary, self.dropout = causal, rotary, dropout
+        self.causal, self.rotary = causal, rotary
         self.W_Q, self.W_K, self.W_V = (nn.Parameter(torch.empty(n_heads, d_model, d_head)) for _ in range(3))
         self.W_O = nn.Parameter(torch.empty(n_heads, d_head, d_model))
         self.b_Q, self.b_K, self.b_V = (nn.Parameter(torch.zeros(n_heads, d_head)) for _ in range(3))
@@ -83,8 +83,6 @@ class Attention(nn.Module):
         if self.causal:
             scores = scores.masked_fill(~causal_mask(scores), -torch.inf)
         pattern = self.hook_pattern(self.hook_attn_scores(scores).softmax(dim=-1))
-        if self.training:
-            pattern = nn.functional.dropout(pattern, self.dropout)
         return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
 
     def attend_fused(self, q: PerHead, k: PerHead, v: PerHead) -> PerHead:
@@ -92,9 +90,7 @@ class Attention(nn.Module):
         q, k, v = (rearrange(x, "batch pos head d -> batch head pos d") for x in (q, k, v))
         aligned = q.shape[2] == k.shape[2]
         mask = None if aligned or not self.causal else causal_mask(q.new_empty(q.shape[2], k.shape[2]))
-        z = scaled_dot_product_attention(
-            q, k, v, mask, self.dropout if self.training else 0.0, is_causal=self.causal and aligned
-        )
+        z = scaled_dot_product_attention(q, k, v, mask, is_causal=self.causal and aligned)
         return rearrange(z, "batch head pos d -> batch pos head d")
 
 

@@ -1,0 +1,1 @@
+"""How each committed checkpoint was made: one file each."""

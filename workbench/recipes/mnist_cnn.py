@@ -1,0 +1,26 @@
+"""A convolutional network on MNIST."""
+
+from functools import partial
+
+from workbench.data.augmentation import affine
+from workbench.recipes.image_classifier import train_on_images
+from workbench.recipes.recipe import Recipe, register
+from workbench.training.fit import FitConfig
+from workbench.zoo.cnn import CNNConfig
+
+RECIPE = register(
+    Recipe(
+        name="mnist_cnn",
+        title="CNN on MNIST",
+        architecture="cnn",
+        config=CNNConfig(in_channels=1, size=28, channels=(32, 64, 64), n_classes=10),
+        training=FitConfig(
+            steps=4690, optimizer="adamw", lr=4e-3, weight_decay=0.02, schedule="one_cycle", precision="bf16",
+            evaluate_every=469, log_every=67,
+        ),
+        train=partial(
+            train_on_images, dataset="mnist", batch_size=128, augment=affine(), label_smoothing=0.05, channels_last=True
+        ),
+        targets={"test_accuracy": 0.993},
+    )
+)  # fmt: skip

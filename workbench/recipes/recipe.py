@@ -1,0 +1,166 @@
+"""A recipe: everything that makes one checkpoint, and the targets it must reach."""
+
+from __future__ import annotations
+
+import operator
+import platform
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from workbench.checkpoints.card import Card, DataSource, Score, models_folder
+from workbench.checkpoints.store import save, save_step
+from workbench.core.errors import TrainingError, UnknownNameError
+from workbench.core.hooked import HookedModel
+from workbench.core.progress import Progress, silent
+from workbench.core.random import seed_everything
+from workbench.core.registry import MODELS, RECIPES
+from workbench.training.curve import Curve
+
+STATE = "training_state.safetensors"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a recipe's training is given: where to resume, whom to tell, what to keep on the way."""
+
+    state: Path
+    progress: Progress
+    keep: Callable[[int, HookedModel], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a recipe's training gives back besides the model, which it trains in place."""
+
+    curve: Curve
+    metrics: Mapping[str, Mapping[str, Any]]
+    data: DataSource
+    tokenizer: Any = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one checkpoint is made.
+
+    `targets` holds a bound for each metric: at least, or at most when its name ends in `loss` or `error`.
+    `training` is the configuration of the training algorithm, `train` what runs it.
+    """
+
+    name: str
+    title: str
+    architecture: str
+    config: Any
+    training: Any
+    train: Callable[[Recipe, HookedModel, Session], Trained]
+    targets: Mapping[str, float]
+    seed: int = 0
+    threads: int = 1
+    dtype: str = "float32"
+    licence: str = "MIT"
+    note: str = ""
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
+        """The recipe with other values for the named fields of its training or model configuration, or its seed."""
+        changed = self
+        for name, value in settings.items():
+            holder = next((h for h in ("training", "config") if name in _field_names(getattr(self, h))), None)
+            if holder is not None:
+                changed = replace(changed, **{holder: replace(getattr(changed, holder), **{name: value})})
+            elif name in ("seed", "threads", "dtype"):
+                changed = replace(changed, **{name: value})
+            else:
+                known = [*_field_names(self.training), *_field_names(self.config), "seed", "threads", "dtype"]
+                raise UnknownNameError("setting", name, known, where=f" in recipe {self.name}")
+        return changed
+
+
+def _field_names(config: Any) -> list[str]:
+    return [f.name for f in fields(config)] if is_dataclass(config) else []
+
+
+def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent) -> Card:
+    """Trains the recipe's model, saves it with its card and curve, and returns the card.
+
+    Resumes from the training state that an interrupted run left in the folder. The model is saved even when a
+    target is missed, so that nothing is lost; then this raises.
+    """
+    folder = folder or models_folder() / recipe.name
+    torch.set_num_threads(recipe.threads)
+    seed_everything(recipe.seed)
+    model = MODELS[recipe.architecture](recipe.config)
+    state = folder / STATE
+    begin = perf_counter()
+    session = Session(state, progress, lambda step, m: _keep(folder, step, m, recipe.dtype))
+    trained = recipe.train(recipe, model, session)
+    card = save(
+        folder, model.eval(), describe(recipe, trained, perf_counter() - begin), trained.curve.table(), trained.tokenizer
+    )
+    state.unlink(missing_ok=True)
+    if missed := missed_targets(recipe.targets, card):
+        raise TrainingError(f"{recipe.name} was saved but missed its target: {'; '.join(missed)}.")
+    return card
+
+
+def _keep(folder: Path, step: int, model: HookedModel, dtype: str) -> None:
+    save_step(folder, model, step, dtype)
+
+
+def describe(recipe: Recipe, trained: Trained, seconds: float) -> Card:
+    """The card of a finished run; `seconds` in the curve count earlier sessions of a resumed run too."""
+    measured = trained.curve.series.get("seconds")
+    total = trained.curve.last("seconds") if measured else seconds
+    return Card(
+        architecture=recipe.architecture,
+        config={},
+        recipe=recipe.name,
+        data=trained.data,
+        seed=recipe.seed,
+        metrics={name: _score(metric) for name, metric in trained.metrics.items()},
+        commit=commit(),
+        wall_time_seconds=round(max(total, seconds), 1),
+        hardware=platform.machine(),
+        threads=recipe.threads,
+        licence=recipe.licence,
+        dtype=recipe.dtype,
+        note=recipe.note,
+    )
+
+
+def _score(metric: Mapping[str, Any]) -> Score:
+    interval = metric.get("interval")
+    return Score(metric["value"], metric["n"], None if interval is None else (interval[0], interval[1]))
+
+
+def commit() -> str:
+    """The checkout's commit, with "+changes" when files differ from it; empty outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        ask = ["git", "-C", str(here)]
+        head = subprocess.run([*ask, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*ask, "status", "--porcelain", "--", str(here.parent)], capture_output=True, text=True)
+        return head + ("+changes" if changed.stdout.strip() else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def missed_targets(targets: Mapping[str, float], card: Card) -> list[str]:
+    """What a card's metrics fall short of, one sentence each."""
+    missed = []
+    for name, bound in targets.items():
+        low_is_good = name.endswith(("loss", "error"))
+        met = operator.le if low_is_good else operator.ge
+        if name not in card.metrics or not met(card.metrics[name].value, bound):
+            found = card.metrics[name].value if name in card.metrics else "not measured"
+            missed.append(f"{name} is {found}, wanted {'at most' if low_is_good else 'at least'} {bound}")
+    return missed
+
+
+def register(recipe: Recipe) -> Recipe:
+    """Makes a recipe known by its name."""
+    return RECIPES.register(recipe.name)(recipe)
