@@ -1,0 +1,46 @@
+"""Handwritten digits, 8 x 8: bundled with scikit-learn, so they need no network and no file."""
+
+import torch
+
+from workbench.core.random import generator
+from workbench.core.registry import DATASETS
+from workbench.data.image_data import ImageData, content_hash
+
+TEST_SHARE = 0.2
+
+
+@DATASETS.register("digits")
+def digits() -> ImageData:
+    """1797 digits as 64 features in 0..1, every fifth of each class (in a fixed random order) for testing."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    pixels, targets = torch.from_numpy(bunch.data).byte(), torch.from_numpy(bunch.target).long()
+    train, test = stratified_split(targets)
+    return ImageData(
+        name="digits",
+        train_pixels=pixels[train],
+        train_targets=targets[train],
+        test_pixels=pixels[test],
+        test_targets=targets[test],
+        class_names=tuple("0123456789"),
+        mean=(0.0,),
+        std=(1.0,),
+        licence="CC BY 4.0 (E. Alpaydin and C. Kaynak 1998, UCI Machine Learning Repository)",
+        source="scikit-learn, sklearn.datasets.load_digits",
+        sha256=content_hash([pixels.numpy(), targets.numpy()]),
+        note="Features are left in 0..1: not centred.",
+        peak=16,
+    )
+
+
+def stratified_split(targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows for training and for testing, the same share of every class in both, fixed for ever."""
+    order = torch.randperm(len(targets), generator=generator(0, "digits split"))
+    train, test = [], []
+    for label in targets.unique():
+        rows = order[targets[order] == label]
+        cut = round(TEST_SHARE * len(rows))
+        test.append(rows[:cut])
+        train.append(rows[cut:])
+    return torch.cat(train), torch.cat(test)
