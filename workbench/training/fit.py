@@ -1,0 +1,306 @@
+"""The training loop: one for supervised learning and language models, made of optimisers, schedules and states."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.core.errors import ConfigError, TrainingError, UnknownNameError
+from workbench.core.progress import Progress, silent
+from workbench.training.averaging import WeightAverage
+from workbench.training.curve import Curve
+from workbench.training.optimizers import OPTIMIZERS, Optimizer, build_optimizer
+from workbench.training.resume import (
+    TrainingState,
+    optimizer_tensors,
+    read_state,
+    require_same,
+    restore_model,
+    restore_optimizer,
+    write_state,
+)
+from workbench.training.schedules import schedule
+
+Batch = Callable[[int], tuple[Tensor, Tensor]]
+"""step -> (inputs, targets), a pure function of (seed, step)."""
+Loss = Callable[[Any, Tensor], Tensor]
+"""(output, targets) -> scalar."""
+Metrics = Mapping[str, float | Mapping[str, Any]]
+"""name -> number, or name -> {"value": number, "n": ..., "interval": ...}, of which the curve keeps the value."""
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How to train; a step is one update of the weights."""
+
+    steps: int = 1000
+    """Updates in all."""
+    optimizer: str = "adamw"
+    """One of `optimizers.OPTIMIZERS`."""
+    lr: float = 1e-3
+    """Learning rate where the schedule's factor is 1."""
+    weight_decay: float = 0.0
+    """Of weights; biases and norms never decay."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's memories; rmsprop uses the second."""
+    momentum: float = 0.9
+    """Of "momentum" and "muon"."""
+    nesterov: bool = False
+    """Nesterov's form of "momentum"."""
+    schedule: str = "constant"
+    """One of `schedules.SCHEDULES`."""
+    warmup: int = 0
+    """Steps over which the learning rate rises."""
+    final_factor: float = 0.0
+    """The factor the schedule falls to."""
+    gradient_clip: float | None = None
+    """Largest global norm of the gradient."""
+    precision: str = "fp32"
+    """"fp32", or "bf16" for the forward pass in autocast; weights and updates stay fp32."""
+    accumulate: int = 1
+    """Batches per step; step s averages batches s * accumulate and on."""
+    ema: float | None = None
+    """Decay of the weight average that is evaluated, kept and finally returned, or none."""
+    evaluate_every: int = 0
+    """Steps between evaluations, the last step always included; 0 evaluates only there."""
+    log_every: int = 10
+    """Steps that share one point of the curve."""
+    checkpoint_every: int = 200
+    """Steps between writes of the training state."""
+    keep_steps: tuple[int, ...] = ()
+    """Completed steps after which `keep` sees the model; 0 is before training."""
+    seed: int = 0
+    """Of dropout and whatever else draws from torch's own generator."""
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise UnknownNameError("optimizer", self.optimizer, known=OPTIMIZERS)
+        if self.precision not in PRECISIONS:
+            raise UnknownNameError("precision", self.precision, known=PRECISIONS)
+        schedule(self.schedule)
+        for name in ("steps", "accumulate", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
+        for step in self.keep_steps:
+            if not 0 <= step <= self.steps:
+                raise ConfigError(f"keep_steps has {step}, but the run goes from 0 to {self.steps}.")
+        if self.ema is not None and not 0 <= self.ema < 1:
+            raise ConfigError(f"ema={self.ema} is no decay. Choose 0 up to (not including) 1, such as 0.999.")
+
+    def factor(self, step: int) -> float:
+        """What multiplies the learning rate in the update after `step` completed ones."""
+        return schedule(self.schedule)(step, self.steps, self.warmup, self.final_factor)
+
+
+def fit(
+    model: nn.Module,
+    batch: Batch,
+    loss: Loss,
+    cfg: FitConfig,
+    evaluate: Callable[[nn.Module], Metrics] | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+    keep: Callable[[int, nn.Module], None] | None = None,
+) -> Curve:
+    """Trains the model in place and returns its curve: train_loss, learning_rate, gradient_norm, seconds, metrics.
+
+    When `checkpoint` exists the run continues from it, bit for bit on the same number of threads; it is written every
+    `checkpoint_every` steps, at the end, and when `progress` cancels. `evaluate` and `keep` see the model in
+    evaluation mode, with averaged weights when `ema` is set; so does the caller afterwards.
+    """
+    run = Run(model, cfg, checkpoint)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(cfg.seed)
+        run.restore()
+        model.train()
+        try:
+            _keep(run, keep)
+            while run.step < cfg.steps:
+                advance(run, batch, loss)
+                _observe(run, evaluate)
+                _keep(run, keep)
+                _pause(run, progress)
+        finally:
+            model.eval()
+    if run.average is not None:
+        run.average.copy_to_model()
+    return run.curve
+
+
+class Run:
+    """A run in progress: the model, what accompanies it, and how far it is."""
+
+    def __init__(self, model: nn.Module, cfg: FitConfig, checkpoint: Path | None) -> None:
+        self.model, self.cfg, self.checkpoint = model, cfg, checkpoint
+        self.optimizer: Optimizer = build_optimizer(
+            model, cfg.optimizer, cfg.lr, cfg.weight_decay, cfg.betas, cfg.momentum, cfg.nesterov
+        )
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.average = None if cfg.ema is None else WeightAverage(model, cfg.ema)
+        self.curve = Curve()
+        self.step = 0
+        self.pending: list[float] = []
+        """Losses since the last point of the curve."""
+        self.gradient_norm: Tensor | None = None
+        self._earlier, self._since = 0.0, perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in this run, earlier sessions included."""
+        return self._earlier + perf_counter() - self._since
+
+    @property
+    def log_due(self) -> bool:
+        """Whether the step under way ends with a point of the curve."""
+        return (self.step + 1) % self.cfg.log_every == 0 or self.step + 1 == self.cfg.steps
+
+    def save(self) -> None:
+        """Writes the training state, unless a weight has stopped being finite."""
+        if self.checkpoint is None:
+            return
+        if (name := first_not_finite(self.model)) is not None:
+            raise TrainingError(f"{_at(self.step - 1)}{name} is not finite. {self._advice}")
+        groups = {
+            "model": self.model.state_dict(),
+            "optimizer": optimizer_tensors(self.optimizer),
+            "average": self.average.tensors if self.average else {},
+            "random": {"torch": torch.get_rng_state()},
+        }
+        tensors = {f"{group}.{name}": t for group, entries in groups.items() for name, t in entries.items()}
+        facts = {
+            "config": asdict(self.cfg),
+            "step": self.step,
+            "pending": self.pending,
+            "seconds": self.seconds,
+            "curve": [self.curve.step, self.curve.series],
+        }
+        write_state(self.checkpoint, TrainingState(tensors, facts))
+
+    def restore(self) -> None:
+        """Takes up the stored state, when there is one."""
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return
+        state = read_state(self.checkpoint)
+        require_same(state.facts["config"], asdict(self.cfg), self.checkpoint)
+        restore_model(self.model, state.under("model"), self.checkpoint)
+        restore_optimizer(self.optimizer, state.under("optimizer"))
+        if self.average is not None:
+            self.average.load(state.under("average"))
+        self.curve = Curve(*state.facts["curve"])
+        self.step, self.pending = state.facts["step"], state.facts["pending"]
+        self._earlier = state.facts["seconds"]
+        torch.set_rng_state(state.tensors["random.torch"])
+
+    def stopped(self, loss: float) -> TrainingError:
+        """The error that says where a loss or gradient that is not finite comes from."""
+        culprit = first_not_finite(self.model)
+        source = f"the first parameter that is not finite is {culprit}" if culprit else "every parameter is finite"
+        return TrainingError(f"{_at(self.step)}the loss is {loss}; {source}. {self._advice}")
+
+    @property
+    def _advice(self) -> str:
+        remains = f"The last good state remains in {self.checkpoint}. " if self.checkpoint else ""
+        return f"{remains}Lower lr ({self.cfg.lr}), set gradient_clip or a warmup, or look at the inputs of that step."
+
+
+def advance(run: Run, batch: Batch, loss: Loss) -> None:
+    """One update: gradients of `accumulate` batches, clipping, the optimiser, the average."""
+    cfg = run.cfg
+    run.optimizer.zero_grad(set_to_none=True)
+    total = 0.0
+    for micro in range(cfg.accumulate):
+        value = forward(run.model, *batch(run.step * cfg.accumulate + micro), loss, cfg.precision) / cfg.accumulate
+        total += value.item()
+        if not math.isfinite(total):
+            raise run.stopped(total)
+        value.backward()
+    if cfg.gradient_clip is not None:
+        run.gradient_norm = nn.utils.clip_grad_norm_(run.parameters, cfg.gradient_clip)
+    elif run.log_due:
+        run.gradient_norm = nn.utils.get_total_norm([p.grad for p in run.parameters if p.grad is not None])
+    if run.gradient_norm is not None and not math.isfinite(run.gradient_norm):
+        raise run.stopped(total)
+    for group in run.optimizer.param_groups:
+        group["lr"] = cfg.lr * cfg.factor(run.step)
+    run.optimizer.step()
+    if run.average is not None:
+        run.average.update(run.step)
+    run.pending.append(total)
+    run.step += 1
+
+
+def forward(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, precision: str) -> Tensor:
+    """The loss of one batch; in bf16 the network runs in autocast and the loss sees its output in fp32."""
+    if precision == "fp32":
+        return loss(model(inputs), targets)
+    with torch.autocast(inputs.device.type, torch.bfloat16):
+        output = model(inputs)
+    return loss(output.float() if isinstance(output, Tensor) else output, targets)
+
+
+def first_not_finite(model: nn.Module) -> str | None:
+    """The first parameter with a value that is not finite, else the first with such a gradient, else None."""
+    for name, parameter in model.named_parameters():
+        if not parameter.isfinite().all():
+            return name
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None and not parameter.grad.isfinite().all():
+            return f"the gradient of {name}"
+    return None
+
+
+@contextmanager
+def shown(run: Run) -> Iterator[nn.Module]:
+    """The model as others see it: evaluation mode, averaged weights; training goes on undisturbed after the block."""
+    random_state = torch.get_rng_state()
+    run.model.eval()
+    with run.average.applied() if run.average else nullcontext():
+        yield run.model
+    run.model.train()
+    torch.set_rng_state(random_state)
+
+
+def _observe(run: Run, evaluate: Callable[[nn.Module], Metrics] | None) -> None:
+    """Adds what is due after this step to the curve."""
+    cfg, last = run.cfg, run.step == run.cfg.steps
+    point: dict[str, float] = {}
+    if last or run.step % cfg.log_every == 0:
+        point["train_loss"] = sum(run.pending) / len(run.pending)
+        point["learning_rate"] = cfg.lr * cfg.factor(run.step - 1)
+        point["gradient_norm"] = float(run.gradient_norm) if run.gradient_norm is not None else math.nan
+        point["seconds"] = run.seconds
+        run.pending = []
+    if evaluate is not None and (last or (cfg.evaluate_every and run.step % cfg.evaluate_every == 0)):
+        with shown(run) as model:
+            point |= {n: m["value"] if isinstance(m, Mapping) else m for n, m in evaluate(model).items()}
+    if point:
+        run.curve = run.curve.with_point(run.step, point)
+
+
+def _keep(run: Run, keep: Callable[[int, nn.Module], None] | None) -> None:
+    """Hands over the weights of this step when they were asked for."""
+    if keep is not None and run.step in run.cfg.keep_steps:
+        with shown(run) as model:
+            keep(run.step, model)
+
+
+def _pause(run: Run, progress: Progress) -> None:
+    """Between two steps: the caller hears of it and may cancel, which stores the state first."""
+    if run.step % run.cfg.checkpoint_every == 0 or run.step == run.cfg.steps:
+        run.save()
+    try:
+        progress(run.step, run.cfg.steps)
+    except BaseException:
+        run.save()
+        raise
+
+
+def _at(step: int) -> str:
+    return f"Training stopped in step {step + 1}: "

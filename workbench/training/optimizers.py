@@ -1,0 +1,206 @@
+"""Optimisers by name, all from torch; Muon shares the work with AdamW and sees attention heads as one matrix."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from workbench.core.errors import UnknownNameError
+
+Groups = list[dict[str, Any]]
+OPTIMIZERS = ("gradient_descent", "sgd", "momentum", "adam", "adamw", "rmsprop", "adagrad", "muon")
+NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+TABLES = ("embed", "W_E", "W_U", "W_pos", "readout", "lm_head", "logits")
+"""Parts of a parameter's name that mark embeddings and read-outs, which Muon leaves to AdamW."""
+
+
+class Optimizer(Protocol):
+    """What a training loop asks of an optimiser."""
+
+    param_groups: Groups
+
+    def step(self) -> Any: ...
+    def zero_grad(self, set_to_none: bool = True) -> None: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
+
+
+def build_optimizer(
+    model: nn.Module,
+    name: str,
+    lr: float,
+    weight_decay: float = 0.0,
+    betas: tuple[float, float] = (0.9, 0.999),
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    eps: float = 1e-8,
+) -> Optimizer:
+    """The named optimiser over a model's trainable parameters; weight decay acts on weights, never on biases or norms.
+
+    `betas` and `eps` are Adam's (rmsprop's memory is `betas[1]`), `momentum` is for "momentum" and "muon", `nesterov`
+    for "momentum"; "gradient_descent" is "sgd" whose batch is the whole training set.
+    """
+    if name == "muon":
+        return MuonAdamW(model, lr, weight_decay, betas, momentum, eps)
+    groups = decay_groups(trainable(model), weight_decay)
+    fused = fusable(groups)
+    match name:
+        case "gradient_descent" | "sgd":
+            return torch.optim.SGD(groups, lr, fused=fused)
+        case "momentum":
+            return torch.optim.SGD(groups, lr, momentum, nesterov=nesterov, fused=fused)
+        case "adam":
+            return torch.optim.Adam(groups, lr, betas, eps, fused=fused)
+        case "adamw":
+            return torch.optim.AdamW(groups, lr, betas, eps, fused=fused)
+        case "rmsprop":
+            return torch.optim.RMSprop(groups, lr, betas[1], eps, foreach=True)
+        case "adagrad":
+            return torch.optim.Adagrad(groups, lr, eps=eps, fused=fused)
+        case _:
+            raise UnknownNameError("optimizer", name, known=OPTIMIZERS)
+
+
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that need a gradient, by name; tied ones appear once."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def is_weight(name: str, parameter: Tensor) -> bool:
+    """Whether a parameter multiplies its input: two or more axes, and not a bias (attention's `b_Q` has two axes)."""
+    last = name.rpartition(".")[2]
+    return parameter.ndim >= 2 and not last.startswith(("b_", "bias", "in_proj_bias"))
+
+
+def decay_groups(parameters: dict[str, nn.Parameter], weight_decay: float) -> Groups:
+    """Parameter groups: weights, which decay, then everything else, which does not."""
+    weights = [p for n, p in parameters.items() if is_weight(n, p)]
+    others = [p for n, p in parameters.items() if not is_weight(n, p)]
+    groups = [
+        {"params": weights, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+class MuonAdamW:
+    """Muon for hidden weight matrices and AdamW for the rest, stepped as one (Jordan et al. 2024, Liu et al. 2025).
+
+    Both take the same learning rate: Muon's update is scaled to the RMS of AdamW's. Per-head attention weights and
+    convolution kernels are orthogonalised as the matrices that `as_matrix` documents.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        lr: float,
+        weight_decay: float,
+        betas: tuple[float, float],
+        momentum: float,
+        eps: float = 1e-8,
+    ) -> None:
+        parameters = trainable(model)
+        self._hidden = hidden_matrices(model)
+        self._copies = {n: nn.Parameter(as_matrix(n, p.detach()).clone()) for n, p in self._hidden.items()}
+        rest = {n: p for n, p in parameters.items() if n not in self._hidden}
+        self._parts: list[torch.optim.Optimizer] = []
+        if self._copies:
+            muon = torch.optim.Muon(
+                self._copies.values(), lr, weight_decay, momentum, adjust_lr_fn="match_rms_adamw"
+            )
+            self._parts.append(muon)
+        if rest:
+            groups = decay_groups(rest, weight_decay)
+            self._parts.append(torch.optim.AdamW(groups, lr, betas, eps, fused=fusable(groups)))
+        self.param_groups: Groups = [group for part in self._parts for group in part.param_groups]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """One update of every parameter that has a gradient."""
+        for name, parameter in self._hidden.items():
+            copy = self._copies[name]
+            copy.copy_(as_matrix(name, parameter))
+            copy.grad = None if parameter.grad is None else as_matrix(name, parameter.grad)
+        for part in self._parts:
+            part.step()
+        for name, parameter in self._hidden.items():
+            if parameter.grad is not None:
+                parameter.copy_(from_matrix(name, self._copies[name], parameter.shape))
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients of both parts."""
+        for parameter in self._hidden.values():
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad.zero_()
+        for part in self._parts:
+            part.zero_grad(set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        """One state for both: Muon's parameters are numbered first, AdamW's after them."""
+        state, groups = {}, []
+        for first, part in self._numbered():
+            own = part.state_dict()
+            state |= {first + i: entry for i, entry in own["state"].items()}
+            groups += own["param_groups"]
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes back what `state_dict` gave."""
+        groups = iter(state_dict["param_groups"])
+        for first, part in self._numbered():
+            own = {i - first: s for i, s in state_dict["state"].items() if 0 <= i - first < _count(part)}
+            part.load_state_dict({"state": own, "param_groups": [next(groups) for _ in part.param_groups]})
+        self.param_groups = [group for part in self._parts for group in part.param_groups]
+
+    def _numbered(self) -> Iterator[tuple[int, torch.optim.Optimizer]]:
+        first = 0
+        for part in self._parts:
+            yield first, part
+            first += _count(part)
+
+
+def hidden_matrices(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The weights that Muon is for: every weight but embeddings, read-outs and norms."""
+    tables = {id(p) for m in model.modules() if isinstance(m, (nn.Embedding, *NORMS)) for p in m.parameters()}
+    return {
+        name: p
+        for name, p in trainable(model).items()
+        if is_weight(name, p) and id(p) not in tables and not any(mark in name for mark in TABLES)
+    }
+
+
+def as_matrix(name: str, weight: Float[Tensor, "*weight"]) -> Float[Tensor, "row column"]:
+    """A weight as the matrix it multiplies with.
+
+    `W_Q`, `W_K`, `W_V` (head d_model d_head) become d_model by (head d_head), `W_O` (head d_head d_model) becomes
+    (head d_head) by d_model, and a kernel becomes output channels by everything else.
+    """
+    match name.rpartition(".")[2], weight.ndim:
+        case ("W_Q" | "W_K" | "W_V"), 3:
+            return rearrange(weight, "head d_model d_head -> d_model (head d_head)")
+        case "W_O", 3:
+            return rearrange(weight, "head d_head d_model -> (head d_head) d_model")
+        case _:
+            return rearrange(weight, "row ... -> row (...)")
+
+
+def from_matrix(name: str, matrix: Float[Tensor, "row column"], shape: torch.Size) -> Float[Tensor, "*weight"]:
+    """The inverse of `as_matrix`."""
+    if name.rpartition(".")[2] in ("W_Q", "W_K", "W_V") and len(shape) == 3:
+        return rearrange(matrix, "d_model (head d_head) -> head d_model d_head", head=shape[0])
+    return matrix.reshape(shape)
+
+
+def fusable(groups: Iterable[dict[str, Any]]) -> bool:
+    """Whether torch's one-kernel step runs on these parameters (floating point, on a processor or a CUDA device)."""
+    parameters = (p for group in groups for p in group["params"])
+    return all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
+
+
+def _count(part: torch.optim.Optimizer) -> int:
+    return sum(len(group["params"]) for group in part.param_groups)

@@ -1,0 +1,143 @@
+"""A training run in one file, so that it continues bit for bit where it stopped: safetensors and JSON, no pickle."""
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from workbench.core.errors import CheckpointError
+from workbench.training.optimizers import Optimizer
+
+FORMAT = 1
+HEADER = "training_state"
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Everything a run needs to continue: tensors by dotted name, and facts as plain JSON values."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def under(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose name starts with `prefix` and a dot, without it."""
+        return {n.removeprefix(f"{prefix}."): t for n, t in self.tensors.items() if n.startswith(f"{prefix}.")}
+
+
+def write_state(path: Path, state: TrainingState) -> None:
+    """The state on disk: killed at any moment, the old or the new file is whole."""
+    tensors = {name: t.detach().clone(memory_format=torch.contiguous_format) for name, t in state.tensors.items()}
+    header = {"format": FORMAT, "digest": digest(tensors), "facts": state.facts}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, temporary, {HEADER: json.dumps(header)})
+        _synchronise(temporary)
+        temporary.replace(path)
+        _synchronise(path.parent)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"Cannot write the training state {path}: {error}. What was there before is unchanged. "
+            "Free some room there, or choose another folder."
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def read_state(path: Path) -> TrainingState:
+    """The state that `write_state` stored, checked against its digest."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})[HEADER])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+        if header["format"] != FORMAT:
+            raise _unreadable(path, f"its format is {header['format']}, this version reads {FORMAT}")
+        if header["digest"] != digest(tensors):
+            raise _unreadable(path, "its content does not match its digest")
+        return TrainingState(tensors, header["facts"])
+    except KeyError as error:
+        raise _unreadable(path, f"it has no {error}") from error
+    except (OSError, SafetensorError, ValueError) as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def digest(tensors: dict[str, Tensor]) -> str:
+    """The sha256 of names and bytes."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        total.update(name.encode())
+        total.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
+def require_same(stored: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    """Raises, naming the field, unless the stored configuration is the present one."""
+    present = json.loads(json.dumps(now))
+    for name in sorted(stored.keys() | present.keys()):
+        if stored.get(name) != present.get(name):
+            raise CheckpointError(
+                f"{path} belongs to a run with {name}={stored.get(name)!r}, and this one has "
+                f"{name}={present.get(name)!r}. Use the same value to continue, or delete the file to start again."
+            )
+
+
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """The optimiser's memory, as `<parameter number>.<quantity>`."""
+    state = optimizer.state_dict()["state"]
+    return {f"{i}.{k}": value for i, entry in state.items() for k, value in entry.items() if value is not None}
+
+
+def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Puts back what `optimizer_tensors` gave, in the memory layout of each parameter."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, quantity = name.partition(".")
+        parameter = parameters[int(number)]
+        # Fused kernels walk memory in order: a contiguous buffer beside a channels-last weight would be misread.
+        same = tensor.shape == parameter.shape
+        entry = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor).detach() if same else tensor
+        state.setdefault(int(number), {})[quantity] = entry
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def restore_model(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Puts stored weights back; a missing, unknown or differently shaped one is an error that names it."""
+    own = model.state_dict()
+    for name in [*own, *tensors]:
+        mine, stored = own.get(name), tensors.get(name)
+        if mine is None or stored is None or mine.shape != stored.shape:
+            raise CheckpointError(
+                f"{path} does not fit this model: {name!r} is {_shape(stored)} there and {_shape(mine)} here. "
+                "Train the same architecture, or delete the file to start again."
+            )
+    model.load_state_dict(tensors)
+
+
+def _shape(tensor: Tensor | None) -> str:
+    return "absent" if tensor is None else f"of shape {tuple(tensor.shape)}"
+
+
+def _unreadable(path: Path, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is not a readable training state: {reason}. Delete it to start again, or put back a whole copy."
+    )
+
+
+def _synchronise(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":  # a folder cannot be opened there
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
