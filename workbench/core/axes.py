@@ -5,8 +5,9 @@ from workbench.core.errors import ConfigError, suggestion
 AXES = (
     "batch", "pos", "head", "query", "key", "d_model", "d_head", "d_mlp", "vocab", "channel", "height", "width",
     "unit", "latent", "step", "action", "feature", "class", "source_pos", "target_pos",
+    "axis0", "axis1", "axis2", "axis3", "axis4", "axis5", "axis6", "axis7",
 )  # fmt: skip
-"""Every axis the workbench knows; the first axis of an activation is `batch`."""
+"""Every axis the workbench knows; the first is `batch`. `axis1` and so on stand where a foreign model's are unknown."""
 
 UNIT_AXES = ("head", "channel", "unit", "latent", "d_mlp", "feature", "action", "class", "d_model", "vocab")
 """Axes whose entries are parts of a network, in the order in which an analysis prefers them."""

@@ -115,11 +115,16 @@ class HookedModel(HookedRootModule):
     def setup(self, stages: Sequence[Stage]) -> None:
         """Names the hook points and joins them to one router; called last in `__init__`."""
         super().setup()
+        self.join(self.hook_dict, stages)
+
+    def join(self, points: Mapping[str, AxisHookPoint], stages: Sequence[Stage]) -> None:
+        """Points these hook points, by these names, at one router of this model."""
+        self.hook_dict = dict(points)
         self.stages = tuple(stages)
         self.router = Router()
         self._traces: dict[tuple[Any, bool], dict[str, HookInfo]] = {}
-        for point in self.hook_dict.values():
-            point.router = self.router
+        for name, point in points.items():
+            point.name, point.router = name, self.router
 
     @property
     def lock(self) -> threading.RLock:

@@ -19,7 +19,7 @@ RECIPE = register(
             precision="bf16", evaluate_every=1560, log_every=78, keep_steps=(390, 3900),
         ),
         train=partial(
-            train_on_images, dataset="cifar10", batch_size=128, augment=crop_and_flip, channels_last=True
+            train_on_images, dataset="cifar10", batch_size=128, augment=crop_and_flip
         ),
         targets={"test_accuracy": 0.88},
         note="Trained and tested on a JPEG copy of CIFAR-10 (quality 75, 4:2:0). Its accuracy is not comparable with "

@@ -19,7 +19,7 @@ RECIPE = register(
             evaluate_every=469, log_every=67,
         ),
         train=partial(
-            train_on_images, dataset="mnist", batch_size=128, augment=affine(), label_smoothing=0.05, channels_last=True
+            train_on_images, dataset="mnist", batch_size=128, augment=affine(), label_smoothing=0.05
         ),
         targets={"test_accuracy": 0.993},
     )

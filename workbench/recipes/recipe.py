@@ -99,7 +99,7 @@ def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent
     session = Session(state, progress, lambda step, m: _keep(folder, step, m, recipe.dtype))
     trained = recipe.train(recipe, model, session)
     card = save(
-        folder, model.eval(), describe(recipe, trained, perf_counter() - begin), trained.curve.table(), trained.tokenizer
+        folder, model.eval(), describe(recipe, trained, perf_counter() - begin), trained.curve, trained.tokenizer
     )
     state.unlink(missing_ok=True)
     if missed := missed_targets(recipe.targets, card):

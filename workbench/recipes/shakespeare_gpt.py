@@ -5,11 +5,11 @@ from functools import partial
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
-from workbench.data.text_windows import consecutive_windows, random_windows
+from workbench.data.text_windows import random_windows
 from workbench.data.tokenizers import character_tokenizer
 from workbench.recipes.recipe import Recipe, Session, Trained, register
-from workbench.training.fit import FitConfig, fit
-from workbench.training.language_modelling import language_metrics, next_token_loss
+from workbench.training.fit import FitConfig
+from workbench.training.language_modelling import language_metrics, train_language_model
 from workbench.zoo.gpt import GPTConfig
 
 
@@ -19,10 +19,12 @@ def train(recipe: Recipe, model: HookedModel, session: Session, batch_size: int 
     tokenizer = character_tokenizer(data.train + data.validation)
     context = recipe.config.n_ctx
     batch = random_windows(tokenizer.encode(data.train), batch_size, context, recipe.seed)
-    held_out = consecutive_windows(tokenizer.encode(data.validation), context)
-    evaluate = partial(language_metrics, inputs=held_out.inputs, targets=held_out.targets)
-    curve = fit(
-        model, batch, next_token_loss, recipe.training, evaluate, session.state, session.progress, session.keep
+    text = data.validation
+    evaluate = partial(
+        language_metrics, tokens=tokenizer.encode(text), context=context, n_bytes=len(text.encode())
+    )
+    curve = train_language_model(
+        model, batch, recipe.training, evaluate, session.state, session.progress, session.keep
     )
     return Trained(curve, evaluate(model), DataSource(data.name, data.sha256, data.note), tokenizer)
 

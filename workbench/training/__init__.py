@@ -1,0 +1,1 @@
+"""How networks are trained: one loop, and the pure pieces it is made of."""
