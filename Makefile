@@ -1,0 +1,57 @@
+# `make app` and `make test` need nothing but Python >= 3.11: each makes .venv and installs what it lacks.
+# WORKBENCH_PYTHON=python3.12 make app    chooses the interpreter for a new environment.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help app test lint bench
+
+PY := .venv/bin/python
+INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
+
+help: ## show this list
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1  /' | awk '{printf "%s %-6s", $$1, $$2; $$1 = $$2 = ""; print}'
+
+app: .venv/installed-app ## open the dashboard
+	@.venv/bin/workbench app
+
+test: .venv/installed-test ## ruff, pyrefly, import-linter and every test
+	@$(PY) -m tests.browser
+	@status=0; $(MAKE) --no-print-directory lint || status=1; $(PY) -m pytest -q -n 2 || status=1; exit $$status
+
+lint: .venv/installed-test ## ruff, pyrefly and import-linter alone
+	@status=0; \
+	$(PY) -m ruff check . || status=1; \
+	$(PY) -m ruff format --check . || status=1; \
+	$(PY) -m pyrefly check --output-format min-text || status=1; \
+	.venv/bin/lint-imports || status=1; \
+	exit $$status
+
+bench: .venv/installed-bench ## every benchmark, one JSON line per figure
+	@$(PY) -m tests.bench
+
+$(PY):
+	@python="$${WORKBENCH_PYTHON:-}"; \
+	able='import sys, ensurepip; sys.exit(sys.version_info < (3, 11))'; \
+	for candidate in $${python:-python3 python3.13 python3.12 python3.11}; do \
+		if "$$candidate" -c "$$able" 2>/dev/null; then found="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then \
+		echo "No Python >= 3.11 with venv found$${python:+ at $$python}." \
+			"Install one (Debian: apt install python3 python3-venv) or set WORKBENCH_PYTHON to its path." >&2; \
+		exit 1; \
+	fi; \
+	echo "Creating .venv with $$found"; \
+	"$$found" -m venv .venv
+
+.venv/installed-app: pyproject.toml constraints.txt | $(PY)
+	@echo "Installing the workbench into .venv (a few minutes the first time)"
+	@$(INSTALL) -e .
+	@touch $@
+
+.venv/installed-%: pyproject.toml constraints.txt | $(PY)
+	@echo "Installing the workbench and what '$*' needs into .venv (a few minutes the first time)"
+	@$(INSTALL) -e '.[test$(if $(filter bench,$*),$(comma)bench)]'
+	@touch $@ .venv/installed-app
+
+comma := ,

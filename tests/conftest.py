@@ -1,0 +1,93 @@
+"""What every test runs under: checked shapes, one torch thread, a private store, no network."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+os.environ["WORKBENCH_RUNS"] = tempfile.mkdtemp(prefix="workbench-runs-")
+os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled", "TQDM_DISABLE": "1"}
+
+install_import_hook("workbench", "beartype.beartype")
+
+settings.register_profile(
+    "project",
+    max_examples=25,
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("project")
+
+# Where a data set that is not in the repository lies in the folder named by WORKBENCH_DATA.
+DATA_FILES = {
+    "mnist": "mnist.npz",
+    "cifar10": "cifar10_jpeg.npz",
+    "shakespeare": "tinyshakespeare.txt",
+    "stories": "english_stories_train.txt",
+}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_torch_thread() -> None:
+    """Two workers share two cores; more threads would only wait for each other."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_connection_leaves_the_machine() -> Iterator[None]:
+    """A test that reaches for another machine fails, with the address."""
+    connect = socket.socket.connect
+
+    def checked(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else "localhost"
+        if host not in ("localhost", "127.0.0.1", "::1"):
+            raise OSError(f"a test tried to connect to {address!r}; tests stay on this machine")
+        connect(self, address)  # type: ignore[arg-type]
+
+    socket.socket.connect = checked  # type: ignore[method-assign]
+    yield
+    socket.socket.connect = connect  # type: ignore[method-assign]
+
+
+def missing_data(name: str) -> str | None:
+    """Why the data set cannot be read here, or None when it can."""
+    folder = os.environ.get("WORKBENCH_DATA")
+    if folder is None:
+        return f"needs the data set {name!r}: set WORKBENCH_DATA to the folder that holds {DATA_FILES[name]}"
+    if not (Path(folder) / DATA_FILES[name]).exists():
+        return f"needs the data set {name!r}: {DATA_FILES[name]} is not in the folder named by WORKBENCH_DATA"
+    return None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `needs_data(name)` where the data set is missing."""
+    for marker in item.iter_markers("needs_data"):
+        for name in marker.args:
+            if reason := missing_data(name):
+                pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """A running Chromium (a playwright `Browser`); the test is skipped where there is none."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser import ARGUMENTS, MISSING, chromium
+
+    path = chromium()
+    if path is None:
+        pytest.skip(MISSING)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=str(path), args=ARGUMENTS)
+        yield running
+        running.close()

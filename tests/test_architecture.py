@@ -1,0 +1,171 @@
+"""The rules of the style guide that a machine can hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LIBRARY = sorted(path for folder in ("workbench", "app") for path in (ROOT / folder).rglob("*.py"))
+SOURCES = [*LIBRARY, *sorted((ROOT / "tests").rglob("*.py"))]
+FORBIDDEN_NAMES = {
+    "utils",
+    "util",
+    "helpers",
+    "helper",
+    "common",
+    "base",
+    "manager",
+    "handler",
+    "factory",
+    "misc",
+}
+HEAVY = {"torch", "transformer_lens", "streamlit", "pandas", "sklearn", "plotly", "gymnasium", "scipy"}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def nodes(paths: list[Path], *types: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, types):
+                yield f"{shown(path)}:{getattr(node, 'lineno', 0)}", node
+
+
+def lines(node: ast.AST) -> int:
+    return node.end_lineno - node.lineno + 1  # type: ignore[attr-defined]
+
+
+def functions(paths: list[Path]) -> Iterator[tuple[str, Function]]:
+    yield from nodes(paths, ast.FunctionDef, ast.AsyncFunctionDef)  # type: ignore[misc]
+
+
+def name_of_call(node: ast.AST) -> str:
+    return ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+
+
+def test_files_stay_under_300_lines() -> None:
+    sizes = {shown(path): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert not {name: size for name, size in sizes.items() if size >= 300}
+
+
+def test_functions_stay_under_40_lines() -> None:
+    assert not [(where, node.name, lines(node)) for where, node in functions(SOURCES) if lines(node) >= 40]
+
+
+def test_the_median_function_of_the_library_is_short() -> None:
+    assert statistics.median(lines(node) for _, node in functions(LIBRARY)) <= 12
+
+
+def test_functions_take_at_most_8_arguments() -> None:
+    def count(node: Function) -> int:
+        names = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+        return len([name for name in names if name not in ("self", "cls")])
+
+    assert not [(where, node.name, count(node)) for where, node in functions(SOURCES) if count(node) > 8]
+
+
+def test_classes_stay_under_250_lines() -> None:
+    classes = nodes(SOURCES, ast.ClassDef)
+    assert not [(where, lines(node)) for where, node in classes if lines(node) > 250]
+
+
+def test_no_file_or_folder_has_a_name_that_says_nothing() -> None:
+    stems = {part for path in SOURCES for part in (*path.relative_to(ROOT).parent.parts, path.stem)}
+    assert not [stem for stem in stems if FORBIDDEN_NAMES & set(stem.lower().split("_"))]
+
+
+def test_every_folder_of_code_is_a_package() -> None:
+    folders = {path.parent for path in SOURCES}
+    assert not [shown(folder) for folder in folders if not (folder / "__init__.py").exists()]
+
+
+@pytest.mark.parametrize(
+    "call", ["print", "torch.load", "yaml.load", "pickle.load", "pickle.loads", "eval", "exec", "breakpoint"]
+)
+def test_the_library_never_calls(call: str) -> None:
+    assert not [where for where, node in nodes(LIBRARY, ast.Call) if name_of_call(node) == call]
+
+
+def test_the_library_never_imports_pickle() -> None:
+    banned = {"pickle", "dill", "cloudpickle", "joblib"}
+    imports = nodes(LIBRARY, ast.Import, ast.ImportFrom)
+    assert not [where for where, node in imports if banned & set(re.findall(r"\w+", ast.unparse(node)))]
+
+
+def test_nothing_is_left_to_do() -> None:
+    words = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError|noqa: E)\b")
+    assert not [shown(path) for path in LIBRARY if words.search(path.read_text(encoding="utf-8"))]
+
+
+def test_no_keyword_arguments_are_passed_along() -> None:
+    def passes_along(node: Function) -> bool:
+        name = node.args.kwarg.arg if node.args.kwarg else None
+        stars = [
+            k.value
+            for call in ast.walk(node)
+            if isinstance(call, ast.Call)
+            for k in call.keywords
+            if not k.arg
+        ]
+        return name is not None and any(isinstance(star, ast.Name) and star.id == name for star in stars)
+
+    assert not [(where, node.name) for where, node in functions(LIBRARY) if passes_along(node)]
+
+
+def test_no_file_names_a_place_on_one_machine() -> None:
+    place = re.compile(r"(?<![\w.])/(work|tmp|home|root|Users)/\w")
+    written = [
+        *LIBRARY,
+        *ROOT.glob("*.*"),
+        *(ROOT / "models").rglob("*.json"),
+        ROOT / "Makefile",
+        ROOT / ".ci/run",
+    ]
+    texts = {
+        shown(path): path.read_text(encoding="utf-8", errors="ignore") for path in written if path.is_file()
+    }
+    assert not {name: found[0] for name, text in texts.items() if (found := place.search(text))}
+
+
+def test_the_layers_of_the_design_hold() -> None:
+    command = [Path(sys.executable).parent / "lint-imports", "--no-logo"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def modules_after(code: str) -> set[str]:
+    listing = f"import sys\n{code}\nsys.stdout.write('\\n@' + ' '.join(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", listing], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.rpartition("@")[2].split())
+
+
+def test_importing_the_workbench_costs_next_to_nothing() -> None:
+    loaded = modules_after("import workbench")
+    assert not loaded & HEAVY
+    assert len(loaded) < 150
+
+
+def test_help_on_the_command_line_imports_nothing_heavy() -> None:
+    code = "import contextlib, workbench.cli\nsys.argv = ['workbench', '--help']\n"
+    assert not modules_after(f"{code}with contextlib.suppress(SystemExit): workbench.cli.main()") & HEAVY
+
+
+def test_every_folder_of_the_library_has_a_folder_of_tests() -> None:
+    library = ROOT / "workbench"
+    folders = {path.parent.relative_to(library) for path in LIBRARY if path.is_relative_to(library)}
+    assert not [str(folder) for folder in folders if not (ROOT / "tests" / folder).is_dir()]

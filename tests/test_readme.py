@@ -1,0 +1,57 @@
+"""Every block of README.md runs, in order, as a reader would run it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(
+    r"(?P<excepted><!-- not run: [^\n]+ -->\s*)?^```(?P<language>python|bash)\n(?P<code>.*?)^```$",
+    re.M | re.S,
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block: its language, its text and the line it starts on."""
+
+    language: str
+    code: str
+    line: int
+
+
+def blocks() -> list[Block]:
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
+    found = [match for match in BLOCK.finditer(text) if not match["excepted"]]
+    return [Block(m["language"], m["code"], text.count("\n", 0, m.start("code")) + 1) for m in found]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_every_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python blocks share their names, and what a block writes stays out of the repository."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert blocks(), "README.md has no example that runs"
+    namespace: dict[str, object] = {"__name__": "readme"}
+    for block in blocks():
+        run(block, namespace)
+
+
+def run(block: Block, namespace: dict[str, object]) -> None:
+    where = f"README.md:{block.line}"
+    if block.language == "python":
+        padded = "\n" * (block.line - 1) + block.code
+        exec(compile(padded, str(ROOT / "README.md"), "exec"), namespace)
+        return
+    command = ["bash", "-euo", "pipefail", "-c", block.code]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert result.returncode == 0, f"{where} exits with {result.returncode}:\n{result.stdout}{result.stderr}"
