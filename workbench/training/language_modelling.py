@@ -1,0 +1,92 @@
+"""Language models: next-token cross-entropy, validation loss in nats per token, bits per byte."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from workbench.core.errors import DataError
+from workbench.core.progress import Progress, silent
+from workbench.training.curve import Curve
+from workbench.training.fit import Batch, FitConfig, fit
+from workbench.training.supervised import mean_interval
+
+
+def train_language_model(
+    model: nn.Module,
+    batch: Batch,
+    cfg: FitConfig,
+    evaluate: Callable[[nn.Module], dict[str, Any]] | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+    keep: Callable[[int, nn.Module], None] | None = None,
+) -> Curve:
+    """Trains the model to predict each next token of `batch`'s windows and returns its curve.
+
+    `evaluate` is usually a call of `language_metrics` on the validation split.
+    """
+    return fit(model, batch, next_token_loss, cfg, evaluate, checkpoint, progress, keep)
+
+
+def next_token_loss(
+    logits: Float[Tensor, "batch pos vocab"], targets: Int[Tensor, "batch pos"]
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy in nats per token; `targets` holds the token that follows each position."""
+    return cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+@torch.no_grad()
+def language_metrics(
+    model: nn.Module,
+    tokens: Int[Tensor, " token"],
+    context: int,
+    n_bytes: int,
+    batch_size: int = 32,
+    precision: str = "fp32",
+) -> dict[str, dict[str, Any]]:
+    """`validation_loss` (nats per token) and `bits_per_byte` over a whole text, with 95 % intervals over windows.
+
+    The text is cut into consecutive windows of `context` tokens; every token but the first is predicted once, from
+    the tokens before it in its window; the last window may be shorter. `n_bytes` is the UTF-8 length of the text.
+    `n` counts predicted tokens. One forward pass per `batch_size` windows.
+    """
+    if len(tokens) < 2:
+        raise DataError(f"A text of {len(tokens)} tokens predicts nothing. Give at least two.")
+    was_training = model.training
+    model.eval()
+    losses = torch.cat([_losses(model, *pair, precision) for pair in _window_batches(tokens, context, batch_size)])
+    model.train(was_training)
+    n = len(losses)
+    loss = losses.double().mean().item()
+    whole = losses[: n // context * context]
+    low, high = mean_interval(whole.reshape(-1, context).mean(dim=1)) if len(whole) else (-math.inf, math.inf)
+    # The first token is given, not predicted: its bytes are left out of the count in proportion.
+    per_byte = n / (n_bytes * n / len(tokens)) / math.log(2)
+    return {
+        "validation_loss": {"value": loss, "n": n, "interval": (low, high)},
+        "bits_per_byte": {"value": loss * per_byte, "n": n, "interval": (low * per_byte, high * per_byte)},
+    }
+
+
+def _window_batches(
+    tokens: Int[Tensor, " token"], context: int, batch_size: int
+) -> list[tuple[Int[Tensor, "batch pos"], Int[Tensor, "batch pos"]]]:
+    """Consecutive windows and the tokens that follow, several to a batch; a shorter last window is a batch of its own."""
+    inputs, targets = tokens[:-1], tokens[1:]
+    whole = len(inputs) // context * context
+    rows = [part[:whole].reshape(-1, context).split(batch_size) for part in (inputs, targets)]
+    batches = list(zip(*rows, strict=True)) if whole else []
+    return batches + ([(inputs[None, whole:], targets[None, whole:])] if whole < len(inputs) else [])
+
+
+def _losses(
+    model: nn.Module, inputs: Int[Tensor, "batch pos"], targets: Int[Tensor, "batch pos"], precision: str
+) -> Float[Tensor, " token"]:
+    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        logits = model(inputs)
+    return cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")

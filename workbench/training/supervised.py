@@ -1,0 +1,108 @@
+"""Classifiers: cross-entropy on labelled inputs, accuracy with its interval."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from workbench.core.errors import ConfigError
+from workbench.core.progress import Progress, silent
+from workbench.training.curve import Curve
+from workbench.training.fit import Batch, FitConfig, fit
+
+Z95 = 1.959963984540054
+"""Half-width, in standard errors, of a 95 % interval of the normal distribution."""
+
+
+def train_classifier(
+    model: nn.Module,
+    batch: Batch,
+    cfg: FitConfig,
+    test: tuple[Tensor, Tensor] | None = None,
+    label_smoothing: float = 0.0,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+    keep: Callable[[int, nn.Module], None] | None = None,
+) -> Curve:
+    """Trains the model on (inputs, class numbers) and returns its curve, with `test_accuracy` when `test` is given.
+
+    Networks of images run channels-last, which is what the processor's convolutions want; the weights keep their shape.
+    """
+    if not 0 <= label_smoothing < 1:
+        raise ConfigError(f"label_smoothing={label_smoothing} is no share. Choose 0 up to (not including) 1.")
+    model.to(memory_format=torch.channels_last)
+
+    def loss(logits: Float[Tensor, "batch class"], targets: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
+        return cross_entropy(logits, targets, label_smoothing=label_smoothing)
+
+    def evaluate(trained: nn.Module) -> dict[str, Any]:
+        return {} if test is None else classification_metrics(trained, *test)
+
+    try:
+        return fit(model, channels_last(batch), loss, cfg, evaluate, checkpoint, progress, keep)
+    finally:
+        model.to(memory_format=torch.contiguous_format)
+
+
+def channels_last(batch: Batch) -> Batch:
+    """The same batches, images laid out channels-last in memory."""
+
+    def laid_out(step: int) -> tuple[Tensor, Tensor]:
+        inputs, targets = batch(step)
+        return (inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs), targets
+
+    return laid_out
+
+
+def full_batch(inputs: Tensor, targets: Tensor) -> Batch:
+    """The whole training set at every step, which makes "sgd" batch gradient descent."""
+    return lambda step: (inputs, targets)
+
+
+@torch.no_grad()
+def classification_metrics(
+    model: nn.Module, inputs: Float[Tensor, "batch *input"], targets: Int[Tensor, " batch"], batch_size: int = 500
+) -> dict[str, dict[str, Any]]:
+    """`test_accuracy` (a share) with a Wilson 95 % interval, and `test_loss` in nats with a normal one.
+
+    One forward pass per `batch_size` inputs; the model is used in evaluation mode and left as it was.
+    """
+    was_training = model.training
+    model.eval()
+    pairs = zip(inputs.split(batch_size), targets.split(batch_size), strict=True)
+    scored = [_scores(model(some), wanted) for some, wanted in pairs]
+    model.train(was_training)
+    losses, hits = (torch.cat(part) for part in zip(*scored, strict=True))
+    correct, n = int(hits.sum()), len(hits)
+    return {
+        "test_accuracy": {"value": correct / n, "n": n, "interval": wilson_interval(correct, n)},
+        "test_loss": {"value": losses.mean().item(), "n": n, "interval": mean_interval(losses)},
+    }
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927): stays within 0 and 1 and is right near both."""
+    if n < 1:
+        raise ConfigError("A share of nothing has no interval. Evaluate at least one example.")
+    share, spread = successes / n, Z95**2 / n
+    centre = (share + spread / 2) / (1 + spread)
+    half = Z95 * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def mean_interval(values: Float[Tensor, " n"]) -> tuple[float, float]:
+    """The 95 % interval of a mean of independent values, by the normal approximation."""
+    mean = values.double().mean().item()
+    half = Z95 * values.double().std().item() / math.sqrt(len(values)) if len(values) > 1 else math.inf
+    return mean - half, mean + half
+
+
+def _scores(
+    logits: Float[Tensor, "batch class"], targets: Int[Tensor, " batch"]
+) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+    return cross_entropy(logits, targets, reduction="none"), (logits.argmax(dim=1) == targets).float()
