@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,11 +12,12 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from workbench.core.errors import ConfigError
 from workbench.core.progress import Progress, silent
-from workbench.core.random import generator
 from workbench.training.advantages import explained_variance, generalized_advantages, normalized
 from workbench.training.curve import Curve
-from workbench.training.optimizers import Optimizer, build_optimizer
+from workbench.training.on_policy import Keep, train_on_policy
+from workbench.training.optimizers import Optimizer
 from workbench.training.policy_losses import (
     approximate_kl,
     clipped_fraction,
@@ -26,34 +26,53 @@ from workbench.training.policy_losses import (
     log_probability,
     value_loss,
 )
-from workbench.training.rollouts import Segment, collect, start
+from workbench.training.rollouts import Segment
 from workbench.training.schedules import schedule
 
 Samples = Float[Tensor, " sample"]
+MEASURES = ("policy_loss", "value_loss", "kl", "clipped_fraction")
 
 
 @dataclass(frozen=True)
 class PPOConfig:
-    """Settings; the defaults solve CartPole with 64 environments.
+    """How to train; the defaults suit CartPole with 64 environments."""
 
-    `steps` counts steps of all environments, `segment` those of each between two updates; `minibatch` is in samples.
-    `discount` and `decay` are the gamma and lambda of the advantages, `clip` is how far a probability ratio may move,
-    and an update ends early once the estimated KL from the old policy exceeds `kl_stop` nats.
-    """
-
-    steps: int = 200_000
+    steps: int = 100_000
+    """Steps of all environments together, rounded up to whole segments."""
     segment: int = 32
+    """Steps of each environment between two updates."""
     epochs: int = 10
+    """Passes over each segment."""
     minibatch: int = 512
-    learning_rate: float = 1e-3
+    """Samples per optimiser step."""
+    lr: float = 1e-3
+    """Learning rate where the schedule's factor is 1."""
     schedule: str = "linear"
+    """One of `schedules.SCHEDULES`, over updates."""
     discount: float = 0.98
+    """The paper's gamma."""
     decay: float = 0.9
+    """The paper's lambda: how far advantages look past the critic."""
     clip: float = 0.2
+    """How far a probability ratio may move from 1, the paper's epsilon."""
     value_weight: float = 0.5
+    """Weight of the critic's mean squared error."""
     entropy_bonus: float = 0.0
-    gradient_norm: float = 0.5
-    kl_stop: float = math.inf
+    """Weight of the policy's entropy."""
+    gradient_clip: float = 0.5
+    """Largest global norm of the gradient."""
+    kl_stop: float | None = None
+    """Estimated KL from the old policy, in nats, that ends an update early."""
+    checkpoint_every: int = 20
+    """Updates between two writes of the training state."""
+    keep_updates: tuple[int, ...] = ()
+    """Completed updates after which `keep` sees the model; 0 is before training."""
+
+    def __post_init__(self) -> None:
+        schedule(self.schedule)
+        for name in ("steps", "segment", "epochs", "minibatch", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
 
 
 @dataclass(frozen=True)
@@ -67,7 +86,7 @@ class Batch:
     target: Samples
 
     def shuffled(self, size: int, rng: torch.Generator) -> Iterator[Batch]:
-        """All samples in random order, in minibatches of `size`."""
+        """All samples once, in random order, in minibatches of `size`."""
         order = torch.randperm(len(self.action), generator=rng)
         columns = [getattr(self, field.name)[order].split(size) for field in fields(self)]
         return (Batch(*parts) for parts in zip(*columns, strict=True))
@@ -80,26 +99,31 @@ def ppo(
     seed: int = 0,
     progress: Progress = silent,
     checkpoint: Path | None = None,
+    keep: Keep | None = None,
 ) -> Curve:
-    """Trains an actor-critic in place and tells how it went, by environment step."""
-    rng = generator(seed, "ppo")
-    optimizer = build_optimizer(model, "adam", cfg.learning_rate, eps=1e-5)
-    frontier, curve = start(model, envs, seed), Curve()
-    updates = math.ceil(cfg.steps / (cfg.segment * envs.num_envs))
-    model.train()
-    for update in range(updates):
-        began = time.perf_counter()
-        segment = collect(model, envs, frontier, cfg.segment, rng)
-        frontier = segment.frontier
-        rate = cfg.learning_rate * schedule(cfg.schedule)(update, updates, 0, 0.0)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        losses = improve(model, optimizer, learnable(segment, cfg), cfg, rng)
-        speed = segment.reward.numel() / (time.perf_counter() - began)
-        curve = curve.with_point((update + 1) * segment.reward.numel(), described(segment) | losses | {"steps_per_second": speed})
-        progress(update + 1, updates)
-    model.eval()
-    return curve
+    """Trains an actor-critic in place and returns its curve; see `train_on_policy` for checkpoints.
+
+    Costs, for each sample, one forward pass and `epochs` forward and backward passes.
+    """
+    return train_on_policy(model, envs, cfg, partial(improve, model, cfg), seed, progress, checkpoint, keep)
+
+
+def improve(
+    model: nn.Module, cfg: PPOConfig, segment: Segment, optimizer: Optimizer, rng: torch.Generator
+) -> dict[str, float]:
+    """Several epochs of clipped steps on one segment, fewer when the policy has moved too far."""
+    batch, parameters, measured = learnable(segment, cfg), list(model.parameters()), []
+    for _ in range(cfg.epochs):
+        for part in batch.shuffled(cfg.minibatch, rng):
+            loss, measures = objective(model, part, cfg)
+            measured.append(measures)
+            if cfg.kl_stop is not None and measures[MEASURES.index("kl")] > cfg.kl_stop:
+                return summary(measured, segment, batch)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(parameters, cfg.gradient_clip)
+            optimizer.step()
+    return summary(measured, segment, batch)
 
 
 def learnable(segment: Segment, cfg: PPOConfig) -> Batch:
@@ -107,49 +131,27 @@ def learnable(segment: Segment, cfg: PPOConfig) -> Batch:
     advantage = generalized_advantages(
         segment.reward, segment.value, segment.next_value, segment.terminated, segment.done, cfg.discount, cfg.decay
     )
-    action = segment.action.flatten()
+    action, target = segment.action.flatten(), (advantage + segment.value).flatten()
     old_logp = log_probability(segment.logits.flatten(0, 1), action)
-    target = (advantage + segment.value).flatten()
     return Batch(segment.observation.flatten(0, 1), action, old_logp, advantage.flatten(), target)
 
 
-def improve(
-    model: nn.Module, optimizer: Optimizer, batch: Batch, cfg: PPOConfig, rng: torch.Generator
-) -> dict[str, float]:
-    """Several epochs of clipped steps on one batch, fewer when the policy has moved too far."""
-    measured = []
-    for _ in range(cfg.epochs):
-        for part in batch.shuffled(cfg.minibatch, rng):
-            output = model(part.observation)
-            logp = log_probability(output.logits, part.action)
-            policy = clipped_surrogate(logp, part.old_logp, normalized(part.advantage), cfg.clip)
-            value = value_loss(output.value, part.target)
-            with torch.no_grad():
-                kl = approximate_kl(logp, part.old_logp)
-                moved = clipped_fraction(logp, part.old_logp, cfg.clip)
-            measured.append(torch.stack([policy.detach(), value.detach(), kl, moved]))
-            if kl > cfg.kl_stop:
-                return summary(measured)
-            loss = policy + cfg.value_weight * value
-            if cfg.entropy_bonus:
-                loss = loss - cfg.entropy_bonus * entropy(output.logits).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), cfg.gradient_norm)
-            optimizer.step()
-    return summary(measured)
+def objective(model: nn.Module, part: Batch, cfg: PPOConfig) -> tuple[Float[Tensor, ""], Float[Tensor, " measure"]]:
+    """The loss of one minibatch (equation 9, its sign turned), and its `MEASURES`."""
+    output = model(part.observation)
+    logp = log_probability(output.logits, part.action)
+    policy = clipped_surrogate(logp, part.old_logp, normalized(part.advantage), cfg.clip)
+    value = value_loss(output.value, part.target)
+    loss = policy + cfg.value_weight * value
+    if cfg.entropy_bonus:
+        loss = loss - cfg.entropy_bonus * entropy(output.logits).mean()
+    with torch.no_grad():
+        moved = approximate_kl(logp, part.old_logp), clipped_fraction(logp, part.old_logp, cfg.clip)
+    return loss, torch.stack([policy.detach(), value.detach(), *moved])
 
 
-def summary(measured: list[Tensor]) -> dict[str, float]:
-    """Means over the steps of one update."""
-    names = ("policy_loss", "value_loss", "kl", "clipped_fraction")
-    return dict(zip(names, torch.stack(measured).mean(0).tolist(), strict=True))
-
-
-def described(segment: Segment) -> dict[str, float]:
-    """What a segment says of the policy that made it; a return only when an episode ended."""
-    seen = {"entropy": entropy(segment.logits.flatten(0, 1)).mean().item()}
-    if len(segment.finished_returns):
-        seen["return"] = segment.finished_returns.mean().item()
-        seen["length"] = segment.finished_lengths.double().mean().item()
-    return seen
+def summary(measured: list[Tensor], segment: Segment, batch: Batch) -> dict[str, float]:
+    """Means over the steps of one update, and how much of the targets the critic had foreseen."""
+    means = dict(zip(MEASURES, torch.stack(measured).mean(0).tolist(), strict=True))
+    foreseen = explained_variance(segment.value.flatten(), batch.target)
+    return means | ({"explained_variance": foreseen.item()} if foreseen.isfinite() else {})

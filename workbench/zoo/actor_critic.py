@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import prod, sqrt
 from typing import Literal, NamedTuple
 
@@ -12,12 +12,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from workbench.core.errors import ConfigError, ShapeError
+from workbench.core.graph import Carry, Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel, Stage
 from workbench.core.random import generator
 from workbench.core.registry import MODELS
+from workbench.zoo.layers.linear_carry import carry_conv
+from workbench.zoo.mlp import DenseBlock
 
 Features = Float[Tensor, "batch *feature"]
-Streams = tuple[Features, Features]
+Streams = tuple[Float[Tensor, "batch ..."], Float[Tensor, "batch ..."]]
 INPUT_AXES = {"mlp": "batch feature", "convolutional": "batch channel height width"}
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
 
@@ -55,19 +58,6 @@ class ActorCriticConfig:
             )
 
 
-class Dense(nn.Module):
-    """A linear layer and a non-linearity."""
-
-    def __init__(self, n_in: int, n_units: int, activation: str) -> None:
-        super().__init__()
-        self.act = ACTIVATIONS[activation]
-        self.linear = nn.Linear(n_in, n_units)
-        self.hook_pre, self.hook_post = AxisHookPoint("batch unit"), AxisHookPoint("batch unit")
-
-    def forward(self, x: Features) -> Float[Tensor, "batch unit"]:
-        return self.hook_post(self.act(self.hook_pre(self.linear(x.flatten(1)))))
-
-
 class Convolution(nn.Module):
     """A 3x3 convolution that keeps the size, and a non-linearity."""
 
@@ -86,13 +76,18 @@ class Trunk(nn.Module):
 
     def __init__(self, cfg: ActorCriticConfig) -> None:
         super().__init__()
-        kernels, width = [], prod(cfg.observation)
-        if cfg.trunk == "convolutional":
-            kernels = [Convolution(i, o, cfg.activation) for i, o in pairwise((cfg.observation[0], *cfg.channels))]
-            width = prod((*cfg.channels[-1:], *cfg.observation[1:])) if cfg.channels else width
-        layers = [Dense(i, o, cfg.activation) for i, o in pairwise((width, *cfg.hidden))]
+        widths = (cfg.observation[0], *cfg.channels) if cfg.trunk == "convolutional" else cfg.observation
+        kernels = [Convolution(i, o, cfg.activation) for i, o in pairwise(widths)]
+        width = prod((widths[-1], *cfg.observation[1:]))
+        layers = [DenseBlock(i, o, cfg.activation) for i, o in pairwise((width, *cfg.hidden))]
         self.blocks = nn.ModuleList([*kernels, *layers])
-        self.width = cfg.hidden[-1] if cfg.hidden else width
+        self.width = (width, *cfg.hidden)[-1]
+        self.stages: list[Stage] = [*kernels, flat, *layers]
+
+
+def flat(x: Features) -> Float[Tensor, "batch unit"]:
+    """Channels and places, if there are any, as one row of units."""
+    return x.flatten(1)
 
 
 class Actor(nn.Module):
@@ -106,7 +101,7 @@ class Actor(nn.Module):
 
     def read_out(self, x: Features) -> Float[Tensor, "batch action"]:
         """Action logits from the last hidden layer."""
-        return self.hook_logits(self.readout(x.flatten(1)))
+        return self.hook_logits(self.readout(x))
 
 
 class Critic(nn.Module):
@@ -120,7 +115,7 @@ class Critic(nn.Module):
 
     def read_out(self, x: Features) -> Float[Tensor, " batch"]:
         """Values from the last hidden layer."""
-        return self.hook_value(self.readout(x.flatten(1))[:, 0])
+        return self.hook_value(self.readout(x)[:, 0])
 
 
 @dataclass(frozen=True)
@@ -145,15 +140,15 @@ class ActorCritic(HookedModel):
         self.cfg = cfg
         self.input_axes = INPUT_AXES[cfg.trunk]
         self.hook_input = AxisHookPoint(self.input_axes)
-        trunk, none = Trunk(cfg), nn.ModuleList()
+        own, other = Trunk(cfg), Trunk(cfg)
         if cfg.critic == "shared":
-            self.trunk = trunk
-            self.actor, self.critic = Actor(none, trunk.width, cfg.n_actions), Critic(nn.ModuleList(), trunk.width)
-            stages = [*trunk.blocks, self.forked]
+            self.trunk, other = own, own
+            stages = [*own.stages, self.forked]
         else:
-            self.actor = Actor(trunk.blocks, trunk.width, cfg.n_actions)
-            self.critic = Critic(Trunk(cfg).blocks, trunk.width)
-            stages = [self.forked, *map(SideBySide, self.actor.blocks, self.critic.blocks)]
+            stages = [self.forked, *map(SideBySide, own.stages, other.stages)]
+        none = nn.ModuleList()
+        self.actor = Actor(none if cfg.critic == "shared" else own.blocks, own.width, cfg.n_actions)
+        self.critic = Critic(none if cfg.critic == "shared" else other.blocks, other.width)
         self.reset_parameters()
         self.setup(stages=[self.observed, *stages, self.read_out])
 
@@ -184,3 +179,50 @@ class ActorCritic(HookedModel):
 
     def example(self, batch: int = 2, seed: int = 0) -> Features:
         return torch.randn(batch, *self.cfg.observation, generator=generator(seed, "example"))
+
+    def graph(self) -> Graph:
+        """Observations, channels and units write; pre-activations, logits and the value read, through the weights."""
+        source = Nodes("hook_input", self.hook_input.axes[1])
+        actor = [*self.actor.blocks, self.actor.readout]
+        critic = [*self.critic.blocks, self.critic.readout]
+        if self.cfg.critic == "separate":
+            streams = [stream("actor", actor, source), stream("critic", critic, source)]
+        else:
+            trunk = stream("trunk", list(self.trunk.blocks), source)
+            last = trunk[0][-1] if trunk[0] else source
+            streams = [trunk, stream("actor", actor, last), stream("critic", critic, last)]
+        nodes, ports, wires = (list(chain(*parts)) for parts in zip(*streams, strict=True))
+        order = list(self.trace())
+        return Graph(self, [source, *sorted(nodes, key=lambda n: order.index(n.hook))], ports, wires)
+
+
+def stream(name: str, layers: list[nn.Module], source: Nodes) -> tuple[list[Nodes], list[Ports], list[Wire]]:
+    """One stream's part of the graph: every layer reads what the one before it wrote, the first one the source."""
+    ends = {"actor": ("actor.hook_logits", "action"), "critic": ("critic.hook_value", None)}
+    nodes, ports, wires = [source], [], []
+    for i, layer in enumerate(layers):
+        if isinstance(layer, nn.Linear):
+            hook, axis = ends[name]
+            port = Ports(hook, axis, lambda x=layer: x.bias)
+            carry = carry_flat(layer)
+        elif isinstance(layer, Convolution):
+            port = Ports(f"{name}.blocks.{i}.hook_pre", "channel", lambda x=layer: x.conv.bias[:, None, None])
+            carry = carry_conv(layer.conv)
+        else:
+            port = Ports(f"{name}.blocks.{i}.hook_pre", "unit", lambda x=layer: x.linear.bias)
+            carry = carry_flat(layer.linear)
+        ports.append(port)
+        wires.append(Wire(nodes[-1].hook, port.hook, carry))
+        if not isinstance(layer, nn.Linear):
+            nodes.append(Nodes(f"{name}.blocks.{i}.hook_post", port.axis, (port.hook,)))
+    return nodes[1:], ports, wires
+
+
+def carry_flat(layer: nn.Linear) -> Carry:
+    """A linear layer on units, or on all places of channels: edge (u, p) is unit or channel u's part of the weight."""
+
+    def carry(write: Tensor, mask: Tensor) -> Tensor:
+        places = write.shape[2:].numel()
+        return write.flatten(1) @ (layer.weight.T * mask.repeat_interleave(places, dim=0))
+
+    return carry

@@ -1,0 +1,188 @@
+"""The loop of methods that learn from their own fresh experience: collect a segment, improve on it, forget it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import torch
+from gymnasium.vector import VectorEnv
+from torch import nn
+
+from workbench.core.errors import TrainingError
+from workbench.core.progress import Progress, silent
+from workbench.core.random import generator
+from workbench.training.curve import Curve
+from workbench.training.optimizers import Optimizer, build_optimizer
+from workbench.training.policy_losses import entropy
+from workbench.training.resume import (
+    TrainingState,
+    optimizer_tensors,
+    read_state,
+    require_same,
+    restore_model,
+    restore_optimizer,
+    write_state,
+)
+from workbench.training.rollouts import Frontier, Segment, collect, start
+from workbench.training.schedules import schedule
+
+Improve = Callable[[Segment, Optimizer, torch.Generator], Mapping[str, float]]
+"""Takes the model's optimiser some steps further on one segment, and tells what it measured."""
+Keep = Callable[[int, nn.Module], None]
+"""Sees the model after a number of updates."""
+
+
+class OnPolicyConfig(Protocol):
+    """What the loop reads of any such method's dataclass of settings."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def steps(self) -> int:
+        """Steps of all environments together."""
+        ...
+
+    @property
+    def segment(self) -> int:
+        """Steps of each environment between two updates."""
+        ...
+
+    @property
+    def lr(self) -> float:
+        """Learning rate where the schedule's factor is 1."""
+        ...
+
+    @property
+    def schedule(self) -> str:
+        """One of `schedules.SCHEDULES`, over updates."""
+        ...
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Updates between two writes of the training state."""
+        ...
+
+    @property
+    def keep_updates(self) -> tuple[int, ...]:
+        """Completed updates after which `keep` sees the model; 0 is before training."""
+        ...
+
+
+@dataclass
+class Run:
+    """A run in progress: the model and its environments, what accompanies them, and how far it is."""
+
+    model: nn.Module
+    envs: VectorEnv
+    optimizer: Optimizer
+    rng: torch.Generator
+    frontier: Frontier
+    identity: dict[str, Any]
+    curve: Curve
+    update: int = 0
+
+    def save(self, path: Path) -> None:
+        """Writes the training state."""
+        groups = {
+            "model": self.model.state_dict(),
+            "optimizer": optimizer_tensors(self.optimizer),
+            "random": {"actions": self.rng.get_state()},
+            "frontier": vars(self.frontier),
+            "environments": environment_state(self.envs),
+        }
+        tensors = {f"{group}.{name}": t for group, entries in groups.items() for name, t in entries.items()}
+        curve = [self.curve.step, self.curve.series]
+        write_state(path, TrainingState(tensors, {"config": self.identity, "update": self.update, "curve": curve}))
+
+    def restore(self, path: Path) -> None:
+        """Takes up a stored state; environments that cannot be restored go on from the episodes just begun."""
+        state = read_state(path)
+        require_same(state.facts["config"], self.identity, path)
+        restore_model(self.model, state.under("model"), path)
+        restore_optimizer(self.optimizer, state.under("optimizer"))
+        self.rng.set_state(state.tensors["random.actions"])
+        if stored := state.under("environments"):
+            self.envs.unwrapped.set_state({name: x.numpy() for name, x in stored.items()})  # type: ignore[attr-defined]
+            self.frontier = Frontier(**state.under("frontier"))
+        self.curve, self.update = Curve(*state.facts["curve"]), state.facts["update"]
+
+
+def environment_state(envs: VectorEnv) -> dict[str, torch.Tensor]:
+    """What the environments' future depends on, for those that offer `get_state` and `set_state`."""
+    if not hasattr(envs.unwrapped, "get_state"):
+        return {}
+    return {name: torch.from_numpy(x) for name, x in envs.unwrapped.get_state().items()}
+
+
+def train_on_policy(
+    model: nn.Module,
+    envs: VectorEnv,
+    cfg: OnPolicyConfig,
+    improve: Improve,
+    seed: int = 0,
+    progress: Progress = silent,
+    checkpoint: Path | None = None,
+    keep: Keep | None = None,
+) -> Curve:
+    """Trains a policy in place and returns its curve by environment step: returns, lengths, entropy, what `improve` says.
+
+    When `checkpoint` exists the run continues from it, bit for bit when the environments offer `get_state` and
+    `set_state`, else with new episodes; it is written every few updates, at the end, and when `progress` cancels.
+    """
+    per_update = cfg.segment * envs.num_envs
+    updates = math.ceil(cfg.steps / per_update)
+    optimizer = build_optimizer(model, "adam", cfg.lr, eps=1e-5)
+    identity = asdict(cfg) | {"seed": seed, "environments": envs.num_envs}  # type: ignore[call-overload]
+    run = Run(model, envs, optimizer, generator(seed, "actions"), start(model, envs, seed), identity, Curve())
+    if checkpoint is not None and checkpoint.exists():
+        run.restore(checkpoint)
+    while True:
+        if keep is not None and run.update in cfg.keep_updates:
+            keep(run.update, model.eval())
+        if run.update == updates:
+            break
+        advance(run, improve, cfg.segment, cfg.lr * schedule(cfg.schedule)(run.update, updates, 0, 0.0))
+        if checkpoint is not None and (run.update % cfg.checkpoint_every == 0 or run.update == updates):
+            run.save(checkpoint)
+        try:
+            progress(run.update, updates)
+        except BaseException:
+            if checkpoint is not None:
+                run.save(checkpoint)
+            raise
+    model.eval()
+    return run.curve
+
+
+def advance(run: Run, improve: Improve, steps: int, lr: float) -> None:
+    """One update: a segment of fresh experience, and what is learned from it."""
+    began = time.perf_counter()
+    run.model.train()
+    segment = collect(run.model, run.envs, run.frontier, steps, run.rng)
+    for group in run.optimizer.param_groups:
+        group["lr"] = lr
+    measured = dict(improve(segment, run.optimizer, run.rng))
+    run.frontier = segment.frontier
+    run.update += 1
+    if bad := [name for name, value in measured.items() if math.isinf(value) or math.isnan(value)]:
+        raise TrainingError(
+            f"Training stopped in update {run.update}: {bad[0]} is {measured[bad[0]]}. "
+            f"Lower lr ({lr:g}), or look at the size of the rewards and observations."
+        )
+    samples = segment.reward.numel()
+    measured["steps_per_second"] = samples / (time.perf_counter() - began)
+    run.curve = run.curve.with_point(run.update * samples, described(segment) | measured)
+
+
+def described(segment: Segment) -> dict[str, float]:
+    """What a segment says of the policy that made it: entropy in nats and, when episodes ended, return and length."""
+    seen = {"entropy": entropy(segment.logits.flatten(0, 1)).mean().item()}
+    if len(segment.finished_returns):
+        seen["return"] = segment.finished_returns.mean().item()
+        seen["length"] = segment.finished_lengths.double().mean().item()
+    return seen
