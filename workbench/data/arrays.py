@@ -30,21 +30,20 @@ def read_arrays(
     parts that give other contents are an error. So the parts themselves need no checksum.
     """
     for path in candidates(name):
-        arrays = load(path, keys)
-        if arrays is not None and content_hash(arrays.values()) == sha256:
-            return arrays
+        stored = load(path, keys)
+        if stored is not None and content_hash(stored.values()) == sha256:
+            return stored
     paths = [fetch(part) for part in parts]
+    origin = ", ".join(part.url for part in parts)
+    advice = f"Delete {', '.join(map(str, paths))} and try again."
     try:
         arrays = rebuild(paths)
-        found = f"content hash {content_hash(arrays[key] for key in keys)}"
     except BROKEN as reason:
-        found = f"{type(reason).__name__}: {reason}"
-    if found != f"content hash {sha256}":
-        raise DataError(
-            f"What came from {', '.join(part.url for part in parts)} does not give {name}: {found}, expected content "
-            f"hash {sha256}. Delete {', '.join(map(str, paths))} and try again."
-        )
-    write_whole(writable_folder() / name, lambda stream: np.savez_compressed(stream, **arrays))
+        raise DataError(f"What came from {origin} is broken ({type(reason).__name__}: {reason}). {advice}") from reason
+    found = content_hash(arrays[key] for key in keys)
+    if found != sha256:
+        raise DataError(f"{origin} gave other contents than {name}: hash {found}, expected {sha256}. {advice}")
+    write_whole(writable_folder() / name, lambda stream: np.savez_compressed(stream, allow_pickle=False, **arrays))
     return arrays
 
 

@@ -4,32 +4,35 @@ import math
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from einops import rearrange, repeat
+from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample, pad
+from torch.nn.functional import affine_grid, grid_sample
 
 Images = Float[Tensor, "batch channel height width"]
 Augment = Callable[[Images, torch.Generator], Images]
 
 
-def flip(images: Images, generator: torch.Generator) -> Images:
-    """Half of the pictures, drawn at random, mirrored left to right."""
-    mirrored = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
-    return torch.where(mirrored, images.flip(-1), images)
+def crop_and_flip(images: Images, generator: torch.Generator, padding: int = 4) -> Images:
+    """The usual augmentation of CIFAR-10: moved by up to `padding` pixels either way, and half of them mirrored.
+
+    What comes in from outside is the picture's reflection. One gather does all.
+    """
+    batch, channels, height, width = images.shape
+    down, right = torch.randint(-padding, padding + 1, (2, batch, 1), generator=generator)
+    mirrored = torch.rand(batch, 1, generator=generator) < 0.5
+    rows = reflected(torch.arange(height) + down, height)
+    columns = reflected(torch.arange(width) + right, width)
+    columns = torch.where(mirrored, columns.flip(-1), columns)
+    origin = rearrange(rows * width, "b h -> b h 1") + rearrange(columns, "b w -> b 1 w")
+    origin = repeat(origin, "b h w -> b c (h w)", c=channels)
+    return images.flatten(2).gather(2, origin).reshape(images.shape)
 
 
-def crop(images: Images, generator: torch.Generator, padding: int = 4) -> Images:
-    """Each picture moved by up to `padding` pixels either way; what comes in from outside is its reflection."""
-    batch, _, height, width = images.shape
-    padded = pad(images, [padding] * 4, mode="reflect")
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)
-    down, right = torch.randint(2 * padding + 1, (2, batch), generator=generator)
-    return windows[torch.arange(batch), :, down, right]
-
-
-def crop_and_flip(images: Images, generator: torch.Generator) -> Images:
-    """The usual augmentation of CIFAR-10: a random crop after padding by 4 pixels, and half of them mirrored."""
-    return flip(crop(images, generator), generator)
+def reflected(places: Int[Tensor, "batch place"], size: int) -> Int[Tensor, "batch place"]:
+    """Places outside of 0..size - 1 mirrored back in at the edge, which is not repeated."""
+    places = places.abs()
+    return torch.where(places < size, places, 2 * (size - 1) - places)
 
 
 def affine(degrees: float = 10.0, shift: float = 2.0, stretch: float = 0.1) -> Augment:

@@ -14,8 +14,8 @@ def digits() -> ImageData:
     """1797 digits as 64 features in 0..1, every fifth of each class (in a fixed random order) for testing."""
     from sklearn.datasets import load_digits
 
-    bunch = load_digits()
-    pixels, targets = torch.from_numpy(bunch.data).byte(), torch.from_numpy(bunch.target).long()
+    features, labels = load_digits(return_X_y=True)
+    pixels, targets = torch.from_numpy(features).byte(), torch.from_numpy(labels).long()
     train, test = stratified_split(targets)
     return ImageData(
         name="digits",

@@ -37,7 +37,9 @@ def fetch(file: RemoteFile) -> Path:
             return path
     folder = writable_folder()
     try:
-        return Path(pooch.retrieve(file.url, file.sha256, file.name, folder, downloader=Resuming(folder / file.name)))
+        download = Resuming(folder / file.name)
+        # pooch's type for a downloader names the arguments otherwise than its own downloaders do.
+        return Path(pooch.retrieve(file.url, file.sha256, file.name, folder, downloader=download))  # pyrefly: ignore
     except (requests.RequestException, OSError) as reason:
         raise unreachable(file.name, file.url, reason) from reason
     except ValueError as reason:

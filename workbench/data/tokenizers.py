@@ -117,7 +117,7 @@ class BytePairTokenizer:
     def tokens(self) -> list[str]:
         stand_ins = byte_of_stand_in()
         special = {i for i, token in self.pairs.get_added_tokens_decoder().items() if token.special}
-        names = [self.pairs.id_to_token(i) for i in range(self.vocab_size)]
+        names = sorted(vocab := self.pairs.get_vocab(), key=vocab.__getitem__)
         return [n if i in special else readable(bytes(stand_ins[c] for c in n)) for i, n in enumerate(names)]
 
     def encode(self, text: str) -> Int[Tensor, " pos"]:
@@ -188,8 +188,8 @@ def utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as reason:
         raise InputError(
-            f"Character {text[reason.start]!r} at position {reason.start} is half of a surrogate pair and means nothing "
-            f"alone. Leave it out."
+            f"Character {text[reason.start]!r} at position {reason.start} is half of a surrogate pair, which means "
+            "nothing alone. Leave it out."
         ) from None
 
 
