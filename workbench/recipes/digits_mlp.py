@@ -12,12 +12,12 @@ RECIPE = register(
         name="digits_mlp",
         title="MLP on 8x8 digits",
         architecture="mlp",
-        config=MLPConfig(n_features=64, hidden=(64,), n_classes=10),
+        config=MLPConfig(n_features=64, hidden=(64, 32), n_classes=10),
         training=FitConfig(
             steps=2000, optimizer="adamw", lr=3e-3, weight_decay=0.01, schedule="cosine", warmup=50,
             evaluate_every=100, log_every=20,
         ),
-        train=partial(train_on_images, dataset="digits", batch_size=64),
+        train=partial(train_on_images, dataset="digits", batch_size=64, label_smoothing=0.1),
         targets={"test_accuracy": 0.97},
     )
 )  # fmt: skip
