@@ -24,7 +24,7 @@ class Curve:
         steps = [*self.step, step] if new_row else list(self.step)
         series = {name: [*column, None] if new_row else list(column) for name, column in self.series.items()}
         for name, value in values.items():
-            series.setdefault(name, [None] * len(steps))[-1] = float(value)
+            series[name] = [*series.get(name, [None] * len(steps))[:-1], float(value)]
         return Curve(steps, series)
 
     def points(self, name: str) -> list[tuple[int, float]]:

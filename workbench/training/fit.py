@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbench.core.errors import ConfigError, TrainingError, UnknownNameError
+from workbench.core.errors import TrainingError
 from workbench.core.progress import Progress, silent
 from workbench.training.averaging import WeightAverage
 from workbench.training.curve import Curve
-from workbench.training.optimizers import OPTIMIZERS, Optimizer, build_optimizer
+from workbench.training.fit_config import FitConfig
+from workbench.training.optimizers import Optimizer, build_optimizer
 from workbench.training.resume import (
     TrainingState,
     optimizer_tensors,
@@ -25,7 +26,6 @@ from workbench.training.resume import (
     restore_optimizer,
     write_state,
 )
-from workbench.training.schedules import schedule
 
 Batch = Callable[[int], tuple[Tensor, Tensor]]
 """step -> (inputs, targets), a pure function of (seed, step)."""
@@ -33,70 +33,6 @@ Loss = Callable[[Any, Tensor], Tensor]
 """(output, targets) -> scalar."""
 Metrics = Mapping[str, float | Mapping[str, Any]]
 """name -> number, or name -> {"value": number, "n": ..., "interval": ...}, of which the curve keeps the value."""
-PRECISIONS = ("fp32", "bf16")
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """How to train; a step is one update of the weights."""
-
-    steps: int = 1000
-    """Updates in all."""
-    optimizer: str = "adamw"
-    """One of `optimizers.OPTIMIZERS`."""
-    lr: float = 1e-3
-    """Learning rate where the schedule's factor is 1."""
-    weight_decay: float = 0.0
-    """Of weights; biases and norms never decay."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    """Adam's memories; rmsprop uses the second."""
-    momentum: float = 0.9
-    """Of "momentum" and "muon"."""
-    nesterov: bool = False
-    """Nesterov's form of "momentum"."""
-    schedule: str = "constant"
-    """One of `schedules.SCHEDULES`."""
-    warmup: int = 0
-    """Steps over which the learning rate rises."""
-    final_factor: float = 0.0
-    """The factor the schedule falls to."""
-    gradient_clip: float | None = None
-    """Largest global norm of the gradient."""
-    precision: str = "fp32"
-    """"fp32", or "bf16" for the forward pass in autocast; weights and updates stay fp32."""
-    accumulate: int = 1
-    """Batches per step; step s averages batches s * accumulate and on."""
-    ema: float | None = None
-    """Decay of the weight average that is evaluated, kept and finally returned, or none."""
-    evaluate_every: int = 0
-    """Steps between evaluations, the last step always included; 0 evaluates only there."""
-    log_every: int = 10
-    """Steps that share one point of the curve."""
-    checkpoint_every: int = 200
-    """Steps between writes of the training state."""
-    keep_steps: tuple[int, ...] = ()
-    """Completed steps after which `keep` sees the model; 0 is before training."""
-    seed: int = 0
-    """Of dropout and whatever else draws from torch's own generator."""
-
-    def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise UnknownNameError("optimizer", self.optimizer, known=OPTIMIZERS)
-        if self.precision not in PRECISIONS:
-            raise UnknownNameError("precision", self.precision, known=PRECISIONS)
-        schedule(self.schedule)
-        for name in ("steps", "accumulate", "log_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
-        for step in self.keep_steps:
-            if not 0 <= step <= self.steps:
-                raise ConfigError(f"keep_steps has {step}, but the run goes from 0 to {self.steps}.")
-        if self.ema is not None and not 0 <= self.ema < 1:
-            raise ConfigError(f"ema={self.ema} is no decay. Choose 0 up to (not including) 1, such as 0.999.")
-
-    def factor(self, step: int) -> float:
-        """What multiplies the learning rate in the update after `step` completed ones."""
-        return schedule(self.schedule)(step, self.steps, self.warmup, self.final_factor)
 
 
 def fit(

@@ -33,9 +33,7 @@ def train_language_model(
     return fit(model, batch, next_token_loss, cfg, evaluate, checkpoint, progress, keep)
 
 
-def next_token_loss(
-    logits: Float[Tensor, "batch pos vocab"], targets: Int[Tensor, "batch pos"]
-) -> Float[Tensor, ""]:
+def next_token_loss(logits: Float[Tensor, "batch pos vocab"], targets: Int[Tensor, "batch pos"]) -> Float[Tensor, ""]:
     """Mean cross-entropy in nats per token; `targets` holds the token that follows each position."""
     return cross_entropy(logits.flatten(0, 1), targets.flatten())
 
@@ -76,7 +74,7 @@ def language_metrics(
 def _window_batches(
     tokens: Int[Tensor, " token"], context: int, batch_size: int
 ) -> list[tuple[Int[Tensor, "batch pos"], Int[Tensor, "batch pos"]]]:
-    """Consecutive windows and the tokens that follow, several to a batch; a shorter last window is a batch of its own."""
+    """Consecutive windows and the tokens that follow, several to a batch; a shorter last one is a batch of its own."""
     inputs, targets = tokens[:-1], tokens[1:]
     whole = len(inputs) // context * context
     rows = [part[:whole].reshape(-1, context).split(batch_size) for part in (inputs, targets)]

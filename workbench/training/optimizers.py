@@ -1,6 +1,6 @@
 """Optimisers by name, all from torch; Muon shares the work with AdamW and sees attention heads as one matrix."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -43,25 +43,21 @@ def build_optimizer(
     `betas` and `eps` are Adam's (rmsprop's memory is `betas[1]`), `momentum` is for "momentum" and "muon", `nesterov`
     for "momentum"; "gradient_descent" is "sgd" whose batch is the whole training set.
     """
-    if name == "muon":
-        return MuonAdamW(model, lr, weight_decay, betas, momentum, eps)
     groups = decay_groups(trainable(model), weight_decay)
     fused = fusable(groups)
-    match name:
-        case "gradient_descent" | "sgd":
-            return torch.optim.SGD(groups, lr, fused=fused)
-        case "momentum":
-            return torch.optim.SGD(groups, lr, momentum, nesterov=nesterov, fused=fused)
-        case "adam":
-            return torch.optim.Adam(groups, lr, betas, eps, fused=fused)
-        case "adamw":
-            return torch.optim.AdamW(groups, lr, betas, eps, fused=fused)
-        case "rmsprop":
-            return torch.optim.RMSprop(groups, lr, betas[1], eps, foreach=True)
-        case "adagrad":
-            return torch.optim.Adagrad(groups, lr, eps=eps, fused=fused)
-        case _:
-            raise UnknownNameError("optimizer", name, known=OPTIMIZERS)
+    builders: dict[str, Callable[[], Optimizer]] = {
+        "gradient_descent": lambda: torch.optim.SGD(groups, lr, fused=fused),
+        "sgd": lambda: torch.optim.SGD(groups, lr, fused=fused),
+        "momentum": lambda: torch.optim.SGD(groups, lr, momentum, nesterov=nesterov, fused=fused),
+        "adam": lambda: torch.optim.Adam(groups, lr, betas, eps, fused=fused),
+        "adamw": lambda: torch.optim.AdamW(groups, lr, betas, eps, fused=fused),
+        "rmsprop": lambda: torch.optim.RMSprop(groups, lr, betas[1], eps, foreach=True),
+        "adagrad": lambda: torch.optim.Adagrad(groups, lr, eps=eps, fused=fused),
+        "muon": lambda: MuonAdamW(model, lr, weight_decay, betas, momentum, eps),
+    }
+    if name not in builders:
+        raise UnknownNameError("optimizer", name, known=OPTIMIZERS)
+    return builders[name]()
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -108,9 +104,7 @@ class MuonAdamW:
         rest = {n: p for n, p in parameters.items() if n not in self._hidden}
         self._parts: list[torch.optim.Optimizer] = []
         if self._copies:
-            muon = torch.optim.Muon(
-                self._copies.values(), lr, weight_decay, momentum, adjust_lr_fn="match_rms_adamw"
-            )
+            muon = torch.optim.Muon(self._copies.values(), lr, weight_decay, momentum, adjust_lr_fn="match_rms_adamw")
             self._parts.append(muon)
         if rest:
             groups = decay_groups(rest, weight_decay)
@@ -181,7 +175,7 @@ def as_matrix(name: str, weight: Float[Tensor, "*weight"]) -> Float[Tensor, "row
     (head d_head) by d_model, and a kernel becomes output channels by everything else.
     """
     match name.rpartition(".")[2], weight.ndim:
-        case ("W_Q" | "W_K" | "W_V"), 3:
+        case (("W_Q" | "W_K" | "W_V"), 3):
             return rearrange(weight, "head d_model d_head -> d_model (head d_head)")
         case "W_O", 3:
             return rearrange(weight, "head d_head d_model -> (head d_head) d_model")

@@ -35,7 +35,7 @@ def train_classifier(
     """
     if not 0 <= label_smoothing < 1:
         raise ConfigError(f"label_smoothing={label_smoothing} is no share. Choose 0 up to (not including) 1.")
-    model.to(memory_format=torch.channels_last)
+    lay_out(model, torch.channels_last)
 
     def loss(logits: Float[Tensor, "batch class"], targets: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
         return cross_entropy(logits, targets, label_smoothing=label_smoothing)
@@ -46,7 +46,14 @@ def train_classifier(
     try:
         return fit(model, channels_last(batch), loss, cfg, evaluate, checkpoint, progress, keep)
     finally:
-        model.to(memory_format=torch.contiguous_format)
+        lay_out(model, torch.contiguous_format)
+
+
+def lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:
+    """Orders the kernels of a model in memory; their shapes and values stay."""
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=memory_format)
 
 
 def channels_last(batch: Batch) -> Batch:
