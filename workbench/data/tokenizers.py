@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int
@@ -19,6 +19,7 @@ END_OF_TEXT = "<|endoftext|>"
 Ids = Int[Tensor, " pos"] | Sequence[int]
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """What every tokenizer does; `tokens[i]` is token i as one reads it."""
 
