@@ -1,6 +1,7 @@
-"""A small network, registered under its own name, and a card for it."""
+"""A small network and a card for it."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -8,7 +9,6 @@ from torch import Tensor, nn
 
 from workbench.checkpoints.card import Card, DataSource, Score
 from workbench.core.hooked import AxisHookPoint, HookedModel
-from workbench.core.registry import MODELS
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,12 @@ class Layer(nn.Module):
         self.hook_post = AxisHookPoint("batch unit")
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.hook_post(self.norm(self.linear(x)).relu())
+        return self.hook_post(self.norm(self.linear(x)).tanh())
 
 
-@MODELS.register("tiny_for_tests")
+ARCHITECTURE = "tiny_for_tests"
+
+
 class Tiny(HookedModel):
     """Linear layers with batch normalization; tied, the last one is the first transposed."""
 
@@ -47,7 +49,7 @@ class Tiny(HookedModel):
         super().__init__()
         self.cfg = cfg
         widths = (cfg.features, *cfg.trunk.widths)
-        self.layers = nn.ModuleList(Layer(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(Layer(a, b) for a, b in pairwise(widths))
         if cfg.mode == "tied":
             self.again = nn.Linear(*widths[:2])
             self.again.weight = self.layers[0].linear.weight
@@ -69,5 +71,6 @@ def tiny(seed: int = 0, cfg: TinyConfig | None = None) -> Tiny:
 
 def card(dtype: str = "float32", note: str = "") -> Card:
     score = Score(value=0.98, n=360, interval=(0.96, 0.99))
-    return Card("tiny_for_tests", "digits_mlp", DataSource("digits", "ab" * 32), 0, {"test_accuracy": score},
-                dtype=dtype, note=note)
+    return Card(
+        ARCHITECTURE, "digits_mlp", DataSource("digits", "ab" * 32), 0, {"test_accuracy": score}, dtype=dtype, note=note
+    )

@@ -26,6 +26,8 @@ def take_apart(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, Tensor):
+        while path in tensors:  # keys with dots in them can spell another path
+            path += "_"
         tensors[path] = value
         return {TENSOR: path}
     if isinstance(value, slice):
@@ -40,8 +42,8 @@ def take_apart(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, Mapping):
         return take_mapping_apart(value, path, tensors)
     raise ConfigError(
-        f"The field {path} holds a {type(value).__name__}, which cannot be stored. A result is made of tensors, numbers, "
-        "texts, None, and dataclasses, lists, tuples and dicts of these."
+        f"The field {path} holds a {type(value).__name__}, which cannot be stored. A result is made of "
+        "tensors, numbers, texts, None, and dataclasses, lists, tuples and dicts of these."
     )
 
 
@@ -60,19 +62,22 @@ def decode(kind: type[T], tensors: Mapping[str, Tensor], stored: Mapping[str, An
 
 def put_together(stored: Any, tensors: Mapping[str, Tensor]) -> Any:
     """Plain values from JSON values, with the tensors they point to; dataclasses are still dicts."""
+    if not isinstance(stored, dict):
+        return [put_together(member, tensors) for member in stored] if isinstance(stored, list) else stored
     match stored:
         case {"$tensor": path}:
-            if path not in tensors:
-                raise CheckpointError(f"A stored result lacks its tensor {path!r}. Delete it and run it again.")
-            return tensors[path]
-        case {"$slice": [start, stop, step]}:
-            return slice(start, stop, step)
+            return pointed_to(path, tensors)
+        case {"$slice": ends}:
+            return slice(*ends)
         case {"$tuple": members}:
-            return tuple(put_together(member, tensors) for member in members)
+            return tuple(put_together(members, tensors))
         case {"$items": pairs}:
             return {put_together(key, tensors): put_together(value, tensors) for key, value in pairs}
-        case dict():
-            return {key: put_together(value, tensors) for key, value in stored.items()}
-        case list():
-            return [put_together(member, tensors) for member in stored]
-    return stored
+    return {key: put_together(value, tensors) for key, value in stored.items()}
+
+
+def pointed_to(path: str, tensors: Mapping[str, Tensor]) -> Tensor:
+    """The tensor at `path` of a stored result."""
+    if path not in tensors:
+        raise CheckpointError(f"A stored result lacks its tensor {path!r}. Delete it and run it again.")
+    return tensors[path]

@@ -61,7 +61,7 @@ def restore_union(members: tuple[Any, ...], stored: Any, where: str) -> Any:
             return restore_value(member, stored, where)
         except ConfigError as error:
             complaints.append(error)
-    raise max(complaints, key=lambda error: len(str(error)))
+    raise max(complaints, key=lambda error: len(str(error).partition(" ")[0]))  # the one that got deepest
 
 
 def restore_container(origin: type, arguments: tuple[Any, ...], stored: Any, where: str) -> Any:

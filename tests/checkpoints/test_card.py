@@ -1,0 +1,110 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.checkpoints.networks import card, tiny
+from workbench.checkpoints import card as cards
+from workbench.checkpoints.store import save, save_step
+from workbench.core.errors import CheckpointError, InputError, UnknownNameError
+from workbench.training.curve import Curve
+
+CURVE = Curve([1, 2], {"train_loss": [2.0, None], "validation_loss": [None, 1.5]})
+
+
+def test_listing_models_and_reading_cards_does_not_import_torch() -> None:
+    code = "import sys; from workbench.checkpoints.card import names; names(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_card_comes_back_as_it_was_saved(models: Path) -> None:
+    saved = save(models / "tiny", tiny(), card(note="a note – with a dash"), CURVE)
+    assert cards.read_card("tiny") == saved
+    assert saved.metrics["test_accuracy"].interval == (0.96, 0.99)
+    assert saved.parameters == 4 * 3 + 3 + 2 * 3
+
+
+def test_metrics_are_written_as_value_n_and_interval(models: Path) -> None:
+    save(models / "tiny", tiny(), card(), CURVE)
+    written = json.loads((models / "tiny" / "card.json").read_text())
+    assert written["metrics"] == {"test_accuracy": {"value": 0.98, "n": 360, "interval": [0.96, 0.99]}}
+
+
+def test_the_curve_comes_back_as_it_was_saved(models: Path) -> None:
+    save(models / "tiny", tiny(), card(), CURVE)
+    assert cards.read_curve("tiny") == CURVE
+    assert json.loads((models / "tiny" / "curve.json").read_text())["step"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"step": [1], "loss": [1, 2]}', '{"step": 1}', '{"step": [1], "l": 3}']
+)
+def test_a_damaged_curve_is_one_clear_error(models: Path, text: str) -> None:
+    save(models / "tiny", tiny(), card(), CURVE)
+    (models / "tiny" / "curve.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"curve\.json"):
+        cards.read_curve("tiny")
+
+
+def test_only_folders_with_a_card_are_models(models: Path) -> None:
+    for name in ("b_model", "a-model.2"):
+        save(models / name, tiny(), card(), CURVE)
+    (models / "unfinished").mkdir()
+    (models / ".hidden").mkdir()
+    (models / ".hidden" / "card.json").write_text("{}")
+    assert cards.names() == ["a-model.2", "b_model"]
+
+
+def test_without_a_folder_of_models_there_are_none(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_MODELS", str(models / "absent"))
+    assert cards.names() == []
+
+
+def test_an_unknown_model_is_an_error_that_offers_the_nearest(models: Path) -> None:
+    save(models / "digits_mlp", tiny(), card(), CURVE)
+    with pytest.raises(UnknownNameError, match=r"'digits_mpl'.*Did you mean 'digits_mlp'"):
+        cards.read_card("digits_mpl")
+
+
+@pytest.mark.parametrize("name", ["../tiny", "a/b", "..", ".", "", "/etc", "tiny/", "a\\b", "tiny\n", "\0", "x" * 200])
+def test_a_name_stays_inside_its_folder(models: Path, name: str) -> None:
+    save(models / "tiny", tiny(), card(), CURVE)
+    with pytest.raises(InputError, match="cannot be the name of a model"):
+        cards.read_card(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda text: text[:40], "not a readable card"),
+        (lambda text: "[]", "should be an object"),
+        (lambda text: text.replace('"seed"', '"sead"'), "no field 'sead'. Did you mean 'seed'"),
+        (lambda text: text.replace('"seed": 0', '"seed": "zero"'), "seed should be int"),
+        (lambda text: text.replace('"n": 360', '"m": 360'), "no field 'm'"),
+    ],
+)
+def test_a_damaged_card_is_one_clear_error(models: Path, change, complaint: str) -> None:
+    save(models / "tiny", tiny(), card(), CURVE)
+    path = models / "tiny" / "card.json"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(CheckpointError, match=complaint):
+        cards.read_card("tiny")
+
+
+def test_steps_are_listed_in_the_order_of_training(models: Path) -> None:
+    save(models / "tiny", tiny(), card(), CURVE)
+    for step in (1000, 20, 300):
+        save_step(models / "tiny", tiny(), step)
+    assert cards.steps("tiny") == [20, 300, 1000]
+
+
+def test_the_folder_of_models_is_that_of_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORKBENCH_MODELS", raising=False)
+    assert cards.models_folder() == Path(cards.__file__).resolve().parents[2] / "models"
+
+
+def test_a_card_is_a_value() -> None:
+    assert replace(card(), seed=1) != card() == card()

@@ -1,0 +1,76 @@
+import io
+import pickle
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load, save
+
+from workbench.checkpoints.tensor_file import pack, unpack
+from workbench.core.errors import CheckpointError
+
+TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([True, False]), "empty": torch.zeros(0, 3)}
+FILE = pack(TENSORS, {"said": ["x", 1]})
+
+
+def test_tensors_and_what_is_said_about_them_come_back() -> None:
+    tensors, about = unpack(FILE, "file")
+    assert about["said"] == ["x", 1]
+    assert tensors.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        torch.testing.assert_close(tensors[name], tensor, rtol=0, atol=0)
+
+
+def test_any_safetensors_reader_opens_the_file() -> None:
+    assert torch.equal(load(FILE)["a"], TENSORS["a"])
+
+
+def test_views_of_one_memory_and_tensors_with_gradients_are_written_out() -> None:
+    x = torch.arange(6.0).reshape(2, 3).requires_grad_()
+    tensors, _ = unpack(pack({"x": x, "transposed": x.T, "row": x[0]}, {}), "file")
+    assert torch.equal(tensors["transposed"], x.T) and torch.equal(tensors["row"], x[0])
+
+
+def test_a_file_written_by_others_opens() -> None:
+    tensors, about = unpack(save({"a": TENSORS["a"]}), "file")
+    assert torch.equal(tensors["a"], TENSORS["a"]) and about == {}
+
+
+@given(st.integers(0, len(FILE) - 1))
+def test_a_file_cut_short_anywhere_is_refused(length: int) -> None:
+    with pytest.raises(CheckpointError, match=r"file.* cut short"):
+        unpack(FILE[:length], "file")
+
+
+@given(st.integers(0, 7), st.integers(0, 6 * 4 + 2 - 1))
+def test_a_flipped_bit_in_a_tensor_is_noticed(bit: int, from_end: int) -> None:
+    flipped = bytearray(FILE)
+    flipped[-1 - from_end] ^= 1 << bit
+    with pytest.raises(CheckpointError, match="altered"):
+        unpack(bytes(flipped), "file")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_with_one_clear_error(content: bytes) -> None:
+    with pytest.raises(CheckpointError):
+        unpack(content, "file")
+
+
+class Trap:
+    def __reduce__(self):
+        return (pytest.fail, ("the pickle was opened",))
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_is_never_opened(protocol: int) -> None:
+    with pytest.raises(CheckpointError, match=r"is a pickle.*not opened.*save_file"):
+        unpack(pickle.dumps(Trap(), protocol), "file")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_torch_saves_is_never_opened(zipped: bool) -> None:
+    buffer = io.BytesIO()
+    torch.save({"a": Trap()}, buffer, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CheckpointError, match=r"is a pickle.*not opened.*save_file"):
+        unpack(buffer.getvalue(), "file")
