@@ -47,7 +47,8 @@ def language_metrics(
     batch_size: int = 32,
     precision: str = "fp32",
 ) -> dict[str, dict[str, Any]]:
-    """`validation_loss` (nats per token) and `bits_per_byte` over a whole text, with 95 % intervals over windows.
+    """`validation_loss` (nats per token) and `bits_per_byte` over a whole text, with 95 % intervals over windows
+    (none when there is only one).
 
     The text is cut into consecutive windows of `context` tokens; every token but the first is predicted once, from
     the tokens before it in its window; the last window may be shorter. `n_bytes` is the UTF-8 length of the text.
@@ -61,13 +62,14 @@ def language_metrics(
     model.train(was_training)
     n = len(losses)
     loss = losses.double().mean().item()
-    whole = losses[: n // context * context]
-    low, high = mean_interval(whole.reshape(-1, context).mean(dim=1)) if len(whole) else (-math.inf, math.inf)
-    # The first token is given, not predicted: its bytes are left out of the count in proportion.
-    per_byte = n / (n_bytes * n / len(tokens)) / math.log(2)
+    whole_windows = losses[: n // context * context].reshape(-1, context)
+    interval = mean_interval(whole_windows.mean(dim=1), mean=loss)
+    # The first token is given, not predicted: it takes its share of the bytes with it.
+    bits = len(tokens) / n_bytes / math.log(2)
+    scaled = None if interval is None else (interval[0] * bits, interval[1] * bits)
     return {
-        "validation_loss": {"value": loss, "n": n, "interval": (low, high)},
-        "bits_per_byte": {"value": loss * per_byte, "n": n, "interval": (low * per_byte, high * per_byte)},
+        "validation_loss": {"value": loss, "n": n, "interval": interval},
+        "bits_per_byte": {"value": loss * bits, "n": n, "interval": scaled},
     }
 
 

@@ -1,22 +1,22 @@
 """Optimisers by name, all from torch; Muon shares the work with AdamW and sees attention heads as one matrix."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from einops import rearrange
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from workbench.core.errors import UnknownNameError
+from workbench.core.initializers import is_norm
+from workbench.core.weights import as_matrix, from_matrix, is_weight
 
 Groups = list[dict[str, Any]]
 OPTIMIZERS = ("gradient_descent", "sgd", "momentum", "adam", "adamw", "rmsprop", "adagrad", "muon")
-NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
-TABLES = ("embed", "W_E", "W_U", "W_pos", "readout", "lm_head", "logits")
+LEFT_TO_ADAMW = ("embed", "W_E", "W_U", "W_pos", "readout", "lm_head", "logits")
 """Parts of a parameter's name that mark embeddings and read-outs, which Muon leaves to AdamW."""
 
 
+@runtime_checkable
 class Optimizer(Protocol):
     """What a training loop asks of an optimiser."""
 
@@ -63,12 +63,6 @@ def build_optimizer(
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that need a gradient, by name; tied ones appear once."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
-
-
-def is_weight(name: str, parameter: Tensor) -> bool:
-    """Whether a parameter multiplies its input: two or more axes, and not a bias (attention's `b_Q` has two axes)."""
-    last = name.rpartition(".")[2]
-    return parameter.ndim >= 2 and not last.startswith(("b_", "bias", "in_proj_bias"))
 
 
 def decay_groups(parameters: dict[str, nn.Parameter], weight_decay: float) -> Groups:
@@ -160,34 +154,13 @@ class MuonAdamW:
 
 def hidden_matrices(model: nn.Module) -> dict[str, nn.Parameter]:
     """The weights that Muon is for: every weight but embeddings, read-outs and norms."""
-    tables = {id(p) for m in model.modules() if isinstance(m, (nn.Embedding, *NORMS)) for p in m.parameters()}
+    others = [m for m in model.modules() if isinstance(m, nn.Embedding) or is_norm(m)]
+    tables = {id(p) for m in others for p in m.parameters()}
     return {
         name: p
         for name, p in trainable(model).items()
-        if is_weight(name, p) and id(p) not in tables and not any(mark in name for mark in TABLES)
+        if is_weight(name, p) and id(p) not in tables and not any(mark in name for mark in LEFT_TO_ADAMW)
     }
-
-
-def as_matrix(name: str, weight: Float[Tensor, "*weight"]) -> Float[Tensor, "row column"]:
-    """A weight as the matrix it multiplies with.
-
-    `W_Q`, `W_K`, `W_V` (head d_model d_head) become d_model by (head d_head), `W_O` (head d_head d_model) becomes
-    (head d_head) by d_model, and a kernel becomes output channels by everything else.
-    """
-    match name.rpartition(".")[2], weight.ndim:
-        case (("W_Q" | "W_K" | "W_V"), 3):
-            return rearrange(weight, "head d_model d_head -> d_model (head d_head)")
-        case "W_O", 3:
-            return rearrange(weight, "head d_head d_model -> (head d_head) d_model")
-        case _:
-            return rearrange(weight, "row ... -> row (...)")
-
-
-def from_matrix(name: str, matrix: Float[Tensor, "row column"], shape: torch.Size) -> Float[Tensor, "*weight"]:
-    """The inverse of `as_matrix`."""
-    if name.rpartition(".")[2] in ("W_Q", "W_K", "W_V") and len(shape) == 3:
-        return rearrange(matrix, "d_model (head d_head) -> head d_model d_head", head=shape[0])
-    return matrix.reshape(shape)
 
 
 def fusable(groups: Iterable[dict[str, Any]]) -> bool:

@@ -70,7 +70,7 @@ def _warmed(step: int, warmup: int) -> float:
     return min(1.0, (step + 1) / warmup) if warmup > 0 else 1.0
 
 
-def _share(done: float, total: float) -> float:
+def _share(done: int | float, total: int | float) -> float:
     return min(1.0, max(0.0, done / total)) if total > 0 else 1.0
 
 

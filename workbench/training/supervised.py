@@ -102,11 +102,16 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def mean_interval(values: Float[Tensor, " n"]) -> tuple[float, float]:
-    """The 95 % interval of a mean of independent values, by the normal approximation."""
-    mean = values.double().mean().item()
-    half = Z95 * values.double().std().item() / math.sqrt(len(values)) if len(values) > 1 else math.inf
-    return mean - half, mean + half
+def mean_interval(values: Float[Tensor, " n"], mean: float | None = None) -> tuple[float, float] | None:
+    """The 95 % interval around a mean of independent values, by the normal approximation; None for fewer than two.
+
+    `mean` takes the place of the values' own, for instance when it also counts a shorter last window.
+    """
+    if len(values) < 2:
+        return None
+    centre = values.double().mean().item() if mean is None else mean
+    half = Z95 * values.double().std().item() / math.sqrt(len(values))
+    return centre - half, centre + half
 
 
 def _scores(
