@@ -1,0 +1,62 @@
+"""Which parts of a small network do what, and how do we know?
+
+    import workbench
+    model = workbench.load("digits_mlp")
+    result = workbench.run("ablation", model="digits_mlp", hook="blocks.0.hook_post", inputs="test:0:64")
+    workbench.figure(result).show()
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.checkpoints.card import names, read_card
+    from workbench.checkpoints.store import load
+    from workbench.core import interventions
+    from workbench.core.registry import ANALYSES, DATASETS, MODELS, RECIPES
+    from workbench.core.sites import Site
+    from workbench.core.stages import sweep
+    from workbench.core.wrap import wrap
+    from workbench.experiments.run import catalog, read
+    from workbench.experiments.run import run_analysis as run
+    from workbench.figures.figure import figure
+    from workbench.figures.table import table
+
+PLACES = {
+    "load": "workbench.checkpoints.store:load",
+    "names": "workbench.checkpoints.card:names",
+    "read_card": "workbench.checkpoints.card:read_card",
+    "run": "workbench.experiments.run:run_analysis",
+    "read": "workbench.experiments.run:read",
+    "catalog": "workbench.experiments.run:catalog",
+    "figure": "workbench.figures.figure:figure",
+    "table": "workbench.figures.table:table",
+    "wrap": "workbench.core.wrap:wrap",
+    "sweep": "workbench.core.stages:sweep",
+    "Site": "workbench.core.sites:Site",
+    "interventions": "workbench.core:interventions",
+    "MODELS": "workbench.core.registry:MODELS",
+    "ANALYSES": "workbench.core.registry:ANALYSES",
+    "RECIPES": "workbench.core.registry:RECIPES",
+    "DATASETS": "workbench.core.registry:DATASETS",
+}
+"""Where each public name lives; its module is imported at the first use."""
+
+__all__ = [  # noqa: PLE0604
+    *PLACES
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for."""
+    if name not in PLACES:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    module, attribute = PLACES[name].split(":")
+    found = import_module(module)
+    value = getattr(found, attribute, None) or import_module(f"{module}.{attribute}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PLACES})

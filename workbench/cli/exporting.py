@@ -1,0 +1,44 @@
+"""`workbench export`: a stored result for other programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from workbench.cli.writing import write
+from workbench.core.errors import InputError
+
+
+def export_result(
+    key: str,
+    /,
+    *,
+    to: Literal["csv", "json", "parquet", "html"] | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+) -> None:
+    """A stored result as a file, or on stdout.
+
+    Parameters
+    ----------
+    key
+        Key of a stored result, or the beginning of one; `workbench list runs` has them.
+    to
+        Format; left out, the ending of the output file decides, and without a file it is csv.
+    output
+        File to write; left out, csv and json go to stdout.
+    """
+    from workbench.experiments.export import export, format_of, rendered
+    from workbench.experiments.run import full_key
+    from workbench.experiments.store import ResultStore
+
+    chosen = to or (format_of(output) if output else "csv")
+    store = ResultStore()
+    if output is not None:
+        write(str(export(key, chosen, output, store)))
+        return
+    if chosen in ("parquet", "html"):
+        raise InputError(f"{chosen} needs a file. Add -o result.{chosen}.")
+    sys.stdout.write(rendered(full_key(key, store), chosen, store).decode())

@@ -1,0 +1,171 @@
+"""`workbench run` and `workbench pipeline`: questions, asked once."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from workbench.cli.writing import bar, write, write_json, write_table
+
+if TYPE_CHECKING:
+    from workbench.experiments.parameters import Signature
+    from workbench.experiments.pipeline import Outcome
+    from workbench.experiments.spec import Spec
+
+SHOWN = 12
+"""Rows of a result that are written out."""
+HELP = ("--help", "-h")
+
+
+def run_one(analysis: str = "", /, *tokens: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
+    """One analysis of one model; its flags follow from its signature."""
+    from workbench.cli import call
+    from workbench.core.registry import ANALYSES
+    from workbench.experiments.parameters import signature_of
+
+    if not analysis or analysis in HELP:
+        write("Usage: workbench run ANALYSIS --model MODEL [OPTIONS]\n")
+        write_table([{"analysis": n, "": (inspect.getdoc(ANALYSES[n]) or "").partition("\n")[0]} for n in ANALYSES])
+        write("\n`workbench run ANALYSIS --help` lists the flags of one.")
+        return 0
+    signature = signature_of(analysis)
+    app = App(name=f"workbench run {analysis}", help=inspect.getdoc(ANALYSES[analysis]), version_flags=[])
+    app.default(asking(signature))
+    return call(app, tokens)
+
+
+def asking(signature: Signature) -> Callable[..., int]:
+    """The command for one analysis: a function whose keywords are its flags."""
+
+    def ask(**flags: Any) -> int:
+        from workbench.experiments.spec import Spec
+
+        given = {name: value for name, value in flags.items() if name in signature.parameters and value is not None}
+        texts = {name: value for name, value in given.items() if isinstance(value, str)}
+        own = {n: flags[n] for n in ("model", "inputs", "corrupted", "metric", "seed") if flags.get(n) is not None}
+        spec = Spec(analysis=signature.analysis, parameters=given | signature.parsed(texts), **own)
+        return answer(spec.completed(), flags["output"], flags["json"])
+
+    keywords = [*own_flags(signature), *(flag(p) for p in signature.parameters.values()), *OUTPUT]
+    ask.__signature__ = inspect.Signature(sorted(keywords, key=lambda k: k.default is not k.empty))  # type: ignore[attr-defined]
+    ask.__annotations__ = {keyword.name: keyword.annotation for keyword in keywords}
+    ask.__doc__ = None  # the analysis says what it does
+    return ask
+
+
+def keyword(name: str, kind: Any, help_text: str, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    """One flag."""
+    annotation = Annotated[kind, Parameter(help=help_text, show_default=default not in (None, False))]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+OUTPUT = (
+    inspect.Parameter(
+        "output", inspect.Parameter.KEYWORD_ONLY, default=None,
+        annotation=Annotated[Path | None, Parameter(name=["--output", "-o"], help="File for the result: .csv, .json, .parquet or .html.")],
+    ),
+    keyword("json", bool, "Write the result as JSON.", False),
+)  # fmt: skip
+
+
+def own_flags(signature: Signature) -> list[inspect.Parameter]:
+    """The flags that are no parameters of the analysis."""
+    from workbench.core.metrics import METRICS
+
+    usual = "Left out: the model's usual ones."
+    about = {
+        "model": ("Name of a trained model.", str, inspect.Parameter.empty),
+        "inputs": (f"Such as test:0:16, text:PROMPT, rollout:SEED:N or file:PATH. {usual}", str | None, None),
+        "corrupted": (f"Inputs to compare with, as many as the others. {usual}", str | None, None),
+        "metric": (f"What is measured: {', '.join(METRICS)}.", str, "logit"),
+        "seed": ("Seed of all that is random.", int, 0),
+    }
+    takes = {"model", *signature.injected} | ({"corrupted"} if "metric" in signature.injected else set())
+    return [keyword(name, kind, text, default) for name, (text, kind, default) in about.items() if name in takes]
+
+
+def flag(parameter: Any) -> inspect.Parameter:
+    """The flag of one parameter: true or false, or a text that is read as the parameter's type."""
+    if parameter.annotation is bool:
+        return keyword(parameter.name, bool | None, parameter.help, parameter.default if parameter.required else None)
+    default = "" if parameter.required or parameter.default is None else f" Default: {parameter.default}."
+    text = f"{parameter.type[:1].upper()}{parameter.type[1:]}.{default} {parameter.help}".strip()
+    if parameter.required:
+        return keyword(parameter.name, str, text)
+    return keyword(parameter.name, str | None, text, None)
+
+
+def answer(spec: Spec, output: Path | None, json: bool) -> int:
+    """Runs one specification and writes its result."""
+    from workbench.experiments.export import as_json, export, format_of
+    from workbench.experiments.run import run
+    from workbench.experiments.store import ResultStore
+    from workbench.figures.table import table
+
+    store, key = ResultStore(), spec.key
+    there = store.has(key)
+    if output is not None:
+        format_of(output)  # a file name that says nothing is refused before the work, not after
+    with bar(f"{spec.analysis} of {spec.model}", quiet=json) as progress:
+        rows = table(run(spec, progress, store))
+    if output is not None:
+        export(key, format_of(output), output, store)
+    if json:
+        sys.stdout.write(as_json(key, rows, store))
+        return 0
+    write(f"{spec.analysis} of {spec.model} on {spec.inputs}: {'stored before' if there else 'computed'}, key {key}\n")
+    write_table(rows.head(SHOWN).to_dict("records"))
+    if len(rows) > SHOWN:
+        write(f"... {len(rows):,} rows in all: workbench export {key[:8]} --to csv")
+    return 0
+
+
+def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False) -> int:
+    """Runs every question of a pipeline file; what is stored is not computed again, after a kill it goes on.
+
+    Parameters
+    ----------
+    file
+        TOML: [defaults], [[runs]] and [runs.grid] with lists of values.
+    json
+        Write what became of each question as JSON.
+    dry_run
+        Only check the file and list its questions.
+    """
+    from workbench.experiments.pipeline import read_pipeline, run_pipeline
+
+    specs = read_pipeline(file)
+    if dry_run:
+        write_json([{"key": s.key, "command": s.as_command()} for s in specs]) if json else [
+            write(s.as_command()) for s in specs
+        ]
+        return 0
+    with bar("pipeline", quiet=json) as progress:
+        finished: list[Outcome] = []
+
+        def tell(outcome: Outcome) -> None:
+            finished.append(outcome)
+            progress(len(finished), len(specs))
+
+        summary = run_pipeline(specs, finished=tell)
+    if json:
+        write_json(summary.rows())
+    else:
+        write_table([brief(outcome) for outcome in summary.outcomes])
+        for outcome in summary.failed:
+            write(f"\nfailed: {outcome.spec.as_command()}\n  {outcome.error}")
+        write(f"\n{len(summary.outcomes)} questions, {len(summary.failed)} without an answer")
+    return 1 if summary.failed else 0
+
+
+def brief(outcome: Outcome) -> dict[str, Any]:
+    """One line about a question."""
+    spec = outcome.spec
+    parameters = " ".join(f"{name}={value}" for name, value in spec.parameters.items() if value is not None)
+    return {"key": outcome.key[:8], "status": outcome.status, "seconds": outcome.seconds, "analysis": spec.analysis,
+            "model": spec.model, "seed": spec.seed, "parameters": parameters}  # fmt: skip

@@ -1,0 +1,75 @@
+"""`workbench train`: a recipe's model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from workbench.cli.writing import bar, write, write_json
+from workbench.core.errors import InputError
+
+
+def train_model(
+    recipe: str,
+    /,
+    *,
+    settings: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative="")] = None,
+    folder: Path | None = None,
+    seed: int | None = None,
+    json: bool = False,
+) -> None:
+    """Trains a recipe's model and saves it with its card and curve; goes on where it was interrupted.
+
+    Parameters
+    ----------
+    recipe
+        Name of a recipe; `workbench list recipes` has them.
+    settings
+        Other values, as NAME=VALUE, for the recipe's training or architecture: `--set steps=100 lr=0.01`.
+    folder
+        Where to save; left out, beside the other trained models, under the recipe's name.
+    seed
+        Another seed than the recipe's.
+    json
+        Write the card as JSON.
+    """
+    from dataclasses import asdict
+
+    from workbench.checkpoints.card import models_folder
+    from workbench.core.registry import RECIPES
+    from workbench.recipes.recipe import make
+
+    plain = RECIPES[recipe]
+    chosen = plain.with_settings(parsed(plain, settings or []) | ({} if seed is None else {"seed": seed}))
+    if chosen != plain and folder is None:
+        raise InputError(
+            f"With these settings it is another model than {recipe}, which would be written over. "
+            f"Say where to save it: --folder {models_folder() / f'{recipe}_2'}"
+        )
+    with bar(f"training {recipe}", quiet=json) as progress:
+        card = make(chosen, folder, progress)
+    if json:
+        write_json(asdict(card))
+        return
+    scores = ", ".join(f"{name} {score.value:.4g}" for name, score in card.metrics.items())
+    write(f"{folder or models_folder() / recipe}: {card.parameters:,} parameters, {scores}")
+
+
+def parsed(recipe: Any, settings: list[str]) -> dict[str, Any]:
+    """The values of `NAME=VALUE`, each read as the type of its field."""
+    from typing import get_type_hints
+
+    from workbench.experiments.parameters import checked, from_text
+
+    known = {"seed": int, "threads": int, "dtype": str}
+    known |= get_type_hints(type(recipe.config)) | get_type_hints(type(recipe.training))
+    values = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise InputError(f"{setting!r} sets nothing. Write NAME=VALUE, such as steps=100.")
+        kind = known.get(name)  # an unknown name is refused by the recipe, which knows the nearest
+        values[name] = text if kind is None else checked(kind, from_text(kind, text), f"{name!r} of {recipe.name}")
+    return values

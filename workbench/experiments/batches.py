@@ -1,0 +1,75 @@
+"""Batches of inputs: what every kind of them has in common."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from workbench.core.errors import InputError
+from workbench.core.registry import DATASETS
+
+ALSO = "||"
+"""Separates several prompts, or several files."""
+ROWS = re.compile(r"(class=(?P<name>[^:]+):)?(?P<start>\d*)(?P<range>:(?P<stop>\d*))?")
+FORMS = {
+    "test": "test:0:16 or test:class=3:0:16",
+    "train": "train:0:16",
+    "other": "other:SEED (as corrupted inputs: for each example a test image of another class)",
+    "file": "file:PATH",
+    "fitted": "fitted:PATH (a picture of any size, cropped and resized)",
+    "text": "text:PROMPT or text:PROMPT||PROMPT",
+    "rollout": "rollout:SEED:N or rollout:SEED:FIRST:LAST",
+}
+"""How inputs are written, by source."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Inputs for a model, what is right about them, and how to call them.
+
+    `labels` has one text per example, `tokens` its tokens when it is text; `note` says where they come from.
+    """
+
+    inputs: Float[Tensor, "batch *input"] | Int[Tensor, "batch pos"]
+    targets: Int[Tensor, " batch"] | None
+    labels: tuple[str, ...]
+    note: str
+    tokens: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Which inputs are asked for: `source:rest`, of a model loaded with its card, to corrupt `clean` if given."""
+
+    source: str
+    rest: str
+    model: Any
+    clean: Batch | None = None
+
+
+@lru_cache(maxsize=3)
+def data_set(name: str) -> Any:
+    """A registered data set, kept in memory."""
+    return DATASETS[name]()
+
+
+def row_match(request: Request) -> re.Match[str]:
+    """The parts of `3`, `3:6`, `3:` or `class=dog:3:6`."""
+    match = ROWS.fullmatch(request.rest)
+    if match is None or not (match["start"] or match["range"]):
+        raise InputError(f"{request.rest!r} is no range of rows. Write {FORMS[request.source]}.")
+    return match
+
+
+def cut(match: re.Match[str], n: int, where: str) -> slice:
+    """The range of rows that was asked for, all of them there."""
+    start = int(match["start"] or 0)
+    stop = int(match["stop"] or n) if match["range"] else start + 1
+    if not start < stop <= n:
+        raise InputError(f"Rows {start}:{stop} do not exist: {where} has {n}. Choose a range inside 0:{n}.")
+    return slice(start, stop)

@@ -1,0 +1,98 @@
+"""Inputs that need no thinking: the ones a model is asked about when nobody says otherwise, and others to choose from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from workbench.checkpoints.card import model_folder, read_card
+from workbench.core.errors import InputError
+from workbench.data.tokenizers import Tokenizer, from_json
+from workbench.experiments.batches import ALSO
+from workbench.experiments.inputs import kind_of
+
+PAIRS = (
+    ("When Mary and John went to the shop, John gave a book to", "When Mary and John went to the shop, Mary gave a book to"),
+    ("The king is dead. Long live the k", "The duke is dead. Long live the d"),
+    ("ROMEO:\nMy love is as a fever, lo", "ROMEO:\nMy hate is as a fever, ha"),
+)  # fmt: skip
+"""Prompts that differ in what the next word depends on."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Inputs to choose by name, and what corrupts them."""
+
+    label: str
+    inputs: str
+    corrupted: str
+
+
+def presets(model: str) -> tuple[Preset, ...]:
+    """Inputs to offer for a trained network, the default first; the network itself is not loaded."""
+    kind = kind_of(read_card(model).architecture)
+    if kind == "policy":
+        return tuple(
+            Preset(f"16 steps of episode {seed}", f"rollout:{seed}:16", f"rollout:{seed + 1}:16") for seed in range(3)
+        )
+    if kind == "text":
+        return text_presets(model)
+    return (
+        Preset("16 test images", "test:0:16", "other:0"),
+        Preset("one test image", "test:0:1", "other:0"),
+        Preset("64 test images", "test:0:64", "other:0"),
+    )
+
+
+def text_presets(model: str) -> tuple[Preset, ...]:
+    """Pairs of prompts that the model's tokenizer cuts into the same number of tokens."""
+    tokenizer = tokenizer_of(model_folder(model) / "tokenizer.json")
+    # A word's first letter is a question for a model of characters, its name for one of words.
+    pairs = PAIRS if any(len(token) > 1 for token in tokenizer.tokens) else PAIRS[1:] + PAIRS[:1]
+    fitting = [pair for pair in pairs if same_length(pair, tokenizer)]
+    if not fitting:
+        raise InputError(f"No prompt is ready for {model}. Write text:PROMPT.")
+    return tuple(
+        Preset(clean.replace("\n", " "), f"text:{clean}{ALSO}{other}", f"text:{other}{ALSO}{clean}")
+        for clean, other in fitting
+    )
+
+
+@lru_cache(maxsize=4)
+def tokenizer_of(path: Path) -> Tokenizer:
+    """The tokenizer in a checkpoint's folder."""
+    if not path.is_file():
+        raise InputError(f"{path.parent.name} has no tokenizer, so it has no usual prompts. Save it with its tokenizer.")
+    return from_json(path.read_text(encoding="utf-8"))
+
+
+def same_length(pair: tuple[str, str], tokenizer: Tokenizer) -> bool:
+    """Whether both prompts are known to the tokenizer, with as many tokens."""
+    try:
+        one, two = map(tokenizer.encode, pair)
+    except InputError:
+        return False
+    return len(one) == len(two)
+
+
+def default_inputs(model: str) -> str:
+    """What a trained network is asked about when nobody says otherwise."""
+    return presets(model)[0].inputs
+
+
+def default_corrupted(model: str, inputs: str) -> str:
+    """What corrupts `inputs` when nobody says otherwise."""
+    for preset in (offered := presets(model)):
+        if preset.inputs == inputs or preset.corrupted.startswith("other:"):
+            return preset.corrupted
+    source, _, rest = inputs.partition(":")
+    if source == "rollout" and (parts := rest.split(":"))[0].isdecimal():
+        return ":".join([source, str(int(parts[0]) + 1), *parts[1:]])
+    if source == "text" and ALSO in rest:
+        first, *others = rest.split(ALSO)
+        return f"text:{ALSO.join([*others, first])}"
+    raise InputError(
+        f"Nothing is known that would corrupt {inputs!r}. Give corrupted inputs of the same size, such as "
+        f"{offered[0].corrupted!r} for {offered[0].inputs!r}."
+    )

@@ -1,0 +1,67 @@
+"""Inputs as text: `test:0:16`, `text:To be||or not`, `rollout:0:16`, `file:three.png`, and the tensors they stand for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from workbench.core.errors import InputError, UnknownNameError
+from workbench.core.registry import MODELS
+from workbench.data.user_images import read_bytes
+from workbench.experiments.batches import ALSO, FORMS, Batch, Request
+from workbench.experiments.image_batches import image_rows, other_classes, pictures
+from workbench.experiments.policy_batches import observations
+from workbench.experiments.text_batches import prompts, text_rows
+
+READERS: Mapping[str, Mapping[str, Callable[[Request], Batch]]] = {
+    "image": {
+        "test": image_rows, "train": image_rows, "other": other_classes, "file": pictures, "fitted": pictures
+    },
+    "text": {"text": prompts, "test": text_rows, "train": text_rows},
+    "policy": {"rollout": observations},
+}  # fmt: skip
+"""How each source of inputs is read, by what the model takes."""
+
+
+def read_inputs(text: str, model: Any, clean: Batch | None = None) -> Batch:
+    """The batch that `text` stands for, for a model loaded with its card; `clean` is the one it is to corrupt."""
+    source, rest = require_known(text, model.card.architecture)
+    batch = READERS[kind_of(model.card.architecture)][source](Request(source, rest, model, clean))
+    if clean is not None and batch.inputs.shape != clean.inputs.shape:
+        raise InputError(
+            f"The corrupted inputs have shape {tuple(batch.inputs.shape)}, the clean ones {tuple(clean.inputs.shape)}. "
+            "Give as many examples, of the same size, as the clean inputs have."
+        )
+    return batch
+
+
+def kind_of(architecture: str) -> str:
+    """What an architecture reads: "image", "text" or "policy" (observations of an environment)."""
+    model_class: Any = MODELS[architecture]
+    if model_class.family == "rl":
+        return "policy"
+    return "text" if model_class.input_axes == "batch pos" else "image"
+
+
+def require_known(text: str, architecture: str) -> tuple[str, str]:
+    """The source and the rest of a text for inputs, when a model of this architecture can take it."""
+    source, colon, rest = text.partition(":")
+    kind = kind_of(architecture)
+    known = READERS[kind]
+    forms = "; ".join(FORMS[name] for name in known)
+    if source not in FORMS:
+        raise InputError(f"{UnknownNameError('source of inputs', source, known)} Write {forms}.")
+    if source not in known:
+        raise InputError(f"This model cannot read {source!r}: its inputs are of kind {kind!r}. Write {forms}.")
+    if not colon or not rest:
+        raise InputError(f"{text!r} does not say which inputs. Write {FORMS[source]}.")
+    return source, rest
+
+
+def identity(text: str) -> str:
+    """The text with the hash of each file in place of its path: the same pictures are the same inputs."""
+    source, _, rest = text.partition(":")
+    if source not in ("file", "fitted"):
+        return text
+    return f"{source}:{ALSO.join(hashlib.sha256(read_bytes(path)).hexdigest() for path in rest.split(ALSO))}"

@@ -1,0 +1,258 @@
+"""What an analysis can be told: its signature as parameters, for flags, forms and stored specifications alike."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from workbench.core.errors import ConfigError, InputError, UnknownNameError
+from workbench.core.registry import ANALYSES
+
+INJECTED = ("model", "inputs", "corrupted", "metric", "seed", "progress")
+"""Arguments that an experiment makes for an analysis; all others are parameters."""
+SCALARS = (str, int, float, bool, types.NoneType)
+TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of an analysis: its type and default, and the sentence of the docstring that names it."""
+
+    name: str
+    annotation: Any
+    default: Any
+    help: str = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is inspect.Parameter.empty
+
+    @property
+    def optional(self) -> bool:
+        """Whether it may be None."""
+        return types.NoneType in members(self.annotation)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values it may have, when they are a fixed list."""
+        return tuple(c for m in members(self.annotation) if get_origin(m) is Literal for c in map(str, get_args(m)))
+
+    @property
+    def type(self) -> str:
+        """Its type in words: `whole number`, `text`, `texts, separated by commas`."""
+        return in_words(self.annotation)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What an analysis takes: which injected arguments (True: it cannot do without), and its parameters by name."""
+
+    analysis: str
+    injected: Mapping[str, bool]
+    parameters: Mapping[str, Parameter]
+
+    def parsed(self, given: Mapping[str, str]) -> dict[str, Any]:
+        """JSON values from the texts that a command line or a form holds."""
+        return {name: from_text(self.find(name).annotation, text) for name, text in given.items()}
+
+    def completed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters as JSON values: those given, checked, and the defaults of the others."""
+        for name in given:
+            self.find(name)
+        return {name: as_json(self.value(p, given)) for name, p in self.parameters.items()}
+
+    def arguments(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """The values as the analysis takes them: lists are tuples again."""
+        return {name: self.value(p, stored) for name, p in self.parameters.items()}
+
+    def value(self, parameter: Parameter, given: Mapping[str, Any]) -> Any:
+        """The checked value of one parameter, or its default."""
+        if parameter.name in given:
+            return checked(parameter.annotation, given[parameter.name], f"{parameter.name!r} of {self.analysis}")
+        if parameter.required:
+            raise InputError(f"{self.analysis} needs the parameter {parameter.name!r} ({parameter.type}). Give it.")
+        return parameter.default
+
+    def find(self, name: str) -> Parameter:
+        """The parameter of that name."""
+        if name not in self.parameters:
+            raise UnknownNameError("parameter", name, self.parameters, where=f" of {self.analysis}")
+        return self.parameters[name]
+
+
+def signature_of(analysis: str) -> Signature:
+    """The signature of a registered analysis."""
+    return read_signature(analysis, ANALYSES[analysis])
+
+
+@cache
+def read_signature(analysis: str, function: Callable[..., Any]) -> Signature:
+    """The signature of a function that is an analysis."""
+    plain = inspect.unwrap(function)
+    hints, given = get_type_hints(plain), inspect.signature(plain).parameters
+    text = inspect.getdoc(plain) or ""
+    parameters = {
+        name: Parameter(name, require_carried(hints.get(name), name, analysis), p.default, sentence_about(name, text))
+        for name, p in given.items()
+        if name not in INJECTED
+    }
+    injected = {name: p.default is p.empty for name, p in given.items() if name in INJECTED}
+    return Signature(analysis, injected, parameters)
+
+
+def sentence_about(name: str, text: str) -> str:
+    """The first sentence of a docstring that names the argument in backticks, or ""."""
+    sentences = re.split(r"(?<=[.;])\s+", " ".join(text.split()))
+    return next((sentence.rstrip(";") for sentence in sentences if f"`{name}`" in sentence), "")
+
+
+# Types
+
+
+def members(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union, or the type itself."""
+    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+
+
+def require_carried(annotation: Any, name: str, analysis: str) -> Any:
+    """The annotation, when text and JSON can carry it."""
+
+    def carried(kind: Any) -> bool:
+        if get_origin(kind) is tuple:
+            return all(map(carried, items(kind)))
+        return kind in SCALARS or get_origin(kind) is Literal or (len(members(kind)) > 1 and all(map(carried, members(kind))))
+
+    if not carried(annotation):
+        raise ConfigError(
+            f"The parameter {name!r} of the analysis {analysis!r} has type {annotation!r}, which no flag can carry. "
+            "Use str, int, float, bool, Literal, tuple[...] and None, or one of the injected arguments: "
+            f"{', '.join(INJECTED)}."
+        )
+    return annotation
+
+
+def items(annotation: Any) -> tuple[Any, ...]:
+    """The types of a tuple's entries; one for all when its length is free."""
+    return tuple(kind for kind in get_args(annotation) if kind is not Ellipsis)
+
+
+def of_any_length(annotation: Any) -> bool:
+    """Whether a tuple type leaves the length free."""
+    return get_args(annotation)[-1:] == (Ellipsis,)
+
+
+def in_words(annotation: Any) -> str:
+    """A type as a user reads it."""
+    words = {str: "text", int: "whole number", float: "number", bool: "true or false", types.NoneType: "none"}
+    if annotation in SCALARS:
+        return words[annotation]
+    if get_origin(annotation) is Literal:
+        return "|".join(map(str, get_args(annotation)))
+    if get_origin(annotation) is tuple:
+        inside = ",".join(map(in_words, items(annotation)))
+        return f"{inside},..." if of_any_length(annotation) else inside
+    return " or ".join(map(in_words, members(annotation)))
+
+
+# Values
+
+
+def from_text(annotation: Any, text: str) -> Any:
+    """The JSON value that `text` spells for a type; what does not fit stays text, for `checked` to refuse.
+
+    Entries of a tuple are separated by commas; `3:6` among whole numbers is 3,4,5.
+    """
+    kinds = sorted(members(annotation), key=lambda m: (m is not types.NoneType, m is str))
+    if len(kinds) > 1:
+        values = [(kind, from_text(kind, text)) for kind in kinds]
+        return next((value for kind, value in values if fits(kind, value)), text)
+    word = text.strip()
+    if annotation is types.NoneType:
+        return None if word.lower() in ("", "none") else text
+    if annotation is bool:
+        return TRUTH.get(word.lower(), text)
+    if annotation in (int, float):
+        return number(annotation, text)
+    if get_origin(annotation) is Literal:
+        return next((choice for choice in get_args(annotation) if str(choice) == word), text)
+    return entries(annotation, word) if get_origin(annotation) is tuple else text
+
+
+def number(kind: type, text: str) -> Any:
+    """The number in a text, or the text when there is none."""
+    try:
+        return kind(text)
+    except ValueError:
+        return text
+
+
+def entries(annotation: Any, word: str) -> list[Any]:
+    """The entries of a tuple from `a,b,c`."""
+    pieces = [piece.strip() for piece in word.strip("()[]").split(",") if piece.strip()]
+    kinds = items(annotation)
+    if kinds == (int,):
+        return [value for piece in pieces for value in span(piece)]
+    return [from_text(kinds[min(i, len(kinds) - 1)] if kinds else str, piece) for i, piece in enumerate(pieces)]
+
+
+def span(piece: str) -> list[Any]:
+    """The whole numbers of `3` or `3:6`."""
+    if match := re.fullmatch(r"(\d+):(\d+)", piece):
+        return list(range(int(match[1]), int(match[2])))
+    return [number(int, piece)]
+
+
+def fits(annotation: Any, value: Any) -> bool:
+    """Whether a JSON value is of a type."""
+    try:
+        checked(annotation, value, "")
+    except (ConfigError, UnknownNameError):
+        return False
+    return True
+
+
+def checked(annotation: Any, value: Any, where: str) -> Any:
+    """The value of a type from a JSON value: lists become tuples, whole numbers floats where floats are asked for."""
+    if len(members(annotation)) > 1:
+        kind = next((m for m in members(annotation) if fits(m, value)), None)
+        if kind is None and (listed := [m for m in members(annotation) if get_origin(m) is Literal]):
+            return checked(listed[0], value, where)
+        return checked(kind, value, where) if kind else refuse(annotation, value, where)
+    if get_origin(annotation) is Literal:
+        choices = get_args(annotation)
+        if not any(value == choice and type(value) is type(choice) for choice in choices):
+            raise UnknownNameError("value", value, choices, where=f" for {where}")
+        return value
+    if get_origin(annotation) is tuple:
+        return checked_tuple(annotation, value, where)
+    if annotation is float and type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    right = type(value) is annotation and annotation is not float
+    return value if right else refuse(annotation, value, where)
+
+
+def checked_tuple(annotation: Any, value: Any, where: str) -> tuple[Any, ...]:
+    """A tuple from a JSON list, every entry checked."""
+    if not isinstance(value, list | tuple):
+        return refuse(annotation, value, where)
+    kinds = items(annotation) * (len(value) if of_any_length(annotation) else 1)
+    if len(kinds) != len(value):
+        return refuse(annotation, value, where)
+    return tuple(checked(kind, entry, f"entry {i} of {where}") for i, (kind, entry) in enumerate(zip(kinds, value, strict=True)))
+
+
+def refuse(annotation: Any, value: Any, where: str) -> Any:
+    """Raises: the value is not of the type."""
+    raise ConfigError(f"{where} should be {in_words(annotation)}, not {value!r}.")
+
+
+def as_json(value: Any) -> Any:
+    """A value as JSON has it: tuples are lists."""
+    return list(map(as_json, value)) if isinstance(value, list | tuple) else value

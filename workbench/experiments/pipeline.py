@@ -1,0 +1,136 @@
+"""A pipeline file: several questions and grids of them, asked one after the other, each only once.
+
+    [defaults]
+    model = "digits_mlp"
+    inputs = "test:0:64"
+
+    [[runs]]
+    analysis = "ablation"
+    hook = "blocks.0.hook_post"
+
+    [runs.grid]
+    method = ["zero", "mean"]
+    seed = [0, 1, 2]
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal
+
+from workbench.core.errors import Cancelled, ConfigError, InputError, WorkbenchError, suggestion
+from workbench.core.progress import Progress, silent
+from workbench.experiments.run import run
+from workbench.experiments.spec import Spec, from_fields
+from workbench.experiments.store import ResultStore
+
+TABLES = ("defaults", "runs")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one question: computed now (`done`), there already (`stored`) or `failed`, and in how long."""
+
+    spec: Spec
+    key: str
+    status: Literal["done", "stored", "failed"]
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of every question of a pipeline, in its order."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """Questions without an answer."""
+        return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One JSON object per question."""
+        return [asdict(outcome) for outcome in self.outcomes]
+
+
+def read_pipeline(path: Path) -> tuple[Spec, ...]:
+    """The questions of a pipeline file, grids expanded, defaults spelled out and all of them checked."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}). Give the path of a pipeline file.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from None
+    for name in content:
+        if name not in TABLES:
+            raise ConfigError(f"{path} has a table {name!r}, which means nothing. {suggestion(name, TABLES)}")
+    runs, defaults = content.get("runs", []), content.get("defaults", {})
+    if not isinstance(runs, list) or not runs or not isinstance(defaults, dict):
+        raise ConfigError(f"{path} asks nothing. Add a table [[runs]] with at least an analysis and a model.")
+    specs = [spec for place, table in enumerate(runs, 1) for spec in expanded(table, defaults, f"{path}, run {place}")]
+    return tuple(dict.fromkeys(specs))
+
+
+def expanded(table: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> list[Spec]:
+    """One checked specification for each combination of a run's grid values."""
+    fixed = {name: value for name, value in table.items() if name != "grid"}
+    grid = table.get("grid", {})
+    if not isinstance(grid, dict):
+        raise ConfigError(f"{where}: the grid should be a table [runs.grid] of lists, not {grid!r}.")
+    for name, values in grid.items():
+        if not isinstance(values, list) or not values:
+            raise ConfigError(f"{where}: the grid needs a list of values for {name!r}, not {values!r}.")
+    try:
+        return [
+            from_fields({**defaults, **fixed, **dict(zip(grid, values, strict=True))}).completed()
+            for values in product(*grid.values())
+        ]
+    except WorkbenchError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def run_pipeline(
+    specs: tuple[Spec, ...],
+    store: ResultStore | None = None,
+    progress: Callable[[Spec], Progress] = lambda spec: silent,
+    finished: Callable[[Outcome], None] = lambda outcome: None,
+) -> Summary:
+    """The outcome of every question; one that fails does not stop the others.
+
+    What is stored is not computed again: after a kill the same call goes on where it stopped. `progress` gives the
+    callback for one question, `finished` hears of each outcome.
+    """
+    store = store or ResultStore()
+    keys = [spec.key for spec in specs]
+    for key, spec in zip(keys, specs, strict=True):
+        if not store.has(key):
+            store.queue(key, asdict(spec))
+    outcomes: list[Outcome] = []
+    try:
+        for key, spec in zip(keys, specs, strict=True):
+            outcomes.append(outcome_of(spec, key, store, progress(spec)))
+            finished(outcomes[-1])
+    finally:
+        for key in keys[len(outcomes) + 1 :]:
+            if not store.has(key):
+                store.cancel(key)
+    return Summary(tuple(outcomes))
+
+
+def outcome_of(spec: Spec, key: str, store: ResultStore, progress: Progress) -> Outcome:
+    """What becomes of one question."""
+    begin, there = perf_counter(), store.has(key)
+    try:
+        run(spec, progress, store)
+    except Cancelled:
+        raise
+    except Exception as error:
+        message = str(error) or type(error).__name__
+        return Outcome(spec, key, "failed", round(perf_counter() - begin, 3), message)
+    return Outcome(spec, key, "stored" if there else "done", round(perf_counter() - begin, 3))

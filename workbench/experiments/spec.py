@@ -1,0 +1,135 @@
+"""A specification: what to ask of which model, in words that a file, a link and a command line can hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from workbench.checkpoints.card import Card, read_card
+from workbench.core.errors import ConfigError, InputError, UnknownNameError
+from workbench.core.metrics import METRICS
+from workbench.experiments.defaults import default_corrupted, default_inputs
+from workbench.experiments.inputs import identity, require_known
+from workbench.experiments.parameters import as_json, signature_of
+
+FORMAT = 1
+"""Version of stored results; a new one makes every older result be computed again."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One question to one model. Empty `inputs` and `corrupted` stand for the model's usual ones.
+
+    `parameters` are those of the analysis, as JSON values; `inputs` and `corrupted` are texts such as `test:0:16`.
+    """
+
+    model: str
+    analysis: str
+    inputs: str = ""
+    corrupted: str = ""
+    metric: str = "logit"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", {name: as_json(v) for name, v in self.parameters.items()})
+
+    def __hash__(self) -> int:
+        return hash(self.to_json())
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that the result depends on: defaults, weights, a user's files and `FORMAT` included."""
+        spec = self.completed()
+        facts = asdict(spec) | {"inputs": identity(spec.inputs), "corrupted": identity(spec.corrupted)}
+        facts |= {"format": FORMAT, "weights": read_card(self.model).weights_sha256}
+        return hashlib.sha256(canonical(facts).encode()).hexdigest()[:32]
+
+    def completed(self) -> Spec:
+        """The same question with every default spelled out; raises when it cannot be asked.
+
+        What the analysis does not take is empty, so that it makes no difference.
+        """
+        card, signature = read_card(self.model), signature_of(self.analysis)
+        if self.metric and self.metric not in METRICS:
+            raise UnknownNameError("metric", self.metric, METRICS)
+        if type(self.seed) is not int or self.seed < 0:
+            raise ConfigError(f"The seed should be a whole number, 0 or more, not {self.seed!r}.")
+        takes = signature.injected
+        inputs = (self.inputs or default_inputs(self.model)) if "inputs" in takes else ""
+        corrupted = self.corrupted
+        if not corrupted and takes.get("corrupted"):
+            corrupted = default_corrupted(self.model, inputs)
+        for text in filter(None, (inputs, corrupted)):
+            require_known(text, card.architecture, self.model)
+        return replace(
+            self,
+            inputs=inputs,
+            corrupted=corrupted if {"corrupted", "metric"} & takes.keys() else "",
+            metric=(self.metric or "logit") if "metric" in takes else "",
+            parameters=signature.completed(self.parameters),
+            seed=self.seed if "seed" in takes else 0,
+        )
+
+    def to_json(self) -> str:
+        """One line of JSON, always the same for the same question."""
+        return canonical(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Spec:
+        """The specification that `to_json` wrote, or that somebody wrote by hand."""
+        try:
+            stored = json.loads(text)
+        except ValueError as error:
+            raise ConfigError(f"A specification is a JSON object, not {text[:60]!r} ({error}).") from None
+        return from_fields(stored)
+
+    def as_command(self) -> str:
+        """The command line that asks this."""
+        given = {"model": self.model} | {name: value for name, value in self.differing().items() if name != "model"}
+        flags = [f"--{name.replace('_', '-')} {shlex.quote(in_text(value))}" for name, value in given.items()]
+        return " ".join(["workbench run", self.analysis, *flags])
+
+    def as_python(self) -> str:
+        """The Python call that asks this."""
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.differing().items())
+        return f"workbench.run({self.analysis!r}, {arguments})"
+
+    def differing(self) -> dict[str, Any]:
+        """The fields that are not at their default, and the parameters, side by side."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("analysis", "parameters")}
+        return {n: v for n, v in plain.items() if v not in ("", "logit", 0)} | dict(self.parameters)
+
+
+def from_fields(stored: Mapping[str, Any]) -> Spec:
+    """A specification from named values: its own fields, and beside them or in `parameters` those of the analysis."""
+    if not isinstance(stored, Mapping):
+        raise ConfigError(f"A specification is an object with named values, not {stored!r}.")
+    for name in ("model", "analysis"):
+        if name not in stored:
+            raise InputError(f"A specification needs {name!r}; this one has {', '.join(map(repr, stored)) or 'nothing'}.")
+    own = {f.name: stored[f.name] for f in fields(Spec) if f.name in stored and f.name != "parameters"}
+    for name, value in own.items():
+        if name != "seed" and not isinstance(value, str):
+            raise ConfigError(f"{name!r} of a specification should be text, not {value!r}.")
+    nested = stored.get("parameters", {})
+    if not isinstance(nested, Mapping):
+        raise ConfigError(f"'parameters' of a specification should be named values, not {nested!r}.")
+    beside = {name: value for name, value in stored.items() if name not in own and name != "parameters"}
+    return Spec(**own, parameters={**nested, **beside})
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted names and no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def in_text(value: Any) -> str:
+    """A value as a flag spells it."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(in_text, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

@@ -1,0 +1,72 @@
+"""Text for a language model: prompts, and windows of the text it was trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from workbench.core.errors import InputError
+from workbench.data.text_data import TextData
+from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, row_match
+
+WINDOW = 64
+"""Tokens in one row of a text data set, at most."""
+SLACK = 100
+"""Tokens at the end of a piece of text that may change with what follows it."""
+
+
+def prompts(request: Request) -> Batch:
+    """Prompts of one length in tokens."""
+    model, texts = request.model, request.rest.split(ALSO)
+    tokens = [model.tokenizer_or_raise().encode(text) for text in texts]
+    longest = max(map(len, tokens))
+    if longest > model.cfg.n_ctx:
+        raise InputError(f"The prompt has {longest} tokens; this model reads at most {model.cfg.n_ctx}. Shorten it.")
+    for text, ids in zip(texts, tokens, strict=True):
+        if len(ids) != len(tokens[0]):
+            raise InputError(
+                f"Prompts of one batch need the same number of tokens: {texts[0]!r} has {len(tokens[0])}, "
+                f"{text!r} has {len(ids)}. Reword one of them, or ask them one at a time."
+            )
+    return of_tokens(torch.stack(tokens), None, model, "prompts" if len(texts) > 1 else "a prompt")
+
+
+def text_rows(request: Request) -> Batch:
+    """Consecutive windows of the model's own text; the target is the token that follows each."""
+    model, match = request.model, row_match(request)
+    data: TextData = data_set(model.card.data.name)
+    if match["name"]:
+        raise InputError(f"{data.name} is text and has no classes. Write {FORMS['train']}.")
+    split = "validation" if request.source == "test" else "train"
+    length = min(model.cfg.n_ctx, WINDOW)
+    needed = None  # all of the text
+    if not match["range"] or match["stop"]:
+        needed = (int(match["stop"] or match["start"]) + 1) * length + 1
+    tokens = first_tokens(getattr(data, split), model.tokenizer_or_raise(), needed)
+    chosen = cut(match, (len(tokens) - 1) // length, f"the {split} text of {data.name}")
+    first, last = chosen.start * length, chosen.stop * length
+    note = f"{data.name}, {split} windows {chosen.start} to {chosen.stop - 1} of {length} tokens"
+    targets = tokens[first + length : last + 1 : length]
+    return of_tokens(tokens[first:last].reshape(-1, length), targets, model, note)
+
+
+def first_tokens(text: str, tokenizer: Any, n: int | None) -> Int[Tensor, " pos"]:
+    """The first `n` tokens of a text (None: all; fewer when it is shorter), encoding little more of it."""
+    if n is None:
+        return tokenizer.encode(text)
+    characters = 4 * n + 10 * SLACK
+    while True:
+        tokens = tokenizer.encode(text[:characters])
+        if characters >= len(text) or len(tokens) >= n + SLACK:
+            return tokens[:n]
+        characters *= 2
+
+
+def of_tokens(ids: Int[Tensor, "batch pos"], targets: Int[Tensor, " batch"] | None, model: Any, note: str) -> Batch:
+    """A batch of tokens with each of them as one reads it."""
+    tokenizer = model.tokenizer_or_raise()
+    labels, names = tuple(tokenizer.decode(row) for row in ids), tokenizer.tokens
+    return Batch(ids, targets, labels, note, tuple(tuple(names[i] for i in row) for row in ids.tolist()))
