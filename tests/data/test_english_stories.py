@@ -1,0 +1,21 @@
+import pytest
+
+from tests.data.conftest import Folders
+from workbench.core.errors import DataError
+from workbench.core.registry import DATASETS
+
+
+def test_without_the_files_the_error_says_that_they_must_be_put_there_by_hand(own_folders: Folders) -> None:
+    (own_folders.named / "english_stories_train.txt").write_text("another text")
+    with pytest.raises(DataError) as error:
+        DATASETS["english_stories"]()
+    for hint in ("cannot be downloaded", "by hand", str(own_folders.cache), "sha256", "Found but not used"):
+        assert hint in str(error.value)
+
+
+@pytest.mark.needs_data("english_stories")
+def test_stories_are_split_by_whole_book() -> None:
+    data = DATASETS["english_stories"]()
+    assert "Dorothy" in data.validation
+    assert "Dorothy" not in data.train
+    assert data.train.count("<|endoftext|>") + data.validation.count("<|endoftext|>") in range(98, 101)
