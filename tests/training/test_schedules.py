@@ -43,7 +43,12 @@ def test_one_cycle_is_torchs_one_cycle(warmup: int) -> None:
     steps, final = 100, 1e-3
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     torchs = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 1.0, total_steps=steps, pct_start=(warmup or 30) / steps, div_factor=25, final_div_factor=1 / 25 / final
+        optimizer,
+        1.0,
+        total_steps=steps,
+        pct_start=(warmup or 30) / steps,
+        div_factor=25,
+        final_div_factor=1 / 25 / final,
     )
     for step in range(steps):
         assert schedule("one_cycle")(step, steps, warmup, final) == pytest.approx(torchs.get_last_lr()[0])
