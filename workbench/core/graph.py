@@ -15,20 +15,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 
-from workbench.core.errors import ConfigError, InputError, ShapeError, UnknownNameError
+from workbench.core.errors import ConfigError
 from workbench.core.hooked import Handler, HookedModel
-from workbench.core.sites import Site
+from workbench.core.wiring import Group, Masks, Wiring
 
-Write = Float[Tensor, "batch node *shape"]
-Read = Float[Tensor, "batch port *shape"]
-Mask = Float[Tensor, "node port"]
 Carry = Callable[[Tensor, Tensor], Tensor]
 """From writes (batch, node, ...) and a mask (node, port) to what the ports read (batch, port, ...)."""
 
@@ -68,94 +63,49 @@ class Wire:
         return f"{self.writer} -> {self.port}"
 
 
-@dataclass(frozen=True)
-class Edge:
-    """One edge: the site that writes, the site that reads."""
-
-    writer: Site
-    port: Site
-
-    def __str__(self) -> str:
-        return f"{self.writer} -> {self.port}"
-
-
-Masks = Mapping[str, Tensor]
-"""For each wire's name, a number (or truth value) for each of its edges: (node, port)."""
-
-
 class Graph:
     """The computation graph of one model: groups of nodes in firing order, groups of ports, wires."""
 
     def __init__(self, model: HookedModel, nodes: list[Nodes], ports: list[Ports], wires: list[Wire]) -> None:
+        info = model.trace()
         self.model = model
-        self.nodes = {group.hook: group for group in nodes}
+        self.nodes = {group.hook: group for group in sorted(nodes, key=lambda group: info[group.hook].order)}
         self.ports = {group.hook: group for group in ports}
         self.wires = {wire.name: wire for wire in wires}
-        info = model.trace()
         self.axes = {hook: info[hook].axes for hook in (*self.nodes, *self.ports)}
         self.size = {g.hook: 1 if g.axis is None else info[g.hook].size(g.axis) for g in (*nodes, *ports)}
-        fed = {hook for group in nodes for hook in group.reads}
-        self.sinks = tuple(hook for hook in self.ports if hook not in fed)
-        self._check_order()
+        self.wiring = Wiring(
+            {hook: Group(group.axis, self.size[hook], group.reads) for hook, group in self.nodes.items()},
+            {hook: Group(group.axis, self.size[hook]) for hook, group in self.ports.items()},
+            {name: (wire.writer, wire.port) for name, wire in self.wires.items()},
+        )
+        self._check_order({name: hook.order for name, hook in info.items()})
 
-    def _check_order(self) -> None:
-        """Every wire runs from an earlier hook to a later one, so the graph has no cycle."""
-        order = {name: info.order for name, info in self.model.trace().items()}
-        for wire in self.wires.values():
-            if order[wire.writer] >= order[wire.port]:
-                raise ConfigError(f"{wire.name} runs backwards: {wire.port} fires before {wire.writer}.")
+    def _check_order(self, order: Mapping[str, int]) -> None:
+        """Everything runs from an earlier hook to a later one, so the graph has no cycle."""
+        inside = [(port, group.hook) for group in self.nodes.values() for port in group.reads if port != group.hook]
+        for start, end in (*self.wiring.wires.values(), *inside):
+            if order[start] >= order[end]:
+                raise ConfigError(f"{start} -> {end} runs backwards: {end} does not fire after {start}.")
 
     @property
     def n_edges(self) -> int:
         """Number of edges."""
-        return sum(self.size[wire.writer] * self.size[wire.port] for wire in self.wires.values())
+        return self.wiring.n_edges
 
-    def edges(self) -> Iterator[tuple[Edge, str, int, int]]:
-        """Every edge with its wire's name and its place (node, port) in that wire's mask."""
-        for wire in self.wires.values():
-            for node, port in product(range(self.size[wire.writer]), range(self.size[wire.port])):
-                yield Edge(self.site(wire.writer, node), self.site(wire.port, port)), wire.name, node, port
-
-    def site(self, hook: str, entry: int) -> Site:
-        """The site of one node or port."""
-        axis = (self.nodes.get(hook) or self.ports[hook]).axis
-        return Site(hook, {} if axis is None else {axis: entry})
-
-    def find(self, edge: str) -> tuple[str, int, int]:
-        """An edge's wire, node and port from its text `writer site -> port site`."""
-        left, arrow, right = edge.partition("->")
-        if not arrow:
-            raise InputError(f"{edge!r} is not an edge. Write 'site -> site'.")
-        writer, port = Site.parse(left).resolve(self.model), Site.parse(right).resolve(self.model)
-        name = f"{writer.hook} -> {port.hook}"
-        if name not in self.wires:
-            raise UnknownNameError("edge between hooks", name, self.wires, where=f" in {type(self.model).__name__}")
-        node, entry = (int(site.index.get(self._axis(site.hook), 0)) for site in (writer, port))  # type: ignore[arg-type]
-        return name, node % self.size[writer.hook], entry % self.size[port.hook]
-
-    def _axis(self, hook: str) -> str:
-        return (self.nodes.get(hook) or self.ports[hook]).axis or ""
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """Ports that feed no node: where the output is read."""
+        return self.wiring.sinks
 
     def full(self, value: float) -> dict[str, Tensor]:
         """The same number on every edge."""
-        return {
-            wire.name: torch.full((self.size[wire.writer], self.size[wire.port]), value)
-            for wire in self.wires.values()
-        }
-
-    def checked(self, masks: Masks) -> Masks:
-        """The masks, when they are of this graph; one of another model raises."""
-        for name, wire in self.wires.items():
-            expected = (self.size[wire.writer], self.size[wire.port])
-            if name not in masks or tuple(masks[name].shape) != expected:
-                got = tuple(masks[name].shape) if name in masks else "nothing"
-                raise ShapeError(
-                    f"The mask has {got} for {name!r}, this model's graph has {expected}. "
-                    "Was it made for another model? Trace the circuit again on this one."
-                )
-        return masks
+        return self.wiring.full(value)
 
     # Layout: the node or port axis comes second
+
+    def _axis(self, hook: str) -> str:
+        return (self.nodes.get(hook) or self.ports[hook]).axis or ""
 
     def group(self, hook: str, x: Tensor) -> Tensor:
         """An activation as (batch, node or port, ...)."""
@@ -195,7 +145,7 @@ class Graph:
 
         Adds T(other write - write) to what the port reads. The stream itself and all other ports stay as they are.
         """
-        self.checked(cut)
+        self.wiring.checked(cut)
         changes: dict[str, Tensor] = {}
         into = {port: [w for w in self.wires_into(port) if bool((cut[w.name] != 0).any())] for port in self.ports}
         needed = {wire.writer for wires in into.values() for wire in wires}
@@ -210,50 +160,12 @@ class Graph:
                 x = x + self.ungroup(port, wire.carry(change, cut[wire.name].to(change)))
             return x
 
-        handlers: dict[str, Handler] = {hook: partial(remember, hook) for hook in needed}
-        for port, wires in into.items():
-            if wires:
-                first = handlers.get(port)
-                handlers[port] = partial(_both, first, partial(read, port)) if first else partial(read, port)
+        handlers: dict[str, Handler] = {port: partial(read, port) for port, wires in into.items() if wires}
+        for hook in needed:
+            first = handlers.get(hook)
+            handlers[hook] = partial(_both, first, partial(remember, hook)) if first else partial(remember, hook)
         with self.model.routed(handlers):
             yield self.model
-
-    # Circuits
-
-    def pruned(self, keep: Masks) -> dict[str, Bool[Tensor, "node port"]]:
-        """The kept edges that lie on a path from a source to a sink; the output is the same without the others."""
-        kept = {name: mask.bool() for name, mask in self.checked(keep).items()}
-        fed = self._fed(kept)
-        useful, wanted = self._useful(kept)
-        return {
-            name: kept[name] & fed[wire.writer][:, None] & wanted[wire.port][None, :]
-            for name, wire in self.wires.items()
-        }
-
-    def _fed(self, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """For each group, which nodes hear from a source."""
-        fed: dict[str, Tensor] = {}
-        for hook, group in self.nodes.items():
-            fed[hook] = torch.full((self.size[hook],), not group.reads)
-            for port in group.reads:
-                for wire in self.wires_into(port):
-                    reached = (kept[wire.name] & fed[wire.writer][:, None]).any(dim=0)
-                    fed[hook] = fed[hook] | reached
-        return fed
-
-    def _useful(self, kept: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """For each group, which nodes reach a sink; and for each group of ports, which lead to one."""
-        wanted = {hook: torch.full((self.size[hook],), hook in self.sinks) for hook in self.ports}
-        useful: dict[str, Tensor] = {}
-        for hook, group in reversed(self.nodes.items()):
-            useful[hook] = torch.zeros(self.size[hook], dtype=torch.bool)
-            for wire in self.wires.values():
-                if wire.writer == hook:
-                    useful[hook] = useful[hook] | (kept[wire.name] & wanted[wire.port][None, :]).any(dim=1)
-            for port in group.reads:
-                same = self.size[port] == self.size[hook]
-                wanted[port] = wanted[port] | (useful[hook] if same else useful[hook].any())
-        return useful, wanted
 
 
 def _both(first: Handler, second: Handler, x: Tensor) -> Tensor:

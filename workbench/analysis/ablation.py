@@ -1,0 +1,90 @@
+"""Ablation: what each unit of an activation is worth, by removing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from workbench.analysis.firing import fired
+from workbench.core.axes import unit_axis
+from workbench.core.errors import InputError
+from workbench.core.hooked import HookedModel, HookInfo
+from workbench.core.interventions import Intervention, mean, resample, zero
+from workbench.core.metrics import Metric
+from workbench.core.progress import Progress, silent
+from workbench.core.random import generator
+from workbench.core.registry import ANALYSES
+from workbench.core.sites import Site
+from workbench.core.stages import sweep
+
+Method = Literal["zero", "mean", "resample"]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Effect of removing each entry of `axis` at `hook`: metric(ablated) - metric(intact), in the metric's units."""
+
+    hook: str
+    axis: str
+    method: str
+    baseline: Float[Tensor, " batch"]
+    effect: Float[Tensor, "unit batch"]
+
+
+@ANALYSES.register("ablation")
+@torch.no_grad()
+def ablate(
+    model: HookedModel,
+    inputs: Any,
+    hook: str,
+    metric: Metric,
+    axis: str | None = None,
+    method: Method = "zero",
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Ablation:
+    """Effect on the metric of removing each unit of the activation at `hook` in turn (Morcos et al. 2018).
+
+    `axis` is the axis to go along (default: the one its units lie on; any but the batch will do). "zero" sets the
+    unit to zero, "mean" to its mean over the inputs, "resample" to its activation on other, randomly drawn inputs.
+    Costs one forward pass (two for mean and resample) and, for each unit, the part of one that follows `hook`.
+    """
+    with model.lock:
+        info = only(fired(model, inputs, hook), hook)
+        axis = ablatable_axis(info, axis)
+        reference = torch.empty(0) if method == "zero" else model.cache(inputs, info.name)[info.name]
+        random = generator(seed, "ablation", info.name)
+        sites = [Site(info.name, {axis: i}) for i in range(info.size(axis))]
+        conditions = [[]] + [[removal(site, method, reference, random)] for site in sites]
+        values = sweep(model, inputs, conditions, metric, progress=progress)
+    return Ablation(info.name, axis, method, values[0], values[1:] - values[0])
+
+
+def removal(site: Site, method: Method, reference: Tensor, random: torch.Generator) -> Intervention:
+    """The intervention that removes what is at `site`; `reference` holds the hook's activations to replace it by."""
+    if method == "zero":
+        return zero(site)
+    return mean(site, reference) if method == "mean" else resample(site, reference, random)
+
+
+def only(infos: list[HookInfo], hook: str) -> HookInfo:
+    """The one hook that `hook` must pick."""
+    if len(infos) > 1:
+        raise InputError(f"{hook!r} picks {len(infos)} hooks. Ablation takes one, such as {infos[0].name!r}.")
+    return infos[0]
+
+
+def ablatable_axis(info: HookInfo, axis: str | None) -> str:
+    """The axis given, else the one on which the units lie; the batch is refused."""
+    others = [name for name in info.axes if name != "batch"]
+    axis = axis or unit_axis(info.axes)
+    if axis is None or axis == "batch":
+        way_out = f"Choose one of {', '.join(others)}." if others else "Choose another hook."
+        reason = "holds the examples themselves" if axis else "was not given, and none of its axes holds units"
+        raise InputError(f"The axis to ablate at {info.name} {reason}. {way_out}")
+    info.size(axis)  # raises on an axis it has not
+    return axis

@@ -1,0 +1,136 @@
+"""Edge attribution: a first-order estimate of what cutting each edge does, for all edges at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from workbench.core.errors import InputError
+from workbench.core.graph import Graph
+from workbench.core.hooked import Handler
+from workbench.core.metrics import Metric
+from workbench.core.progress import Progress, silent
+from workbench.core.wiring import Masks
+
+Replacement = Literal["resample", "zero", "mean"]
+Activations = Mapping[str, Tensor]
+VANISHING = 1e-4
+"""A first-order effect at the output below this share of the real one says that the gradient has vanished."""
+
+
+def other_writes(graph: Graph, corrupted: Any, ablation: Replacement) -> dict[str, Tensor]:
+    """What cut edges carry: the writes of the corrupted run, their mean over its batch, or zero."""
+    writes = graph.writes(corrupted)
+    if ablation == "zero":
+        return {hook: torch.zeros_like(x) for hook, x in writes.items()}
+    if ablation == "mean":
+        return {hook: x.mean(dim=0, keepdim=True).expand_as(x) for hook, x in writes.items()}
+    return writes
+
+
+def attribute_edges(graph: Graph, inputs: Any, other: Activations, metric: Metric) -> dict[str, Tensor]:
+    """Estimate of metric(edge cut) - metric(intact), batch mean, for every edge of every wire (EAP).
+
+    A score is <T(other write - write), gradient of the metric at the read>, the gradient taken at the clean run
+    (Syed et al. 2023); a negative one says that the edge raises the metric. Costs one forward and one backward pass.
+    """
+    clean = differentiated(graph, inputs, metric)
+    return scored(graph, change(clean.writes, other), clean.gradients)
+
+
+def integrate_edges(
+    graph: Graph, inputs: Any, other: Activations, metric: Metric, steps: int = 5, progress: Progress = silent
+) -> dict[str, Tensor]:
+    """Like `attribute_edges`, with the gradient averaged over the way from clean to other inputs (EAP-IG).
+
+    The sources' writes go through `steps` midpoints of the straight line between the two runs (Hanna et al. 2024).
+    Costs one forward pass and `steps` forward and backward passes.
+    """
+    if steps < 1:
+        raise InputError(f"EAP-IG takes at least 1 step, not {steps}. Five are usual.")
+    clean = graph.writes(inputs)
+    total: dict[str, Tensor] = {}
+    for step in range(steps):
+        share = (step + 0.5) / steps
+        sources = {hook: clean[hook].lerp(other[hook].to(clean[hook]), share) for hook in graph.wiring.sources}
+        for port, gradient in differentiated(graph, inputs, metric, sources).gradients.items():
+            total[port] = total[port] + gradient / steps if port in total else gradient / steps
+        progress(step + 1, steps)
+    return scored(graph, change(clean, other), total)
+
+
+def change(writes: Activations, other: Activations) -> dict[str, Tensor]:
+    """What every node would write more if it wrote as in the other run."""
+    return {hook: other[hook].to(x) - x for hook, x in writes.items()}
+
+
+@dataclass(frozen=True)
+class Differentiated:
+    """One run: what the nodes wrote, and the gradient of the mean metric at what each port read."""
+
+    writes: Activations
+    gradients: Activations
+
+
+@torch.enable_grad()
+def differentiated(graph: Graph, inputs: Any, metric: Metric, sources: Activations | None = None) -> Differentiated:
+    """One forward and one backward pass; `sources` replaces what the sources write.
+
+    Gradients start at the sources, so no parameter needs one and none gets one.
+    """
+    writes: dict[str, Tensor] = {}
+    reads: dict[str, Tensor] = {}
+
+    def write(hook: str, x: Tensor) -> Tensor:
+        writes[hook] = x.detach()
+        return x
+
+    def start(hook: str, x: Tensor) -> Tensor:
+        given = x if sources is None else sources[hook].to(x)
+        return write(hook, given.detach().requires_grad_())
+
+    def read(port: str, x: Tensor) -> Tensor:
+        reads[port] = x.view_as(x)  # a tensor of its own: x may be the stream, which others read as well
+        return reads[port]
+
+    handlers: dict[str, Handler] = {hook: partial(write, hook) for hook in graph.nodes}
+    handlers |= {hook: partial(start, hook) for hook in graph.wiring.sources}
+    with graph.model.routed({**handlers, **{port: partial(read, port) for port in graph.ports}}):
+        value = metric(graph.model(inputs))
+    if not value.requires_grad:
+        raise InputError(
+            "This metric has no gradient, so edges cannot be attributed with it. Choose a differentiable one such as "
+            "logit_difference, or the method 'exact'."
+        )
+    gradients = torch.autograd.grad(value.mean(), list(reads.values()), allow_unused=True)
+    filled = (torch.zeros_like(x) if g is None else g for x, g in zip(reads.values(), gradients, strict=True))
+    return Differentiated(writes, dict(zip(reads, filled, strict=True)))
+
+
+@torch.enable_grad()
+def scored(graph: Graph, changes: Activations, gradients: Activations) -> dict[str, Tensor]:
+    """<T(change), gradient at the read> of every edge: the derivative of carry(change, mask) along the mask."""
+    scores: dict[str, Tensor] = {}
+    for name, wire in graph.wires.items():
+        moved = graph.group(wire.writer, changes[wire.writer])
+        mask = moved.new_ones(graph.wiring.shape(name)).requires_grad_()
+        carried = wire.carry(moved, mask)
+        (scores[name],) = torch.autograd.grad(carried, mask, graph.group(wire.port, gradients[wire.port]))
+    return scores
+
+
+def refuse_vanishing(graph: Graph, scores: Masks, gap: float) -> None:
+    """Raises when the metric does not move, to first order, though it really moves by `gap`."""
+    into_sinks = [scores[wire] for sink in graph.sinks for wire in graph.wiring.into(sink)]
+    first_order = sum(float(score.abs().sum()) for score in into_sinks)
+    if first_order < VANISHING * abs(gap):
+        raise InputError(
+            "The metric's gradient vanishes at the clean run, so a first-order method sees nothing there: so it is "
+            "for every distance to the clean output, such as kl. Use the method 'eap_ig' or 'exact', or a metric such "
+            "as logit_difference."
+        )

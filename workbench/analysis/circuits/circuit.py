@@ -1,0 +1,71 @@
+"""A circuit: the edges that carry a behaviour, strongest first, and how much of it they keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from workbench.core.wiring import Wiring
+
+
+@dataclass(frozen=True)
+class ScoredEdge:
+    """One edge: the sites that write and read, and metric(edge cut) - metric(intact)."""
+
+    writer: str
+    port: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """Scores of all edges, and the faithfulness of the circuits made of the strongest ones.
+
+    A score is metric(edge cut) - metric(intact), batch mean, in the metric's units: a negative edge raises the
+    metric. Circuits take edges by absolute score. `sizes` are numbers of edges kept, before pruning; `faithfulness`
+    is (m(circuit) - m(cut)) / (m(clean) - m(cut)) of batch means, `random_faithfulness` the same for random edges.
+    `cmd` (area between curve and 1, lower is better) and `cpr` (area under it) are MIB's; `random_cmd` is the mean
+    over the draws. `clean` and `corrupted` are the metric for each example, `corrupted` with all edges cut.
+    """
+
+    wiring: Wiring
+    scores: dict[str, Float[Tensor, "_node _port"]]
+    method: str
+    ablation: str
+    metric: str
+    sizes: Int[Tensor, " size"]
+    faithfulness: Float[Tensor, " size"]
+    random_faithfulness: Float[Tensor, "draw size"]
+    cmd: float
+    cpr: float
+    random_cmd: float
+    clean: Float[Tensor, " batch"]
+    corrupted: Float[Tensor, " batch"]
+
+    def mask(self, size: int) -> dict[str, Tensor]:
+        """The circuit of the `size` strongest edges, pruned: truth values by wire."""
+        strength = self.wiring.as_vector(self.scores).abs()
+        return self.wiring.pruned(self.wiring.largest(strength, size), counterfactual=self.ablation == "resample")
+
+    def top(self, n: int) -> list[ScoredEdge]:
+        """The largest circuit with at most `n` edges after pruning (or the smallest one there is), strongest first."""
+        mask = self.mask(self._size_for(n))
+        places = [(wire, *place) for wire, kept in mask.items() for place in kept.nonzero().tolist()]
+        scored = [
+            (self.wiring.edge(wire, node, port), float(self.scores[wire][node, port])) for wire, node, port in places
+        ]
+        scored.sort(key=lambda pair: -abs(pair[1]))
+        return [ScoredEdge(str(edge.writer), str(edge.port), score) for edge, score in scored]
+
+    def _size_for(self, n: int) -> int:
+        """By bisection: what pruning leaves only grows with the number of edges kept."""
+        low, high = 0, self.wiring.n_edges
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self._n_live(middle) <= n else (low, middle - 1)
+        return low if self._n_live(low) else min(low + 1, self.wiring.n_edges)
+
+    def _n_live(self, size: int) -> int:
+        return sum(int(kept.sum()) for kept in self.mask(size).values())

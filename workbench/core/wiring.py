@@ -1,0 +1,195 @@
+"""The wiring of a computation graph, without its model: which groups write and read, and what a circuit keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from workbench.core.errors import ConfigError, InputError, ShapeError, UnknownNameError
+from workbench.core.sites import Site
+
+Masks = Mapping[str, Tensor]
+"""For each wire's name, a number (or truth value) for each of its edges: (node, port)."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Nodes that write, or ports that read, at one hook: one for each entry of `axis` (None: a single one).
+
+    `reads` are the hooks of the ports that feed the nodes; nodes without any are sources.
+    """
+
+    axis: str | None
+    size: int
+    reads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One edge: the site that writes, the site that reads."""
+
+    writer: Site
+    port: Site
+
+    def __str__(self) -> str:
+        return f"{self.writer} -> {self.port}"
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Groups of nodes in firing order, groups of ports, and for each wire's name the hooks it joins."""
+
+    nodes: dict[str, Group]
+    ports: dict[str, Group]
+    wires: dict[str, tuple[str, str]]
+
+    def __post_init__(self) -> None:
+        """Node i is fed by port i of a group of equal size, or by the only port of its group."""
+        for hook, group in self.nodes.items():
+            for port in group.reads:
+                if port not in self.ports or self.ports[port].size not in (1, group.size):
+                    raise ConfigError(
+                        f"{hook} has {group.size} nodes and cannot be fed by the ports of {port!r}. "
+                        "Declare one port, or one for each node."
+                    )
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges."""
+        return sum(n * p for n, p in map(self.shape, self.wires))
+
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """Ports that feed no node: where the output is read."""
+        fed = {port for group in self.nodes.values() for port in group.reads}
+        return tuple(port for port in self.ports if port not in fed)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Nodes that read nothing: the input."""
+        return tuple(hook for hook, group in self.nodes.items() if not group.reads)
+
+    def shape(self, wire: str) -> tuple[int, int]:
+        """Numbers of nodes and ports that a wire joins."""
+        writer, port = self.wires[wire]
+        return self.nodes[writer].size, self.ports[port].size
+
+    def into(self, port: str) -> list[str]:
+        """Wires that end at a group of ports."""
+        return [name for name, (_, end) in self.wires.items() if end == port]
+
+    def out_of(self, node: str) -> list[str]:
+        """Wires that start at a group of nodes."""
+        return [name for name, (start, _) in self.wires.items() if start == node]
+
+    # Edges and their names
+
+    def edge(self, wire: str, node: int, port: int) -> Edge:
+        """The edge at a place (node, port) of a wire's mask."""
+        writer, reader = self.wires[wire]
+        return Edge(_site(writer, self.nodes[writer], node), _site(reader, self.ports[reader], port))
+
+    def edges(self) -> Iterator[tuple[Edge, str, int, int]]:
+        """Every edge with its wire's name and its place (node, port) in that wire's mask."""
+        for wire in self.wires:
+            for node, port in product(*map(range, self.shape(wire))):
+                yield self.edge(wire, node, port), wire, node, port
+
+    def find(self, edge: str) -> tuple[str, int, int]:
+        """An edge's wire, node and port from its text `writer site -> port site`."""
+        left, arrow, right = edge.partition("->")
+        if not arrow:
+            raise InputError(f"{edge!r} is not an edge. Write 'site -> site'.")
+        writer, port = Site.parse(left), Site.parse(right)
+        name = f"{writer.hook} -> {port.hook}"
+        if name not in self.wires:
+            raise UnknownNameError("edge between hooks", name, self.wires, where=" in this graph")
+        return name, _entry(writer, self.nodes[writer.hook]), _entry(port, self.ports[port.hook])
+
+    # Masks
+
+    def full(self, value: float) -> dict[str, Tensor]:
+        """The same number on every edge."""
+        return {wire: torch.full(self.shape(wire), value) for wire in self.wires}
+
+    def checked(self, masks: Masks) -> Masks:
+        """The masks, when they are of this graph; one of another model raises."""
+        for name in self.wires:
+            if name not in masks or tuple(masks[name].shape) != self.shape(name):
+                got = tuple(masks[name].shape) if name in masks else "nothing"
+                raise ShapeError(
+                    f"The mask has {got} for {name!r}, this model's graph has {self.shape(name)}. "
+                    "Was it made for another model? Trace the circuit again on this one."
+                )
+        return masks
+
+    def as_vector(self, masks: Masks) -> Float[Tensor, " edge"]:
+        """All edges' entries in one row, wire after wire."""
+        return torch.cat([self.checked(masks)[name].flatten() for name in self.wires])
+
+    def as_masks(self, vector: Tensor) -> dict[str, Tensor]:
+        """The inverse of `as_vector`."""
+        shapes = [self.shape(name) for name in self.wires]
+        parts = vector.split([n * p for n, p in shapes])
+        return {name: part.reshape(shape) for name, part, shape in zip(self.wires, parts, shapes, strict=True)}
+
+    def largest(self, values: Float[Tensor, " edge"], size: int) -> dict[str, Tensor]:
+        """The mask of the `size` edges with the largest values; of equal ones the first."""
+        keep = torch.zeros(self.n_edges, dtype=torch.bool)
+        keep[values.argsort(descending=True, stable=True)[:size]] = True
+        return self.as_masks(keep)
+
+    # What matters
+
+    def pruned(self, keep: Masks, counterfactual: bool = True) -> dict[str, Bool[Tensor, "_node _port"]]:
+        """The kept edges on a path to a sink and, if `counterfactual`, from a source; the rest changes no output.
+
+        Counterfactual: a cut edge carries the write of one other run. Then a node that hears from no source writes
+        just that. With writes set to zero or a mean it does not, and stays for what it makes of its constant.
+        """
+        kept = {name: mask.bool() for name, mask in self.checked(keep).items()}
+        heard = self._heard(kept) if counterfactual else {h: torch.ones(()).bool() for h in self.nodes}
+        wanted = self._wanted(kept)
+        return {
+            name: kept[name] & heard[writer][..., None] & wanted[port] for name, (writer, port) in self.wires.items()
+        }
+
+    def _heard(self, kept: Masks) -> dict[str, Tensor]:
+        """For each group, which nodes hear from a source."""
+        heard: dict[str, Tensor] = {}
+        for hook, group in self.nodes.items():
+            heard[hook] = torch.full((group.size,), not group.reads)
+            for wire in (wire for port in group.reads for wire in self.into(port)):
+                heard[hook] |= (kept[wire] & heard[self.wires[wire][0]][:, None]).any(dim=0)
+        return heard
+
+    def _wanted(self, kept: Masks) -> dict[str, Tensor]:
+        """For each group of ports, which lead to a sink."""
+        wanted = {hook: torch.full((group.size,), hook in self.sinks) for hook, group in self.ports.items()}
+        for hook, group in reversed(self.nodes.items()):
+            useful = torch.zeros(group.size, dtype=torch.bool)
+            for wire in self.out_of(hook):
+                useful |= (kept[wire] & wanted[self.wires[wire][1]]).any(dim=1)
+            for port in group.reads:
+                wanted[port] |= useful if len(wanted[port]) == group.size else useful.any()
+        return wanted
+
+
+def _site(hook: str, group: Group, entry: int) -> Site:
+    return Site(hook, {} if group.axis is None else {group.axis: entry})
+
+
+def _entry(site: Site, group: Group) -> int:
+    """The place of a site in its group, which it must name in full."""
+    index = site.index.get(group.axis or "", 0)
+    if set(site.index) != {group.axis} - {None} or not isinstance(index, int):
+        wanted = f"{site.hook}[{group.axis}=0]" if group.axis else site.hook
+        raise InputError(f"{site} is not one end of an edge. Write it like {wanted}.")
+    if group.axis:
+        site.check({group.axis: group.size})
+    return index % group.size
