@@ -39,8 +39,8 @@ RECIPE = register(
             dropout=0.1,
         ),
         training=FitConfig(
-            steps=2000, optimizer="muon", lr=2e-3, weight_decay=0.1, betas=(0.9, 0.99), momentum=0.95,
-            schedule="cosine", warmup=100, gradient_clip=1.0, precision="bf16", evaluate_every=200, log_every=20,
+            steps=1100, optimizer="muon", lr=2e-3, weight_decay=0.1, betas=(0.9, 0.99), momentum=0.95,
+            schedule="cosine", warmup=100, gradient_clip=1.0, precision="bf16", evaluate_every=100, log_every=10,
             checkpoint_every=100, keep_steps=(100, 500),
         ),
         train=train,
