@@ -49,9 +49,9 @@ def ablate(
 ) -> Ablation:
     """Effect on the metric of removing each unit of the activation at `hook` in turn (Morcos et al. 2018).
 
-    `axis` is the axis to go along (default: the one its units lie on; any but the batch will do). "zero" sets the
-    unit to zero, "mean" to its mean over the inputs, "resample" to its activation on other, randomly drawn inputs.
-    Costs one forward pass (two for mean and resample) and, for each unit, the part of one that follows `hook`.
+    `axis` is the axis to go along: by default that of the units, and any but the batch will do. `method` is "zero",
+    "mean" (over the inputs) or "resample" (the unit's activation on another, randomly drawn input). Costs one forward
+    pass, one more for mean and resample, and for each unit the part of one that follows the hook.
     """
     with model.lock:
         info = only(fired(model, inputs, hook), hook)

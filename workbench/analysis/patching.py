@@ -57,10 +57,10 @@ def patch_activations(
 ) -> Patching:
     """How much of the clean behaviour each part carries, by copying it between two runs (Meng et al. 2022).
 
-    `hook` may be a glob such as "blocks.*.hook_resid_pre": a layer axis. The parts are all indices on `axes`
-    (default: the axis of the units, and the position in a language model). "denoise" copies clean activations into
-    the corrupted run (what suffices), "noise" corrupted ones into the clean run (what is needed).
-    Costs three forward passes and, for each part, what follows it.
+    `hook` may be a glob such as "blocks.*.hook_resid_pre": one layer for each. `axes` are those whose every index is
+    patched by itself: by default that of the units, and the position in a language model. `direction` is "denoise",
+    clean activations into the corrupted run (what suffices), or "noise", corrupted ones into the clean run (what is
+    needed). Costs three forward passes and, for each part, what follows it.
     """
     check_same_shape(inputs, corrupted)
     receiver, donor = (corrupted, inputs) if direction == "denoise" else (inputs, corrupted)

@@ -44,10 +44,12 @@ def trace_circuit(
 ) -> Circuit:
     """Which edges carry the behaviour that tells the inputs from the corrupted ones, on any model with a graph.
 
-    Scores every edge by `method`, then keeps only the strongest at about twelve sizes and measures what is left of
-    the metric, beside random edges. What a cut edge carries: "resample" the corrupted run's write, "mean" its mean
-    over the corrupted batch, "zero" nothing. Costs 1 forward and 1 forward-backward pass (eap), 2 and 5 (eap_ig) or
-    part of a forward pass for each edge (exact), and about 50 forward passes for the curves.
+    `method` scores the edges: "eap" (gradient at the clean run), "eap_ig" (gradient averaged on the way there from
+    the corrupted run) or "exact" (each edge cut in turn). `ablation` says what a cut edge carries: "resample" the
+    corrupted run's write, "mean" its mean over the corrupted batch, "zero" nothing. Then only the strongest edges are
+    kept, at about twelve sizes, and what is left of the metric is measured, beside random edges. Costs 1 forward and
+    1 forward-backward pass (eap), 2 and 5 (eap_ig) or part of a forward pass for each edge (exact), and about 50
+    forward passes for the curves.
     """
     check_same_shape(inputs, corrupted)
     with model.lock:

@@ -1,0 +1,122 @@
+"""A layered drawing of edges: sources on the left, the output on the right, one column for each group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from workbench.analysis.circuits.circuit import ScoredEdge
+from workbench.core.sites import Site
+from workbench.core.wiring import Wiring
+from workbench.figures.numerals import short
+from workbench.figures.theme import BLUE, GREY, ORANGE
+
+WIDTHS = (1.0, 2.2, 4.0)
+"""Line widths of weak, middling and strong edges, in pixels."""
+Places = dict[str, tuple[float, float]]
+
+
+def drawing(wiring: Wiring, edges: Sequence[ScoredEdge]) -> list[go.Scatter]:
+    """The traces of the drawing; an edge that raises the metric is orange, one that lowers it blue."""
+    places = placed(wiring, edges)
+    top = max((abs(edge.score) for edge in edges), default=0.0) or 1.0
+    traces = [inner_lines(wiring, places)]
+    for colour, sign, name in ((ORANGE, -1, "raises the metric"), (BLUE, 1, "lowers the metric")):
+        named = False
+        for i, width in enumerate(WIDTHS):
+            members = [edge for edge in edges if edge.score * sign > 0 and strength(edge, top) == i]
+            lines = [(places[edge.writer], places[vertex(wiring, edge.port)]) for edge in members]
+            traces.append(line_trace(lines, colour, width, name, legend=bool(lines) and not named))
+            named = named or bool(lines)
+    return [*traces, hover_points(wiring, places, edges), node_points(places)]
+
+
+def strength(edge: ScoredEdge, top: float) -> int:
+    """Which of the line widths an edge gets, by its share of the strongest score."""
+    return min(int(len(WIDTHS) * abs(edge.score) / top), len(WIDTHS) - 1)
+
+
+def vertex(wiring: Wiring, port: str) -> str:
+    """Where an edge ends: at the node whose own port it enters, else at the port, which several nodes share."""
+    site = Site.parse(port)
+    for hook, group in wiring.nodes.items():
+        if site.hook in group.reads and wiring.ports[site.hook].size == group.size:
+            return str(Site(hook, site.index))
+    return port
+
+
+def placed(wiring: Wiring, edges: Sequence[ScoredEdge]) -> Places:
+    """Coordinates of every site that an edge touches: a column for each group, its entries spread over it."""
+    used = {edge.writer for edge in edges} | {vertex(wiring, edge.port) for edge in edges}
+    order = [hook for node, group in wiring.nodes.items() for hook in (*group.reads, node)]
+    order += wiring.sinks
+    columns: dict[str, list[Site]] = {}
+    for site in sorted(map(Site.parse, used), key=lambda s: (order.index(s.hook), *map(int, s.index.values()))):
+        columns.setdefault(site.hook, []).append(site)
+    return {
+        str(site): (float(x), (i + 0.5) / len(column))
+        for x, column in enumerate(columns.values())
+        for i, site in enumerate(reversed(column))
+    }
+
+
+def inner_lines(wiring: Wiring, places: Places) -> go.Scatter:
+    """Thin grey lines inside blocks, from a port that several nodes share to those of them that are drawn."""
+    lines = [
+        (places[start], places[end])
+        for start in places
+        for end in places
+        if Site.parse(start).hook in getattr(wiring.nodes.get(Site.parse(end).hook), "reads", ())
+    ]
+    return line_trace(lines, GREY, 0.6, "inside a block", bool(lines))
+
+
+def line_trace(lines: list, colour: str, width: float, name: str, legend: bool) -> go.Scatter:
+    """Many separate straight lines as one trace."""
+    x = [value for start, end in lines for value in (start[0], end[0], None)]
+    y = [value for start, end in lines for value in (start[1], end[1], None)]
+    look = {"color": colour, "width": width}
+    return go.Scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        line=look,
+        opacity=0.75,
+        name=name,
+        legendgroup=name,
+        showlegend=legend,
+        hoverinfo="skip",
+    )
+
+
+def hover_points(wiring: Wiring, places: Places, edges: Sequence[ScoredEdge]) -> go.Scatter:
+    """An unseen point at the middle of each edge that says what the edge is."""
+    ends = [(places[e.writer], places[vertex(wiring, e.port)]) for e in edges]
+    return go.Scatter(
+        x=[(a[0] + b[0]) / 2 for a, b in ends],
+        y=[(a[1] + b[1]) / 2 for a, b in ends],
+        mode="markers",
+        marker={"size": 12, "opacity": 0},
+        customdata=[f"{e.writer} -> {e.port}<br>cut: {short(e.score)}" for e in edges],
+        hovertemplate="%{customdata}<extra></extra>",
+        showlegend=False,
+    )
+
+
+def node_points(places: Places) -> go.Scatter:
+    """A dot for each site, labelled by its index or, without one, by its hook."""
+    sites = [Site.parse(name) for name in places]
+    return go.Scatter(
+        x=[x for x, _ in places.values()],
+        y=[y for _, y in places.values()],
+        mode="markers+text",
+        text=[
+            ",".join(map(str, s.index.values())) or s.hook.rpartition(".hook_")[2].removeprefix("hook_") for s in sites
+        ],
+        textposition="top center",
+        customdata=list(places),
+        hovertemplate="%{customdata}<extra></extra>",
+        marker={"size": 9, "color": GREY},
+        showlegend=False,
+    )

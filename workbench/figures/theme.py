@@ -1,0 +1,50 @@
+"""Colours and the layout all figures share; nothing in it needs a light or a dark ground."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+from torch import Tensor
+
+BLUE, ORANGE, GREY, GREEN = "#0072B2", "#D55E00", "#767676", "#009E73"
+"""Okabe and Ito's colours, told apart by colour-blind readers; the grey reads on white and on black."""
+SERIES = (BLUE, ORANGE, GREEN, "#9A5B8E", "#B87A00", "#56B4E9")
+DIVERGING = [[0.0, BLUE], [0.5, "#ffffff"], [1.0, ORANGE]]
+"""Blue below zero, white at zero, orange above."""
+GRID = "rgba(128,128,128,0.25)"
+TEMPLATE = go.layout.Template(
+    layout=go.Layout(
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": GREY, "size": 13},
+        colorway=list(SERIES),
+        margin={"l": 60, "r": 20, "t": 50, "b": 50},
+        xaxis={"gridcolor": GRID, "zerolinecolor": GREY, "automargin": True},
+        yaxis={"gridcolor": GRID, "zerolinecolor": GREY, "automargin": True},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hoverlabel={"font": {"family": "monospace"}},
+    )
+)
+
+
+def blank(title: str, x: str = "", y: str = "") -> go.Figure:
+    """An empty figure with its title and axis names."""
+    layout = go.Layout(template=TEMPLATE, title=title, xaxis={"title": {"text": x}}, yaxis={"title": {"text": y}})
+    return go.Figure(layout=layout)
+
+
+def heat_map(values: Tensor, x: Sequence[str], y: Sequence[str], colour: str) -> go.Heatmap:
+    """Rows of values, the first on top, blue-white-orange about zero; `colour` names what they are."""
+    limit = float(values.nan_to_num().abs().max()) or 1.0
+    return go.Heatmap(
+        z=values.tolist(),
+        x=list(x),
+        y=list(y),
+        colorscale=DIVERGING,
+        zmin=-limit,
+        zmax=limit,
+        colorbar={"title": {"text": colour, "side": "right"}},
+        hovertemplate="%{y}<br>%{x}<br>%{z:.3g}<extra></extra>",
+        hoverongaps=False,
+    )
