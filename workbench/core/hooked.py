@@ -5,99 +5,31 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
-from transformer_lens.hook_points import HookPoint
+from torch.utils._pytree import tree_leaves, tree_map
 from transformer_lens.HookedRootModule import HookedRootModule
 
-from workbench.core.allocator import keep_freed_pages
-from workbench.core.axes import parse_axes
 from workbench.core.errors import (
     ConfigError,
     InputError,
     NeverFiredError,
-    OverwrittenError,
     ShapeError,
     TrainingModeError,
     UnknownNameError,
 )
+from workbench.core.handlers import Capture, chained, checked, gradient_handler, then, value_handler
+from workbench.core.hook_points import AxisHookPoint, Handler, HookInfo, Router
 from workbench.core.interventions import Intervention, apply_all
 
-Handler = Callable[[Tensor], Tensor]
 HookFilter = str | Sequence[str] | Callable[[str], bool] | None
 State = Any
 Stage = Callable[[State], State]
-
-
-class Router:
-    """Where a model's hook points send their activations: attached once, pointed anywhere.
-
-    Pointing it costs one assignment however many hook points there are. `lock` is held while it points
-    somewhere, so that no other thread runs the model through somebody else's edits.
-    """
-
-    def __init__(self) -> None:
-        self.handlers: dict[str, Handler] | None = None
-        self.lock = threading.RLock()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Router:
-        return memo.setdefault(id(self), Router())
-
-    def __reduce__(self) -> tuple[type[Router], tuple[()]]:
-        return Router, ()
-
-
-class AxisHookPoint(HookPoint):
-    """An identity that names an activation and its axes, "batch channel height width".
-
-    One `on_request` fires only when it is asked for by name, because computing it costs extra.
-    """
-
-    def __init__(self, axes: str, on_request: bool = False) -> None:
-        super().__init__()
-        self.axes = parse_axes(axes)
-        self.on_request = on_request
-        self.inferred = False
-        self.router = Router()
-
-    def forward(self, x: Tensor) -> Tensor:
-        handlers = self.router.handlers
-        if handlers is None:
-            return x
-        handler = handlers.get(self.name)
-        return x if handler is None else handler(x)
-
-    @property
-    def wanted(self) -> bool:
-        """Whether anybody listens: a handler of the runner, or a plain torch or TransformerLens hook."""
-        handlers = self.router.handlers
-        return bool(self._forward_hooks or self._backward_hooks) or (handlers is not None and self.name in handlers)
-
-
-@dataclass(frozen=True)
-class HookInfo:
-    """What one hook point gave on one input: its axes and shape, the stage it fired in and when."""
-
-    name: str
-    axes: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: str
-    stage: int
-    order: int
-    on_request: bool
-    inferred: bool
-
-    def size(self, axis: str) -> int:
-        """Length along a named axis."""
-        if axis not in self.axes:
-            raise UnknownNameError("axis", axis, self.axes, where=f" at {self.name}")
-        return self.shape[self.axes.index(axis)]
 
 
 class HookedModel(HookedRootModule):
@@ -107,6 +39,9 @@ class HookedModel(HookedRootModule):
     callable, state in and state out, the batch first in every tensor of the state.
     """
 
+    cfg: Any
+    card: Any = None
+    tokenizer: Any = None
     family: ClassVar[str] = "model"
     input_axes: ClassVar[str] = "batch feature"
     stages: tuple[Stage, ...]
@@ -189,7 +124,7 @@ class HookedModel(HookedRootModule):
         with self.router.lock:
             outer = self.router.handlers
             fired: set[str] = set()
-            self.router.handlers = {**(outer or {}), **{n: _chain(outer, n, h, fired) for n, h in handlers.items()}}
+            self.router.handlers = {**(outer or {}), **{n: chained(outer, n, h, fired) for n, h in handlers.items()}}
             try:
                 yield
             finally:
@@ -237,10 +172,10 @@ class HookedModel(HookedRootModule):
         A backward hook gets the gradient, stays as long as the output's graph does, and needs no clean-up.
         """
         handlers: dict[str, Handler] = {}
-        for hooks, kind in ((bwd_hooks, _gradient_handler), (fwd_hooks, _value_handler)):
+        for hooks, kind in ((bwd_hooks, gradient_handler), (fwd_hooks, value_handler)):
             for names, function in hooks:
                 for name in self.select(names):
-                    handlers[name] = _then(handlers.get(name), kind(function, self.hook_dict[name]))
+                    handlers[name] = then(handlers.get(name), kind(function, self.hook_dict[name]))
         with self.routed(handlers):
             return self(inputs)
 
@@ -248,7 +183,7 @@ class HookedModel(HookedRootModule):
     def edited(self, edits: Mapping[str, Handler] | Iterable[Intervention]) -> Iterator[HookedModel]:
         """The model with interventions (or `{hook: function}`) in place while the context lasts."""
         if isinstance(edits, Mapping):
-            handlers = {n: partial(_checked, n, fn) for key, fn in edits.items() for n in self.select(key)}
+            handlers = {n: partial(checked, n, fn) for key, fn in edits.items() for n in self.select(key)}
         else:
             handlers = self.handlers_for(edits)
         with self.routed(handlers):
@@ -259,9 +194,7 @@ class HookedModel(HookedRootModule):
         by_hook: dict[str, list[Intervention]] = {}
         for intervention in interventions:
             by_hook.setdefault(intervention.site.resolve(self).hook, []).append(intervention)
-        return {
-            hook: partial(apply_all, tuple(items), self.hook_dict[hook].axes) for hook, items in by_hook.items()
-        }
+        return {hook: partial(apply_all, tuple(items), self.hook_dict[hook].axes) for hook, items in by_hook.items()}
 
     # What there is
 
@@ -270,11 +203,17 @@ class HookedModel(HookedRootModule):
 
         One forward pass, remembered by the inputs' shapes.
         """
-        inputs = self.example() if inputs is None else inputs
+        inputs = self._converted(self.example()) if inputs is None else inputs
         shapes = tuple(tuple(leaf.shape) for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
         if (shapes, on_request) not in self._traces:
             self._traces[shapes, on_request] = self._trace(inputs, on_request)
         return self._traces[shapes, on_request]
+
+    def _converted(self, inputs: State) -> State:
+        """Inputs on the model's device, floating ones in its precision."""
+        like = next(self.parameters(), torch.zeros(()))
+        fit = partial(_converted_like, like)
+        return tree_map(fit, inputs)
 
     def _trace(self, inputs: State, on_request: bool) -> dict[str, HookInfo]:
         """Passes until every hook was seen: one on request may take another one's place (copies for each head)."""
@@ -298,9 +237,8 @@ class HookedModel(HookedRootModule):
     def _fired(self, inputs: State, asked: Sequence[str]) -> dict[str, HookInfo]:
         """One pass that asks for these hooks and notes them and all that fire unasked."""
         seen: dict[str, HookInfo] = {}
-        stage = 0
 
-        def note(name: str, x: Tensor) -> Tensor:
+        def note(stage: int, name: str, x: Tensor) -> Tensor:
             point = self.hook_dict[name]
             if len(point.axes) != x.ndim:
                 raise ShapeError(f"{name} says axes {point.axes} but its activation has shape {tuple(x.shape)}.")
@@ -312,10 +250,11 @@ class HookedModel(HookedRootModule):
 
         with self.router.lock:
             outer, training = self.router.handlers, self.training
-            self.router.handlers = {name: partial(note, name) for name in (*self.select(None), *asked)}
             try:
                 self.eval()
                 for stage, run in enumerate(self.stages):
+                    names = (*self.select(None), *asked)
+                    self.router.handlers = {name: partial(note, stage, name) for name in names}
                     inputs = run(inputs)
             finally:
                 self.router.handlers = outer
@@ -341,69 +280,7 @@ class HookedModel(HookedRootModule):
         )
 
 
-class Capture:
-    """Activations as they passed, and proof that nothing changed them afterwards."""
-
-    def __init__(self, copy: bool) -> None:
-        self.copy = copy
-        self.tensors: dict[str, Tensor] = {}
-        self.versions: dict[str, int] = {}
-        keep_freed_pages()
-
-    def keep(self, name: str, x: Tensor) -> Tensor:
-        """Remembers an activation and passes it on."""
-        kept = x.clone() if self.copy else x
-        self.tensors[name] = kept
-        self.versions[name] = kept._version
+def _converted_like(like: Tensor, x: Any) -> Any:
+    if not isinstance(x, Tensor):
         return x
-
-    def checked(self) -> dict[str, Tensor]:
-        """The activations by name; raises when one was overwritten in place after it was seen."""
-        bad = [name for name, x in self.tensors.items() if x._version != self.versions[name]]
-        if bad:
-            raise OverwrittenError(
-                f"{len(bad)} of {len(self.tensors)} cached activations were overwritten in place after they passed "
-                f"their hook, {bad[0]!r} first: an in-place operation such as ReLU(inplace=True) or += follows it. "
-                "Cache with copy=True, or make the operation out of place."
-            )
-        return self.tensors
-
-
-def _chain(outer: Mapping[str, Handler] | None, name: str, handler: Handler, fired: set[str]) -> Handler:
-    before = (outer or {}).get(name)
-
-    def run(x: Tensor) -> Tensor:
-        fired.add(name)
-        return handler(x if before is None else before(x))
-
-    return run
-
-
-def _then(first: Handler | None, second: Handler) -> Handler:
-    return second if first is None else lambda x: second(first(x))
-
-
-def _checked(name: str, function: Callable[[Tensor], Tensor | None], x: Tensor) -> Tensor:
-    y = function(x)
-    if y is None:
-        return x
-    if y.shape != x.shape:
-        raise ShapeError(
-            f"The edit at {name!r} returned shape {tuple(y.shape)} for an activation of shape {tuple(x.shape)}. "
-            "Return a tensor of the same shape, or None to leave it as it is."
-        )
-    return y
-
-
-def _value_handler(function: Callable[..., Any], point: AxisHookPoint) -> Handler:
-    return partial(_checked, str(point.name), partial(function, hook=point))
-
-
-def _gradient_handler(function: Callable[..., Any], point: AxisHookPoint) -> Handler:
-    def listen(x: Tensor) -> Tensor:
-        if not x.requires_grad:
-            raise InputError(f"No gradient flows through {point.name!r}. Run with gradients enabled.")
-        x.register_hook(partial(function, hook=point))
-        return x
-
-    return listen
+    return x.to(like) if x.is_floating_point() else x.to(like.device)

@@ -38,9 +38,7 @@ class Site:
         for part in filter(None, (match["index"] or "").split(",")):
             axis, equals, value = (piece.strip() for piece in part.partition("="))
             if not equals or not _INDEX.match(value):
-                raise InputError(
-                    f"{part!r} in site {text!r} is not an index. Write axis=5, axis=1|4|5 or axis=2:6."
-                )
+                raise InputError(f"{part!r} in site {text!r} is not an index. Write axis=5, axis=1|4|5 or axis=2:6.")
             if axis in index:
                 raise InputError(f"Axis {axis!r} is indexed twice in site {text!r}. Index each axis once.")
             index[axis] = _parse_index(value)

@@ -37,7 +37,7 @@ def sweep(
     activation of such a run stays within `memory` bytes (large batches gain nothing from more).
     """
     starts = [_first_stage(model, condition) for condition in conditions]
-    pins = {i.site.hook: _same for c in conditions for i in c if model.hook_dict[i.site.hook].on_request}
+    pins = {i.site.hook: _same for c in conditions for i in c if _changes_path(model, i.site.hook)}
     batch, room = batch_size(inputs), _conditions_that_fit(model, inputs, memory)
     results: dict[int, Tensor] = {}
     state = inputs
@@ -80,9 +80,7 @@ def _conditions_that_fit(model: HookedModel, inputs: Any, memory: int) -> int:
     return max(1, memory // (4 * largest))
 
 
-def _suffix(
-    model: HookedModel, state: Any, stage: int, chunk: Sequence[Condition], pins: dict[str, Handler]
-) -> Any:
+def _suffix(model: HookedModel, state: Any, stage: int, chunk: Sequence[Condition], pins: dict[str, Handler]) -> Any:
     """The output from `stage` on, for the state repeated once per condition, each block edited its own way."""
     batch = batch_size(state)
     if len(chunk) == 1:
@@ -109,6 +107,12 @@ def _edit_blocks(axes: tuple[str, ...], items: list[tuple[int, Intervention]], b
         rows = slice(block * batch, (block + 1) * batch)
         y[rows] = apply_all((intervention,), axes, y[rows])
     return y
+
+
+def _changes_path(model: HookedModel, hook: str) -> bool:
+    """Whether asking for a hook makes the network compute the same another way (explicit for fused attention)."""
+    point = model.hook_dict[hook]
+    return point.on_request and not point.displaces
 
 
 def _pinned_stage(model: HookedModel, state: Any, stage: int, pins: dict[str, Handler]) -> Any:

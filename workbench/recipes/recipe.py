@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import operator
-import platform
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -14,7 +12,9 @@ from typing import Any
 import torch
 
 from workbench.checkpoints.card import Card, DataSource, Score, models_folder
+from workbench.checkpoints.provenance import commit, hardware
 from workbench.checkpoints.store import save, save_step
+from workbench.core.allocator import keep_freed_pages
 from workbench.core.errors import TrainingError, UnknownNameError
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress, silent
@@ -91,6 +91,8 @@ def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent
     target is missed, so that nothing is lost; then this raises.
     """
     folder = folder or models_folder() / recipe.name
+    commit()  # remembered now: the files may change while the run goes on
+    keep_freed_pages()
     torch.set_num_threads(recipe.threads)
     seed_everything(recipe.seed)
     model = MODELS[recipe.architecture](recipe.config)
@@ -124,7 +126,7 @@ def describe(recipe: Recipe, trained: Trained, seconds: float) -> Card:
         metrics={name: _score(metric) for name, metric in trained.metrics.items()},
         commit=commit(),
         wall_time_seconds=round(max(total, seconds), 1),
-        hardware=platform.machine(),
+        hardware=hardware(),
         threads=recipe.threads,
         licence=recipe.licence,
         dtype=recipe.dtype,
@@ -135,18 +137,6 @@ def describe(recipe: Recipe, trained: Trained, seconds: float) -> Card:
 def _score(metric: Mapping[str, Any]) -> Score:
     interval = metric.get("interval")
     return Score(metric["value"], metric["n"], None if interval is None else (interval[0], interval[1]))
-
-
-def commit() -> str:
-    """The checkout's commit, with "+changes" when files differ from it; empty outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        ask = ["git", "-C", str(here)]
-        head = subprocess.run([*ask, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run([*ask, "status", "--porcelain", "--", str(here.parent)], capture_output=True, text=True)
-        return head + ("+changes" if changed.stdout.strip() else "")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def missed_targets(targets: Mapping[str, float], card: Card) -> list[str]:

@@ -20,12 +20,8 @@ def train(recipe: Recipe, model: HookedModel, session: Session, batch_size: int 
     context = recipe.config.n_ctx
     batch = random_windows(tokenizer.encode(data.train), batch_size, context, recipe.seed)
     text = data.validation
-    evaluate = partial(
-        language_metrics, tokens=tokenizer.encode(text), context=context, n_bytes=len(text.encode())
-    )
-    curve = train_language_model(
-        model, batch, recipe.training, evaluate, session.state, session.progress, session.keep
-    )
+    evaluate = partial(language_metrics, tokens=tokenizer.encode(text), context=context, n_bytes=len(text.encode()))
+    curve = train_language_model(model, batch, recipe.training, evaluate, session.state, session.progress, session.keep)
     return Trained(curve, evaluate(model), DataSource(data.name, data.sha256, data.note), tokenizer)
 
 

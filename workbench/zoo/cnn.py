@@ -42,7 +42,7 @@ class ConvBlock(nn.Module):
         self.hook_post = AxisHookPoint("batch channel height width")
         self.hook_pooled = AxisHookPoint("batch channel height width")
 
-    def forward(self, x: Image) -> Image:
+    def forward(self, x: Image) -> Float[Tensor, "batch c_out h_out w_out"]:
         return self.hook_pooled(max_pool2d(self.hook_post(self.hook_pre(self.norm(self.conv(x))).relu()), 2))
 
 

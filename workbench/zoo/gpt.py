@@ -16,19 +16,22 @@ from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.attention import Attention, KeyValueCache
+from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
 from workbench.zoo.layers.normalization import Norm, Normalization
 from workbench.zoo.layers.sampling import Sampling, draw
 from workbench.zoo.layers.transformer_graph import residual_graph
 
 Stream = Float[Tensor, "batch pos d_model"]
 Tokens = Int[Tensor, "batch pos"]
+LIKELY = Sampling()
+"""The model's own distribution: temperature 1, no token ruled out."""
 
 
 @dataclass(frozen=True)
 class GPTConfig:
     """Sizes (in numbers of entries) and choices; the defaults are a small character model.
 
-    `dropout` acts on what is added to the residual stream, not on attention patterns, whose dropout has no fused kernel.
+    `dropout` acts on what is added to the residual stream; that of attention patterns has no fused kernel.
     """
 
     d_vocab: int = 65
@@ -70,28 +73,6 @@ class GPTConfig:
         return "LN" if self.normalization == "layer" else "RMS"
 
 
-class Embed(nn.Module):
-    """A table of vectors, one for each token."""
-
-    def __init__(self, d_vocab: int, d_model: int) -> None:
-        super().__init__()
-        self.W_E = nn.Parameter(torch.empty(d_vocab, d_model))
-
-    def forward(self, tokens: Tokens) -> Stream:
-        return nn.functional.embedding(tokens, self.W_E)
-
-
-class PosEmbed(nn.Module):
-    """A table of vectors, one for each position."""
-
-    def __init__(self, n_ctx: int, d_model: int) -> None:
-        super().__init__()
-        self.W_pos = nn.Parameter(torch.empty(n_ctx, d_model))
-
-    def forward(self, tokens: Tokens, start: int = 0) -> Stream:
-        return self.W_pos[start : start + tokens.shape[1]].expand(len(tokens), -1, -1)
-
-
 class MLP(nn.Module):
     """Two linear maps with a non-linearity between them, at each position."""
 
@@ -110,25 +91,6 @@ class MLP(nn.Module):
         return linear(post, self.W_out.T, self.b_out)
 
 
-class Unembed(nn.Module):
-    """Logits of every token; `tied` shares the embedding's table."""
-
-    def __init__(self, cfg: GPTConfig, embed: Embed) -> None:
-        super().__init__()
-        self._embed = [embed] if cfg.tie_embeddings else []  # in a list, so that it is no submodule of this one
-        if not cfg.tie_embeddings:
-            self._W_U = nn.Parameter(torch.empty(cfg.d_model, cfg.d_vocab))
-        self.b_U = nn.Parameter(torch.zeros(cfg.d_vocab))
-
-    @property
-    def W_U(self) -> Float[Tensor, "d_model vocab"]:
-        """The read-out directions."""
-        return self._embed[0].W_E.T if self._embed else self._W_U
-
-    def forward(self, x: Stream) -> Float[Tensor, "batch pos vocab"]:
-        return linear(x, self.W_U.T, self.b_U)
-
-
 class Block(nn.Module):
     """Attention, then an MLP, each reading the residual stream through a norm and adding to it."""
 
@@ -137,7 +99,7 @@ class Block(nn.Module):
         self.ln1 = Norm(cfg.d_model, cfg.normalization)
         self.attn = Attention(cfg.d_model, cfg.n_heads, rotary=cfg.positions == "rotary")
         self.hook_q_input, self.hook_k_input, self.hook_v_input = (
-            AxisHookPoint("batch pos head d_model", on_request=True) for _ in range(3)
+            AxisHookPoint("batch pos head d_model", displaces=True) for _ in range(3)
         )
         self.hook_resid_pre, self.hook_attn_out = (AxisHookPoint("batch pos d_model") for _ in range(2))
         self.dropout = nn.Dropout(cfg.dropout)
@@ -187,7 +149,7 @@ class GPT(HookedModel):
         self.dropout = nn.Dropout(cfg.dropout)
         self.blocks = nn.ModuleList(Block(cfg) for _ in range(cfg.n_layers))
         self.ln_final = Norm(cfg.d_model, cfg.normalization)
-        self.unembed = Unembed(cfg, self.embed)
+        self.unembed = Unembed(self.embed, cfg.tie_embeddings)
         self.hook_logits = AxisHookPoint("batch pos vocab")
         self.reset_parameters()
         halves = [half for b in self.blocks for half in ([b.attend] if cfg.attn_only else [b.attend, b.feed])]
@@ -233,7 +195,7 @@ class GPT(HookedModel):
         return residual_graph(self)
 
     @torch.no_grad()
-    def generate(self, tokens: Tokens, n_new: int, sampling: Sampling = Sampling(), seed: int = 0) -> Tokens:
+    def generate(self, tokens: Tokens, n_new: int, sampling: Sampling = LIKELY, seed: int = 0) -> Tokens:
         """The prompt and `n_new` sampled tokens; keys and values are kept, so each new one costs one position."""
         random = generator(seed, "sampling")
         caches = [KeyValueCache() for _ in self.blocks]
@@ -282,7 +244,7 @@ class GPT(HookedModel):
 
     def tokenizer_or_raise(self) -> Any:
         """The tokenizer that `load` put beside the weights."""
-        if getattr(self, "tokenizer", None) is None:
+        if self.tokenizer is None:
             raise InputError("This GPT has no tokenizer. Set model.tokenizer, or pass tokens instead of text.")
         return self.tokenizer
 

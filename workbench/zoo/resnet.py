@@ -14,7 +14,6 @@ from workbench.core.graph import Carry, Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
 from workbench.core.registry import MODELS
-
 from workbench.zoo.layers.readout import ReadOut
 
 Image = Float[Tensor, "batch channel height width"]
@@ -41,7 +40,7 @@ class Stem(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
         self.hook_out = AxisHookPoint(CHANNELS)
 
-    def forward(self, x: Image) -> Image:
+    def forward(self, x: Image) -> Float[Tensor, "batch c_out h_out w_out"]:
         return self.hook_out(self.conv(self.hook_input(x)))
 
 
@@ -62,7 +61,7 @@ class ResBlock(nn.Module):
         self.hook_mid_pre, self.hook_mid = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
         self.hook_out = AxisHookPoint(CHANNELS)
 
-    def forward(self, x: Image) -> Image:
+    def forward(self, x: Image) -> Float[Tensor, "batch c_out h_out w_out"]:
         x = self.hook_resid_pre(x)
         post = self.hook_post(self.hook_pre(self.norm1(self.hook_in(x))).relu())
         mid = self.hook_mid(self.hook_mid_pre(self.norm2(self.conv1(post))).relu())
@@ -94,7 +93,9 @@ class ResNet(HookedModel):
         self.cfg = cfg
         self.stem = Stem(cfg.in_channels, cfg.channels[0])
         widths = [width for width in cfg.channels for _ in range(cfg.blocks_per_group)]
-        starts = [group > 0 and block == 0 for group in range(len(cfg.channels)) for block in range(cfg.blocks_per_group)]
+        starts = [
+            group > 0 and block == 0 for group in range(len(cfg.channels)) for block in range(cfg.blocks_per_group)
+        ]
         before = [cfg.channels[0], *widths]
         self.blocks = nn.ModuleList(
             ResBlock(i, o, 2 if start else 1) for i, o, start in zip(before, widths, starts, strict=False)
@@ -123,7 +124,6 @@ class ResNet(HookedModel):
         def add_port(hook: str) -> None:
             ports.append(Ports(hook, None))
             wires.extend(Wire(writer, hook, carry_along(tuple(path))) for writer, path in paths.items())
-
 
         for i, block in enumerate(self.blocks):
             here = f"blocks.{i}"

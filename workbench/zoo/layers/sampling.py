@@ -42,9 +42,7 @@ def filtered(logits: Float[Tensor, "batch vocab"], sampling: Sampling) -> Float[
     return logits
 
 
-def draw(
-    logits: Float[Tensor, "batch vocab"], sampling: Sampling, generator: torch.Generator
-) -> Int[Tensor, " batch"]:
+def draw(logits: Float[Tensor, "batch vocab"], sampling: Sampling, generator: torch.Generator) -> Int[Tensor, " batch"]:
     """One token for each row."""
     if sampling.temperature == 0:
         return logits.argmax(dim=-1)

@@ -1,4 +1,4 @@
-"""The graph of a residual transformer: embeddings, heads and MLPs write to the stream; q, k, v, MLPs and read-out read it."""
+"""The graph of a residual transformer: embeddings, heads and MLPs write to the stream, which all later ones read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def residual_graph(model: HookedModel) -> Graph:
     wires: list[Wire] = []
 
     def add_port(hook: str, axis: str | None, layers: int) -> None:
-        ports.append(Ports(hook, axis, lambda: sum((b.attn.b_O for b in blocks[:layers]), torch.zeros(())))) 
+        ports.append(Ports(hook, axis, lambda: sum((b.attn.b_O for b in blocks[:layers]), torch.zeros(()))))
         wires.extend(Wire(writer, hook, carry) for writer, carry in carries.items())
 
     def add_node(group: Nodes, carry: Carry) -> None:

@@ -1,0 +1,56 @@
+"""A small network of every architecture, random weights, evaluation mode, double precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_map
+
+from workbench.core.hooked import HookedModel
+from workbench.core.random import seed_everything
+from workbench.core.registry import MODELS
+from workbench.zoo.actor_critic import ActorCriticConfig
+from workbench.zoo.cnn import CNNConfig
+from workbench.zoo.gpt import GPTConfig
+from workbench.zoo.mlp import MLPConfig
+from workbench.zoo.resnet import ResNetConfig
+
+SMALL: dict[str, tuple[str, Any]] = {
+    "mlp": ("mlp", MLPConfig(n_features=6, hidden=(5, 4), n_classes=3)),
+    "cnn": ("cnn", CNNConfig(in_channels=2, size=8, channels=(3, 4), n_classes=3)),
+    "resnet": ("resnet", ResNetConfig(in_channels=2, size=8, channels=(4, 6), blocks_per_group=2, n_classes=3)),
+    "gpt": ("gpt", GPTConfig(d_vocab=11, n_ctx=12, n_layers=2, d_model=16, n_heads=2)),
+    "gpt rotary rms tied": (
+        "gpt",
+        GPTConfig(
+            d_vocab=11, n_ctx=12, n_layers=2, d_model=16, n_heads=4, positions="rotary", normalization="rms",
+            activation="relu", tie_embeddings=True,
+        ),
+    ),
+    "gpt attention only": ("gpt", GPTConfig(d_vocab=11, n_ctx=12, n_layers=2, d_model=8, n_heads=2, attn_only=True)),
+    "actor_critic": ("actor_critic", ActorCriticConfig(observation=(4,), n_actions=3, hidden=(5, 4))),
+    "actor_critic shared": (
+        "actor_critic",
+        ActorCriticConfig(observation=(2, 4, 4), n_actions=3, trunk="convolutional", channels=(3,), hidden=(5,), critic="shared"),
+    ),
+}  # fmt: skip
+
+
+def small(name: str, seed: int = 0) -> HookedModel:
+    """The named small network; its norms have statistics of their own, as after training."""
+    architecture, cfg = SMALL[name]
+    random = seed_everything(seed)
+    model = MODELS[architecture](cfg)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=random)
+        for name, buffer in model.named_buffers():
+            if buffer.is_floating_point():
+                buffer.copy_(torch.rand(buffer.shape, generator=random) + (0.5 if "var" in name else 0))
+    return model.eval().double()
+
+
+def example(model: HookedModel, batch: int = 2, seed: int = 0) -> Any:
+    """A random input in double precision."""
+    return tree_map(lambda x: x.double() if x.is_floating_point() else x, model.example(batch, seed))

@@ -1,0 +1,83 @@
+"""Hook points: identities that name an activation and its axes, and the router that listens through them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from transformer_lens.hook_points import HookPoint
+
+from workbench.core.axes import parse_axes
+from workbench.core.errors import UnknownNameError
+
+Handler = Callable[[Tensor], Tensor]
+"""What a hook point's activation is sent through; it returns the activation to go on with."""
+
+
+class Router:
+    """Where a model's hook points send their activations: attached once, pointed anywhere.
+
+    Pointing it costs one assignment however many hook points there are. `lock` is held while it points
+    somewhere, so that no other thread runs the model through somebody else's edits.
+    """
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Handler] | None = None
+        self.lock = threading.RLock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Router:
+        return memo.setdefault(id(self), Router())
+
+    def __reduce__(self) -> tuple[type[Router], tuple[()]]:
+        return Router, ()
+
+
+class AxisHookPoint(HookPoint):
+    """An identity that names an activation and its axes, "batch channel height width".
+
+    One `on_request` fires only when it is asked for by name, because computing it costs extra; one that `displaces`
+    others takes their place when it fires (a stream copied for each head, instead of the norm all heads share).
+    """
+
+    def __init__(self, axes: str, on_request: bool = False, displaces: bool = False) -> None:
+        super().__init__()
+        self.axes = parse_axes(axes)
+        self.on_request, self.displaces = on_request or displaces, displaces
+        self.inferred = False
+        self.router = Router()
+
+    def forward(self, x: Tensor) -> Tensor:
+        handlers = self.router.handlers
+        if handlers is None:
+            return x
+        handler = handlers.get(self.name)
+        return x if handler is None else handler(x)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody listens: a handler of the runner, or a plain torch or TransformerLens hook."""
+        handlers = self.router.handlers
+        return bool(self._forward_hooks or self._backward_hooks) or (handlers is not None and self.name in handlers)
+
+
+@dataclass(frozen=True)
+class HookInfo:
+    """What one hook point gave on one input: its axes and shape, the stage it fired in and when."""
+
+    name: str
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    stage: int
+    order: int
+    on_request: bool
+    inferred: bool
+
+    def size(self, axis: str) -> int:
+        """Length along a named axis."""
+        if axis not in self.axes:
+            raise UnknownNameError("axis", axis, self.axes, where=f" at {self.name}")
+        return self.shape[self.axes.index(axis)]
