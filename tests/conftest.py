@@ -6,7 +6,6 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,12 +25,12 @@ settings.register_profile(
 )
 settings.load_profile("project")
 
-# Where a data set that is not in the repository lies in the folder named by WORKBENCH_DATA.
+# The file that shows that a data set which is not in the repository is here.
 DATA_FILES = {
     "mnist": "mnist.npz",
     "cifar10": "cifar10_jpeg.npz",
-    "shakespeare": "tinyshakespeare.txt",
-    "stories": "english_stories_train.txt",
+    "tiny_shakespeare": "tinyshakespeare.txt",
+    "english_stories": "english_stories_train.txt",
 }
 
 
@@ -61,12 +60,11 @@ def no_connection_leaves_the_machine() -> Iterator[None]:
 
 def missing_data(name: str) -> str | None:
     """Why the data set cannot be read here, or None when it can."""
-    folder = os.environ.get("WORKBENCH_DATA")
-    if folder is None:
-        return f"needs the data set {name!r}: set WORKBENCH_DATA to the folder that holds {DATA_FILES[name]}"
-    if not (Path(folder) / DATA_FILES[name]).exists():
-        return f"needs the data set {name!r}: {DATA_FILES[name]} is not in the folder named by WORKBENCH_DATA"
-    return None
+    from workbench.data.storage import candidates
+
+    if candidates(DATA_FILES[name]):
+        return None
+    return f"needs the data set {name!r}: set WORKBENCH_DATA to the folder that holds {DATA_FILES[name]}"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
