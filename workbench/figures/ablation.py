@@ -10,9 +10,9 @@ from workbench.figures.figure import figure
 from workbench.figures.interval import half_width
 from workbench.figures.numerals import short
 from workbench.figures.table import examples, frame, table
-from workbench.figures.theme import BLUE, ORANGE, blank
+from workbench.figures.theme import BLUE, GREY, ORANGE, blank
 
-SHOWN = 60
+SHOWN = 40
 """Units in the picture, those with the largest effect; the table has all."""
 
 
@@ -21,7 +21,7 @@ def _(result: Ablation) -> go.Figure:
     mean, spread = result.effect.mean(dim=1), half_width(result.effect)
     strongest = mean.abs().argsort(descending=True)[:SHOWN]
     order = strongest[mean[strongest].argsort()]
-    title = f"{result.method} ablation at {result.hook}"
+    title = f"{result.method.capitalize()} ablation at {result.hook}"
     if len(order) < len(mean):
         title += f": {len(order)} of {len(mean)} units"
     picture = blank(title, result.axis, "change of the metric")
@@ -31,7 +31,7 @@ def _(result: Ablation) -> go.Figure:
             x=[f"{result.axis} {unit}" for unit in order.tolist()],
             y=values,
             marker_color=[BLUE if value < 0 else ORANGE for value in values],
-            error_y={"type": "data", "array": spread[order].nan_to_num().tolist(), "thickness": 1},
+            error_y={"type": "data", "array": spread[order].nan_to_num().tolist(), "thickness": 1, "color": GREY},
             customdata=[f"{result.hook}[{result.axis}={unit}]" for unit in order.tolist()],
             hovertemplate="%{customdata}<br>%{y:.3g}<extra></extra>",
         )
@@ -46,7 +46,7 @@ def _(result: Ablation) -> str:
     clear = int((mean.abs() > spread).sum())
     n_units, n = result.effect.shape
     sure = f" (95 % interval ± {short(spread[unit])})" if n > 1 else ""
-    told = f"; {clear} of {n_units} effects differ from zero" if n > 1 else f", the largest of {n_units} effects"
+    told = f"; {clear} of {n_units} intervals exclude zero" if n > 1 else f", the largest of {n_units} effects"
     return (
         f"{result.method.capitalize()} ablation of {result.hook}[{result.axis}={unit}] changes the metric most, by "
         f"{short(mean[unit])}{sure} from {short(result.baseline.mean())} over {n} example{'s' * (n > 1)}{told}."

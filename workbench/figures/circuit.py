@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from workbench.analysis.circuits.circuit import Circuit
 from workbench.figures.alt import describe
-from workbench.figures.circuit_drawing import drawing
+from workbench.figures.circuit_drawing import column_names, drawing, placed
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
 from workbench.figures.table import table
@@ -25,11 +25,14 @@ ENOUGH = 0.9
 def _(result: Circuit) -> go.Figure:
     picture = make_subplots(rows=2, cols=1, row_heights=[0.62, 0.38], vertical_spacing=0.14)
     edges = result.top(SHOWN)
-    for trace in drawing(result.wiring, edges):
+    places = placed(result.wiring, edges)
+    for trace in drawing(result.wiring, edges, places):
         picture.add_trace(trace, row=1, col=1)
     for trace in curves(result):
         picture.add_trace(trace, row=2, col=1)
-    picture.update_xaxes(visible=False, row=1, col=1).update_yaxes(visible=False, row=1, col=1)
+    names = column_names(places)
+    picture.update_xaxes(tickvals=list(names), ticktext=list(names.values()), showgrid=False, row=1, col=1)
+    picture.update_xaxes(zeroline=False, row=1, col=1).update_yaxes(visible=False, row=1, col=1)
     picture.update_xaxes(title_text="edges kept", type="log", row=2, col=1)
     picture.update_yaxes(title_text="faithfulness", row=2, col=1)
     title = f"{len(edges)} strongest of {result.wiring.n_edges:,} edges ({result.method}, {result.ablation})"
@@ -56,8 +59,8 @@ def _(result: Circuit) -> str:
     size, kept = int(result.sizes[place]), short(100 * result.faithfulness[place])
     control = short(100 * result.random_faithfulness[:, place].mean())
     return (
-        f"The {size:,} strongest of {result.wiring.n_edges:,} edges keep {kept} % of the behaviour, as many random ones "
-        f"{control} %; the distance of the curve from the model (CMD) is {short(result.cmd)} against "
+        f"The {size:,} strongest of {result.wiring.n_edges:,} edges keep {kept} % of the behaviour, as many "
+        f"random ones {control} %; the distance of the curve from the model (CMD) is {short(result.cmd)} against "
         f"{short(result.random_cmd)} for random edges."
     )
 

@@ -17,9 +17,8 @@ WIDTHS = (1.0, 2.2, 4.0)
 Places = dict[str, tuple[float, float]]
 
 
-def drawing(wiring: Wiring, edges: Sequence[ScoredEdge]) -> list[go.Scatter]:
+def drawing(wiring: Wiring, edges: Sequence[ScoredEdge], places: Places) -> list[go.Scatter]:
     """The traces of the drawing; an edge that raises the metric is orange, one that lowers it blue."""
-    places = placed(wiring, edges)
     top = max((abs(edge.score) for edge in edges), default=0.0) or 1.0
     traces = [inner_lines(wiring, places)]
     for colour, sign, name in ((ORANGE, -1, "raises the metric"), (BLUE, 1, "lowers the metric")):
@@ -47,18 +46,27 @@ def vertex(wiring: Wiring, port: str) -> str:
 
 
 def placed(wiring: Wiring, edges: Sequence[ScoredEdge]) -> Places:
-    """Coordinates of every site that an edge touches: a column for each group, its entries spread over it."""
+    """Coordinates of every site that an edge touches: a column for each group, its entries spread over it.
+
+    A node that is alone in its group lies above the rest, out of the way of edges that run past it.
+    """
     used = {edge.writer for edge in edges} | {vertex(wiring, edge.port) for edge in edges}
     order = [hook for node, group in wiring.nodes.items() for hook in (*group.reads, node)]
     order += wiring.sinks
     columns: dict[str, list[Site]] = {}
     for site in sorted(map(Site.parse, used), key=lambda s: (order.index(s.hook), *map(int, s.index.values()))):
         columns.setdefault(site.hook, []).append(site)
+    above = {hook for hook, group in wiring.nodes.items() if group.reads and group.axis is None}
     return {
-        str(site): (float(x), (i + 0.5) / len(column))
-        for x, column in enumerate(columns.values())
+        str(site): (float(x), 1.1 if hook in above else (i + 0.5) / len(column))
+        for x, (hook, column) in enumerate(columns.items())
         for i, site in enumerate(reversed(column))
     }
+
+
+def column_names(places: Places) -> dict[float, str]:
+    """What stands under each column: its hook, shortened."""
+    return {x: Site.parse(site).hook.replace("blocks.", "").replace("hook_", "") for site, (x, _) in places.items()}
 
 
 def inner_lines(wiring: Wiring, places: Places) -> go.Scatter:
@@ -105,15 +113,14 @@ def hover_points(wiring: Wiring, places: Places, edges: Sequence[ScoredEdge]) ->
 
 
 def node_points(places: Places) -> go.Scatter:
-    """A dot for each site, labelled by its index or, without one, by its hook."""
+    """A dot for each site, with its index."""
     sites = [Site.parse(name) for name in places]
     return go.Scatter(
         x=[x for x, _ in places.values()],
         y=[y for _, y in places.values()],
         mode="markers+text",
-        text=[
-            ",".join(map(str, s.index.values())) or s.hook.rpartition(".hook_")[2].removeprefix("hook_") for s in sites
-        ],
+        textfont={"size": 10},
+        text=[",".join(map(str, site.index.values())) for site in sites],
         textposition="top center",
         customdata=list(places),
         hovertemplate="%{customdata}<extra></extra>",

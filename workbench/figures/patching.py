@@ -54,8 +54,8 @@ def _(result: Patching) -> str:
     share = f"{short(100 * result.effect.flatten()[best])} %"
     ends = f"(from {short(result.corrupted.mean())} corrupted to {short(result.clean.mean())} clean)"
     if result.direction == "denoise":
-        return f"Patching {site} from the clean run restores most of the behaviour, {share} {ends}."
-    return f"Patching {site} from the corrupted run destroys most of the behaviour, {share} of it remain {ends}."
+        return f"Patching {site} from the clean run restores {share} of the behaviour, more than any other part {ends}."
+    return f"Patching {site} from the corrupted run leaves {share} of the behaviour, less than any other part {ends}."
 
 
 @table.register

@@ -19,10 +19,11 @@ TEMPLATE = go.layout.Template(
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": GREY, "size": 13},
         colorway=list(SERIES),
+        title={"x": 0.01, "xanchor": "left", "font": {"size": 15}},
         margin={"l": 60, "r": 20, "t": 50, "b": 50},
         xaxis={"gridcolor": GRID, "zerolinecolor": GREY, "automargin": True},
         yaxis={"gridcolor": GRID, "zerolinecolor": GREY, "automargin": True},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "y": -0.12, "yanchor": "top", "x": 0},
         hoverlabel={"font": {"family": "monospace"}},
     )
 )
