@@ -25,8 +25,8 @@ def figures() -> Iterator[Figure]:
     torch.manual_seed(0)
     gpt = GPT(GPTConfig(n_ctx=128, n_layers=4, d_model=256, n_heads=8)).eval()
     heads = [[zero(f"blocks.{layer}.attn.hook_z[head={head}]")] for layer in range(4) for head in range(8)]
-    yield from compared("sweeps.heads.batch_16", gpt, torch.randint(65, (16, 128)), heads, ">= 1.7")
     yield from compared("sweeps.heads.batch_1", gpt, torch.randint(65, (1, 128)), heads, ">= 2.2")
+    yield from compared("sweeps.heads.batch_16", gpt, torch.randint(65, (16, 128)), heads, ">= 1.7")
     resnet = ResNet(ResNetConfig()).eval()
     yield from compared("sweeps.channels.batch_1", resnet, resnet.example(1), channels(resnet, range(9), 1))
     yield from compared("sweeps.channels.batch_16", resnet, resnet.example(16), channels(resnet, range(9), 8))

@@ -1,0 +1,145 @@
+"""Whatever is registered keeps its promises: names, documentation, forms, figures, targets."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+import torch
+
+import workbench
+from tests.conftest import DATA_FILES, missing_data
+from workbench.checkpoints.card import SLUG, names, read_card
+from workbench.core.axes import UNIT_AXES, parse_axes
+from workbench.core.hooked import HookedModel
+from workbench.core.registry import ANALYSES, DATASETS, MODELS, RECIPES, Registry, config_type
+from workbench.data.image_data import ImageData
+from workbench.experiments.parameters import signature_of
+from workbench.experiments.run import run_analysis
+from workbench.recipes.recipe import Recipe, missed_targets
+from workbench.training.supervised import classification_metrics
+
+ROOT = Path(__file__).parent.parent
+REGISTRIES = {"zoo": MODELS, "analysis": ANALYSES, "recipes": RECIPES, "data": DATASETS}
+QUICK: dict[str, Any] = {"steps": 4, "limit": 2}
+"""What makes an analysis short, for those of its parameters that are called so."""
+
+every_architecture = pytest.mark.parametrize("name", MODELS)
+every_analysis = pytest.mark.parametrize("analysis", ANALYSES)
+every_recipe = pytest.mark.parametrize("recipe", RECIPES)
+every_checkpoint = pytest.mark.parametrize("model", names())
+
+
+def require_data_of(model: str) -> None:
+    """Skips where the data set that a checkpoint was trained on is missing."""
+    data = read_card(model).data.name
+    if data in DATA_FILES and (reason := missing_data(data)):
+        pytest.skip(reason)
+
+
+def first_paragraph(thing: object) -> str:
+    return (inspect.getdoc(thing) or "").split("\n\n")[0]
+
+
+@pytest.mark.parametrize("folder", REGISTRIES)
+def test_names_are_words_that_fit_in_links_and_file_names(folder: str) -> None:
+    registry: Registry[Any] = REGISTRIES[folder]
+    assert len(registry) > 0
+    assert not [name for name in registry if not SLUG.fullmatch(name) or name != name.lower()]
+
+
+@pytest.mark.parametrize("folder", ["zoo", "recipes"])
+def test_a_file_is_called_like_what_it_registers(folder: str) -> None:
+    files = {path.stem for path in (ROOT / "workbench" / folder).glob("*.py")}
+    assert set(REGISTRIES[folder]) <= files
+
+
+@every_architecture
+def test_an_architecture_has_a_frozen_config_whose_defaults_build_it(name: str) -> None:
+    config = config_type(MODELS[name])
+    assert config.__dataclass_params__.frozen and first_paragraph(config)
+    model = MODELS[name](config())
+    assert isinstance(model, HookedModel) and model.family != HookedModel.family
+    assert parse_axes(model.input_axes)[0] == "batch"
+    assert first_paragraph(MODELS[name])
+
+
+@every_analysis
+def test_an_analysis_says_what_it_takes_and_what_it_costs(analysis: str) -> None:
+    signature = signature_of(analysis)
+    assert "model" in signature.injected
+    assert re.search(r"\bCosts?\b", inspect.getdoc(ANALYSES[analysis]) or ""), "its docstring names no cost"
+    unnamed = [p.name for p in signature.parameters.values() if not p.help]
+    assert not unnamed, "its docstring does not mention these parameters in backticks"
+
+
+@every_analysis
+def test_an_analysis_returns_a_documented_frozen_dataclass(analysis: str) -> None:
+    function = inspect.unwrap(ANALYSES[analysis])
+    result = get_type_hints(function)["return"]
+    assert dataclasses.is_dataclass(result) and result.__dataclass_params__.frozen
+    assert first_paragraph(result)
+
+
+@every_recipe
+def test_a_recipe_fits_its_architecture_and_has_a_target(recipe: str) -> None:
+    made: Recipe = RECIPES[recipe]
+    assert made.name == recipe
+    assert isinstance(made.config, config_type(MODELS[made.architecture]))
+    assert made.targets, "a recipe says what its model must reach"
+
+
+@every_recipe
+def test_the_committed_model_of_a_recipe_meets_its_targets(recipe: str) -> None:
+    assert recipe in names(), f"there is no trained {recipe}: run `workbench train {recipe}`"
+    card = read_card(recipe)
+    assert not missed_targets(RECIPES[recipe].targets, card)
+    assert card.architecture == RECIPES[recipe].architecture
+    assert card.parameters > 0 and card.licence and card.commit and card.data.sha256
+
+
+@every_checkpoint
+def test_a_checkpoint_loads_and_is_what_its_recipe_describes(model: str) -> None:
+    loaded = workbench.load(model)
+    assert not loaded.training
+    assert sum(p.numel() for p in loaded.parameters()) == read_card(model).parameters
+    assert loaded.cfg == RECIPES[read_card(model).recipe].config
+
+
+@every_checkpoint
+@pytest.mark.slow
+def test_a_classifier_is_as_accurate_as_its_card_says(model: str) -> None:
+    scores = read_card(model).metrics
+    if "test_accuracy" not in scores:
+        pytest.skip(f"{model} is no classifier")
+    require_data_of(model)
+    data: ImageData = DATASETS[read_card(model).data.name]()
+    rows = torch.linspace(0, len(data.test_targets) - 1, 400).long()
+    with torch.no_grad():
+        measured = classification_metrics(workbench.load(model), data.test_inputs[rows], data.test_targets[rows])
+    low, high = measured["test_accuracy"]["interval"]
+    assert low - 0.01 <= scores["test_accuracy"].value <= high + 0.01
+
+
+def hook_with_units(model: HookedModel) -> str:
+    """A hook in the middle of the network that any technique can work on."""
+    hooks = [info for info in model.trace().values() if not info.on_request and set(info.axes) & set(UNIT_AXES[:3])]
+    return hooks[len(hooks) // 2].name
+
+
+@every_checkpoint
+@every_analysis
+@pytest.mark.slow
+def test_every_analysis_runs_on_every_model_and_draws_itself(model: str, analysis: str) -> None:
+    require_data_of(model)
+    signature = signature_of(analysis)
+    parameters = {name: value for name, value in QUICK.items() if name in signature.parameters}
+    if "hook" in signature.parameters:
+        parameters["hook"] = hook_with_units(workbench.load(model))
+    result = run_analysis(analysis, model, **parameters)
+    assert workbench.figure(result).data
+    assert len(workbench.table(result))
