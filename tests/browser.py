@@ -46,7 +46,10 @@ def _installers() -> list[list[str]]:
         return [playwright]
     if os.getuid() == 0:
         may: list[str] = []
-    elif shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0:
+    elif (
+        shutil.which("sudo")
+        and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
+    ):
         may = ["sudo", "-n"]
     else:
         return [playwright]
