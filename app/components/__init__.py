@@ -1,0 +1,1 @@
+"""Own components: inline JavaScript, no build step, nothing from another machine."""

@@ -1,0 +1,47 @@
+"""A network as a stack of its stages, every hook in it a button."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from os.path import commonprefix
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.hooks import Hook
+from workbench.analysis.anatomy import Anatomy
+
+HERE = Path(__file__).parent
+RENDER = st.components.v2.component(
+    "workbench_architecture",
+    html='<div class="wb-architecture" role="group" aria-label="Architecture, from input to output"></div>',
+    css=(HERE / "architecture.css").read_text(encoding="utf-8"),
+    js=(HERE / "architecture.js").read_text(encoding="utf-8"),
+)
+
+
+def diagram(model: str, parts: Anatomy, known: dict[str, Hook], selected: str, key: str) -> str | None:
+    """Draws the stages and gives the hook that the reader pressed last."""
+    stages = [stage(place, parts, known) for place in range(len(parts.stages))]
+    data = {"key": model, "stages": stages, "selected": selected}
+    return RENDER(key=key, data=data, default={"hook": None}, on_hook_change=lambda: None).hook
+
+
+def stage(place: int, parts: Anatomy, known: dict[str, Hook]) -> dict[str, Any]:
+    """One stage: what it is called, the shape it ends with, and its hooks by the module they are in."""
+    names = [name for name, at in zip(parts.hook, parts.stage, strict=True) if at == place]
+    where = commonprefix([name.rpartition(".")[0] + "." for name in names]).rpartition(".")[0]
+    rows = [
+        {"title": module.removeprefix(where).strip("."), "hooks": [chip(known[name]) for name in group]}
+        for module, group in groupby(names, key=lambda name: name.rpartition(".")[0])
+    ]
+    title = f"{where} · {parts.stages[place]}" if where else parts.stages[place]
+    shown = [name for name in names if not known[name].on_request]
+    return {"title": f"{place}  {title}", "shape": known[shown[-1]].shape if shown else "", "parts": rows}
+
+
+def chip(hook: Hook) -> dict[str, Any]:
+    """What a hook's button shows."""
+    label = hook.name.rpartition(".")[2].removeprefix("hook_")
+    return {"name": hook.name, "label": label, "shape": hook.shape, "asked": hook.on_request}

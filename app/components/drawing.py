@@ -1,0 +1,33 @@
+"""A small canvas to draw a digit on, pixel by pixel, with a pointer or with the keyboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+HTML = """
+<div class="wb-drawing">
+  <canvas tabindex="0" role="application" data-id="canvas"
+    aria-label="Drawing: arrow keys move, Space paints, Delete clears"></canvas>
+  <div class="row">
+    <button type="button" data-id="clear">Clear</button>
+    <output aria-live="polite"></output>
+  </div>
+</div>
+"""
+RENDER = st.components.v2.component(
+    "workbench_drawing",
+    html=HTML,
+    css=(HERE / "drawing.css").read_text(encoding="utf-8"),
+    js=(HERE / "drawing.js").read_text(encoding="utf-8"),
+)
+
+
+def draw(side: int, key: str) -> list[int] | None:
+    """A canvas of side x side pixels; gives their grey values, 0 to 255, row by row, once something is drawn."""
+    result = RENDER(key=key, data={"side": side}, default={"pixels": None}, on_pixels_change=lambda: None)
+    pixels = result.pixels
+    usable = isinstance(pixels, list) and len(pixels) == side * side
+    return [min(255, max(0, int(value))) for value in pixels] if usable else None

@@ -1,0 +1,54 @@
+"""The dashboard's pages and the way between them: a title first, the heavy libraries after it, then the page."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app import address, jobs, style
+from app.errors import explained
+
+
+@dataclass(frozen=True)
+class View:
+    """A page: its name in the address, its title and symbol, and the sentence under the title."""
+
+    name: str
+    title: str
+    icon: str
+    lead: str
+    light: bool = False
+
+
+VIEWS = (
+    View("home", "Home", "home", "Which parts of a small network do what, and how do we know?", light=True),
+    View("model", "Model", "schema", "What it is made of, what it was trained on and how good it is."),
+    View("activations", "Activations", "grid_view", "One input on its way through the network."),
+    View("patch", "Ablate & patch", "content_cut", "Remove a part, or copy it from another input, and measure what changes."),
+    View("gallery", "Gallery", "imagesmode", "What each unit likes best: optimised inputs beside natural ones."),
+    View("circuit", "Circuit", "hub", "The edges that carry a behaviour, and how faithful they are to the whole network."),
+    View("runs", "Runs", "history", "Everything that was computed here, on the command line or by a script.", light=True),
+)
+
+st.set_page_config("Interpretability workbench", page_icon=str(style.ICON), layout="wide")
+pages = {
+    st.Page(
+        f"views/{view.name}.py",
+        title=view.title,
+        icon=f":material/{view.icon}:",
+        url_path=None if view.name == "home" else view.name,
+        default=view.name == "home",
+    ): view
+    for view in VIEWS
+}
+page = st.navigation(list(pages), position="top")
+view = pages[page]
+style.apply()
+st.title("Interpretability workbench" if view.name == "home" else view.title, anchor=False)
+st.caption(view.lead)
+address.begin()
+with explained():
+    if view.light:
+        jobs.warm_up()
+    else:
+        jobs.wait_for_library()
+    page.run()

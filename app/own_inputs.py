@@ -1,0 +1,115 @@
+"""Inputs of the reader's own: a prompt, a drawing, a picture, an episode."""
+
+from __future__ import annotations
+
+import hashlib
+from math import isqrt
+from pathlib import Path
+
+import streamlit as st
+
+from app.components.drawing import draw
+from app.errors import show
+from workbench.checkpoints.card import read_card
+from workbench.core.errors import WorkbenchError
+from workbench.data.user_images import read_image
+from workbench.experiments.batches import data_set
+from workbench.experiments.inputs import kind_of
+from workbench.experiments.run_log import runs_folder
+
+LARGEST_CANVAS = 28
+"""Pixels along a side that one can still draw one by one."""
+
+
+def panel(model: str) -> None:
+    """A button that opens the way to inputs of one's own, by what the model reads."""
+    kind = kind_of(read_card(model).architecture)
+    label = {"text": "Type", "image": "Own", "policy": "Seed"}[kind]
+    with st.popover(label, icon=":material/edit:", help="Use an input of your own"):
+        {"text": prompt, "image": picture, "policy": episode}[kind](model)
+
+
+def use(inputs: str) -> None:
+    """Makes these the inputs of the page; called before it is drawn again."""
+    st.session_state["inputs"] = inputs
+    st.session_state.pop("corrupted", None)
+
+
+def prompt(model: str) -> None:
+    """A text of the reader's own."""
+    st.text_area("Prompt", key="own prompt", max_chars=2000, placeholder="ROMEO: ", help="|| separates prompts of one length.")
+    st.button("Use this prompt", type="primary", on_click=use_prompt)
+
+
+def use_prompt() -> None:
+    """Makes the typed prompt the inputs, unless it is empty."""
+    if text := st.session_state.get("own prompt"):
+        use(f"text:{text}")
+
+
+def episode(model: str) -> None:
+    """Observations of an episode from a seed."""
+    seed = st.number_input("Seed of the environment", 0, 2**31 - 1, 0, key="own seed")
+    steps = st.number_input("Observations, spread over the episode", 1, 500, 16, key="own steps")
+    st.button("Use this episode", type="primary", on_click=use, args=(f"rollout:{seed}:{steps}",))
+
+
+def picture(model: str) -> None:
+    """A drawing, where the picture is small and grey, or an upload."""
+    shape = image_shape(model)
+    if shape[0] == 1 and shape[1] <= LARGEST_CANVAS:
+        pixels = draw(shape[1], key=f"drawing {shape[1]}")
+        if pixels and any(pixels):
+            st.button("Use this drawing", type="primary", on_click=use_drawing, args=(tuple(pixels), shape))
+    upload = st.file_uploader("Or a picture from a file", ["png", "jpg", "jpeg", "bmp", "gif", "webp"], key="own picture")
+    if upload is not None:
+        offer_upload(upload.getvalue(), shape)
+
+
+def offer_upload(content: bytes, shape: tuple[int, int, int]) -> None:
+    """Says what is wrong with a picture, or offers to use it, fitted when its size is another one."""
+    try:
+        read_image(content, shape, fit=True)
+    except WorkbenchError as error:
+        show(error)
+        return
+    try:
+        read_image(content, shape)
+        source, label = "file", "Use this picture"
+    except WorkbenchError as error:
+        st.caption(str(error))
+        source, label = "fitted", f"Crop and resize it to {shape[2]} x {shape[1]}"
+    st.image(content, width=160, alt="the uploaded picture")
+    st.button(label, type="primary", on_click=use_file, args=(source, content))
+
+
+def image_shape(model: str) -> tuple[int, int, int]:
+    """Channels, height and width of the model's pictures."""
+    shape = data_set(read_card(model).data.name).shape
+    side = isqrt(shape[-1])
+    return (1, side, side) if len(shape) == 1 else shape
+
+
+def use_drawing(pixels: tuple[int, ...], shape: tuple[int, int, int]) -> None:
+    """Keeps a drawing as a picture and makes it the inputs."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    image = Image.frombytes("L", (shape[2], shape[1]), bytes(pixels))
+    image.save(stream := BytesIO(), "PNG")
+    use_file("file", stream.getvalue())
+
+
+def use_file(source: str, content: bytes) -> None:
+    """Keeps a picture under its hash, so that links and commands find it, and makes it the inputs."""
+    use(f"{source}:{kept(content)}")
+
+
+def kept(content: bytes) -> Path:
+    """Where a picture of the reader's is kept."""
+    folder = runs_folder() / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.png"
+    path.write_bytes(content)
+    return path

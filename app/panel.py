@@ -1,0 +1,98 @@
+"""A result on a page: its figure, the finding in words, the table behind it, and files to take away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+from plotly.graph_objects import Figure
+
+from app import jobs, style
+from app.errors import escaped
+from workbench.experiments.export import rendered
+from workbench.experiments.spec import Spec
+from workbench.experiments.store import ResultStore
+from workbench.figures.alt import describe
+from workbench.figures.figure import figure
+from workbench.figures.table import table
+
+PLOT = {"displaylogo": False, "toImageButtonOptions": {"format": "svg"}, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
+FONT, CODE = '"Source Sans", sans-serif', '"Source Code Pro", monospace'
+ROWS = 5000
+"""Rows of a table shown; the files have all."""
+
+
+def show(result: Any, key: str) -> None:
+    """Figure, finding and table of any result."""
+    finding = describe(result)
+    plot(figure(result), f"figure {key}", finding)
+    st.markdown(escaped(finding))
+
+
+def plot(picture: Figure, key: str, finding: str) -> None:
+    """A figure in the page's own font and colours."""
+    text = "#d5dce6" if style.dark() else "#3a4656"
+    picture.update_layout(font={"color": text, "family": FONT}, hoverlabel={"font": {"family": CODE}})
+    picture.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "rgba(128,128,128,0.7)", "activecolor": text})
+    st.plotly_chart(picture, key=key, alt=finding, config=PLOT, theme=None)
+
+
+def twin(result: Any, finding: str, key: str) -> None:
+    """The table behind a figure."""
+    rows = table(result)
+    cut = f"The first {ROWS:,} of {len(rows):,} rows; the files have all." if len(rows) > ROWS else ""
+    with st.expander(f"Table ({len(rows):,} rows)", icon=":material/table:"):
+        st.dataframe(rows.head(ROWS), hide_index=True, key=f"table {key}", alt=finding)
+        st.caption(cut)
+
+
+def whole(result: Any, spec: Spec) -> None:
+    """Everything about a stored result."""
+    show(result, spec.key)
+    below(result, spec)
+
+
+def below(result: Any, spec: Spec) -> None:
+    """What stands under a figure: how it was made, the table, the files."""
+    key = spec.key
+    st.caption(method(spec, key))
+    twin(result, describe(result), key)
+    downloads(key, spec.analysis)
+
+
+def method(spec: Spec, key: str) -> str:
+    """Technique, inputs, metric, parameters, seed and time in one line."""
+    full = spec.completed()
+    told = [f"{full.analysis} of {full.model}", f"inputs `{full.inputs}`" if full.inputs else ""]
+    told += [f"corrupted `{full.corrupted}`" if full.corrupted else "", full.metric and f"metric {full.metric}"]
+    told += [f"{name} {value}" for name, value in full.parameters.items() if value not in (None, "", [])]
+    about, _ = ResultStore().read(key)
+    seconds = about["provenance"].get("seconds")
+    told += [f"seed {full.seed}", f"{seconds:.3g} s" if isinstance(seconds, int | float) else "", f"result {key[:12]}"]
+    return " · ".join(filter(None, told))
+
+
+def downloads(key: str, name: str) -> None:
+    """The result as CSV, JSON, Parquet and as a web page with its figure; made when asked for."""
+    with st.container(horizontal=True, gap="small"):
+        for label, kind in (("CSV", "csv"), ("JSON", "json"), ("Parquet", "parquet"), ("Figure", "html")):
+            st.download_button(
+                label,
+                data=lambda kind=kind: rendered(key, kind, ResultStore()),
+                file_name=f"{name}-{key[:8]}.{kind}",
+                key=f"{kind} {key}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+
+
+def curve(result: Any, key: str) -> None:
+    """Training curves with their table."""
+    finding = describe(result)
+    plot(figure(result).update_layout(title=None), f"curve {key}", finding)
+    twin(result, finding, f"curve {key}")
+
+
+def ask(spec: Spec, cost: str = "") -> Any:
+    """The result of a question; with a `cost`, only once the reader pressed Run."""
+    return jobs.offered(spec, cost) if cost else jobs.result_of(spec)

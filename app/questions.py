@@ -1,0 +1,166 @@
+"""The strip above a page: which model, which inputs, where to go, and how to ask the same elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app import address, jobs, own_inputs
+from app.errors import show
+from app.hooks import hooks
+from workbench.checkpoints.card import models_folder, names, read_card
+from workbench.core.errors import InputError, UnknownNameError, WorkbenchError
+from workbench.core.metrics import METRICS
+from workbench.core.sites import Site
+from workbench.experiments.defaults import Preset, presets
+from workbench.experiments.inputs import kind_of
+from workbench.experiments.spec import Spec
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the strip was set to; `sharing` is the place for the ways to ask the same elsewhere."""
+
+    model: str
+    inputs: str
+    sharing: DeltaGenerator
+
+    @property
+    def kind(self) -> str:
+        """What the model reads: image, text or policy."""
+        return kind_of(read_card(self.model).architecture)
+
+
+def strip(inputs: bool = True) -> Asked:
+    """Model and inputs, a box to jump to a site, and the ways to share the page."""
+    known = names()
+    if not known:
+        raise InputError(f"There is no trained network in {models_folder()}. Train one: workbench train digits_mlp.")
+    with st.container(key="strip"):
+        places = st.columns([3, 4, 3, 1.3] if inputs else [3, 7, 1.3], vertical_alignment="bottom")
+        with places[0]:
+            model = address.choose("Model", known, "m", kind="trained model")
+        chosen = ""
+        if inputs:
+            with places[1]:
+                chosen = choose_inputs(model)
+        with places[-2]:
+            jump(model)
+        sharing = places[-1].container()
+        running()
+    return Asked(model, chosen, sharing)
+
+
+def choose_inputs(model: str) -> str:
+    """Inputs of the model: a preset, a text of one's own, or what the panel behind the button makes."""
+    offered = offers(model)
+    with st.container(horizontal=True, vertical_alignment="bottom", wrap=False, gap="small"):
+        chosen = address.choose(
+            "Inputs",
+            [preset.inputs for preset in offered],
+            "inputs",
+            free=True,
+            help="Written as on the command line: " + "; ".join(f"`{p.inputs}` {p.label}" for p in offered),
+        )
+        own_inputs.panel(model)
+    return chosen
+
+
+def offers(model: str) -> tuple[Preset, ...]:
+    """The presets of a model; a choice left over from a model of another kind gives way to its default."""
+    offered = presets(model)
+    previous = st.session_state.get("asked model")
+    if previous not in (None, model):
+        before, now = (kind_of(read_card(name).architecture) for name in (previous, model))
+        if before != now or st.session_state.get("inputs", "").startswith(("file:", "fitted:")):
+            for key in ("inputs", "corrupted"):
+                st.session_state.pop(key, None)
+    st.session_state["asked model"] = model
+    return offered
+
+
+def choose_corrupted(asked: Asked) -> str:
+    """Inputs that differ from the clean ones in what is to be found."""
+    usual = {preset.inputs: preset.corrupted for preset in presets(asked.model)}
+    options = list(dict.fromkeys([usual.get(asked.inputs, ""), *usual.values()]))
+    return address.choose(
+        "Corrupted inputs",
+        [option for option in options if option],
+        "corrupted",
+        free=True,
+        help="As many examples, of the same size, as the inputs.",
+    )
+
+
+def choose_metric(asked: Asked, default: str = "logit") -> str:
+    """What is measured at the end of the network."""
+    options = [name for name in METRICS if name != "value" or asked.kind == "policy"]
+    return address.choose("Metric", options, "metric", default, help="One number per example, from the output.")
+
+
+def jump(model: str) -> None:
+    """A box that takes one to a site: `blocks.0.hook_post[unit=3]`, or `model/site`."""
+    st.text_input(
+        "Jump to a site",
+        key="jump",
+        placeholder="hook[axis=3] or model/hook",
+        help="Enter opens it under Activations.",
+        on_change=note_jump,
+    )
+    text = st.session_state.pop("jump to", "")
+    if not text:
+        return
+    try:
+        target = destination(text, model)
+    except WorkbenchError as error:
+        show(error)
+        return
+    st.switch_page("views/activations.py", query_params=target)
+
+
+def note_jump() -> None:
+    """Takes what was typed out of the box."""
+    st.session_state["jump to"] = st.session_state["jump"].strip()
+    st.session_state["jump"] = ""
+
+
+def destination(text: str, model: str) -> dict[str, str]:
+    """The choices that show a site; raises with the nearest name when there is none."""
+    head, slash, tail = text.partition("/")
+    name, site = (head, Site.parse(tail)) if slash else (model, Site.parse(text))
+    if name not in names():
+        raise UnknownNameError("trained model", name, names())
+    known = hooks(name)
+    if site.hook not in known:
+        raise UnknownNameError("hook", site.hook, known, where=f" in {name}")
+    sizes = known[site.hook].sizes
+    for axis in site.index:
+        if axis not in sizes:
+            raise UnknownNameError("axis", axis, sizes, where=f" at {site.hook}")
+    site.check(sizes)
+    unit = site.index.get(known[site.hook].unit or "")
+    return {"m": name, "hook": site.hook} | ({"unit": str(unit)} if isinstance(unit, int) else {})
+
+
+def running() -> None:
+    """What is being computed at the moment, with a way to stop it."""
+    work = jobs.board().running()
+    if work:
+        with st.popover(f"{len(work)} running", icon=":material/hourglass_top:"):
+            for job in work:
+                st.progress(job.share, text=job.text)
+                if st.button("Cancel", key=f"stop {job.key}"):
+                    job.cancel.set()
+
+
+def share(asked: Asked, spec: Spec) -> None:
+    """The same question as a link, in Python and on the command line; each gives the same numbers."""
+    with asked.sharing, st.popover("Share", icon=":material/share:", help="Copy as link, Python or command line"):
+        st.caption("Link to this page")
+        st.code(address.link(), language=None, wrap_lines=True)
+        st.caption("Python")
+        st.code(f"import workbench\n\nresult = {spec.as_python()}", language="python", wrap_lines=True)
+        st.caption("Command line")
+        st.code(spec.as_command(), language="bash", wrap_lines=True)

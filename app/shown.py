@@ -1,0 +1,127 @@
+"""Inputs as one looks at them: pictures, tokens, observations; and what the network answers."""
+
+from __future__ import annotations
+
+from html import escape
+from math import isqrt
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import numbers, style
+from app.errors import escaped
+from workbench.analysis.activations import Activations
+from workbench.checkpoints.card import Card, read_card
+from workbench.experiments.batches import Batch, data_set
+from workbench.experiments.inputs import identity, kind_of, read_inputs
+from workbench.experiments.run import loaded
+
+OBSERVATIONS = {"CartPole-v1": ("position (m)", "velocity (m/s)", "angle (rad)", "angular velocity (rad/s)")}
+ACTIONS = {"CartPole-v1": ("push left", "push right")}
+SPACE = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})
+
+
+def batch(model: str, inputs: str) -> Batch:
+    """The inputs that a text stands for, kept while they are the same."""
+    return _batch(model, read_card(model).weights_sha256, inputs, identity(inputs))
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _batch(model: str, weights: str, inputs: str, contents: str) -> Batch:
+    network = loaded(model)
+    with network.lock:
+        return read_inputs(inputs, network)
+
+
+def pixels(model: str, examples: Batch) -> np.ndarray:
+    """Pictures as (batch, height, width, channel), 0 to 1."""
+    data = data_set(read_card(model).data.name)
+    images = data.denormalize(examples.inputs).clamp(0, 1)
+    if images.ndim == 2:
+        side = isqrt(images.shape[1])
+        return images.reshape(-1, side, side, 1).numpy()
+    return images.permute(0, 2, 3, 1).numpy()
+
+
+def enlarged(image: np.ndarray, size: int = 224) -> np.ndarray:
+    """A small picture with every pixel a square, at least about `size` wide."""
+    factor = max(1, size // image.shape[1])
+    return np.repeat(np.repeat(image, factor, axis=0), factor, axis=1)
+
+
+def example(model: str, examples: Batch, row: int, strengths: np.ndarray | None = None) -> None:
+    """One input as one looks at it; `strengths` shades the tokens of a text."""
+    card = read_card(model)
+    kind = kind_of(card.architecture)
+    if kind == "image":
+        picture(pixels(model, examples)[row], examples.labels[row])
+    elif kind == "text":
+        tokens(examples.tokens[row], strengths)
+    else:
+        observation(card, examples.inputs[row].numpy(), examples.labels[row])
+    st.caption(escaped(examples.note))
+
+
+def picture(image: np.ndarray, label: str) -> None:
+    """A picture, its pixels visible, with its label."""
+    big = enlarged(image)
+    st.image(big[..., 0] if big.shape[2] == 1 else big, alt=f"input picture, labelled {label}", caption=f"label: {label}")
+
+
+def tokens(texts: tuple[str, ...], strengths: np.ndarray | None = None) -> None:
+    """A strip of tokens with visible spaces, shaded by `strengths` where given."""
+    top = float(np.abs(strengths).max()) if strengths is not None and len(strengths) else 0.0
+    spans = []
+    for place, text in enumerate(texts):
+        shade = 0.0 if strengths is None or not top else 0.65 * abs(float(strengths[place])) / top
+        told = "" if strengths is None else f", {numbers.short(float(strengths[place]))}"
+        spans.append(
+            f'<span style="background:rgba(213,94,0,{shade:.2f})" title="position {place}{told}">'
+            f"{escape(text.translate(SPACE))}</span>"
+        )
+    st.html(f'<div class="wb-tokens" role="img" aria-label="{escape("".join(texts))}">{"".join(spans)}</div>')
+
+
+def observation(card: Card, values: np.ndarray, label: str) -> None:
+    """What a policy sees, one row for each number."""
+    names = OBSERVATIONS.get(card.data.name.rpartition("/")[2], ())
+    named = [names[i] if i < len(names) else f"feature {i}" for i in range(values.size)]
+    rows = pd.DataFrame({"observation": named, "value": [numbers.short(float(v)) for v in values.ravel()]})
+    st.markdown(f"**{label}**")
+    st.dataframe(rows, hide_index=True, alt=f"Observation at {label}")
+
+
+def choices(model: str) -> list[str]:
+    """What the network chooses among: classes, tokens or actions."""
+    card = read_card(model)
+    kind = kind_of(card.architecture)
+    if kind == "image":
+        return list(data_set(card.data.name).class_names)
+    if kind == "text":
+        return [token.translate(SPACE) for token in loaded(model).tokenizer.tokens]
+    return list(ACTIONS.get(card.data.name.rpartition("/")[2], ()))
+
+
+def answers(model: str, result: Activations, row: int, most: int = 5) -> None:
+    """The network's most likely answers for one example, as bars with their probabilities."""
+    probabilities = result.logits[row].softmax(dim=0).numpy()
+    names = choices(model)
+    colour = style.family(read_card(model).architecture)
+    fill = colour.dark if style.dark() else colour.light
+    lines = []
+    for place in np.argsort(-probabilities)[:most]:
+        name, share = (names[place] if place < len(names) else f"action {place}"), float(probabilities[place])
+        lines.append(
+            f'<div class="wb-answer"><span>{escape(name)}</span><span class="wb-bar"><i style="width:{100 * share:.1f}%;'
+            f'background:{fill}"></i></span><span>{100 * share:.1f} %</span></div>'
+        )
+    st.html(f'<div class="wb-answers">{"".join(lines)}</div>')
+
+
+def per_position(result: Activations, row: int) -> np.ndarray | None:
+    """The norm of an activation at each position, when it has positions."""
+    if "pos" not in result.axes:
+        return None
+    values = result.values[row].movedim(result.axes.index("pos") - 1, 0)
+    return values.reshape(len(values), -1).norm(dim=1).numpy()

@@ -1,0 +1,47 @@
+"""Colours, families and the few rules of CSS that the theme cannot say."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+ASSETS = Path(__file__).parent / "assets"
+ICON = ASSETS / "icon.png"
+
+
+@dataclass(frozen=True)
+class Family:
+    """How a family of models looks: its name, its symbol and its colour on light and on dark ground."""
+
+    label: str
+    symbol: str
+    light: str
+    dark: str
+
+
+FAMILIES = {
+    "mlp": Family("MLP", "◆", "#556270", "#a9b4c2"),
+    "cnn": Family("CNN", "▦", "#0072B2", "#4fa8dc"),
+    "resnet": Family("ResNet", "▤", "#0072B2", "#4fa8dc"),
+    "gpt": Family("GPT", "❝", "#D55E00", "#f0823a"),
+    "encoder_decoder": Family("Encoder-decoder", "⇄", "#9A5B8E", "#c98bbd"),
+    "gan": Family("GAN", "✦", "#B87A00", "#E69F00"),
+    "vae": Family("VAE", "◉", "#009E73", "#2fc79b"),
+    "actor_critic": Family("RL", "▶", "#2E8FC4", "#56B4E9"),
+}
+"""By architecture; the colour never stands alone, a symbol and a label go with it."""
+
+
+def family(architecture: str) -> Family:
+    """How an architecture's family looks; one not listed is grey and goes by its own name."""
+    return FAMILIES.get(architecture, Family(architecture.replace("_", " "), "●", "#556270", "#a9b4c2"))
+
+
+def apply() -> None:
+    """Puts the rules on the page."""
+    st.html(ASSETS / "style.css")
+
+
+def dark() -> bool:
+    """Whether the reader's page is dark."""
+    return st.context.theme.type == "dark"

@@ -1,0 +1,62 @@
+"""A technique's parameters as a form, from its signature."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import address
+from app.hooks import choose_hook, hooks
+from workbench.experiments.parameters import Parameter, signature_of
+
+BATCHED = "the usual one"
+
+
+def form(analysis: str, model: str, hook: str | None = None, globs: bool = False) -> dict[str, Any]:
+    """Values for the parameters of an analysis, those left at their default not among them; `hook` is the first one."""
+    signature = signature_of(analysis)
+    given: dict[str, str] = {}
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        for name, parameter in signature.parameters.items():
+            with st.container(width=360 if name == "hook" else 200):
+                text = value(parameter, model, given, hook, globs)
+            if text != in_text(parameter.default):
+                given[name] = text
+    return signature.parsed(given)
+
+
+def value(parameter: Parameter, model: str, given: dict[str, str], hook: str | None, globs: bool) -> str:
+    """The text of one parameter's value."""
+    name = parameter.name
+    if name == "hook":
+        return choose_hook(model, default=hook, with_units=not globs, globs=globs)
+    if name == "axis":
+        return axis(model, given.get("hook", ""))
+    default = in_text(parameter.default)
+    label = name.replace("_", " ").capitalize()
+    if parameter.choices:
+        return address.choose(label, parameter.choices, name, default, help=parameter.help or None)
+    if parameter.annotation is bool:
+        return str(address.switch(label, name, default == "True", help=parameter.help or None))
+    return address.write(f"{label} ({parameter.type})", name, default, help=parameter.help or None)
+
+
+def axis(model: str, hook: str) -> str:
+    """An axis of the hook to go along; empty for that of its units."""
+    known = hooks(model)
+    if hook not in known:
+        return "None"
+    units = known[hook].unit
+    chosen = address.choose("Axis", list(known[hook].sizes), "axis", units)
+    return "None" if chosen == units else chosen
+
+
+def in_text(default: Any) -> str:
+    """A default value as a form shows it."""
+    return ",".join(map(str, default)) if isinstance(default, list | tuple) else str(default)
+
+
+def seed() -> int:
+    """The seed of whatever is drawn at random."""
+    return address.number("Seed", 0, 2**31 - 1, "seed", 0, help="The same seed gives the same numbers.")

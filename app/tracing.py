@@ -1,0 +1,103 @@
+"""A traced circuit as the graph component wants it, and what is known about one of its nodes."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.components.circuit import MOST_EDGES, Curve, Edge, Node, Picture
+from workbench.analysis.circuits.circuit import Circuit
+from workbench.core.sites import Site
+from workbench.core.wiring import Wiring
+from workbench.figures.alt import describe
+from workbench.figures.circuit_drawing import vertex
+
+AT_FIRST = 80
+"""Edges shown before anybody moves the slider, unless a faithful circuit has fewer."""
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def picture(_result: Circuit, key: str) -> Picture:
+    """The strongest edges that matter, their nodes in layers, and the faithfulness curves."""
+    wiring = _result.wiring
+    strengths = np.sort(np.abs(wiring.as_vector(_result.scores).numpy()))
+    to = cache(lambda port: vertex(wiring, port))
+    edges = []
+    for scored in _result.top(MOST_EDGES):
+        rank = len(strengths) - int(np.searchsorted(strengths, abs(scored.score)))
+        edges.append(Edge(f"{scored.writer} -> {scored.port}", scored.writer, to(scored.port), scored.score, max(1, rank)))
+    layers = layer_order(wiring)
+    ends = sorted({end for edge in edges for end in (edge.source, edge.target)}, key=lambda end: place(end, layers))
+    sinks, sources = set(wiring.sinks), set(wiring.sources)
+    nodes = [
+        Node(end, label(end), layers.index(hook), hook in sources, hook in sinks)
+        for end in ends
+        for hook in [Site.parse(end).hook]
+    ]
+    drawn = _result.random_faithfulness
+    curve = Curve(
+        *(x.tolist() for x in (_result.sizes, _result.faithfulness, drawn.mean(dim=0))),
+        low=drawn.min(dim=0).values.tolist(),
+        high=drawn.max(dim=0).values.tolist(),
+    )
+    names = [hook.replace("hook_", "") for hook in layers]
+    return Picture(key, nodes, edges, names, curve, wiring.n_edges, describe(_result), first_size(_result))
+
+
+def layer_order(wiring: Wiring) -> list[str]:
+    """Hooks in the order in which the graph shows them: ports that several nodes share come before these."""
+    order: list[str] = []
+    for hook, group in wiring.nodes.items():
+        order += [port for port in group.reads if wiring.ports[port].size != group.size]
+        order.append(hook)
+    return [*order, *wiring.sinks]
+
+
+def place(end: str, layers: list[str]) -> tuple[int, ...]:
+    """Where a node comes: by layer, then by index."""
+    site = Site.parse(end)
+    return (layers.index(site.hook), *(i for i in site.index.values() if isinstance(i, int)))
+
+
+def label(end: str) -> str:
+    """The few letters on a node: its axis and index, else the end of its hook's name."""
+    site = Site.parse(end)
+    for axis, index in site.index.items():
+        return f"{axis[0]}{index}"
+    return site.hook.rpartition("hook_")[2][:7]
+
+
+def first_size(result: Circuit) -> int:
+    """The smallest measured circuit that keeps nine tenths of the behaviour, if it can be looked at; else a few edges."""
+    for size, faithfulness in zip(result.sizes.tolist(), result.faithfulness.tolist(), strict=True):
+        if faithfulness >= 0.9 and size <= 4 * AT_FIRST:
+            return size
+    return AT_FIRST
+
+
+def finding(result: Circuit) -> str:
+    """The result in one sentence, as Markdown."""
+    return describe(result).replace("_", "\\_")
+
+
+def detail(model: str, shown: Picture, selected: str | None) -> None:
+    """The chosen node's edges, strongest first, and the ways on from it; or what to do to choose one."""
+    if selected is None:
+        st.caption("Choose a node: click it, or press Tab until the graph has the focus, then arrow keys and Enter.")
+        return
+    site = Site.parse(selected)
+    st.markdown(f"**`{selected}`**")
+    query: dict[str, Any] = {"m": model, "hook": site.hook} | {"unit": str(i) for i in site.index.values()}
+    with st.container(horizontal=True):
+        for view, words, icon in (("activations", "Its activations", "grid_view"), ("patch", "Ablate", "content_cut")):
+            st.page_link(f"views/{view}.py", label=words, icon=f":material/{icon}:", query_params=query)
+    rows = [
+        {"from": edge.source, "to": edge.id.partition(" -> ")[2], "effect of cutting it": edge.score, "rank": edge.rank}
+        for edge in shown.edges
+        if selected in (edge.source, edge.target)
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"The {len(rows)} strongest edges of {selected}")

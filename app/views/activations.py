@@ -1,0 +1,87 @@
+"""Activations: one input on its way through the network, and any hook's values on it."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from app import address, numbers, panel, questions, shown
+from app.hooks import choose_hook, hooks
+from workbench.analysis.activations import Activations
+from workbench.experiments.spec import Spec
+from workbench.figures.table import table
+
+
+def statistics(values: np.ndarray) -> None:
+    """Extremes, mean, spread and zeros of the values shown."""
+    finite = values[np.isfinite(values)]
+    told = {
+        "values": f"{values.size:,}",
+        "mean": numbers.short(finite.mean()),
+        "standard deviation": numbers.short(finite.std()),
+        "smallest": numbers.short(finite.min()),
+        "largest": numbers.short(finite.max()),
+        "zeros": f"{100 * (finite == 0).mean():.3g} %",
+    }
+    with st.container(horizontal=True, gap="small"):
+        for name, value in told.items():
+            st.metric(name, value, width="content", border=True)
+
+
+def take_away(result: Activations, name: str) -> None:
+    """The tensor as CSV and as a NumPy file."""
+
+    def binary() -> bytes:
+        np.save(stream := io.BytesIO(), result.values.numpy())
+        return stream.getvalue()
+
+    with st.container(horizontal=True, gap="small"):
+        csv = lambda: table(result).to_csv(index=False).encode()  # noqa: E731
+        for label, ending, data in (("CSV", "csv", csv), ("NumPy", "npy", binary)):
+            file = f"{name}-{result.hook}.{ending}"
+            st.download_button(label, data, file, key=f"tensor {ending}", icon=":material/download:", on_click="ignore")
+
+
+def one_unit(result: Activations, axis: str, size: int) -> Activations:
+    """The result itself, or one unit of it when the reader asks for one."""
+    only = address.choose("Unit", ["all", *map(str, range(size))], "unit", help=f"One entry of {axis}, or all.")
+    if only == "all":
+        return result
+    values = result.values.select(result.axes.index(axis), int(only))
+    axes = tuple(name for name in result.axes if name != axis)
+    return replace(result, hook=f"{result.hook}[{axis}={only}]", axes=axes, values=values)
+
+
+asked = questions.strip()
+examples = shown.batch(asked.model, asked.inputs)
+places = st.columns([5, 2, 2], vertical_alignment="bottom")
+with places[0]:
+    name = choose_hook(asked.model)
+    hook = hooks(asked.model)[name]
+with places[1]:
+    row = address.number("Example", 0, len(examples.labels) - 1, "row", 0, help=f"0 to {len(examples.labels) - 1}")
+spec = Spec(asked.model, "activations", asked.inputs, parameters={"hook": name})
+questions.share(asked, spec)
+result = panel.ask(spec)
+if result is not None:
+    with places[2]:
+        seen = one_unit(result, hook.unit, hook.sizes[hook.unit]) if hook.unit else result
+    seen = replace(seen, values=seen.values[row : row + 1], logits=seen.logits[row : row + 1])
+    left, right = st.columns([1, 2.4], gap="large")
+    with left:
+        st.subheader("Input", anchor=False)
+        shown.example(asked.model, examples, row, shown.per_position(seen, 0))
+        st.subheader("Answer", anchor=False)
+        shown.answers(asked.model, seen, 0)
+    with right:
+        st.subheader("Activation", anchor=False)
+        statistics(seen.values.numpy())
+        panel.show(seen, "activation")
+        panel.twin(seen, "The values of this activation", "activation")
+        take_away(seen, asked.model)
+    with st.expander("All hooks on these inputs", icon=":material/stacked_line_chart:"):
+        overview = panel.ask(Spec(asked.model, "statistics", asked.inputs))
+        if overview is not None:
+            panel.show(overview, "statistics")
+            panel.twin(overview, "Spread of each hook's values", "statistics")

@@ -1,0 +1,5 @@
+"""Gallery: what each unit likes best."""
+
+import streamlit as st
+
+st.info("Activation maximization is not installed.")

@@ -1,0 +1,89 @@
+"""Model: architecture with clickable hooks, card, hooks table and training curves."""
+
+import pandas as pd
+import streamlit as st
+
+from app import address, cards, numbers, panel, questions
+from app.components.architecture import diagram
+from app.hooks import Hook, anatomy, choose_hook, hooks
+from workbench.checkpoints.card import Card, read_card, read_curve
+from workbench.experiments.spec import Spec
+
+
+def facts(card: Card) -> None:
+    """Headline metrics, then where the network came from."""
+    columns = st.columns(max(2, min(4, len(card.metrics) + 1)))
+    columns[0].metric("parameters", numbers.amount(card.parameters), border=True)
+    for column, (name, score) in zip(columns[1:], card.metrics.items(), strict=False):
+        value = numbers.measured(name, score.value)
+        column.metric(numbers.title(name), value, border=True, help=numbers.detail(name, score))
+    if card.note or card.data.note:
+        st.info(" ".join(filter(None, (card.note, card.data.note))), icon=":material/info:")
+
+
+def provenance(card: Card) -> None:
+    """The rest of the card as a table."""
+    rows = {
+        "recipe": card.recipe,
+        "data": card.data.name,
+        "sha256 of the data": card.data.sha256,
+        "seed": card.seed,
+        "commit": card.commit,
+        "training time": f"{card.wall_time_seconds:,.0f} s on {card.threads} thread(s), {card.hardware}",
+        "licence": card.licence,
+        "sha256 of the weights": card.weights_sha256,
+    } | {f"config: {name}": value for name, value in card.config.items()}
+    table = pd.DataFrame({"": rows.keys(), "value": [str(value) for value in rows.values()]})
+    st.dataframe(table, hide_index=True, alt=f"The card of this {card.architecture}")
+
+
+def chosen(name: str, hook: Hook) -> None:
+    """The hook that was pressed, and where to go with it."""
+    st.markdown(f"**`{hook.name}`**")
+    st.caption(f"{hook.shape}" + (" · computed only when it is asked for" if hook.on_request else ""))
+    query = {"m": name, "hook": hook.name}
+    with st.container(horizontal=True):
+        for view, label, icon in (
+            ("activations", "Its activations", "grid_view"),
+            ("patch", "Ablate it", "content_cut"),
+            ("gallery", "What it likes", "imagesmode"),
+        ):
+            st.page_link(f"views/{view}.py", label=label, icon=f":material/{icon}:", query_params=query)
+
+
+def hook_table(known: dict[str, Hook]) -> pd.DataFrame:
+    """One row per hook: axes, lengths and whether it costs extra."""
+    return pd.DataFrame(
+        {
+            "hook": list(known),
+            "axes": [" ".join(("batch", *hook.sizes)) for hook in known.values()],
+            "shape": [" x ".join(map(str, hook.sizes.values())) or "1" for hook in known.values()],
+            "units on": [hook.unit or "" for hook in known.values()],
+            "on request": [hook.on_request for hook in known.values()],
+        }
+    )
+
+
+asked = questions.strip(inputs=False)
+name = asked.model
+card, known = read_card(name), hooks(name)
+st.html(f'<div class="wb-card">{cards.chip(card.architecture)} &nbsp; {cards.task(card)}</div>')
+facts(card)
+left, right = st.columns([3, 2], gap="large")
+with left:
+    st.subheader("Architecture", anchor=False)
+    pressed = (st.session_state.get("diagram") or {}).get("hook")
+    if pressed in known and pressed != st.session_state.get("pressed"):
+        st.session_state["pressed"] = st.session_state["hook"] = pressed
+    hook = choose_hook(name)
+    diagram(name, anatomy(name), known, hook, key="diagram")
+with right:
+    with st.container(border=True):
+        chosen(name, known[hook])
+    st.subheader("Training", anchor=False)
+    panel.curve(read_curve(name), address.remember("m", name))
+    st.subheader("Card", anchor=False)
+    provenance(card)
+st.subheader("Hooks", anchor=False)
+st.dataframe(hook_table(known), hide_index=True, alt=f"The {len(known)} hooks of {name}")
+questions.share(asked, Spec(name, "anatomy"))

@@ -1,0 +1,27 @@
+"""Runs: what every page, command and script computed or computes."""
+
+import streamlit as st
+
+from app import address, runs
+
+everything = address.switch("Also what pages ask in passing (activations, statistics)", "all")
+table = runs.listed(everything)
+if table.empty:
+    st.info("Nothing has been computed yet. Try `workbench run ablation --model digits_mlp --hook blocks.0.hook_post`.")
+else:
+    shown = table[["status", "analysis", "model", "inputs", "metric", "started", "seconds", "key"]]
+    st.caption("Choose a row to see its specification and its figure.")
+    event = st.dataframe(
+        shown,
+        hide_index=True,
+        column_config=runs.columns(),
+        on_select="rerun",
+        selection_mode="single-row",
+        key="runs",
+        alt=f"{len(shown)} runs, newest first",
+    )
+    known = list(table["key"])
+    rows = event.selection.rows
+    key = known[rows[0]] if rows and rows[0] < len(known) else st.query_params.get("run")
+    if key:
+        runs.detail(key, table)

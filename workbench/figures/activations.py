@@ -1,0 +1,179 @@
+"""Activations of one example: feature maps side by side, patterns by head, bars for units; and every hook's spread."""
+
+from __future__ import annotations
+
+from math import ceil, sqrt
+
+import pandas as pd
+import plotly.graph_objects as go
+import torch
+from jaxtyping import Float
+from plotly.subplots import make_subplots
+from torch import Tensor
+
+from workbench.analysis.activations import Activations, HookStatistics
+from workbench.analysis.anatomy import Anatomy
+from workbench.figures.alt import describe
+from workbench.figures.figure import figure
+from workbench.figures.numerals import short
+from workbench.figures.table import examples, frame, table
+from workbench.figures.theme import BLUE, ORANGE, TEMPLATE, blank, heat_map
+
+SEQUENTIAL = "Cividis"
+
+
+@figure.register
+def _(result: Activations) -> go.Figure:
+    """The first example; the table has all."""
+    axes, x = result.axes[1:], result.values[0].float()
+    title = result.hook + (f", example 0 of {len(result.values)}" if len(result.values) > 1 else "")
+    if x.ndim == 0:
+        return bars(x[None], title, "value")
+    if x.ndim == 1:
+        return bars(x, title, axes[0])
+    if axes[-2:] == ("height", "width"):
+        return feature_maps(x, title, axes[0])
+    if axes[-2:] == ("query", "key"):
+        return patterns(x, title)
+    return rows_and_columns(x, axes, title)
+
+
+def bars(x: Float[Tensor, " unit"], title: str, axis: str) -> go.Figure:
+    """One bar for each unit."""
+    picture = blank(title, axis, "activation")
+    colours = [BLUE if value < 0 else ORANGE for value in x.tolist()]
+    hover = f"{axis} %{{x}}<br>%{{y:.3g}}<extra></extra>"
+    return picture.add_trace(go.Bar(x=list(range(len(x))), y=x.tolist(), marker_color=colours, hovertemplate=hover))
+
+
+def feature_maps(x: Float[Tensor, "channel height width"], title: str, axis: str) -> go.Figure:
+    """All maps as one mosaic in one scale, numbered, the first on the top left."""
+    n, height, width = x.shape
+    across = ceil(sqrt(2 * n * height / width)) if n > 2 else n
+    down = ceil(n / across)
+    mosaic = torch.full((down * (height + 1) - 1, across * (width + 1) - 1), torch.nan)
+    where = [["" for _ in range(mosaic.shape[1])] for _ in range(mosaic.shape[0])]
+    labels = []
+    for channel in range(n):
+        top, left = (channel // across) * (height + 1), (channel % across) * (width + 1)
+        mosaic[top : top + height, left : left + width] = x[channel]
+        for row in range(height):
+            where[top + row][left : left + width] = [f"{axis} {channel}, row {row}, column {c}" for c in range(width)]
+        labels.append({"x": left - 0.4, "y": top - 0.4, "text": f"<b>{channel}</b>"})
+    picture = blank(title)
+    look = {"xanchor": "left", "yanchor": "top", "showarrow": False, "font": {"size": 11, "color": "white"}}
+    look |= {"bgcolor": "rgba(0,0,0,0.45)", "borderpad": 1}
+    hover = "%{text}<br>%{z:.3g}<extra></extra>"
+    scale = signed(x)
+    picture.add_trace(go.Heatmap(z=mosaic.tolist(), text=where, hovertemplate=hover, hoverongaps=False, **scale))
+    picture.update_layout(
+        annotations=[label | look for label in labels],
+        height=max(220, min(900, 90 + 760 * mosaic.shape[0] // mosaic.shape[1])),
+    )
+    picture.update_xaxes(visible=False, constrain="domain")
+    return picture.update_yaxes(visible=False, autorange="reversed", scaleanchor="x")
+
+
+def signed(x: Tensor) -> dict:
+    """A diverging scale about zero where values have both signs, else a sequential one from zero."""
+    low, high = (float(end) for end in x.aminmax())
+    if low < 0:
+        limit = max(-low, high) or 1.0
+        return {"coloraxis": None, "colorscale": heat_map(torch.zeros(1, 1), ["0"], ["0"], "").colorscale} | {
+            "zmin": -limit, "zmax": limit}  # fmt: skip
+    return {"colorscale": SEQUENTIAL, "zmin": 0.0, "zmax": high or 1.0}
+
+
+def patterns(x: Float[Tensor, "head query key"], title: str) -> go.Figure:
+    """One square for each head: from each position (down) to those it attends to (across)."""
+    n = len(x)
+    across = min(4, n)
+    names = [f"head {i}" for i in range(n)]
+    down = ceil(n / across)
+    picture = make_subplots(down, across, subplot_titles=names, shared_xaxes=True, shared_yaxes=True,
+                            horizontal_spacing=0.03, vertical_spacing=0.12)  # fmt: skip
+    finite = x.masked_fill(~x.isfinite(), float("nan"))
+    scale = signed(finite.nan_to_num())
+    for head in range(n):
+        hover = f"head {head}, from %{{y}} to %{{x}}<br>%{{z:.3g}}<extra></extra>"
+        trace = go.Heatmap(z=finite[head].tolist(), hovertemplate=hover, showscale=head == 0, **scale)
+        picture.add_trace(trace, row=head // across + 1, col=head % across + 1)
+    picture.update_yaxes(autorange="reversed")
+    picture.update_yaxes(title_text="from", col=1).update_xaxes(title_text="to", row=down)
+    return picture.update_layout(template=TEMPLATE, title=title, height=110 + 260 * down)
+
+
+def rows_and_columns(x: Tensor, axes: tuple[str, ...], title: str) -> go.Figure:
+    """The first axis down, all others across."""
+    flat = x.reshape(len(x), -1)
+    picture = blank(title, ", ".join(axes[1:]), axes[0])
+    names = [[str(i) for i in range(n)] for n in flat.shape]
+    picture.add_trace(heat_map(flat.masked_fill(~flat.isfinite(), float("nan")), names[1], names[0], ""))
+    return picture.update_yaxes(autorange="reversed")
+
+
+@describe.register
+def _(result: Activations) -> str:
+    x = result.values[0].float()
+    x = x.masked_fill(~x.isfinite(), float("nan")).nan_to_num(0.0)
+    place, index = [], int(x.argmax())
+    for axis, size in reversed(list(zip(result.axes[1:], x.shape, strict=True))):
+        index, entry = divmod(index, size)
+        place.insert(0, f"{axis} {entry}")
+    zeros = short(100 * (x == 0).float().mean())
+    where = f" at {', '.join(place)}" if place else ""
+    return f"{result.hook} runs from {short(x.min())} to {short(x.max())}, largest{where}; {zeros} % of its values are zero."
+
+
+@table.register
+def _(result: Activations) -> pd.DataFrame:
+    return examples(frame(result.axes, {"value": result.values}))
+
+
+@figure.register
+def _(result: HookStatistics) -> go.Figure:
+    picture = blank("Spread of each hook's values", "", "mean and standard deviation")
+    error = {"type": "data", "array": result.std.tolist(), "thickness": 1}
+    names = list(result.hooks)
+    return picture.add_trace(go.Scatter(x=names, y=result.mean.tolist(), error_y=error, mode="markers", name="mean"))
+
+
+@describe.register
+def _(result: HookStatistics) -> str:
+    widest, sparsest = int(result.std.argmax()), int(result.zero_share.argmax())
+    return (
+        f"Of {len(result.hooks)} hooks {result.hooks[widest]} spreads most (standard deviation "
+        f"{short(result.std[widest])}); {result.hooks[sparsest]} has most zeros, "
+        f"{short(100 * result.zero_share[sparsest])} %."
+    )
+
+
+@table.register
+def _(result: HookStatistics) -> pd.DataFrame:
+    columns = ("size", "mean", "std", "low", "high", "zero_share")
+    return pd.DataFrame({"hook": result.hooks, **{name: getattr(result, name).numpy() for name in columns}})
+
+
+@figure.register
+def _(result: Anatomy) -> go.Figure:
+    picture = blank("Values in each activation", "", "values per example")
+    counts = [int(torch.tensor(size).prod()) for size in result.size]
+    return picture.add_trace(go.Bar(x=list(result.hook), y=counts, marker_color=BLUE)).update_yaxes(type="log")
+
+
+@describe.register
+def _(result: Anatomy) -> str:
+    return f"{result.parameters:,} parameters, {len(result.stages)} stages and {len(result.hook)} hooks, from {result.hook[0]} to {result.hook[-1]}."
+
+
+@table.register
+def _(result: Anatomy) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "hook": result.hook,
+            "stage": result.stage,
+            "axes": [" ".join(axes) for axes in result.axes],
+            "shape": [" x ".join(map(str, size)) for size in result.size],
+            "on_request": result.on_request,
+        }
+    )
