@@ -1,0 +1,65 @@
+"""How good feature visualisations are, measured without a human: one pure function for each criterion."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import normalize
+
+
+def success(reached: Float[Tensor, " unit"], natural: Float[Tensor, " unit"]) -> Bool[Tensor, " unit"]:
+    """Whether the activation reached lies above the largest on natural inputs."""
+    return reached > natural
+
+
+def gain(reached: Float[Tensor, " unit"], natural: Float[Tensor, " unit"]) -> Float[Tensor, " unit"]:
+    """How many times the largest activation on natural inputs is reached; NaN where that is not positive."""
+    return torch.where(natural > 0, reached / natural, torch.nan)
+
+
+def z_scores(
+    activations: Float[Tensor, "row unit"], reference: Float[Tensor, "batch unit"]
+) -> Float[Tensor, "row unit"]:
+    """Activations in each unit's standard deviations from its mean on a reference batch.
+
+    A unit that hardly varies there is given a tenth of the mean deviation, or one that is dead would outdo all others.
+    """
+    spread = reference.std(dim=0, correction=0)
+    return (activations - reference.mean(dim=0)) / spread.clamp(min=0.1 * float(spread.mean()) or 1.0)
+
+
+def top_unit(
+    activations: Float[Tensor, "row unit"], units: Int[Tensor, " row"], reference: Float[Tensor, "batch unit"]
+) -> Bool[Tensor, " row"]:
+    """Whether each row's own unit is the one with the largest z-score on it."""
+    return z_scores(activations, reference).argmax(dim=1) == units
+
+
+def top_image(activations: Float[Tensor, "row unit"], units: Int[Tensor, " row"]) -> Bool[Tensor, " row"]:
+    """Whether each row is, among all rows, the one that its own unit likes best."""
+    return activations[:, units].argmax(dim=0) == torch.arange(len(units), device=units.device)
+
+
+def radial_power(images: Float[Tensor, "batch channel height width"]) -> Float[Tensor, " radius"]:
+    """Mean power at each whole spatial frequency (cycles per image) from 1 to half the shorter side, in dB."""
+    height, width = images.shape[2:]
+    power = torch.fft.fft2(images, norm="ortho").abs().square().mean(dim=(0, 1))
+    cycles = (torch.fft.fftfreq(n, 1 / n).to(power) for n in (height, width))
+    radius = torch.hypot(*torch.meshgrid(*cycles, indexing="ij")).round().long()
+    shells = range(1, min(height, width) // 2 + 1)
+    mean = torch.stack([power[radius == shell].mean() for shell in shells])
+    return 10 * mean.clamp(min=torch.finfo(power.dtype).tiny).log10()
+
+
+def spectrum_difference(
+    images: Float[Tensor, "batch channel height width"], natural: Float[Tensor, "other channel height width"]
+) -> Float[Tensor, ""]:
+    """Mean absolute difference between the radial power spectra of two batches, in dB."""
+    return (radial_power(images) - radial_power(natural)).abs().mean()
+
+
+def seed_identity(one: Float[Tensor, "unit feature"], other: Float[Tensor, "unit feature"]) -> Float[Tensor, ""]:
+    """Share of units whose nearest neighbour (cosine) in another seed's features is the same unit."""
+    nearest = (normalize(one, dim=1) @ normalize(other, dim=1).T).argmax(dim=1)
+    return (nearest == torch.arange(len(one), device=one.device)).to(one.dtype).mean()

@@ -1,0 +1,152 @@
+"""Token sequences that units like best: swaps proposed by the gradient and tried exactly (Zou et al. 2023)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from workbench.analysis.features.search import Found, Search, gradient, rowwise
+from workbench.analysis.features.target import Reading
+from workbench.core.errors import InputError
+from workbench.core.hooked import HookedModel
+from workbench.core.progress import Progress
+
+Tokens = Int[Tensor, "row pos"]
+EMBEDDING = "hook_embed"
+TRIED = 16
+"""Swaps tried exactly for each row and step."""
+SHARPNESS = 4.0
+"""How closely the swaps that are tried follow the gradient's ranking; 0 draws them evenly."""
+PATIENCE = 8
+"""Steps without a better swap after which a row is done."""
+AT_ONCE = 128
+"""Rows in one forward pass."""
+STARTS = 2
+"""Beginnings for each unit: its best natural example, and random tokens."""
+
+
+@dataclass(frozen=True)
+class Climb:
+    """What a row of tokens is worth: its unit's activation and `fluency` times its mean log probability (nats)."""
+
+    search: Search
+    table: Float[Tensor, "vocab d_model"]
+    fluency: Float[Tensor, " unit"]
+
+    def read(self, tokens: Tokens, place: Int[Tensor, " row"]) -> Reading:
+        """The activation and the worth of each row, the unit of which is at that place among those searched."""
+        reading = self.search.target.read(tokens, self.search.columns[place])
+        if not self.fluency.any():
+            return reading
+        logp = likelihood(self.search.target.model, tokens)[:, :-1]
+        mean = logp.gather(2, tokens[:, 1:, None])[..., 0].mean(dim=1)
+        return Reading(reading.value, reading.drive + self.fluency[place] * mean)
+
+    @torch.no_grad()
+    def exact(self, tokens: Tokens, place: Int[Tensor, " row"]) -> Reading:
+        """The same without a gradient, in passes of limited size."""
+        parts = [self.read(*part) for part in zip(tokens.split(AT_ONCE), place.split(AT_ONCE), strict=True)]
+        return Reading(torch.cat([part.value for part in parts]), torch.cat([part.drive for part in parts]))
+
+    @torch.enable_grad()
+    def promise(self, tokens: Tokens, place: Int[Tensor, " row"]) -> Float[Tensor, "row pos vocab"]:
+        """To first order, what each swap of one token would add (HotFlip, Ebrahimi et al. 2018)."""
+        seen: list[Tensor] = []
+
+        def leaf(embedded: Tensor) -> Tensor:
+            seen.append(embedded.detach().requires_grad_())
+            return seen[-1]
+
+        with self.search.target.model.edited({EMBEDDING: leaf}):
+            worth = self.read(tokens, place).drive.sum()
+        slope = torch.stack(gradient(worth, seen)).sum(dim=0) @ self.table.detach().T
+        if self.fluency.any():
+            with torch.no_grad():
+                expected = likelihood(self.search.target.model, tokens)[:, :-1] / (tokens.shape[1] - 1)
+            slope[:, 1:] += self.fluency[place, None, None] * expected
+        gain = slope - slope.gather(2, tokens[..., None])
+        return gain.scatter(2, tokens[..., None], -torch.inf)
+
+
+def search_tokens(search: Search, progress: Progress) -> Found:
+    """For each unit a sequence as long as the reference's; the trace is the best so far.
+
+    Each step tries 16 swaps of one token in every row, drawn by their promise, and keeps the best where it helps. It
+    costs one backward pass and 16 forward passes up to the hook (or to the logits, with fluency) for two rows per unit.
+    """
+    climb = Climb(search, embedding(search.target.model), worth_of_a_nat(search))
+    place = repeat(torch.arange(len(search.units)), "unit -> (unit restart)", restart=STARTS).to(search.columns)
+    streams = [stream for starts in zip(*map(search.streams, range(STARTS)), strict=True) for stream in starts]
+    tokens = beginnings(search, streams, len(climb.table))
+    start = climb.exact(tokens, place)
+    value, drive, idle, trace = start.value.clone(), start.drive.clone(), torch.zeros_like(place), []
+    for step in range(search.steps):
+        active = (idle < PATIENCE).nonzero()[:, 0]
+        if len(active):
+            tried, reading = best_swap(climb, tokens[active], place[active], [streams[i] for i in active.tolist()])
+            better = reading.drive > drive[active]
+            idle[active] = torch.where(better, 0, idle[active] + 1)
+            changed = active[better]
+            tokens[changed], value[changed], drive[changed] = tried[better], reading.value[better], reading.drive[better]
+        trace.append(value.clone())
+        progress(step + 1, search.steps)
+    split = "(unit restart) ... -> unit restart ..."
+    drives = rearrange(drive, split, restart=STARTS)
+    parts = (tokens, start.value, torch.stack(trace, dim=1))
+    return Found(*(rowwise(drives, rearrange(part, split, restart=STARTS)) for part in parts))
+
+
+def best_swap(
+    climb: Climb, tokens: Tokens, place: Int[Tensor, " row"], streams: list[torch.Generator]
+) -> tuple[Tokens, Reading]:
+    """For each row the best of some swaps of one token, and what it is worth."""
+    promise = climb.promise(tokens, place).flatten(1)
+    possible = promise.isfinite()
+    spread = torch.where(possible, promise, 0.0).std(dim=1, keepdim=True)
+    ranked = torch.where(spread > 0, SHARPNESS * promise / spread, torch.where(possible, 0.0, -torch.inf))
+    drawn = torch.stack([torch.rand(promise.shape[1], generator=stream) for stream in streams]).to(promise)
+    # Gumbel noise makes the largest entries a draw without replacement, in proportion to the exponential.
+    swaps = (ranked - torch.log(-torch.log(drawn))).topk(min(TRIED, int(possible[0].sum())), dim=1).indices
+    candidates = repeat(tokens, "row pos -> row swap pos", swap=swaps.shape[1]).clone()
+    n_vocab = len(climb.table)
+    candidates.scatter_(2, (swaps // n_vocab)[..., None], (swaps % n_vocab)[..., None])
+    flat = rearrange(candidates, "row swap pos -> (row swap) pos")
+    reading = climb.exact(flat, repeat(place, "row -> (row swap)", swap=swaps.shape[1]))
+    value, drive = (rearrange(x, "(row swap) -> row swap", row=len(tokens)) for x in (reading.value, reading.drive))
+    return rowwise(drive, candidates), Reading(rowwise(drive, value), drive.amax(dim=1))
+
+
+def beginnings(search: Search, streams: list[torch.Generator], n_vocab: int) -> Tokens:
+    """For each unit its best natural example, and random tokens."""
+    length = search.best.shape[1]
+    drawn = [torch.randint(n_vocab, (length,), generator=stream) for stream in streams[1::STARTS]]
+    return torch.stack([search.best, torch.stack(drawn).to(search.best)], dim=1).flatten(0, 1)
+
+
+def worth_of_a_nat(search: Search) -> Float[Tensor, " unit"]:
+    """What a nat of log probability per token is worth: a standard deviation of the unit, or nothing."""
+    if search.fluent and search.reference.shape[1] < 2:
+        raise InputError("A text of one token cannot be fluent. Give longer inputs, or choose the objective 'channel'.")
+    return search.natural[:, search.columns].std(dim=0, correction=0) * search.fluent
+
+
+def likelihood(model: HookedModel, tokens: Tokens) -> Float[Tensor, "row pos vocab"]:
+    """The model's log probability of every token after each position (nats)."""
+    logits: Any = model(tokens)
+    return logits.log_softmax(dim=-1)
+
+
+def embedding(model: HookedModel) -> Float[Tensor, "vocab d_model"]:
+    """The table of token embeddings, through which a gradient at `hook_embed` becomes one for each token."""
+    table = getattr(model, "W_E", None)
+    if table is None or EMBEDDING not in model.hook_dict:
+        raise InputError(
+            f"Tokens are searched through the gradient at {EMBEDDING!r} and the table W_E, and {type(model).__name__} "
+            "lacks one of them. Use a model of the zoo, or give floating-point inputs."
+        )
+    return table
