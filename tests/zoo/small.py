@@ -32,7 +32,9 @@ SMALL: dict[str, tuple[str, Any]] = {
     "actor_critic": ("actor_critic", ActorCriticConfig(observation=(4,), n_actions=3, hidden=(5, 4))),
     "actor_critic shared": (
         "actor_critic",
-        ActorCriticConfig(observation=(2, 4, 4), n_actions=3, trunk="convolutional", channels=(3,), hidden=(5,), critic="shared"),
+        ActorCriticConfig(
+            observation=(2, 4, 4), n_actions=3, trunk="convolutional", channels=(3,), hidden=(5,), critic="shared",
+        ),
     ),
 }  # fmt: skip
 
@@ -45,9 +47,9 @@ def small(name: str, seed: int = 0) -> HookedModel:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.3 * torch.randn(parameter.shape, generator=random)
-        for name, buffer in model.named_buffers():
+        for label, buffer in model.named_buffers():
             if buffer.is_floating_point():
-                buffer.copy_(torch.rand(buffer.shape, generator=random) + (0.5 if "var" in name else 0))
+                buffer.copy_(torch.rand(buffer.shape, generator=random) + (0.5 if "var" in label else 0))
     return model.eval().double()
 
 

@@ -60,7 +60,12 @@ def test_the_separate_network_is_stable_baselines3s_with_the_same_weights() -> N
 
 def test_weights_start_orthogonal_with_the_gains_of_cleanrl() -> None:
     model = ActorCritic(ActorCriticConfig())
-    gains = {"actor.blocks.1.linear": 2**0.5, "critic.blocks.0.linear": 2**0.5, "actor.readout": 0.01, "critic.readout": 1}
+    gains = {
+        "actor.blocks.1.linear": 2**0.5,
+        "critic.blocks.0.linear": 2**0.5,
+        "actor.readout": 0.01,
+        "critic.readout": 1,
+    }
     for name, gain in gains.items():
         layer = model.get_submodule(name)
         spectrum = torch.linalg.svdvals(layer.weight.detach())

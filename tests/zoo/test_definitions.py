@@ -9,53 +9,71 @@ from torch.nn.functional import max_pool2d
 from torch.testing import assert_close
 
 from tests.zoo.small import example, small
+from workbench.zoo.gpt import GPT
 from workbench.zoo.layers.normalization import EPSILON
 
+NETWORKS = ["gpt", "gpt rotary rms tied", "gpt attention only"]
 
-@pytest.mark.parametrize("name", ["gpt", "gpt rotary rms tied", "gpt attention only"])
-def test_gpt(name: str) -> None:
-    model = small(name)
-    tokens = example(model)
-    asked = [h for h in model.hook_dict if not h.endswith("_input")]
+
+def everything(model: GPT) -> dict[str, torch.Tensor]:
+    """All activations but each head's own copy of the stream."""
     with torch.no_grad():
-        c = model.run_with_cache(tokens, asked)[1]
-        logits = model(tokens)
-    stream = c["hook_embed"] + (c["hook_pos_embed"] if "hook_pos_embed" in c else 0)
-    assert_close(c["hook_embed"], model.W_E[tokens])
+        return model.run_with_cache(example(model), [h for h in model.hook_dict if not h.endswith("_input")])[1]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_residual_stream_of_gpt(name: str) -> None:
+    model = small(name)
+    c = everything(model)
+    stream = c["hook_embed"] + (c.get("hook_pos_embed", 0))
+    assert_close(c["hook_embed"], model.W_E[example(model)])
     for i, block in enumerate(model.blocks):
         b = f"blocks.{i}"
         assert_close(c[f"{b}.hook_resid_pre"], stream)
-        normalized = c[f"{b}.ln1.hook_normalized"]
         centred = stream - stream.mean(-1, keepdim=True) if model.cfg.normalization == "layer" else stream
         scale = (centred.pow(2).mean(-1, keepdim=True) + EPSILON).sqrt()
         assert_close(c[f"{b}.ln1.hook_scale"], scale)
         bias = 0 if block.ln1.b is None else block.ln1.b
-        assert_close(normalized, centred / scale * block.ln1.w + bias)
-        a = block.attn
-        for x, w, bias in (("q", a.W_Q, a.b_Q), ("k", a.W_K, a.b_K), ("v", a.W_V, a.b_V)):
-            assert_close(c[f"{b}.attn.hook_{x}"], einsum(normalized, w, "b p m, h m d -> b p h d") + bias)
-        rotary = "rot_" if a.rotary else ""
-        q, k = c[f"{b}.attn.hook_{rotary}q"], c[f"{b}.attn.hook_{rotary}k"]
-        scores = einsum(q, k, "b q h d, b k h d -> b h q k") / model.cfg.d_head**0.5
-        future = torch.ones(scores.shape[-2:]).triu(1).bool()
-        scores = scores.masked_fill(future, -torch.inf)
-        assert_close(c[f"{b}.attn.hook_attn_scores"], scores)
-        assert_close(c[f"{b}.attn.hook_pattern"], scores.softmax(-1))
-        z = einsum(scores.softmax(-1), c[f"{b}.attn.hook_v"], "b h q k, b k h d -> b q h d")
-        assert_close(c[f"{b}.attn.hook_z"], z)
-        assert_close(c[f"{b}.attn.hook_result"], einsum(z, a.W_O, "b p h d, h d m -> b p h m"))
-        assert_close(c[f"{b}.hook_attn_out"], c[f"{b}.attn.hook_result"].sum(2) + a.b_O)
+        assert_close(c[f"{b}.ln1.hook_normalized"], centred / scale * block.ln1.w + bias)
         stream = stream + c[f"{b}.hook_attn_out"]
         if not model.cfg.attn_only:
             assert_close(c[f"{b}.hook_resid_mid"], stream)
             assert_close(c[f"{b}.hook_mlp_in"], stream)
-            pre = c[f"{b}.ln2.hook_normalized"] @ block.mlp.W_in + block.mlp.b_in
-            assert_close(c[f"{b}.mlp.hook_pre"], pre)
-            assert_close(c[f"{b}.mlp.hook_post"], block.mlp.act(pre))
-            assert_close(c[f"{b}.hook_mlp_out"], block.mlp.act(pre) @ block.mlp.W_out + block.mlp.b_out)
             stream = stream + c[f"{b}.hook_mlp_out"]
         assert_close(c[f"{b}.hook_resid_post"], stream)
-    assert_close(logits, c["ln_final.hook_normalized"] @ model.W_U + model.b_U)
+    assert_close(c["hook_logits"], c["ln_final.hook_normalized"] @ model.W_U + model.b_U)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_attention(name: str) -> None:
+    model = small(name)
+    c = everything(model)
+    for i, block in enumerate(model.blocks):
+        a, b = block.attn, f"blocks.{i}.attn"
+        normalized = c[f"blocks.{i}.ln1.hook_normalized"]
+        for x, w, bias in (("q", a.W_Q, a.b_Q), ("k", a.W_K, a.b_K), ("v", a.W_V, a.b_V)):
+            assert_close(c[f"{b}.hook_{x}"], einsum(normalized, w, "b p m, h m d -> b p h d") + bias)
+        rotary = "rot_" if a.rotary else ""
+        q, k = c[f"{b}.hook_{rotary}q"], c[f"{b}.hook_{rotary}k"]
+        scores = einsum(q, k, "b q h d, b k h d -> b h q k") / model.cfg.d_head**0.5
+        scores = scores.masked_fill(torch.ones(scores.shape[-2:]).triu(1).bool(), -torch.inf)
+        assert_close(c[f"{b}.hook_attn_scores"], scores)
+        assert_close(c[f"{b}.hook_pattern"], scores.softmax(-1))
+        z = einsum(scores.softmax(-1), c[f"{b}.hook_v"], "b h q k, b k h d -> b q h d")
+        assert_close(c[f"{b}.hook_z"], z)
+        assert_close(c[f"{b}.hook_result"], einsum(z, a.W_O, "b p h d, h d m -> b p h m"))
+        assert_close(c[f"blocks.{i}.hook_attn_out"], c[f"{b}.hook_result"].sum(2) + a.b_O)
+
+
+@pytest.mark.parametrize("name", NETWORKS[:2])
+def test_the_mlps_of_gpt(name: str) -> None:
+    model = small(name)
+    c = everything(model)
+    for i, block in enumerate(model.blocks):
+        pre = c[f"blocks.{i}.ln2.hook_normalized"] @ block.mlp.W_in + block.mlp.b_in
+        assert_close(c[f"blocks.{i}.mlp.hook_pre"], pre)
+        assert_close(c[f"blocks.{i}.mlp.hook_post"], block.mlp.act(pre))
+        assert_close(c[f"blocks.{i}.hook_mlp_out"], block.mlp.act(pre) @ block.mlp.W_out + block.mlp.b_out)
 
 
 def test_rotary_scores_depend_on_relative_position_alone() -> None:

@@ -18,6 +18,7 @@ RECIPE = register(
             evaluate_every=100, log_every=20,
         ),
         train=partial(train_on_images, dataset="digits", batch_size=64, label_smoothing=0.1),
+        weights="he_normal",
         targets={"test_accuracy": 0.97},
     )
 )  # fmt: skip

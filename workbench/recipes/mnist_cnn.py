@@ -21,6 +21,7 @@ RECIPE = register(
         train=partial(
             train_on_images, dataset="mnist", batch_size=128, augment=affine(), label_smoothing=0.05
         ),
+        weights="he_normal",
         targets={"test_accuracy": 0.993},
     )
 )  # fmt: skip

@@ -17,8 +17,9 @@ from workbench.checkpoints.store import save, save_step
 from workbench.core.allocator import keep_freed_pages
 from workbench.core.errors import TrainingError, UnknownNameError
 from workbench.core.hooked import HookedModel
+from workbench.core.initializers import initialize
 from workbench.core.progress import Progress, silent
-from workbench.core.random import seed_everything
+from workbench.core.random import generator, seed_everything
 from workbench.core.registry import MODELS, RECIPES
 from workbench.training.curve import Curve
 
@@ -49,7 +50,8 @@ class Recipe:
     """How one checkpoint is made.
 
     `targets` holds a bound for each metric: at least, or at most when its name ends in `loss` or `error`.
-    `training` is the configuration of the training algorithm, `train` what runs it.
+    `training` is the configuration of the training algorithm, `train` what runs it. `weights` and `bias` name the
+    initialisation (`core.initializers`); None leaves the architecture's own.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Recipe:
     training: Any
     train: Callable[[Recipe, HookedModel, Session], Trained]
     targets: Mapping[str, float]
+    weights: str | None = None
+    bias: str = "zeros"
     seed: int = 0
     threads: int = 1
     dtype: str = "float32"
@@ -68,14 +72,15 @@ class Recipe:
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
         """The recipe with other values for the named fields of its training or model configuration, or its seed."""
         changed = self
+        own = ("weights", "bias", "seed", "threads", "dtype")
         for name, value in settings.items():
             holder = next((h for h in ("training", "config") if name in _field_names(getattr(self, h))), None)
+            if name in own:
+                changed = replace(changed, **{name: value})
             if holder is not None:
                 changed = replace(changed, **{holder: replace(getattr(changed, holder), **{name: value})})
-            elif name in ("seed", "threads", "dtype"):
-                changed = replace(changed, **{name: value})
-            else:
-                known = [*_field_names(self.training), *_field_names(self.config), "seed", "threads", "dtype"]
+            elif name not in own:
+                known = [*_field_names(self.training), *_field_names(self.config), *own]
                 raise UnknownNameError("setting", name, known, where=f" in recipe {self.name}")
         return changed
 
@@ -96,6 +101,8 @@ def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent
     torch.set_num_threads(recipe.threads)
     seed_everything(recipe.seed)
     model = MODELS[recipe.architecture](recipe.config)
+    if recipe.weights is not None:
+        initialize(model, recipe.weights, recipe.bias, generator(recipe.seed, "weights"))
     state = folder / STATE
     begin = perf_counter()
     session = Session(state, progress, lambda step, m: _keep(folder, step, m, recipe.dtype))

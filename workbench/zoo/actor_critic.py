@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from math import prod, sqrt
 from typing import Literal, NamedTuple
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -22,6 +24,7 @@ from workbench.zoo.mlp import DenseBlock
 Features = Float[Tensor, "batch *feature"]
 Streams = tuple[Float[Tensor, "batch ..."], Float[Tensor, "batch ..."]]
 INPUT_AXES = {"mlp": "batch feature", "convolutional": "batch channel height width"}
+ENDS = {"actor": ("actor.hook_logits", "action"), "critic": ("critic.hook_value", None)}
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
 
 
@@ -69,6 +72,11 @@ class Convolution(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c_out h w"]:
         return self.hook_post(self.act(self.hook_pre(self.conv(x))))
+
+    def constant(self) -> Float[Tensor, "c_out 1 1"]:
+        """What each channel's pre-activation is without any input."""
+        assert self.conv.bias is not None
+        return rearrange(self.conv.bias, "c -> c 1 1")
 
 
 class Trunk(nn.Module):
@@ -138,7 +146,7 @@ class ActorCritic(HookedModel):
     def __init__(self, cfg: ActorCriticConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        self.input_axes = INPUT_AXES[cfg.trunk]
+        self.input_axes = INPUT_AXES[cfg.trunk]  # type: ignore[misc]  (here it depends on the trunk)
         self.hook_input = AxisHookPoint(self.input_axes)
         own, other = Trunk(cfg), Trunk(cfg)
         if cfg.critic == "shared":
@@ -154,10 +162,11 @@ class ActorCritic(HookedModel):
 
     def reset_parameters(self) -> None:
         """Orthogonal weights and zero biases; a small read-out makes the first policy nearly uniform (CleanRL)."""
-        gains = {self.actor.readout: 0.01, self.critic.readout: 1.0}
+        gains = {id(self.actor.readout): 0.01, id(self.critic.readout): 1.0}
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Conv2d):
-                nn.init.orthogonal_(module.weight, gains.get(module, sqrt(2)))
+                nn.init.orthogonal_(module.weight, gains.get(id(module), sqrt(2)))
+                assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
     def observed(self, observation: Features) -> Features:
@@ -183,39 +192,37 @@ class ActorCritic(HookedModel):
     def graph(self) -> Graph:
         """Observations, channels and units write; pre-activations, logits and the value read, through the weights."""
         source = Nodes("hook_input", self.hook_input.axes[1])
-        actor = [*self.actor.blocks, self.actor.readout]
-        critic = [*self.critic.blocks, self.critic.readout]
-        if self.cfg.critic == "separate":
-            streams = [stream("actor", actor, source), stream("critic", critic, source)]
-        else:
-            trunk = stream("trunk", list(self.trunk.blocks), source)
-            last = trunk[0][-1] if trunk[0] else source
-            streams = [trunk, stream("actor", actor, last), stream("critic", critic, last)]
-        nodes, ports, wires = (list(chain(*parts)) for parts in zip(*streams, strict=True))
+        shared = self.cfg.critic == "shared"
+        chains = {"trunk": self.trunk.blocks} if shared else {n: getattr(self, n).blocks for n in ENDS}
+        nodes, ports, wires = [source], [], []
+        for name, blocks in chains.items():
+            reads, writes = chain(name, blocks)
+            wires += [Wire(w.hook, p.hook, c) for w, (p, c) in zip([source, *writes], reads, strict=False)]
+            ports += [port for port, _ in reads]
+            nodes += writes
+        for name, (hook, axis) in ENDS.items():
+            readout = getattr(self, name).readout
+            last = [node for node in nodes if node is source or shared or node.hook.startswith(name)][-1]
+            ports.append(Ports(hook, axis, lambda x=readout: x.bias))
+            wires.append(Wire(last.hook, hook, carry_flat(readout)))
         order = list(self.trace())
-        return Graph(self, [source, *sorted(nodes, key=lambda n: order.index(n.hook))], ports, wires)
+        return Graph(self, sorted(nodes, key=lambda node: order.index(node.hook)), ports, wires)
 
 
-def stream(name: str, layers: list[nn.Module], source: Nodes) -> tuple[list[Nodes], list[Ports], list[Wire]]:
-    """One stream's part of the graph: every layer reads what the one before it wrote, the first one the source."""
-    ends = {"actor": ("actor.hook_logits", "action"), "critic": ("critic.hook_value", None)}
-    nodes, ports, wires = [source], [], []
-    for i, layer in enumerate(layers):
-        if isinstance(layer, nn.Linear):
-            hook, axis = ends[name]
-            port = Ports(hook, axis, lambda x=layer: x.bias)
-            carry = carry_flat(layer)
-        elif isinstance(layer, Convolution):
-            port = Ports(f"{name}.blocks.{i}.hook_pre", "channel", lambda x=layer: x.conv.bias[:, None, None])
-            carry = carry_conv(layer.conv)
+def chain(name: str, blocks: Iterable[nn.Module]) -> tuple[list[tuple[Ports, Carry]], list[Nodes]]:
+    """What each block of a stream reads, and how, and what it writes."""
+    reads, writes = [], []
+    for i, block in enumerate(blocks):
+        here = f"{name}.blocks.{i}"
+        if isinstance(block, Convolution):
+            port = Ports(f"{here}.hook_pre", "channel", block.constant)
+            reads.append((port, carry_conv(block.conv)))
         else:
-            port = Ports(f"{name}.blocks.{i}.hook_pre", "unit", lambda x=layer: x.linear.bias)
-            carry = carry_flat(layer.linear)
-        ports.append(port)
-        wires.append(Wire(nodes[-1].hook, port.hook, carry))
-        if not isinstance(layer, nn.Linear):
-            nodes.append(Nodes(f"{name}.blocks.{i}.hook_post", port.axis, (port.hook,)))
-    return nodes[1:], ports, wires
+            assert isinstance(block, DenseBlock)
+            port = Ports(f"{here}.hook_pre", "unit", lambda x=block: x.linear.bias)
+            reads.append((port, carry_flat(block.linear)))
+        writes.append(Nodes(f"{here}.hook_post", port.axis, (port.hook,)))
+    return reads, writes
 
 
 def carry_flat(layer: nn.Linear) -> Carry:

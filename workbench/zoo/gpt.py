@@ -23,6 +23,7 @@ from workbench.zoo.layers.transformer_graph import residual_graph
 
 Stream = Float[Tensor, "batch pos d_model"]
 Tokens = Int[Tensor, "batch pos"]
+Longer = Int[Tensor, "batch total"]
 LIKELY = Sampling()
 """The model's own distribution: temperature 1, no token ruled out."""
 
@@ -195,7 +196,7 @@ class GPT(HookedModel):
         return residual_graph(self)
 
     @torch.no_grad()
-    def generate(self, tokens: Tokens, n_new: int, sampling: Sampling = LIKELY, seed: int = 0) -> Tokens:
+    def generate(self, tokens: Tokens, n_new: int, sampling: Sampling = LIKELY, seed: int = 0) -> Longer:
         """The prompt and `n_new` sampled tokens; keys and values are kept, so each new one costs one position."""
         random = generator(seed, "sampling")
         caches = [KeyValueCache() for _ in self.blocks]

@@ -16,6 +16,8 @@ from workbench.zoo.layers.rotary import rotate
 Stream = Float[Tensor, "batch pos d_model"]
 Reads = Float[Tensor, "batch pos d_model"] | Float[Tensor, "batch pos head d_model"]
 PerHead = Float[Tensor, "batch pos head d_head"]
+PerQuery = Float[Tensor, "batch query head d_head"]
+PerKey = Float[Tensor, "batch key head d_head"]
 
 
 @dataclass
@@ -30,7 +32,9 @@ class KeyValueCache:
         """Positions held."""
         return 0 if self.key is None else self.key.shape[1]
 
-    def append(self, key: PerHead, value: PerHead) -> tuple[PerHead, PerHead]:
+    def append(
+        self, key: Float[Tensor, "batch new head d_head"], value: Float[Tensor, "batch new head d_head"]
+    ) -> tuple[PerKey, PerKey]:
         """All keys and values, the new ones last."""
         if self.key is not None and self.value is not None:
             key, value = torch.cat([self.key, key], dim=1), torch.cat([self.value, value], dim=1)
@@ -77,7 +81,7 @@ class Attention(nn.Module):
         flat = rearrange(z, "batch pos head d -> batch pos (head d)")
         return linear(flat, rearrange(self.W_O, "head d m -> m (head d)"), self.b_O)
 
-    def attend(self, q: PerHead, k: PerHead, v: PerHead) -> PerHead:
+    def attend(self, q: PerQuery, k: PerKey, v: PerKey) -> PerQuery:
         """Attention with its scores and pattern at hook points."""
         scores = einsum(q, k, "batch query head d, batch key head d -> batch head query key") / q.shape[-1] ** 0.5
         if self.causal:
@@ -85,7 +89,7 @@ class Attention(nn.Module):
         pattern = self.hook_pattern(self.hook_attn_scores(scores).softmax(dim=-1))
         return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
 
-    def attend_fused(self, q: PerHead, k: PerHead, v: PerHead) -> PerHead:
+    def attend_fused(self, q: PerQuery, k: PerKey, v: PerKey) -> PerQuery:
         """The same function by torch's fused kernel."""
         q, k, v = (rearrange(x, "batch pos head d -> batch head pos d") for x in (q, k, v))
         aligned = q.shape[2] == k.shape[2]

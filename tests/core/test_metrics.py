@@ -1,0 +1,49 @@
+"""Metrics against their definitions on known logits."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from workbench.core.errors import InputError
+from workbench.core.metrics import METRICS, Question, logits_of, runner_up
+
+LOGITS = torch.tensor([[1.0, 3.0, 2.0], [0.5, 0.0, -1.0]])
+
+
+def value(name: str, output: object, corrupted: object = None) -> torch.Tensor:
+    return METRICS[name](Question(LOGITS, corrupted))(output)
+
+
+def test_named_metrics_equal_their_definitions() -> None:
+    p = LOGITS.softmax(-1)
+    assert_close(value("logit", LOGITS), torch.tensor([3.0, 0.5]))
+    assert_close(value("logit_difference", LOGITS), torch.tensor([1.0, 0.5]))
+    assert_close(value("probability", LOGITS), torch.tensor([p[0, 1], p[1, 0]]))
+    assert_close(value("loss", LOGITS), -torch.tensor([p[0, 1], p[1, 0]]).log())
+    assert_close(value("correct", LOGITS.flip(1)), torch.tensor([1.0, 0.0]))
+    other = LOGITS.flip(0)
+    q = other.softmax(-1)
+    assert_close(value("kl", other), (p * (p / q).log()).sum(-1))
+    assert_close(value("kl", LOGITS), torch.zeros(2))
+
+
+def test_the_foil_is_the_corrupted_choice_unless_it_is_the_target() -> None:
+    corrupted = torch.tensor([[9.0, 0.0, 0.0], [9.0, 0.0, 0.0]])
+    assert Question(LOGITS, corrupted).foil.tolist() == [0, 1]
+    assert runner_up(LOGITS, torch.tensor([1, 0])).tolist() == [2, 1]
+
+
+def test_a_language_model_is_measured_at_its_last_position() -> None:
+    sequence = torch.stack([torch.zeros(2, 3), LOGITS], dim=1)
+    assert torch.equal(logits_of(sequence), LOGITS)
+
+
+def test_an_output_without_logits_or_value_says_so() -> None:
+    with pytest.raises(InputError, match="no logits"):
+        logits_of(SimpleNamespace(x=1))
+    with pytest.raises(InputError, match="no critic"):
+        value("value", LOGITS)

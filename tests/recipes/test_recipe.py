@@ -1,0 +1,59 @@
+"""Recipes make checkpoints that load, resume and say what they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from workbench.checkpoints.store import load_folder
+from workbench.core.errors import Cancelled, TrainingError, UnknownNameError
+from workbench.core.registry import RECIPES
+from workbench.recipes.digits_mlp import RECIPE
+from workbench.recipes.recipe import Recipe, make
+
+
+def short(**settings: object) -> Recipe:
+    recipe = RECIPE.with_settings({"steps": 40, "evaluate_every": 20, "checkpoint_every": 10, **settings})
+    return replace(recipe, targets={"test_accuracy": 0.3})
+
+
+def test_a_recipe_makes_a_checkpoint_with_its_card_and_curve(tmp_path: Path) -> None:
+    card = make(short(seed=3), tmp_path / "m")
+    model = load_folder(tmp_path / "m")
+    assert card.seed == 3 and card.metrics["test_accuracy"].n == 359 and model.card == card
+    assert sorted(p.name for p in (tmp_path / "m").iterdir() if not p.name.startswith(".")) == [
+        "card.json", "curve.json", "weights.safetensors",
+    ]  # fmt: skip
+
+
+def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        if done == 25:
+            raise Cancelled("enough")
+
+    whole = make(short(), tmp_path / "whole")
+    with pytest.raises(Cancelled):
+        make(short(), tmp_path / "cut", stop)
+    assert make(short(), tmp_path / "cut").weights_sha256 != ""
+    one, two = load_folder(tmp_path / "whole"), load_folder(tmp_path / "cut")
+    assert whole.metrics == two.card.metrics
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+
+
+def test_a_missed_target_is_an_error_and_the_model_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="test_accuracy is .* wanted at least 1.5"):
+        make(replace(short(), targets={"test_accuracy": 1.5}), tmp_path / "m")
+    assert load_folder(tmp_path / "m").card.recipe == "digits_mlp"
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'steps'"):
+        RECIPE.with_settings({"stpes": 3})
+
+
+def test_every_recipe_is_named_like_its_file_and_has_targets() -> None:
+    for name in RECIPES:
+        assert RECIPES[name].name == name and RECIPES[name].targets
