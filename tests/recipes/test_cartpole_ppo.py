@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from workbench.checkpoints.store import load_folder
@@ -10,6 +11,7 @@ from workbench.recipes.cartpole_ppo import RECIPE
 from workbench.recipes.recipe import make
 
 
+@pytest.mark.slow
 def test_the_recipe_makes_a_policy_with_its_card(tmp_path: Path) -> None:
     short = replace(RECIPE.with_settings({"steps": 4096, "keep_updates": (0, 1)}), targets={"return_mean": 9.0})
     card = make(short, tmp_path / "m")

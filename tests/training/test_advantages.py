@@ -63,7 +63,9 @@ def test_advantages_equal_those_of_stable_baselines3(seed: int) -> None:
     reward, value, next_value, terminated, _ = (x.float() for x in random_segment(seed, steps, envs))
     done = terminated.bool()
     space = gymnasium.spaces.Box(-1, 1, (3,))
-    theirs = buffers.RolloutBuffer(steps, space, gymnasium.spaces.Discrete(2), gamma=discount, gae_lambda=decay, n_envs=envs)
+    theirs = buffers.RolloutBuffer(
+        steps, space, gymnasium.spaces.Discrete(2), gamma=discount, gae_lambda=decay, n_envs=envs
+    )
     starts = np.vstack([np.zeros((1, envs)), done[:-1].numpy()])
     for t in range(steps):
         theirs.add(np.zeros((envs, 3)), np.zeros((envs, 1)), reward[t].numpy(), starts[t], value[t], torch.zeros(envs))

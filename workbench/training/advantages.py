@@ -32,9 +32,7 @@ def normalized(advantage: Float[Tensor, " *sample"]) -> Float[Tensor, " *sample"
     return (advantage - advantage.mean()) / (advantage.std() + 1e-8)
 
 
-def explained_variance(
-    value: Float[Tensor, " *sample"], target: Float[Tensor, " *sample"]
-) -> Float[Tensor, ""]:
+def explained_variance(value: Float[Tensor, " *sample"], target: Float[Tensor, " *sample"]) -> Float[Tensor, ""]:
     """Share of the variance of the returns that the values predict: 1 perfect, 0 no better than their mean.
 
     NaN when the returns do not vary.

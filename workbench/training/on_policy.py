@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from gymnasium.vector import VectorEnv
@@ -33,10 +33,11 @@ from workbench.training.schedules import schedule
 
 Improve = Callable[[Segment, Optimizer, torch.Generator], Mapping[str, float]]
 """Takes the model's optimiser some steps further on one segment, and tells what it measured."""
-Keep = Callable[[int, nn.Module], None]
+Keep = Callable[[int, Any], None]
 """Sees the model after a number of updates."""
 
 
+@runtime_checkable
 class OnPolicyConfig(Protocol):
     """What the loop reads of any such method's dataclass of settings."""
 
@@ -83,8 +84,9 @@ class Run:
     rng: torch.Generator
     frontier: Frontier
     identity: dict[str, Any]
-    curve: Curve
+    curve: Curve = field(default_factory=Curve)
     update: int = 0
+    seconds: float = 0.0
 
     def save(self, path: Path) -> None:
         """Writes the training state."""
@@ -96,8 +98,13 @@ class Run:
             "environments": environment_state(self.envs),
         }
         tensors = {f"{group}.{name}": t for group, entries in groups.items() for name, t in entries.items()}
-        curve = [self.curve.step, self.curve.series]
-        write_state(path, TrainingState(tensors, {"config": self.identity, "update": self.update, "curve": curve}))
+        facts = {
+            "config": self.identity,
+            "update": self.update,
+            "seconds": self.seconds,
+            "curve": [self.curve.step, self.curve.series],
+        }
+        write_state(path, TrainingState(tensors, facts))
 
     def restore(self, path: Path) -> None:
         """Takes up a stored state; environments that cannot be restored go on from the episodes just begun."""
@@ -109,7 +116,8 @@ class Run:
         if stored := state.under("environments"):
             self.envs.unwrapped.set_state({name: x.numpy() for name, x in stored.items()})  # type: ignore[attr-defined]
             self.frontier = Frontier(**state.under("frontier"))
-        self.curve, self.update = Curve(*state.facts["curve"]), state.facts["update"]
+        self.curve = Curve(*state.facts["curve"])
+        self.update, self.seconds = state.facts["update"], state.facts["seconds"]
 
 
 def environment_state(envs: VectorEnv) -> dict[str, torch.Tensor]:
@@ -129,34 +137,42 @@ def train_on_policy(
     checkpoint: Path | None = None,
     keep: Keep | None = None,
 ) -> Curve:
-    """Trains a policy in place and returns its curve by environment step: returns, lengths, entropy, what `improve` says.
+    """Trains a policy in place and returns its curve: by environment step, returns and what `improve` measured.
 
     When `checkpoint` exists the run continues from it, bit for bit when the environments offer `get_state` and
     `set_state`, else with new episodes; it is written every few updates, at the end, and when `progress` cancels.
     """
-    per_update = cfg.segment * envs.num_envs
-    updates = math.ceil(cfg.steps / per_update)
+    updates = math.ceil(cfg.steps / (cfg.segment * envs.num_envs))
     optimizer = build_optimizer(model, "adam", cfg.lr, eps=1e-5)
     identity = asdict(cfg) | {"seed": seed, "environments": envs.num_envs}  # type: ignore[call-overload]
-    run = Run(model, envs, optimizer, generator(seed, "actions"), start(model, envs, seed), identity, Curve())
+    run = Run(model, envs, optimizer, generator(seed, "actions"), start(model, envs, seed), identity)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
-    while True:
-        if keep is not None and run.update in cfg.keep_updates:
-            keep(run.update, model.eval())
-        if run.update == updates:
-            break
+    shown(run, cfg, keep)
+    while run.update < updates:
         advance(run, improve, cfg.segment, cfg.lr * schedule(cfg.schedule)(run.update, updates, 0, 0.0))
-        if checkpoint is not None and (run.update % cfg.checkpoint_every == 0 or run.update == updates):
-            run.save(checkpoint)
-        try:
-            progress(run.update, updates)
-        except BaseException:
-            if checkpoint is not None:
-                run.save(checkpoint)
-            raise
+        shown(run, cfg, keep)
+        pause(run, cfg, updates, progress, checkpoint)
     model.eval()
     return run.curve
+
+
+def shown(run: Run, cfg: OnPolicyConfig, keep: Keep | None) -> None:
+    """Hands over the model after this update when that was asked for."""
+    if keep is not None and run.update in cfg.keep_updates:
+        keep(run.update, run.model.eval())
+
+
+def pause(run: Run, cfg: OnPolicyConfig, updates: int, progress: Progress, checkpoint: Path | None) -> None:
+    """Between two updates: the state is stored when due, and when the caller, who hears of it, cancels."""
+    if checkpoint is not None and (run.update % cfg.checkpoint_every == 0 or run.update == updates):
+        run.save(checkpoint)
+    try:
+        progress(run.update, updates)
+    except BaseException:
+        if checkpoint is not None:
+            run.save(checkpoint)
+        raise
 
 
 def advance(run: Run, improve: Improve, steps: int, lr: float) -> None:
@@ -174,8 +190,9 @@ def advance(run: Run, improve: Improve, steps: int, lr: float) -> None:
             f"Training stopped in update {run.update}: {bad[0]} is {measured[bad[0]]}. "
             f"Lower lr ({lr:g}), or look at the size of the rewards and observations."
         )
-    samples = segment.reward.numel()
-    measured["steps_per_second"] = samples / (time.perf_counter() - began)
+    samples, seconds = segment.reward.numel(), time.perf_counter() - began
+    run.seconds += seconds
+    measured |= {"seconds": run.seconds, "steps_per_second": samples / seconds}
     run.curve = run.curve.with_point(run.update * samples, described(segment) | measured)
 
 

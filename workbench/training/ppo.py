@@ -41,11 +41,11 @@ class PPOConfig:
     """Steps of all environments together, rounded up to whole segments."""
     segment: int = 32
     """Steps of each environment between two updates."""
-    epochs: int = 10
+    epochs: int = 4
     """Passes over each segment."""
     minibatch: int = 512
     """Samples per optimiser step."""
-    lr: float = 1e-3
+    lr: float = 4e-3
     """Learning rate where the schedule's factor is 1."""
     schedule: str = "linear"
     """One of `schedules.SCHEDULES`, over updates."""

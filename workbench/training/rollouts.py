@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -14,13 +15,8 @@ from torch import Tensor
 
 from workbench.core.errors import ConfigError, InputError
 
-
-class Policy(Protocol):
-    """A network from observations to action `logits` and a state `value`; any HookedModel of the family "rl"."""
-
-    def __call__(self, inputs: Any, /) -> Any:
-        """Something with `logits` (batch, action) and `value` (batch)."""
-        ...
+Policy = Callable[[Tensor], Any]
+"""From observations to something with action `logits` (batch, action) and state `value` (batch)."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,9 @@ def start(policy: Policy, envs: VectorEnv, seed: int) -> Frontier:
     observation = as_observation(envs.reset(seed=seed)[0])
     choices = policy(observation).logits.shape[-1]
     if choices != actions:
-        raise ConfigError(f"The policy chooses among {choices} actions and {envs} has {actions}. Set n_actions={actions}.")
+        raise ConfigError(
+            f"The policy chooses among {choices} actions and {envs} has {actions}. Set n_actions={actions}."
+        )
     return Frontier(observation, torch.zeros(envs.num_envs), torch.zeros(envs.num_envs, dtype=torch.int64))
 
 
@@ -173,5 +171,6 @@ def greedy_rollout(policy: Policy, env: gymnasium.Env, seed: int, steps: int = 1
         rewards.append(float(reward))
     logits, value = (torch.cat([getattr(output, name) for output in outputs]) for name in ("logits", "value"))
     return Episode(
-        torch.stack(seen), logits, value, torch.tensor(actions), torch.tensor(rewards), bool(terminated), bool(truncated)
-    )
+        torch.stack(seen), logits, value, torch.tensor(actions), torch.tensor(rewards),
+        bool(terminated), bool(truncated),
+    )  # fmt: skip

@@ -27,7 +27,7 @@ class VectorCartPole(VectorEnv):
     Observations are position (m), velocity (m/s), angle (rad) and angular velocity (rad/s).
     """
 
-    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  (gymnasium's)
 
     def __init__(self, num_envs: int = 1, max_episode_steps: int = 500) -> None:
         self.num_envs, self.max_episode_steps = num_envs, max_episode_steps
@@ -78,7 +78,8 @@ class VectorCartPole(VectorEnv):
         return np.where(actions == 1, FORCE, -FORCE)
 
     def _restart(self, rows: np.ndarray) -> None:
-        self.state[:, rows] = self.np_random.uniform(-START, START, size=(4, int(rows.sum())))
+        # Row by row, so that a row's first episode is the same among few rows and among many.
+        self.state[:, rows] = self.np_random.uniform(-START, START, size=(int(rows.sum()), 4)).T
         self.elapsed[rows] = 0
 
     def _observation(self) -> np.ndarray:
