@@ -1,9 +1,11 @@
 """Which parts of a small network do what, and how do we know?
 
     import workbench
-    model = workbench.load("digits_mlp")
+
     result = workbench.run("ablation", model="digits_mlp", hook="blocks.0.hook_post", inputs="test:0:64")
     workbench.figure(result).show()
+
+Every name is imported when it is first used, so that importing the package costs milliseconds.
 """
 
 from importlib import import_module

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from workbench.checkpoints.provenance import DISTRIBUTION, release
 from workbench.core.errors import Cancelled, WorkbenchError
 
 COMMANDS = {
@@ -26,16 +25,32 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 def build() -> App:
     """All commands; a command's module is imported when it is used."""
-    app = App(
-        name="workbench",
-        help="Which parts of a small network do what, and how do we know?",
-        version=lambda: release(DISTRIBUTION),
-    )
+    app = command_line("workbench", "Which parts of a small network do what, and how do we know?")
+    app.version = installed_version
+    app.version_flags = ["--version"]
     for name, (place, help_text) in COMMANDS.items():
         # `run` has other flags for each analysis, so it prints its own help.
         flags = [] if name == "run" else ["--help", "-h"]
         app.command(f"workbench.cli.{place}", name=name, help=help_text, help_flags=flags, version_flags=[])
     return app
+
+
+def command_line(name: str, text: str) -> App:
+    """An empty command with a help text."""
+    return App(
+        name=name,
+        help=text,
+        help_format="plaintext",  # Markdown would cost a third of the time of --help
+        version_flags=[],
+        suppress_keyboard_interrupt=False,
+    )
+
+
+def installed_version() -> str:
+    """The version that is installed."""
+    from workbench.checkpoints.provenance import DISTRIBUTION, release
+
+    return release(DISTRIBUTION)
 
 
 def call(app: App, tokens: Sequence[str]) -> int:

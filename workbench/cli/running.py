@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from workbench.cli.writing import bar, write, write_json, write_table
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 SHOWN = 12
 """Rows of a result that are written out."""
 HELP = ("--help", "-h")
+Token = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
 
-def run_one(analysis: str = "", /, *tokens: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
+def run_one(analysis: Token = "", /, *tokens: Token) -> int:
     """One analysis of one model; its flags follow from its signature."""
-    from workbench.cli import call
+    from workbench.cli import call, command_line
     from workbench.core.registry import ANALYSES
     from workbench.experiments.parameters import signature_of
 
@@ -34,9 +35,14 @@ def run_one(analysis: str = "", /, *tokens: Annotated[str, Parameter(allow_leadi
         write("\n`workbench run ANALYSIS --help` lists the flags of one.")
         return 0
     signature = signature_of(analysis)
-    app = App(name=f"workbench run {analysis}", help=inspect.getdoc(ANALYSES[analysis]), version_flags=[])
+    app = command_line(f"workbench run {analysis}", reflowed(inspect.getdoc(ANALYSES[analysis]) or ""))
     app.default(asking(signature))
     return call(app, tokens)
+
+
+def reflowed(text: str) -> str:
+    """A text whose paragraphs are one line each, for the terminal to break."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def asking(signature: Signature) -> Callable[..., int]:
@@ -49,7 +55,7 @@ def asking(signature: Signature) -> Callable[..., int]:
         texts = {name: value for name, value in given.items() if isinstance(value, str)}
         own = {n: flags[n] for n in ("model", "inputs", "corrupted", "metric", "seed") if flags.get(n) is not None}
         spec = Spec(analysis=signature.analysis, parameters=given | signature.parsed(texts), **own)
-        return answer(spec.completed(), flags["output"], flags["json"])
+        return answer(spec.completed(), flags.get("output"), flags.get("json", False))
 
     keywords = [*own_flags(signature), *(flag(p) for p in signature.parameters.values()), *OUTPUT]
     ask.__signature__ = inspect.Signature(sorted(keywords, key=lambda k: k.default is not k.empty))  # type: ignore[attr-defined]
@@ -58,8 +64,8 @@ def asking(signature: Signature) -> Callable[..., int]:
     return ask
 
 
-def keyword(name: str, kind: Any, help_text: str, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
-    """One flag."""
+def keyword(name: str, kind: Any, help_text: str, default: Any) -> inspect.Parameter:
+    """One flag; a default of `inspect.Parameter.empty` makes it required."""
     annotation = Annotated[kind, Parameter(help=help_text, show_default=default not in (None, False))]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
@@ -67,7 +73,9 @@ def keyword(name: str, kind: Any, help_text: str, default: Any = inspect.Paramet
 OUTPUT = (
     inspect.Parameter(
         "output", inspect.Parameter.KEYWORD_ONLY, default=None,
-        annotation=Annotated[Path | None, Parameter(name=["--output", "-o"], help="File for the result: .csv, .json, .parquet or .html.")],
+        annotation=Annotated[
+            Path | None, Parameter(name=["--output", "-o"], help="File for the result: .csv, .json, .parquet or .html.")
+        ],
     ),
     keyword("json", bool, "Write the result as JSON.", False),
 )  # fmt: skip
@@ -91,12 +99,16 @@ def own_flags(signature: Signature) -> list[inspect.Parameter]:
 
 def flag(parameter: Any) -> inspect.Parameter:
     """The flag of one parameter: true or false, or a text that is read as the parameter's type."""
+    from workbench.experiments.spec import in_text
+
     if parameter.annotation is bool:
         return keyword(parameter.name, bool | None, parameter.help, parameter.default if parameter.required else None)
-    default = "" if parameter.required or parameter.default is None else f" Default: {parameter.default}."
-    text = f"{parameter.type[:1].upper()}{parameter.type[1:]}.{default} {parameter.help}".strip()
+    notes = [] if parameter.annotation in (str, str | None) else [parameter.type]
+    if not parameter.required and parameter.default not in (None, "", ()):
+        notes.append(f"default: {in_text(parameter.default)}")
+    text = " ".join([parameter.help, *(f"[{note}]" for note in notes)])
     if parameter.required:
-        return keyword(parameter.name, str, text)
+        return keyword(parameter.name, str, text, parameter.default)
     return keyword(parameter.name, str | None, text, None)
 
 
@@ -118,7 +130,8 @@ def answer(spec: Spec, output: Path | None, json: bool) -> int:
     if json:
         sys.stdout.write(as_json(key, rows, store))
         return 0
-    write(f"{spec.analysis} of {spec.model} on {spec.inputs}: {'stored before' if there else 'computed'}, key {key}\n")
+    subject = f"{spec.analysis} of {spec.model}{f' on {spec.inputs}' if spec.inputs else ''}"
+    write(f"{subject}: {'stored before' if there else 'computed'}, key {key}\n")
     write_table(rows.head(SHOWN).to_dict("records"))
     if len(rows) > SHOWN:
         write(f"... {len(rows):,} rows in all: workbench export {key[:8]} --to csv")
@@ -141,9 +154,8 @@ def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False) -> int
 
     specs = read_pipeline(file)
     if dry_run:
-        write_json([{"key": s.key, "command": s.as_command()} for s in specs]) if json else [
-            write(s.as_command()) for s in specs
-        ]
+        plans = [{"key": spec.key, "command": spec.as_command()} for spec in specs]
+        write_json(plans) if json else write("\n".join(plan["command"] for plan in plans))
         return 0
     with bar("pipeline", quiet=json) as progress:
         finished: list[Outcome] = []

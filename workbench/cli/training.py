@@ -35,14 +35,16 @@ def train_model(
     json
         Write the card as JSON.
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from workbench.checkpoints.card import models_folder
     from workbench.core.registry import RECIPES
     from workbench.recipes.recipe import make
 
     plain = RECIPES[recipe]
-    chosen = plain.with_settings(parsed(plain, settings or []) | ({} if seed is None else {"seed": seed}))
+    values = parsed(plain, settings or []) | ({} if seed is None else {"seed": seed})
+    # One seed for everything: that of the training algorithm is set with the recipe's.
+    chosen = replace(plain.with_settings(values), seed=values.get("seed", plain.seed))
     if chosen != plain and folder is None:
         raise InputError(
             f"With these settings it is another model than {recipe}, which would be written over. "

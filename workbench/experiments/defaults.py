@@ -1,4 +1,4 @@
-"""Inputs that need no thinking: the ones a model is asked about when nobody says otherwise, and others to choose from."""
+"""Inputs that need no thinking: what a model is asked about when nobody says otherwise, and more to choose from."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from workbench.experiments.batches import ALSO
 from workbench.experiments.inputs import kind_of
 
 PAIRS = (
-    ("When Mary and John went to the shop, John gave a book to", "When Mary and John went to the shop, Mary gave a book to"),
+    (
+        "When Mary and John went to the shop, John gave a book to",
+        "When Mary and John went to the shop, Mary gave a book to",
+    ),
     ("The king is dead. Long live the k", "The duke is dead. Long live the d"),
     ("ROMEO:\nMy love is as a fever, lo", "ROMEO:\nMy hate is as a fever, ha"),
-)  # fmt: skip
+)
 """Prompts that differ in what the next word depends on."""
 
 
@@ -63,7 +66,7 @@ def text_presets(model: str) -> tuple[Preset, ...]:
 def tokenizer_of(path: Path) -> Tokenizer:
     """The tokenizer in a checkpoint's folder."""
     if not path.is_file():
-        raise InputError(f"{path.parent.name} has no tokenizer, so it has no usual prompts. Save it with its tokenizer.")
+        raise InputError(f"{path.parent.name} has no tokenizer, and so no usual prompts. Save it with one.")
     return from_json(path.read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""Inputs as text: `test:0:16`, `text:To be||or not`, `rollout:0:16`, `file:three.png`, and the tensors they stand for."""
+"""Inputs as text (`test:0:16`, `text:To be||or not`, `rollout:0:16`, `file:3.png`) and the tensors they stand for."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def read_signature(analysis: str, function: Callable[..., Any]) -> Signature:
 
 def sentence_about(name: str, text: str) -> str:
     """The first sentence of a docstring that names the argument in backticks, or ""."""
-    sentences = re.split(r"(?<=[.;])\s+", " ".join(text.split()))
+    sentences = re.split(r"(?<=[.;])\s+(?=[A-Z`\"])", " ".join(text.split()))
     return next((sentence.rstrip(";") for sentence in sentences if f"`{name}`" in sentence), "")
 
 
@@ -127,7 +127,11 @@ def require_carried(annotation: Any, name: str, analysis: str) -> Any:
     def carried(kind: Any) -> bool:
         if get_origin(kind) is tuple:
             return all(map(carried, items(kind)))
-        return kind in SCALARS or get_origin(kind) is Literal or (len(members(kind)) > 1 and all(map(carried, members(kind))))
+        return (
+            kind in SCALARS
+            or get_origin(kind) is Literal
+            or (len(members(kind)) > 1 and all(map(carried, members(kind))))
+        )
 
     if not carried(annotation):
         raise ConfigError(
@@ -157,7 +161,7 @@ def in_words(annotation: Any) -> str:
         return "|".join(map(str, get_args(annotation)))
     if get_origin(annotation) is tuple:
         inside = ",".join(map(in_words, items(annotation)))
-        return f"{inside},..." if of_any_length(annotation) else inside
+        return f"{inside},{inside},..." if of_any_length(annotation) else inside
     return " or ".join(map(in_words, members(annotation)))
 
 
@@ -245,7 +249,9 @@ def checked_tuple(annotation: Any, value: Any, where: str) -> tuple[Any, ...]:
     kinds = items(annotation) * (len(value) if of_any_length(annotation) else 1)
     if len(kinds) != len(value):
         return refuse(annotation, value, where)
-    return tuple(checked(kind, entry, f"entry {i} of {where}") for i, (kind, entry) in enumerate(zip(kinds, value, strict=True)))
+    return tuple(
+        checked(kind, entry, f"entry {i} of {where}") for i, (kind, entry) in enumerate(zip(kinds, value, strict=True))
+    )
 
 
 def refuse(annotation: Any, value: Any, where: str) -> Any:

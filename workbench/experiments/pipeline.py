@@ -11,6 +11,8 @@
     [runs.grid]
     method = ["zero", "mean"]
     seed = [0, 1, 2]
+
+asks six questions: a list in the grid gives one for each of its values, and `defaults` hold for every run.
 """
 
 from __future__ import annotations
@@ -117,7 +119,7 @@ def run_pipeline(
             outcomes.append(outcome_of(spec, key, store, progress(spec)))
             finished(outcomes[-1])
     finally:
-        for key in keys[len(outcomes) + 1 :]:
+        for key in keys[len(outcomes) :]:
             if not store.has(key):
                 store.cancel(key)
     return Summary(tuple(outcomes))

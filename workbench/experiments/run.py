@@ -89,7 +89,9 @@ def full_key(start: str, store: ResultStore) -> str:
     keys = list(store.catalog()["key"])
     found = [key for key in keys if key == start or (start and key.startswith(start))]
     if len(found) > 1:
-        raise CheckpointError(f"{len(found)} stored results begin with {start!r}, such as {found[0]}. Write more of it.")
+        raise CheckpointError(
+            f"{len(found)} stored results begin with {start!r}, such as {found[0]}. Write more of it."
+        )
     if not found:
         raise UnknownNameError("stored result", start, keys, where=f" in {store.folder}")
     return found[0]

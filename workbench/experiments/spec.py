@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from workbench.checkpoints.card import Card, read_card
+from workbench.checkpoints.card import read_card
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.metrics import METRICS
 from workbench.experiments.defaults import default_corrupted, default_inputs
@@ -65,7 +65,7 @@ class Spec:
         if not corrupted and takes.get("corrupted"):
             corrupted = default_corrupted(self.model, inputs)
         for text in filter(None, (inputs, corrupted)):
-            require_known(text, card.architecture, self.model)
+            require_known(text, card.architecture)
         return replace(
             self,
             inputs=inputs,
@@ -91,8 +91,7 @@ class Spec:
     def as_command(self) -> str:
         """The command line that asks this."""
         given = {"model": self.model} | {name: value for name, value in self.differing().items() if name != "model"}
-        flags = [f"--{name.replace('_', '-')} {shlex.quote(in_text(value))}" for name, value in given.items()]
-        return " ".join(["workbench run", self.analysis, *flags])
+        return " ".join(["workbench run", self.analysis, *(as_flag(name, value) for name, value in given.items())])
 
     def as_python(self) -> str:
         """The Python call that asks this."""
@@ -105,13 +104,15 @@ class Spec:
         return {n: v for n, v in plain.items() if v not in ("", "logit", 0)} | dict(self.parameters)
 
 
-def from_fields(stored: Mapping[str, Any]) -> Spec:
+def from_fields(stored: object) -> Spec:
     """A specification from named values: its own fields, and beside them or in `parameters` those of the analysis."""
     if not isinstance(stored, Mapping):
         raise ConfigError(f"A specification is an object with named values, not {stored!r}.")
     for name in ("model", "analysis"):
         if name not in stored:
-            raise InputError(f"A specification needs {name!r}; this one has {', '.join(map(repr, stored)) or 'nothing'}.")
+            raise InputError(
+                f"A specification needs {name!r}; this one has {', '.join(map(repr, stored)) or 'nothing'}."
+            )
     own = {f.name: stored[f.name] for f in fields(Spec) if f.name in stored and f.name != "parameters"}
     for name, value in own.items():
         if name != "seed" and not isinstance(value, str):
@@ -126,6 +127,14 @@ def from_fields(stored: Mapping[str, Any]) -> Spec:
 def canonical(value: Any) -> str:
     """JSON with sorted names and no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def as_flag(name: str, value: Any) -> str:
+    """A value as a command line spells it."""
+    name = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {shlex.quote(in_text(value))}"
 
 
 def in_text(value: Any) -> str:
