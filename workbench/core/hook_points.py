@@ -53,7 +53,7 @@ class AxisHookPoint(HookPoint):
         handlers = self.router.handlers
         if handlers is None:
             return x
-        handler = handlers.get(self.name)
+        handler = handlers.get(str(self.name))
         return x if handler is None else handler(x)
 
     @property

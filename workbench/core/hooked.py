@@ -47,7 +47,7 @@ class HookedModel(HookedRootModule):
     stages: tuple[Stage, ...]
     hook_dict: dict[str, AxisHookPoint]  # type: ignore[assignment]
 
-    def setup(self, stages: Sequence[Stage]) -> None:
+    def setup(self, stages: Sequence[Stage]) -> None:  # type: ignore[override]
         """Names the hook points and joins them to one router; called last in `__init__`."""
         super().setup()
         self.join(self.hook_dict, stages)
@@ -183,7 +183,11 @@ class HookedModel(HookedRootModule):
     def edited(self, edits: Mapping[str, Handler] | Iterable[Intervention]) -> Iterator[HookedModel]:
         """The model with interventions (or `{hook: function}`) in place while the context lasts."""
         if isinstance(edits, Mapping):
-            handlers = {n: partial(checked, n, fn) for key, fn in edits.items() for n in self.select(key)}
+            handlers: dict[str, Handler] = {
+                name: partial(checked, name, function)
+                for key, function in edits.items()
+                for name in self.select(str(key))
+            }
         else:
             handlers = self.handlers_for(edits)
         with self.routed(handlers):

@@ -100,8 +100,9 @@ class Site:
         sizes = dict(zip(axes, x.shape, strict=True))
         self.check(sizes)
         parts = [_as_slice(self.index.get(axis, slice(None)), n) for axis, n in sizes.items()]
-        if all(isinstance(part, slice) for part in parts):
-            return tuple(parts)  # a view, with no copy
+        slices = [part for part in parts if isinstance(part, slice)]
+        if len(slices) == len(parts):
+            return tuple(slices)  # a view, with no copy
         rows = [
             torch.arange(n, device=x.device)[part] if isinstance(part, slice) else torch.tensor(part, device=x.device)
             for part, n in zip(parts, x.shape, strict=True)

@@ -37,7 +37,7 @@ def sweep(
     activation of such a run stays within `memory` bytes (large batches gain nothing from more).
     """
     starts = [_first_stage(model, condition) for condition in conditions]
-    pins = {i.site.hook: _same for c in conditions for i in c if _changes_path(model, i.site.hook)}
+    pins: dict[str, Handler] = {i.site.hook: _same for c in conditions for i in c if _changes_path(model, i.site.hook)}
     batch, room = batch_size(inputs), _conditions_that_fit(model, inputs, memory)
     results: dict[int, Tensor] = {}
     state = inputs

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from workbench.core.errors import ConfigError, InputError, ShapeError, UnknownNameError
@@ -128,7 +128,7 @@ class Wiring:
                 )
         return masks
 
-    def as_vector(self, masks: Masks) -> Float[Tensor, " edge"]:
+    def as_vector(self, masks: Masks) -> Shaped[Tensor, " edge"]:
         """All edges' entries in one row, wire after wire."""
         return torch.cat([self.checked(masks)[name].flatten() for name in self.wires])
 

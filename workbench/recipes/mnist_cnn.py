@@ -15,7 +15,7 @@ RECIPE = register(
         architecture="cnn",
         config=CNNConfig(in_channels=1, size=28, channels=(32, 64, 64), n_classes=10),
         training=FitConfig(
-            steps=4690, optimizer="adamw", lr=4e-3, weight_decay=0.02, schedule="one_cycle", precision="bf16",
+            steps=2814, optimizer="adamw", lr=4e-3, weight_decay=0.02, schedule="one_cycle", precision="bf16",
             evaluate_every=469, log_every=67,
         ),
         train=partial(

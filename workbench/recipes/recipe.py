@@ -32,7 +32,7 @@ class Session:
 
     state: Path
     progress: Progress
-    keep: Callable[[int, HookedModel], None]
+    keep: Callable[[int, Any], None]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -70,7 +71,8 @@ class ConvNet(HookedModel):
         """Channels write after pooling; each channel's pre-activation reads, BatchNorm folded into the kernels."""
         nodes = [Nodes("hook_input", "channel")]
         ports, wires = [], []
-        for i, block in enumerate(self.blocks):
+        blocks: Any = self.blocks
+        for i, block in enumerate(blocks):
             here = f"blocks.{i}.hook_pre"
             ports.append(Ports(here, "channel", lambda b=block: rearrange(fold(b.norm)[1], "c -> c 1 1")))
             wires.append(Wire(nodes[-1].hook, here, carry_conv(block.conv, lambda b=block: fold(b.norm)[0])))

@@ -138,6 +138,7 @@ class GPT(HookedModel):
 
     family = "gpt"
     input_axes = "batch pos"
+    blocks: Any
 
     def __init__(self, cfg: GPTConfig) -> None:
         super().__init__()
@@ -153,7 +154,8 @@ class GPT(HookedModel):
         self.unembed = Unembed(self.embed, cfg.tie_embeddings)
         self.hook_logits = AxisHookPoint("batch pos vocab")
         self.reset_parameters()
-        halves = [half for b in self.blocks for half in ([b.attend] if cfg.attn_only else [b.attend, b.feed])]
+        blocks: list[Any] = list(self.blocks)
+        halves = [half for b in blocks for half in ([b.attend] if cfg.attn_only else [b.attend, b.feed])]
         self.setup(stages=[self.embedded, *halves, self.read_out])
 
     def reset_parameters(self) -> None:

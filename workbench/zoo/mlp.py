@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -63,7 +63,8 @@ class MLPClassifier(HookedModel):
 
     def graph(self) -> Graph:
         """Features and units write; each unit's pre-activation and each logit reads, through the weights."""
-        layers = [block.linear for block in self.blocks] + [self.readout.linear]
+        blocks: Any = self.blocks
+        layers: list[Any] = [block.linear for block in blocks] + [self.readout.linear]
         reads = [f"blocks.{i}.hook_pre" for i in range(len(self.blocks))] + ["readout.hook_logits"]
         nodes = [Nodes("hook_input", "feature")]
         nodes += [Nodes(f"blocks.{i}.hook_post", "unit", (reads[i],)) for i in range(len(self.blocks))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -125,7 +126,8 @@ class ResNet(HookedModel):
             ports.append(Ports(hook, None))
             wires.extend(Wire(writer, hook, carry_along(tuple(path))) for writer, path in paths.items())
 
-        for i, block in enumerate(self.blocks):
+        blocks: Any = self.blocks
+        for i, block in enumerate(blocks):
             here = f"blocks.{i}"
             add_port(f"{here}.hook_in")
             for path in paths.values():

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from einops import einsum
-from torch import Tensor, nn
+from torch import Tensor
 
 from workbench.core.graph import Carry, Graph, Nodes, Ports, Wire
 from workbench.core.hooked import HookedModel
@@ -17,7 +17,7 @@ def carry_stream(write: Tensor, mask: Tensor) -> Tensor:
     return einsum(write, mask, "batch node ... , node port -> batch port ...")
 
 
-def carry_heads(attn: nn.Module) -> Carry:
+def carry_heads(attn: Any) -> Carry:
     """Heads write z times W_O."""
 
     def carry(z: Tensor, mask: Tensor) -> Tensor:
