@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import SupportsFloat
 
-def short(value: float) -> str:
+
+def short(value: SupportsFloat) -> str:
     """Three significant digits, thousands with commas, a true minus sign."""
-    value = float(value)
-    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    number = float(value)
+    text = f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
     return text.replace("-", "\N{MINUS SIGN}")

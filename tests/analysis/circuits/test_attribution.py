@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from tests.analysis.test_ablation import first_logit
+from tests.core.test_graph import cut_output
+from tests.zoo.small import SMALL, example, small
+from workbench.analysis.circuits.attribution import attribute_edges, integrate_edges, other_writes
+from workbench.analysis.circuits.exact import patch_edges
+from workbench.core.errors import InputError
+from workbench.core.graph import Graph
+from workbench.core.metrics import Correct
+from workbench.zoo.mlp import MLPClassifier, MLPConfig
+
+every_network = pytest.mark.parametrize("name", SMALL)
+
+
+def contrast(name: str) -> tuple[Graph, Any, dict[str, Tensor]]:
+    model = small(name)
+    graph = model.graph()
+    return graph, example(model, 3, seed=0), graph.writes(example(model, 3, seed=1))
+
+
+def linear(n_features: int = 5, n_classes: int = 3) -> MLPClassifier:
+    torch.manual_seed(0)
+    return MLPClassifier(MLPConfig(n_features=n_features, hidden=(), n_classes=n_classes)).double().eval()
+
+
+@pytest.mark.parametrize("ablation", ["resample", "zero", "mean"])
+def test_on_a_linear_network_attribution_is_exact_and_sums_to_the_total(ablation: str) -> None:
+    model = linear()
+    graph, clean, corrupted = model.graph(), model.example(4).double(), model.example(4, seed=1).double()
+    other = other_writes(graph, corrupted, ablation)
+    ((wire, eap),) = attribute_edges(graph, clean, other, first_logit).items()
+    assert_close(eap, patch_edges(graph, clean, other, first_logit)[wire], rtol=1e-8, atol=1e-10)
+    assert_close(eap, integrate_edges(graph, clean, other, first_logit, steps=3)[wire], rtol=1e-8, atol=1e-10)
+    expected = ((other["hook_input"] - clean) * model.readout.linear.weight[0]).mean(dim=0)
+    assert_close(eap[:, 0], expected.detach(), rtol=1e-8, atol=1e-10)
+    assert not eap[:, 1:].any()
+    total = first_logit(model(other["hook_input"])) - first_logit(model(clean))
+    assert_close(eap.sum(), total.mean().detach(), rtol=1e-8, atol=1e-10)
+
+
+@every_network
+def test_attribution_is_the_derivative_of_cutting_a_little_of_each_edge(name: str) -> None:
+    graph, clean, other = contrast(name)
+    scores = attribute_edges(graph, clean, other, first_logit)
+    step = 1e-5
+    for wire, score in scores.items():
+        node, port = divmod(int(score.abs().argmax()), score.shape[1])
+        ends = []
+        for sign in (1, -1):
+            cut = {w: m.double() for w, m in graph.full(0.0).items()}
+            cut[wire][node, port] = sign * step
+            ends.append(first_logit(cut_output(graph, clean, other, cut)).mean())
+        assert_close(score[node, port], (ends[0] - ends[1]) / (2 * step), rtol=1e-4, atol=1e-7)
+
+
+@every_network
+def test_integrated_scores_of_the_sources_edges_sum_to_the_whole_effect(name: str) -> None:
+    graph, clean, other = contrast(name)
+    scores = integrate_edges(graph, clean, other, first_logit, steps=60)
+    from_sources = sum(scores[w].sum() for hook in graph.wiring.sources for w in graph.wiring.out_of(hook))
+    total = first_logit(cut_output(graph, clean, other, graph.full(1.0))) - first_logit(
+        cut_output(graph, clean, other, graph.full(0.0))
+    )
+    assert_close(from_sources, total.mean(), rtol=0.02, atol=2e-3)
+
+
+@every_network
+def test_exact_patching_equals_one_patched_run_for_each_edge(name: str) -> None:
+    graph, clean, other = contrast(name)
+    scores = patch_edges(graph, clean, other, first_logit)
+    intact = first_logit(cut_output(graph, clean, other, graph.full(0.0)))
+    edges = list(graph.wiring.edges())
+    for _, wire, node, port in edges[:: max(1, len(edges) // 15)]:
+        cut = graph.full(0.0)
+        cut[wire][node, port] = 1
+        effect = (first_logit(cut_output(graph, clean, other, cut)) - intact).mean()
+        assert_close(scores[wire][node, port], effect, rtol=1e-8, atol=1e-10)
+
+
+def test_only_chosen_edges_are_patched() -> None:
+    graph, clean, other = contrast("mlp")
+    chosen, seen = graph.full(0.0), []
+    wire = "blocks.0.hook_post -> blocks.1.hook_pre"
+    chosen[wire][:, 2] = 1
+    some = patch_edges(graph, clean, other, first_logit, chosen, lambda *at: seen.append(at))
+    every = patch_edges(graph, clean, other, first_logit)
+    assert torch.equal(some[wire][:, 2], every[wire][:, 2])
+    assert sum(int((s != 0).sum()) for s in some.values()) <= 5 and seen[-1] == (5, 5)
+
+
+@every_network
+def test_attribution_leaves_parameters_flags_and_hooks_as_they_were(name: str) -> None:
+    graph, clean, other = contrast(name)
+    model = graph.model
+    for i, parameter in enumerate(model.parameters()):
+        parameter.requires_grad_(i % 2 == 0)
+    flags, before = [p.requires_grad for p in model.parameters()], model(clean)
+
+    def failing(output: Any) -> Tensor:
+        raise ZeroDivisionError
+
+    attribute_edges(graph, clean, other, first_logit)
+    with pytest.raises(ZeroDivisionError):
+        integrate_edges(graph, clean, other, failing)
+    assert [p.requires_grad for p in model.parameters()] == flags
+    assert all(p.grad is None for p in model.parameters())
+    assert model.router.handlers is None and str(model(clean)) == str(before)
+
+
+def test_scores_do_not_depend_on_what_the_caller_asked_of_gradients() -> None:
+    graph, clean, other = contrast("gpt")
+    plain = attribute_edges(graph, clean, other, first_logit)
+    with torch.no_grad():
+        inside = attribute_edges(graph, clean, other, first_logit)
+    assert all(torch.equal(plain[wire], inside[wire]) for wire in plain)
+
+
+def test_a_metric_without_gradient_and_no_steps_are_refused() -> None:
+    graph, clean, other = contrast("mlp")
+    with pytest.raises(InputError, match="'exact'"):
+        attribute_edges(graph, clean, other, Correct(torch.zeros(3, dtype=torch.int64)))
+    with pytest.raises(InputError, match="at least 1 step"):
+        integrate_edges(graph, clean, other, first_logit, steps=0)

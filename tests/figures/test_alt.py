@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.figures.results import RESULTS, ablation, circuit, curve, patching, unheard
+from workbench.figures.alt import describe
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda result: type(result).__name__)
+def test_every_result_is_told_in_one_sentence(result: object) -> None:
+    text = describe(result)
+    assert text.endswith(".") and "\n" not in text and ". " not in text.replace(" vs. ", "")
+
+
+def test_the_sentence_states_the_finding() -> None:
+    assert "blocks.0.hook_post[unit=1] changes the metric most, by \N{MINUS SIGN}5 " in describe(ablation())
+    assert "2 of 3 intervals exclude zero" in describe(ablation())
+    assert "over 1 example, the largest of 3 effects" in describe(ablation(n=1))
+    assert "blocks.1.attn.hook_z[head=1,pos=3] from the clean run restores 90 %" in describe(patching())
+    assert "blocks.0.attn.hook_z[head=0,pos=0] from the corrupted run leaves" in describe(patching(direction="noise"))
+    assert "The 3 strongest of 12 edges keep 95 % of the behaviour, as many random ones 20 %" in describe(circuit())
+    assert "over 100 steps: train loss goes from 2 to 1;" in describe(curve())
+    assert describe(unheard()) == "Unheard.score runs from \N{MINUS SIGN}1 to 3, largest at head 0, place 1."
