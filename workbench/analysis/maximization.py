@@ -121,7 +121,7 @@ def result_of(search: Search, found: Found, objective: Objective) -> Maximizatio
         low=bound(reference, torch.amin),
         high=bound(reference, torch.amax),
         texts=spelled(target.model, found.inputs),
-        example_texts=tuple(spelled(target.model, examples) for examples in reference[rows]),
+        example_texts=tuple(filter(None, (spelled(target.model, examples) for examples in reference[rows]))),
     )
 
 

@@ -18,8 +18,9 @@ Phases = Float[Tensor, "batch channel height frequency"]
 class Appearance:
     """What a batch of images has in common.
 
-    `amplitude` is their mean amplitude spectrum once the colours are decorrelated; `mixing` correlates them again,
-    `unmixing` undoes it; `low` and `high` are the range of each channel.
+    `amplitude` is their mean amplitude spectrum once the colours are decorrelated (at frequency zero, which is
+    brightness, the largest); `mixing` correlates the colours again, `unmixing` undoes it; `low` and `high` are the
+    range of each channel.
     """
 
     mean: Float[Tensor, "channel 1 1"]
@@ -49,8 +50,10 @@ def appearance(images: Images) -> Appearance:
     variance, basis = torch.linalg.eigh(pixels @ pixels.T / pixels.shape[1])
     spread = variance.clamp(min=1e-6 * float(variance.max()) + 1e-12).sqrt()
     mixing, unmixing = basis * spread @ basis.T, basis / spread @ basis.T
-    spectrum = torch.fft.rfft2(mixed(unmixing, images - mean), norm="ortho").abs().mean(dim=0)
-    return Appearance(mean, mixing, unmixing, spectrum, low, high, images.shape[3])
+    spectra = torch.fft.rfft2(mixed(unmixing, images - mean), norm="ortho").abs()
+    amplitude = spectra.mean(dim=0)
+    amplitude[:, 0, 0] = spectra[:, :, 0, 0].amax(dim=0)  # any brightness that occurs, by the cosine of its phase
+    return Appearance(mean, mixing, unmixing, amplitude, low, high, images.shape[3])
 
 
 def mixed(matrix: Float[Tensor, "channel channel"], images: Images) -> Images:

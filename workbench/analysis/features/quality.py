@@ -9,8 +9,8 @@ from torch.nn.functional import normalize
 
 
 def success(reached: Float[Tensor, " unit"], natural: Float[Tensor, " unit"]) -> Bool[Tensor, " unit"]:
-    """Whether the activation reached lies above the largest on natural inputs."""
-    return reached > natural
+    """Whether the activation reached lies above the largest on natural inputs, by more than rounding."""
+    return reached > natural + 1e-5 * natural.abs()
 
 
 def gain(reached: Float[Tensor, " unit"], natural: Float[Tensor, " unit"]) -> Float[Tensor, " unit"]:
@@ -23,10 +23,10 @@ def z_scores(
 ) -> Float[Tensor, "row unit"]:
     """Activations in each unit's standard deviations from its mean on a reference batch.
 
-    A unit that hardly varies there is given a tenth of the mean deviation, or one that is dead would outdo all others.
+    A unit that does not vary there has no scale to stand out by: minus infinity.
     """
-    spread = reference.std(dim=0, correction=0)
-    return (activations - reference.mean(dim=0)) / spread.clamp(min=0.1 * float(spread.mean()) or 1.0)
+    mean, spread = reference.mean(dim=0), reference.std(dim=0, correction=0)
+    return torch.where(spread > 1e-6 * mean.abs(), (activations - mean) / spread, -torch.inf)
 
 
 def top_unit(

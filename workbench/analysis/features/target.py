@@ -43,14 +43,14 @@ class Target:
     def values(self, inputs: Shaped[Tensor, "batch *input"]) -> Float[Tensor, "batch unit"]:
         """The activation of every unit for each input. Costs the forward pass up to the hook."""
         hook = self.site.hook
-        return self.placed(hook, self.model.cache(inputs, hook, copy=True)[hook]).mean(dim=2)
+        return mean(self.placed(hook, self.model.cache(inputs, hook, copy=True)[hook]))
 
     def read(self, inputs: Shaped[Tensor, "row *input"], units: Int[Tensor, " row"]) -> Reading:
         """The activation of one unit for each input."""
         hook, before = self.site.hook, self.before
         seen = self.model.cache(inputs, [hook, before] if before else [hook], copy=True)
         rows = torch.arange(len(units), device=units.device)
-        value = self.placed(hook, seen[hook])[rows, units].mean(dim=1)
+        value = mean(self.placed(hook, seen[hook])[rows, units])
         if before is None:
             return Reading(value.detach(), value)
         loudest = self.placed(before, seen[before])[rows, units].amax(dim=1)
@@ -126,6 +126,12 @@ def silencer(
         if before.min() < 0 and (same_maximum or torch.allclose(before.relu().mean(dim=2), after.mean(dim=2))):
             return other.name
     return None
+
+
+def mean(x: Float[Tensor, "*row place"]) -> Float[Tensor, "*row"]:
+    """The mean over places, without those that are masked (attention scores of later positions are minus infinity)."""
+    open_places = x.isfinite()
+    return torch.where(open_places, x, 0.0).sum(dim=-1) / open_places.sum(dim=-1).clamp(min=1)
 
 
 def units_second(x: Float[Tensor, "batch *shape"], axes: tuple[str, ...], axis: str) -> Float[Tensor, "batch unit place"]:

@@ -106,7 +106,7 @@ def best_swap(
 ) -> tuple[Tokens, Reading]:
     """For each row the best of some swaps of one token, and what it is worth."""
     promise = climb.promise(tokens, place).flatten(1)
-    possible = promise.isfinite()
+    possible = promise > -torch.inf  # not the token that is already there
     spread = torch.where(possible, promise, 0.0).std(dim=1, keepdim=True)
     ranked = torch.where(spread > 0, SHARPNESS * promise / spread, torch.where(possible, 0.0, -torch.inf))
     drawn = torch.stack([torch.rand(promise.shape[1], generator=stream) for stream in streams]).to(promise)
