@@ -24,7 +24,8 @@ def chip(architecture: str) -> str:
     """The family's symbol, label and colour."""
     look = style.family(architecture)
     colour = look.dark if style.dark() else look.light
-    return f'<span class="wb-chip" style="color:{colour}"><span aria-hidden="true">{look.symbol}</span>{escape(look.label)}</span>'
+    symbol = f'<span aria-hidden="true">{look.symbol}</span>'
+    return f'<span class="wb-chip" style="color:{colour}">{symbol}{escape(look.label)}</span>'
 
 
 def headline_series(card: Card, curve: Curve) -> str | None:
@@ -38,7 +39,8 @@ def sparkline(points: list[tuple[int, float]], colour: str, label: str) -> str:
     (first, last), values = (points[0][0], points[-1][0]), [value for _, value in points]
     low, span = min(values), (max(values) - min(values)) or 1.0
     places = " ".join(
-        f"{100 * (step - first) / ((last - first) or 1):.1f},{30 - 28 * (value - low) / span:.1f}" for step, value in points
+        f"{100 * (step - first) / ((last - first) or 1):.1f},{30 - 28 * (value - low) / span:.1f}"
+        for step, value in points
     )
     drawing = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 32" preserveAspectRatio="none">'
@@ -72,7 +74,9 @@ def card(name: str) -> None:
             st.error(str(error))
             return
         with st.container(horizontal=True, gap="small"):
-            st.page_link("views/model.py", label=f"Open {name}", icon=":material/arrow_forward:", query_params={"m": name})
+            st.page_link(
+                "views/model.py", label=f"Open {name}", icon=":material/arrow_forward:", query_params={"m": name}
+            )
 
 
 def body(name: str, known: Card) -> str:

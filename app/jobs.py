@@ -8,6 +8,7 @@ from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -38,8 +39,8 @@ def import_library() -> None:
 
     ANALYSES.discover()
     MODELS.discover()
-    import sklearn.datasets  # the bundled digits: half a second at the first look otherwise
-    import workbench.experiments.run
+    for name in ("sklearn.datasets", "workbench.experiments.run"):  # the bundled digits need the first
+        import_module(name)
     from workbench.figures.by_result import load_all
 
     load_all()
@@ -145,7 +146,7 @@ def board() -> Board:
     return Board()
 
 
-def result_of(spec: Spec, slot: str = "", patience: float = PATIENCE) -> Any:
+def result_of(spec: Spec, slot: str = "", patience: float | None = None) -> Any:
     """The result of a question, or None while the page shows its progress instead.
 
     `slot` is the place on the page that asks: a new question there stops the one before it.
@@ -153,7 +154,7 @@ def result_of(spec: Spec, slot: str = "", patience: float = PATIENCE) -> Any:
     job = board().ask(spec)
     replace_in_slot(slot or spec.analysis, job)
     try:
-        return job.future.result(timeout=patience)
+        return job.future.result(timeout=PATIENCE if patience is None else patience)
     except StillRunning:
         watch(job.key)
     except Cancelled as stopped:

@@ -23,10 +23,15 @@ VIEWS = (
     View("home", "Home", "home", "Which parts of a small network do what, and how do we know?", light=True),
     View("model", "Model", "schema", "What it is made of, what it was trained on and how good it is."),
     View("activations", "Activations", "grid_view", "One input on its way through the network."),
-    View("patch", "Ablate & patch", "content_cut", "Remove a part, or copy it from another input, and measure what changes."),
+    View(
+        "patch",
+        "Ablate & patch",
+        "content_cut",
+        "Remove a part, or copy it from another input: what changes?",
+    ),
     View("gallery", "Gallery", "imagesmode", "What each unit likes best: optimised inputs beside natural ones."),
-    View("circuit", "Circuit", "hub", "The edges that carry a behaviour, and how faithful they are to the whole network."),
-    View("runs", "Runs", "history", "Everything that was computed here, on the command line or by a script.", light=True),
+    View("circuit", "Circuit", "hub", "The edges that carry a behaviour, and how faithful they are to the network."),
+    View("runs", "Runs", "history", "What was computed here, on the command line or by a script.", light=True),
 )
 
 st.set_page_config("Interpretability workbench", page_icon=str(style.ICON), layout="wide")

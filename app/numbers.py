@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 from workbench.checkpoints.card import Score
 
 TITLES = {
@@ -15,7 +17,7 @@ TITLES = {
 
 def short(value: float) -> str:
     """Three significant digits, with no needless zeros; large whole numbers with commas."""
-    if value != value:
+    if isnan(value):
         return "not a number"
     if abs(value) >= 1000:
         return f"{value:,.0f}"

@@ -17,6 +17,7 @@ from workbench.experiments.batches import data_set
 from workbench.experiments.inputs import kind_of
 from workbench.experiments.run_log import runs_folder
 
+KINDS = ["png", "jpg", "jpeg", "bmp", "gif", "webp"]
 LARGEST_CANVAS = 28
 """Pixels along a side that one can still draw one by one."""
 
@@ -37,7 +38,9 @@ def use(inputs: str) -> None:
 
 def prompt(model: str) -> None:
     """A text of the reader's own."""
-    st.text_area("Prompt", key="own prompt", max_chars=2000, placeholder="ROMEO: ", help="|| separates prompts of one length.")
+    st.text_area(
+        "Prompt", key="own prompt", max_chars=2000, placeholder="ROMEO: ", help="|| separates prompts of one length."
+    )
     st.button("Use this prompt", type="primary", on_click=use_prompt)
 
 
@@ -61,7 +64,9 @@ def picture(model: str) -> None:
         pixels = draw(shape[1], key=f"drawing {shape[1]}")
         if pixels and any(pixels):
             st.button("Use this drawing", type="primary", on_click=use_drawing, args=(tuple(pixels), shape))
-    upload = st.file_uploader("Or a picture from a file", ["png", "jpg", "jpeg", "bmp", "gif", "webp"], key="own picture")
+    upload = st.file_uploader(
+        "Or a picture from a file", ["png", "jpg", "jpeg", "bmp", "gif", "webp"], key="own picture"
+    )
     if upload is not None:
         offer_upload(upload.getvalue(), shape)
 

@@ -16,7 +16,11 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.table import table
 
-PLOT = {"displaylogo": False, "toImageButtonOptions": {"format": "svg"}, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
+PLOT = {
+    "displaylogo": False,
+    "toImageButtonOptions": {"format": "svg"},
+    "modeBarButtonsToRemove": ["lasso2d", "select2d"],
+}
 FONT, CODE = '"Source Sans", sans-serif', '"Source Code Pro", monospace'
 ROWS = 5000
 """Rows of a table shown; the files have all."""

@@ -33,8 +33,8 @@ class Asked:
         return kind_of(read_card(self.model).architecture)
 
 
-def strip(inputs: bool = True) -> Asked:
-    """Model and inputs, a box to jump to a site, and the ways to share the page."""
+def strip(inputs: bool = True, default: int = 0) -> Asked:
+    """Model and inputs, a box to jump to a site, the ways to share the page; `default` is the preset to begin with."""
     known = names()
     if not known:
         raise InputError(f"There is no trained network in {models_folder()}. Train one: workbench train digits_mlp.")
@@ -45,7 +45,7 @@ def strip(inputs: bool = True) -> Asked:
         chosen = ""
         if inputs:
             with places[1]:
-                chosen = choose_inputs(model)
+                chosen = choose_inputs(model, default)
         with places[-2]:
             jump(model)
         sharing = places[-1].container()
@@ -53,7 +53,7 @@ def strip(inputs: bool = True) -> Asked:
     return Asked(model, chosen, sharing)
 
 
-def choose_inputs(model: str) -> str:
+def choose_inputs(model: str, default: int) -> str:
     """Inputs of the model: a preset, a text of one's own, or what the panel behind the button makes."""
     offered = offers(model)
     with st.container(horizontal=True, vertical_alignment="bottom", wrap=False, gap="small"):
@@ -61,6 +61,7 @@ def choose_inputs(model: str) -> str:
             "Inputs",
             [preset.inputs for preset in offered],
             "inputs",
+            offered[default].inputs,
             free=True,
             help="Written as on the command line: " + "; ".join(f"`{p.inputs}` {p.label}" for p in offered),
         )
@@ -73,7 +74,7 @@ def offers(model: str) -> tuple[Preset, ...]:
     offered = presets(model)
     previous = st.session_state.get("asked model")
     if previous not in (None, model):
-        before, now = (kind_of(read_card(name).architecture) for name in (previous, model))
+        before, now = (kind_of(read_card(name).architecture) for name in (str(previous), model))
         if before != now or st.session_state.get("inputs", "").startswith(("file:", "fitted:")):
             for key in ("inputs", "corrupted"):
                 st.session_state.pop(key, None)

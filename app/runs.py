@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -35,7 +35,7 @@ def recent(n: int) -> None:
     st.page_link("views/runs.py", label="All runs", icon=":material/history:")
 
 
-def columns() -> dict[str, object]:
+def columns() -> Any:
     """How the columns of a list of runs are shown."""
     return {
         "started": st.column_config.DatetimeColumn("started", format="distance"),

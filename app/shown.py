@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 from math import isqrt
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,10 +35,10 @@ def _batch(model: str, weights: str, inputs: str, contents: str) -> Batch:
         return read_inputs(inputs, network)
 
 
-def pixels(model: str, examples: Batch) -> np.ndarray:
-    """Pictures as (batch, height, width, channel), 0 to 1."""
+def as_pictures(model: str, inputs: Any) -> np.ndarray:
+    """Inputs of a network for pictures as (batch, height, width, channel), 0 to 1."""
     data = data_set(read_card(model).data.name)
-    images = data.denormalize(examples.inputs).clamp(0, 1)
+    images = data.denormalize(inputs).clamp(0, 1)
     if images.ndim == 2:
         side = isqrt(images.shape[1])
         return images.reshape(-1, side, side, 1).numpy()
@@ -55,7 +56,7 @@ def example(model: str, examples: Batch, row: int, strengths: np.ndarray | None 
     card = read_card(model)
     kind = kind_of(card.architecture)
     if kind == "image":
-        picture(pixels(model, examples)[row], examples.labels[row])
+        picture(as_pictures(model, examples.inputs[row : row + 1])[0], examples.labels[row])
     elif kind == "text":
         tokens(examples.tokens[row], strengths)
     else:
@@ -66,7 +67,9 @@ def example(model: str, examples: Batch, row: int, strengths: np.ndarray | None 
 def picture(image: np.ndarray, label: str) -> None:
     """A picture, its pixels visible, with its label."""
     big = enlarged(image)
-    st.image(big[..., 0] if big.shape[2] == 1 else big, alt=f"input picture, labelled {label}", caption=f"label: {label}")
+    st.image(
+        big[..., 0] if big.shape[2] == 1 else big, alt=f"input picture, labelled {label}", caption=f"label: {label}"
+    )
 
 
 def tokens(texts: tuple[str, ...], strengths: np.ndarray | None = None) -> None:
@@ -85,11 +88,20 @@ def tokens(texts: tuple[str, ...], strengths: np.ndarray | None = None) -> None:
 
 def observation(card: Card, values: np.ndarray, label: str) -> None:
     """What a policy sees, one row for each number."""
-    names = OBSERVATIONS.get(card.data.name.rpartition("/")[2], ())
-    named = [names[i] if i < len(names) else f"feature {i}" for i in range(values.size)]
-    rows = pd.DataFrame({"observation": named, "value": [numbers.short(float(v)) for v in values.ravel()]})
+    rows = pd.DataFrame(
+        {
+            "observation": observation_names(card, values.size),
+            "value": [numbers.short(float(v)) for v in values.ravel()],
+        }
+    )
     st.markdown(f"**{label}**")
     st.dataframe(rows, hide_index=True, alt=f"Observation at {label}")
+
+
+def observation_names(card: Card, size: int) -> list[str]:
+    """What each number of an observation is."""
+    names = OBSERVATIONS.get(card.data.name.rpartition("/")[2], ())
+    return [names[i] if i < len(names) else f"feature {i}" for i in range(size)]
 
 
 def choices(model: str) -> list[str]:
@@ -112,10 +124,8 @@ def answers(model: str, result: Activations, row: int, most: int = 5) -> None:
     lines = []
     for place in np.argsort(-probabilities)[:most]:
         name, share = (names[place] if place < len(names) else f"action {place}"), float(probabilities[place])
-        lines.append(
-            f'<div class="wb-answer"><span>{escape(name)}</span><span class="wb-bar"><i style="width:{100 * share:.1f}%;'
-            f'background:{fill}"></i></span><span>{100 * share:.1f} %</span></div>'
-        )
+        bar = f'<span class="wb-bar"><i style="width:{100 * share:.1f}%;background:{fill}"></i></span>'
+        lines.append(f'<div class="wb-answer"><span>{escape(name)}</span>{bar}<span>{100 * share:.1f} %</span></div>')
     st.html(f'<div class="wb-answers">{"".join(lines)}</div>')
 
 

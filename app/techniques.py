@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -10,11 +11,17 @@ from app import address
 from app.hooks import choose_hook, hooks
 from workbench.experiments.parameters import Parameter, signature_of
 
-BATCHED = "the usual one"
+
+@dataclass(frozen=True)
+class Filled:
+    """What a form was filled with: the parameters that differ from their default, and the seed."""
+
+    parameters: dict[str, Any]
+    seed: int
 
 
-def form(analysis: str, model: str, hook: str | None = None, globs: bool = False) -> dict[str, Any]:
-    """Values for the parameters of an analysis, those left at their default not among them; `hook` is the first one."""
+def form(analysis: str, model: str, hook: str | None = None, globs: bool = False) -> Filled:
+    """The parameters of an analysis and its seed; `hook` is the one to begin with."""
     signature = signature_of(analysis)
     given: dict[str, str] = {}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -23,7 +30,9 @@ def form(analysis: str, model: str, hook: str | None = None, globs: bool = False
                 text = value(parameter, model, given, hook, globs)
             if text != in_text(parameter.default):
                 given[name] = text
-    return signature.parsed(given)
+        with st.container(width=150):
+            drawn = seed() if "seed" in signature.injected else 0
+    return Filled(signature.parsed(given), drawn)
 
 
 def value(parameter: Parameter, model: str, given: dict[str, str], hook: str | None, globs: bool) -> str:
@@ -39,21 +48,23 @@ def value(parameter: Parameter, model: str, given: dict[str, str], hook: str | N
         return address.choose(label, parameter.choices, name, default, help=parameter.help or None)
     if parameter.annotation is bool:
         return str(address.switch(label, name, default == "True", help=parameter.help or None))
-    return address.write(f"{label} ({parameter.type})", name, default, help=parameter.help or None)
+    return address.write(label, name, default, help=f"{parameter.help} ({parameter.type})".strip())
 
 
 def axis(model: str, hook: str) -> str:
     """An axis of the hook to go along; empty for that of its units."""
     known = hooks(model)
     if hook not in known:
-        return "None"
+        return ""
     units = known[hook].unit
     chosen = address.choose("Axis", list(known[hook].sizes), "axis", units)
-    return "None" if chosen == units else chosen
+    return "" if chosen == units else chosen
 
 
 def in_text(default: Any) -> str:
-    """A default value as a form shows it."""
+    """A default value as a form shows it; nothing stands for none."""
+    if default is None:
+        return ""
     return ",".join(map(str, default)) if isinstance(default, list | tuple) else str(default)
 
 

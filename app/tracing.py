@@ -29,7 +29,9 @@ def picture(_result: Circuit, key: str) -> Picture:
     edges = []
     for scored in _result.top(MOST_EDGES):
         rank = len(strengths) - int(np.searchsorted(strengths, abs(scored.score)))
-        edges.append(Edge(f"{scored.writer} -> {scored.port}", scored.writer, to(scored.port), scored.score, max(1, rank)))
+        edges.append(
+            Edge(f"{scored.writer} -> {scored.port}", scored.writer, to(scored.port), scored.score, max(1, rank))
+        )
     layers = layer_order(wiring)
     ends = sorted({end for edge in edges for end in (edge.source, edge.target)}, key=lambda end: place(end, layers))
     sinks, sources = set(wiring.sinks), set(wiring.sources)
@@ -72,7 +74,7 @@ def label(end: str) -> str:
 
 
 def first_size(result: Circuit) -> int:
-    """The smallest measured circuit that keeps nine tenths of the behaviour, if it can be looked at; else a few edges."""
+    """The smallest measured circuit that keeps nine tenths of the behaviour, if it is small; else a few edges."""
     for size, faithfulness in zip(result.sizes.tolist(), result.faithfulness.tolist(), strict=True):
         if faithfulness >= 0.9 and size <= 4 * AT_FIRST:
             return size
@@ -91,7 +93,9 @@ def detail(model: str, shown: Picture, selected: str | None) -> None:
         return
     site = Site.parse(selected)
     st.markdown(f"**`{selected}`**")
-    query: dict[str, Any] = {"m": model, "hook": site.hook} | {"unit": str(i) for i in site.index.values()}
+    query: dict[str, Any] = {"m": model, "hook": site.hook}
+    if site.index:
+        query["unit"] = str(next(iter(site.index.values())))
     with st.container(horizontal=True):
         for view, words, icon in (("activations", "Its activations", "grid_view"), ("patch", "Ablate", "content_cut")):
             st.page_link(f"views/{view}.py", label=words, icon=f":material/{icon}:", query_params=query)

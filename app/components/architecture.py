@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from os.path import commonprefix
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def diagram(model: str, parts: Anatomy, known: dict[str, Hook], selected: str, k
 def stage(place: int, parts: Anatomy, known: dict[str, Hook]) -> dict[str, Any]:
     """One stage: what it is called, the shape it ends with, and its hooks by the module they are in."""
     names = [name for name, at in zip(parts.hook, parts.stage, strict=True) if at == place]
-    where = commonprefix([name.rpartition(".")[0] + "." for name in names]).rpartition(".")[0]
+    where = shared([name.split(".")[:-1] for name in names])
     rows = [
         {"title": module.removeprefix(where).strip("."), "hooks": [chip(known[name]) for name in group]}
         for module, group in groupby(names, key=lambda name: name.rpartition(".")[0])
@@ -39,6 +38,12 @@ def stage(place: int, parts: Anatomy, known: dict[str, Hook]) -> dict[str, Any]:
     title = f"{where} · {parts.stages[place]}" if where else parts.stages[place]
     shown = [name for name in names if not known[name].on_request]
     return {"title": f"{place}  {title}", "shape": known[shown[-1]].shape if shown else "", "parts": rows}
+
+
+def shared(modules: list[list[str]]) -> str:
+    """The module that all hooks of a stage are in."""
+    together = takewhile(lambda parts: len(set(parts)) == 1, zip(*modules, strict=False))
+    return ".".join(parts[0] for parts in together)
 
 
 def chip(hook: Hook) -> dict[str, Any]:

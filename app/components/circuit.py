@@ -28,7 +28,8 @@ HTML = """
     <div>
       <svg class="curve" role="img" data-id="curve"></svg>
       <div class="legend">
-        <span><i style="color: var(--st-primary-color)"></i>circuit</span><span><i class="dashed"></i>random circuits</span>
+        <span><i style="color: var(--st-primary-color)"></i>circuit</span>
+        <span><i class="dashed"></i>random circuits</span>
         <span><i style="color: var(--raises)"></i>raises the metric</span>
         <span><i class="dashed" style="color: var(--lowers)"></i>lowers it</span>
       </div>
@@ -57,7 +58,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """From node to node; `score` is the metric when the edge is cut less the metric, `rank` its place among all edges."""
+    """From node to node; `score` is what cutting it does to the metric, `rank` its place among all edges."""
 
     id: str
     source: str
@@ -79,7 +80,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Picture:
-    """Everything the graph shows; `edges` come strongest first and are cut at 2,000, `start` of all `total` are kept."""
+    """Everything the graph shows; `edges` come strongest first, `start` of all `total` are kept to begin with."""
 
     key: str
     nodes: Sequence[Node]

@@ -10,15 +10,13 @@ COST = "Tracing scores every edge and then runs the network about 50 times."
 
 asked = questions.strip()
 with st.container(border=True):
-    left, middle, right = st.columns([2, 1, 1], vertical_alignment="bottom")
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
     with left:
         corrupted = questions.choose_corrupted(asked)
-    with middle:
-        metric = questions.choose_metric(asked, "logit_difference")
     with right:
-        seed = techniques.seed()
-    parameters = techniques.form("circuit", asked.model)
-spec = Spec(asked.model, "circuit", asked.inputs, corrupted, metric, parameters, seed)
+        metric = questions.choose_metric(asked, "logit_difference")
+    filled = techniques.form("circuit", asked.model)
+spec = Spec(asked.model, "circuit", asked.inputs, corrupted, metric, filled.parameters, filled.seed)
 questions.share(asked, spec)
 result = panel.ask(spec, COST)
 if result is not None:

@@ -1,5 +1,26 @@
-"""Gallery: what each unit likes best."""
+"""Gallery: for each unit the input it likes best beside the natural ones."""
 
 import streamlit as st
 
-st.info("Activation maximization is not installed.")
+from app import address, exhibits, panel, questions, techniques
+from workbench.experiments.spec import Spec
+
+COST = "Every unit is searched for by gradient ascent: seconds for a small network, a minute or two for the largest."
+
+asked = questions.strip(default=-1)
+with st.container(border=True):
+    filled = techniques.form("maximization", asked.model)
+spec = Spec(asked.model, "maximization", asked.inputs, parameters=filled.parameters, seed=filled.seed)
+questions.share(asked, spec)
+result = panel.ask(spec, COST)
+if result is not None:
+    share = 100 * result.success.float().mean().item()
+    st.markdown(
+        f"{len(result.units)} units of `{result.hook}`: {share:.0f} % are driven above every natural input. "
+        "People predict a unit better from natural examples than from optimised ones: look at both."
+    )
+    exhibits.wall(asked.model, result)
+    with st.expander("How the search went", icon=":material/show_chart:"):
+        panel.show(result, "search")
+    panel.below(result, spec)
+    address.remember("m", asked.model)

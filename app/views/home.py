@@ -7,9 +7,24 @@ from workbench.checkpoints.card import models_folder, names, read_card
 from workbench.core.errors import WorkbenchError
 
 TASKS = (
-    ("Look inside", "One input through the network: feature maps, attention, any activation.", "activations", "grid_view"),
-    ("What is a part for?", "Remove units or copy them from another input and measure the change.", "patch", "content_cut"),
-    ("What does a unit like?", "Optimised inputs beside the natural ones that excite it most.", "gallery", "imagesmode"),
+    (
+        "Look inside",
+        "One input on its way: feature maps, attention, any activation.",
+        "activations",
+        "grid_view",
+    ),
+    (
+        "What is a part for?",
+        "Remove units, or copy them from another input, and measure.",
+        "patch",
+        "content_cut",
+    ),
+    (
+        "What does a unit like?",
+        "Optimised inputs beside the strongest natural ones.",
+        "gallery",
+        "imagesmode",
+    ),
     ("Which edges matter?", "Trace a circuit and test whether it is faithful.", "circuit", "hub"),
     ("What was computed?", "Results of this page, the command line and scripts.", "runs", "history"),
 )

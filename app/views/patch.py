@@ -4,7 +4,6 @@ import streamlit as st
 
 from app import address, panel, questions, techniques
 from app.hooks import hooks
-from workbench.experiments.parameters import signature_of
 from workbench.experiments.spec import Spec
 
 WHAT = {"ablation": "Ablate: remove each unit", "patching": "Patch: copy from another run"}
@@ -20,19 +19,16 @@ def usual_hook(model: str, analysis: str, kind: str) -> str | None:
 asked = questions.strip()
 analysis = address.pick("Technique", list(WHAT), "technique", format_func=WHAT.__getitem__)
 patching = analysis == "patching"
-takes = signature_of(analysis).injected
 with st.container(border=True):
-    columns = st.columns([2, 1, 1] if patching else [1, 1, 2], vertical_alignment="bottom")
+    columns = st.columns([2, 1] if patching else [1, 2], vertical_alignment="bottom")
     corrupted = ""
     if patching:
         with columns[0]:
             corrupted = questions.choose_corrupted(asked)
     with columns[1 if patching else 0]:
         metric = questions.choose_metric(asked, "logit_difference" if patching else "logit")
-    with columns[2 if patching else 1]:
-        seed = techniques.seed() if "seed" in takes else 0
-    parameters = techniques.form(analysis, asked.model, usual_hook(asked.model, analysis, asked.kind), globs=patching)
-spec = Spec(asked.model, analysis, asked.inputs, corrupted, metric, parameters, seed)
+    filled = techniques.form(analysis, asked.model, usual_hook(asked.model, analysis, asked.kind), globs=patching)
+spec = Spec(asked.model, analysis, asked.inputs, corrupted, metric, filled.parameters, filled.seed)
 questions.share(asked, spec)
 result = panel.ask(spec)
 if result is not None:

@@ -1,0 +1,95 @@
+"""What a unit likes best, as one looks at it: the input that was found, beside the strongest natural ones."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+from math import isnan
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from app import numbers
+from app.shown import SPACE, as_pictures, enlarged, observation_names
+from workbench.analysis.maximization import Maximization
+from workbench.checkpoints.card import read_card
+from workbench.experiments.inputs import kind_of
+
+
+def wall(model: str, result: Maximization) -> None:
+    """One card for each unit."""
+    card = read_card(model)
+    kind = kind_of(card.architecture)
+    if kind == "policy":
+        vectors(result, observation_names(card, result.inputs.shape[-1]))
+        return
+    cards = pictures(model, result) if kind == "image" else texts(result)
+    st.html(f'<div class="wb-wall {kind}">{"".join(cards)}</div>')
+
+
+def pictures(model: str, result: Maximization) -> list[str]:
+    """Cards of units that look at pictures."""
+    found = as_pictures(model, result.inputs)
+    natural = [as_pictures(model, examples) for examples in result.examples]
+    cards = []
+    for place, unit in enumerate(result.units):
+        big = tag(found[place], f"input found for {result.axis} {unit}, activation {value(result.reached[place])}")
+        small = [
+            tag(image, f"natural example {rank + 1} of {result.axis} {unit}, activation {value(strength)}")
+            for rank, (image, strength) in enumerate(zip(natural[place], result.activations[place], strict=True))
+        ]
+        cards.append(frame(result, place, f'{big}<div class="wb-natural">{"".join(small)}</div>'))
+    return cards
+
+
+def texts(result: Maximization) -> list[str]:
+    """Cards of units that read text."""
+    cards = []
+    for place in range(len(result.units)):
+        lines = [f'<p class="wb-found">{readable(result.texts[place])}</p>']
+        for text, strength in zip(result.example_texts[place], result.activations[place], strict=True):
+            lines.append(f'<p class="wb-small">{value(strength)} &nbsp; <code>{readable(text)}</code></p>')
+        cards.append(frame(result, place, "".join(lines)))
+    return cards
+
+
+def vectors(result: Maximization, names: list[str]) -> None:
+    """A row for each unit: what was found, feature by feature."""
+    rows = pd.DataFrame(result.inputs.numpy(), columns=names)
+    rows.insert(0, result.axis, list(result.units))
+    rows = rows.assign(activation=result.reached.numpy(), natural=result.activations[:, 0].numpy())
+    st.dataframe(rows, hide_index=True, alt=f"The observation that each unit of {result.hook} likes best")
+
+
+def frame(result: Maximization, place: int, inside: str) -> str:
+    """A card with the unit's number, what was reached and how that compares."""
+    unit, best = result.units[place], result.activations[place, 0]
+    gain = float(result.gain[place])
+    times = "" if isnan(gain) else f", {gain:.2g} x"
+    verdict = "above every natural input" if bool(result.success[place]) else "below the best natural input"
+    return (
+        f'<figure class="wb-exhibit"><figcaption><b>{escape(result.axis)} {unit}</b>'
+        f'<span class="wb-small">{value(result.reached[place])} found, {value(best)} natural{times}</span></figcaption>'
+        f'{inside}<div class="wb-muted wb-small">{verdict}</div></figure>'
+    )
+
+
+def tag(image: np.ndarray, alt: str) -> str:
+    """An image that needs no request."""
+    values = (255 * np.clip(enlarged(image, 96), 0, 1)).astype(np.uint8)
+    picture = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
+    picture.save(stream := io.BytesIO(), "PNG")
+    return f'<img src="data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}" alt="{escape(alt)}">'
+
+
+def value(number: object) -> str:
+    """An activation in three digits."""
+    return numbers.short(float(number))  # type: ignore[arg-type]
+
+
+def readable(text: str) -> str:
+    """Text with its spaces visible, safe in HTML."""
+    return escape(text.translate(SPACE))

@@ -1,0 +1,169 @@
+"""Every page on every committed model, without a browser: nothing raises, links show what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import workbench
+from app import jobs
+from tests.conftest import DATA_FILES, missing_data
+from workbench.checkpoints.card import names, read_card
+
+MAIN = str(Path(__file__).parent.parent / "app" / "main.py")
+VIEWS = sorted(path.stem for path in (Path(MAIN).parent / "views").glob("[!_]*.py"))
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Opens a page by its link; results are waited for."""
+    monkeypatch.setattr(jobs, "PATIENCE", 100.0)
+
+    def open_page(view: str, **choices: str) -> AppTest:
+        page = AppTest.from_file(MAIN, default_timeout=110).run()
+        page.switch_page(f"views/{view}.py")
+        for name, value in choices.items():
+            page.query_params[name] = value
+        return page.run()
+
+    return open_page
+
+
+def require_data_of(model: str) -> None:
+    data = read_card(model).data.name
+    if data in DATA_FILES and (reason := missing_data(data)):
+        pytest.skip(reason)
+
+
+def clean(page: AppTest) -> AppTest:
+    assert not page.exception
+    assert [box.value for box in page.error] == []
+    return page
+
+
+def value(page: AppTest, label: str) -> object:
+    return next(box.value for box in (*page.selectbox, *page.number_input) if box.label == label)
+
+
+@pytest.mark.parametrize("model", names())
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_page_opens_on_every_model(opened: Open, view: str, model: str) -> None:
+    require_data_of(model)
+    page = clean(opened(view, m=model))
+    assert len(page.title) == 1
+    if view not in ("home", "runs"):
+        assert value(page, "Model") == model
+
+
+@pytest.mark.parametrize("technique", ["ablation", "patching"])
+@pytest.mark.parametrize("model", names())
+def test_ablation_and_patching_show_a_figure_and_its_table(opened: Open, model: str, technique: str) -> None:
+    require_data_of(model)
+    page = clean(opened("patch", m=model, technique=technique))
+    assert page.get("plotly_chart") and page.dataframe
+    assert any("result " in caption.value for caption in page.caption)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("view", ["circuit", "gallery"])
+@pytest.mark.parametrize("model", names())
+def test_long_work_waits_for_run_and_then_shows_its_result(opened: Open, view: str, model: str) -> None:
+    require_data_of(model)
+    page = clean(opened(view, m=model, steps="4"))
+    run = [button for button in page.button if button.label == "Run"]
+    page = clean(run[0].click().run()) if run else page
+    assert any(button.label == "Run" for button in page.button) is False
+    assert any("result " in caption.value for caption in page.caption)
+
+
+def test_a_link_opens_what_it_says(opened: Open) -> None:
+    page = clean(opened("activations", m="digits_mlp", inputs="test:5:9", hook="hook_input", row="2"))
+    assert [value(page, label) for label in ("Model", "Inputs", "Hook", "Example")] == [
+        "digits_mlp", "test:5:9", "hook_input", 2,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ({"m": "digits_mpl"}, "Did you mean 'digits"),
+        ({"m": "digits_mlp", "hook": "blocks.0.hook_psot"}, "hook"),
+        ({"m": "digits_mlp", "inputs": "test:99990:99999"}, "do not exist"),
+        ({"m": "digits_mlp", "inputs": "rows 1 to 3"}, "source of inputs"),
+        ({"m": "digits_mlp", "inputs": "file:nowhere.png"}, "There is no file nowhere"),
+    ],
+)
+def test_a_wrong_link_is_answered_with_cause_and_fix(opened: Open, choices: dict[str, str], said: str) -> None:
+    page = opened("activations", **choices)
+    assert not page.exception
+    assert [box for box in page.error if said in box.value.replace("\\", "")]
+
+
+def test_typing_inputs_that_do_not_exist_keeps_the_page(opened: Open) -> None:
+    page = clean(opened("patch", m="digits_mlp"))
+    page = next(box for box in page.selectbox if box.label == "Inputs").set_value("test:0:0").run()
+    assert not page.exception and len(page.error) == 1
+    page = next(box for box in page.selectbox if box.label == "Inputs").set_value("test:0:8").run()
+    clean(page)
+
+
+def test_jumping_to_a_site_opens_its_activations(opened: Open) -> None:
+    page = clean(opened("model", m="digits_mlp"))
+    page = page.text_input(key="jump").set_value("blocks.0.hook_post[unit=3]").run()
+    clean(page)
+    assert page.title[0].value == "Activations"
+    assert [value(page, label) for label in ("Hook", "Unit")] == ["blocks.0.hook_post", "3"]
+
+
+def test_the_python_that_is_offered_gives_the_numbers_of_the_page(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = clean(opened("patch", m="digits_mlp", technique="ablation", inputs="test:3:9", metric="probability"))
+    code = next(block.value for block in page.code if "import workbench" in block.value)
+    shown = page.dataframe[0].value
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path))
+    scope: dict[str, object] = {}
+    exec(code, scope)
+    computed = workbench.table(scope["result"])
+    assert computed["effect"].tolist() == pytest.approx(shown["effect"].tolist(), abs=1e-6)
+
+
+def test_the_command_that_is_offered_gives_the_numbers_of_the_page(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import json
+    import shlex
+
+    from workbench.cli import main
+
+    page = clean(opened("patch", m="digits_mlp", technique="patching", inputs="test:0:4"))
+    command = next(block.value for block in page.code if block.value.startswith("workbench run"))
+    shown = page.dataframe[0].value
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [*shlex.split(command), "--json"])
+    capsys.readouterr()
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["effect"] for row in rows] == pytest.approx(shown["effect"].tolist(), abs=1e-6)
+
+
+def test_a_stored_run_is_listed_and_can_be_opened_and_deleted(opened: Open) -> None:
+    clean(opened("patch", m="digits_mlp", technique="ablation", inputs="test:11:13"))
+    key = next(iter(workbench.catalog()["key"]))
+    page = clean(opened("runs", run=key))
+    assert page.subheader[0].value == "ablation of digits_mlp" and page.get("plotly_chart")
+    page = next(button for button in page.button if button.label == "Delete this result").click().run()
+    clean(page)
+    assert key not in set(workbench.catalog()["key"])
+
+
+def test_views_are_thin() -> None:
+    sizes = {view: len((Path(MAIN).parent / "views" / f"{view}.py").read_text().splitlines()) for view in VIEWS}
+    assert max(sizes.values()) < 150, sizes
