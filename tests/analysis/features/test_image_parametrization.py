@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -17,7 +19,7 @@ def natural() -> torch.Tensor:
 
 
 def unbounded(look: Appearance) -> Appearance:
-    return Appearance(look.mean, look.mixing, look.unmixing, look.amplitude, look.low * 0 - 99, look.high * 0 + 99, look.width)
+    return replace(look, low=look.low - 99, high=look.high + 99)
 
 
 def test_a_single_natural_image_comes_back_from_its_own_phases(natural: torch.Tensor) -> None:

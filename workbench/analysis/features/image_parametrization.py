@@ -44,8 +44,7 @@ class Appearance:
 
 def appearance(images: Images) -> Appearance:
     """What these images have in common."""
-    mean, low, high = (rearrange(x, "channel -> channel 1 1") for x in
-                       (images.mean(dim=(0, 2, 3)), images.amin(dim=(0, 2, 3)), images.amax(dim=(0, 2, 3))))  # fmt: skip
+    mean, low, high = (end(images, dim=(0, 2, 3), keepdim=True)[0] for end in (torch.mean, torch.amin, torch.amax))
     pixels = rearrange(images - mean, "batch channel height width -> channel (batch height width)")
     variance, basis = torch.linalg.eigh(pixels @ pixels.T / pixels.shape[1])
     spread = variance.clamp(min=1e-6 * float(variance.max()) + 1e-12).sqrt()

@@ -10,7 +10,7 @@ from workbench.analysis.features.image_parametrization import Appearance, Phases
 from workbench.analysis.features.search import Found, Search, gradient
 from workbench.core.progress import Progress
 
-RATE = 0.15
+RATE = 0.3
 """Radians by which a phase may turn in the first step; the rate falls to zero along a cosine."""
 STARTS = 4
 """Random beginnings, of which the best is taken."""

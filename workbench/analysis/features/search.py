@@ -63,6 +63,8 @@ def gradient(of: Float[Tensor, ""], at: list[Tensor]) -> list[Tensor]:
     return list(torch.autograd.grad(of, at, allow_unused=True, materialize_grads=True))
 
 
-def rowwise(values: Float[Tensor, "unit restart"], of: Shaped[Tensor, "unit restart *rest"]) -> Shaped[Tensor, "unit *rest"]:
+def rowwise(
+    values: Float[Tensor, "unit restart"], of: Shaped[Tensor, "unit restart *rest"]
+) -> Shaped[Tensor, "unit *rest"]:
     """For each unit the entry of its best restart."""
     return of[torch.arange(len(of), device=of.device), values.argmax(dim=1)]

@@ -92,7 +92,7 @@ def units_of(target: Target, hook: str, units: tuple[int, ...] | None, n_units: 
         Site(target.site.hook, {target.axis: named}).check({target.axis: n_units})
         return tuple(chosen[named if isinstance(named, slice) else torch.tensor(named)].flatten().tolist())
     if not units:
-        raise InputError(f"An empty list of units of {target.site.hook} was given. Name at least one, or None for the first.")
+        raise InputError(f"An empty list of units of {target.site.hook} was given. Name at least one, or give None.")
     Site(target.site.hook, {target.axis: units}).check({target.axis: n_units})
     return tuple(dict.fromkeys(unit % n_units for unit in units))
 
@@ -134,7 +134,9 @@ def mean(x: Float[Tensor, "*row place"]) -> Float[Tensor, "*row"]:
     return torch.where(open_places, x, 0.0).sum(dim=-1) / open_places.sum(dim=-1).clamp(min=1)
 
 
-def units_second(x: Float[Tensor, "batch *shape"], axes: tuple[str, ...], axis: str) -> Float[Tensor, "batch unit place"]:
+def units_second(
+    x: Float[Tensor, "batch *shape"], axes: tuple[str, ...], axis: str
+) -> Float[Tensor, "batch unit place"]:
     """An activation with its units second and all other axes, as one, last."""
     moved = x.movedim(axes.index(axis), 1)
     return moved.reshape(*moved.shape[:2], -1)  # how many axes there are is known only here

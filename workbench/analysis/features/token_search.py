@@ -92,7 +92,8 @@ def search_tokens(search: Search, progress: Progress) -> Found:
             better = reading.drive > drive[active]
             idle[active] = torch.where(better, 0, idle[active] + 1)
             changed = active[better]
-            tokens[changed], value[changed], drive[changed] = tried[better], reading.value[better], reading.drive[better]
+            tokens[changed] = tried[better]
+            value[changed], drive[changed] = reading.value[better], reading.drive[better]
         trace.append(value.clone())
         progress(step + 1, search.steps)
     split = "(unit restart) ... -> unit restart ..."
