@@ -52,6 +52,11 @@ def chained(outer: Mapping[str, Handler] | None, name: str, handler: Handler, fi
     return run
 
 
+def unchanged(x: Tensor) -> Tensor:
+    """The activation as it is."""
+    return x
+
+
 def then(first: Handler | None, second: Handler) -> Handler:
     """One handler after another."""
     return second if first is None else lambda x: second(first(x))

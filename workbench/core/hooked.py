@@ -23,7 +23,7 @@ from workbench.core.errors import (
     TrainingModeError,
     UnknownNameError,
 )
-from workbench.core.handlers import Capture, chained, checked, gradient_handler, then, value_handler
+from workbench.core.handlers import Capture, chained, checked, gradient_handler, then, unchanged, value_handler
 from workbench.core.hook_points import AxisHookPoint, Handler, HookInfo, Router
 from workbench.core.interventions import Intervention, apply_all
 
@@ -115,16 +115,18 @@ class HookedModel(HookedRootModule):
     # Running
 
     @contextmanager
-    def routed(self, handlers: Mapping[str, Handler]) -> Iterator[None]:
+    def routed(self, handlers: Mapping[str, Handler], pinned: Iterable[str] = ()) -> Iterator[None]:
         """Sends the named activations through `handlers` while the context lasts, inside any outer one.
 
+        `pinned` hooks are asked for and left as they are, so that the network takes the path that computes them.
         Raises when the model is in training mode, and at the end when a handler never saw its activation.
         """
         self._refuse_training_mode()
         with self.router.lock:
             outer = self.router.handlers
             fired: set[str] = set()
-            self.router.handlers = {**(outer or {}), **{n: chained(outer, n, h, fired) for n, h in handlers.items()}}
+            inner = {name: chained(outer, name, handler, fired) for name, handler in handlers.items()}
+            self.router.handlers = {**dict.fromkeys(pinned, unchanged), **(outer or {}), **inner}
             try:
                 yield
             finally:

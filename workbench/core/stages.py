@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -37,20 +38,21 @@ def sweep(
     activation of such a run stays within `memory` bytes (large batches gain nothing from more).
     """
     starts = [_first_stage(model, condition) for condition in conditions]
-    pins: dict[str, Handler] = {i.site.hook: _same for c in conditions for i in c if _changes_path(model, i.site.hook)}
+    pinned = {i.site.hook for c in conditions for i in c if _changes_path(model, i.site.hook)}
     batch, room = batch_size(inputs), _conditions_that_fit(model, inputs, memory)
     results: dict[int, Tensor] = {}
     state = inputs
     with model.lock:
         for stage in range(len(model.stages)):
             todo = [c for c, start in enumerate(starts) if start == stage]
-            for chunk in (todo[i : i + room] for i in range(0, len(todo), room)):
-                output = _suffix(model, state, stage, [conditions[c] for c in chunk], pins)
+            for chunk in _chunks(model, conditions, todo, room):
+                output = _suffix(model, state, stage, [conditions[c] for c in chunk], pinned)
                 for block, c in enumerate(chunk):
                     results[c] = _measured(measure, _rows(output, block, batch, len(chunk)), batch)
                 progress(len(results), len(conditions))
             if max(starts, default=0) > stage:
-                state = _pinned_stage(model, state, stage, pins)
+                with model.routed({}, pinned):
+                    state = model.run_stages(state, stage, stage + 1)
     for c, start in enumerate(starts):
         if start == len(model.stages):
             results[c] = _measured(measure, state, batch)
@@ -80,7 +82,7 @@ def _conditions_that_fit(model: HookedModel, inputs: Any, memory: int) -> int:
     return max(1, memory // (4 * largest))
 
 
-def _suffix(model: HookedModel, state: Any, stage: int, chunk: Sequence[Condition], pins: dict[str, Handler]) -> Any:
+def _suffix(model: HookedModel, state: Any, stage: int, chunk: Sequence[Condition], pinned: set[str]) -> Any:
     """The output from `stage` on, for the state repeated once per condition, each block edited its own way."""
     batch = batch_size(state)
     if len(chunk) == 1:
@@ -88,8 +90,7 @@ def _suffix(model: HookedModel, state: Any, stage: int, chunk: Sequence[Conditio
     else:
         state = tree_map(lambda x: x.repeat(len(chunk), *[1] * (x.ndim - 1)) if isinstance(x, Tensor) else x, state)
         handlers = _block_handlers(model, chunk, batch)
-    ahead = {hook: handler for hook, handler in pins.items() if model.stage_of(hook) >= stage}
-    with model.routed({**ahead, **handlers}):
+    with model.routed(handlers, pinned):
         return model.run_stages(state, stage, len(model.stages))
 
 
@@ -115,11 +116,15 @@ def _changes_path(model: HookedModel, hook: str) -> bool:
     return point.on_request and not point.displaces
 
 
-def _pinned_stage(model: HookedModel, state: Any, stage: int, pins: dict[str, Handler]) -> Any:
-    """One stage of the intact model, on the same path (fused or explicit attention) as the interventions."""
-    here = {hook: handler for hook, handler in pins.items() if model.stage_of(hook) == stage}
-    with model.routed(here):
-        return model.run_stages(state, stage, stage + 1)
+def _chunks(model: HookedModel, conditions: Sequence[Condition], todo: Sequence[int], room: int) -> Iterator[list[int]]:
+    """Conditions that share a run: at most `room`, and none that takes another's hook points away."""
+
+    def displacing(c: int) -> list[str]:
+        return sorted(i.site.hook for i in conditions[c] if model.hook_dict[i.site.hook].displaces)
+
+    for _, alike in groupby(sorted(todo, key=displacing), key=displacing):
+        members = list(alike)
+        yield from (members[i : i + room] for i in range(0, len(members), room))
 
 
 def _rows(output: Any, block: int, batch: int, blocks: int) -> Any:
@@ -135,7 +140,3 @@ def _measured(measure: Measure, output: Any, batch: int) -> Tensor:
             f"The measure returned shape {tuple(value.shape)} for {batch} examples. Return one number per example."
         )
     return value
-
-
-def _same(x: Tensor) -> Tensor:
-    return x
