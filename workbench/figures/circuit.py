@@ -72,4 +72,4 @@ def _(result: Circuit) -> pd.DataFrame:
     scores = result.wiring.as_vector(result.scores).cpu()
     order = scores.abs().argsort(descending=True, stable=True)
     rank = torch.empty_like(order).scatter_(0, order, torch.arange(1, len(order) + 1))
-    return rows.assign(score=scores.numpy(), rank=rank.numpy()).sort_values("rank", ignore_index=True)
+    return rows.assign(score=scores.tolist(), rank=rank.tolist()).sort_values("rank", ignore_index=True)

@@ -54,7 +54,7 @@ def placed(wiring: Wiring, edges: Sequence[ScoredEdge]) -> Places:
     order = [hook for node, group in wiring.nodes.items() for hook in (*group.reads, node)]
     order += wiring.sinks
     columns: dict[str, list[Site]] = {}
-    for site in sorted(map(Site.parse, used), key=lambda s: (order.index(s.hook), *map(int, s.index.values()))):
+    for site in sorted(map(Site.parse, used), key=lambda site: (order.index(site.hook), *entries(site))):
         columns.setdefault(site.hook, []).append(site)
     above = {hook for hook, group in wiring.nodes.items() if group.reads and group.axis is None}
     return {
@@ -62,6 +62,11 @@ def placed(wiring: Wiring, edges: Sequence[ScoredEdge]) -> Places:
         for x, (hook, column) in enumerate(columns.items())
         for i, site in enumerate(reversed(column))
     }
+
+
+def entries(site: Site) -> list[int]:
+    """The indices in a site's brackets."""
+    return [index for index in site.index.values() if isinstance(index, int)]
 
 
 def column_names(places: Places) -> dict[float, str]:
@@ -120,7 +125,7 @@ def node_points(places: Places) -> go.Scatter:
         y=[y for _, y in places.values()],
         mode="markers+text",
         textfont={"size": 10},
-        text=[",".join(map(str, site.index.values())) for site in sites],
+        text=[",".join(map(str, entries(site))) for site in sites],
         textposition="top center",
         customdata=list(places),
         hovertemplate="%{customdata}<extra></extra>",

@@ -24,6 +24,7 @@ from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
 from workbench.core.registry import ANALYSES
+from workbench.core.wiring import Masks
 
 Scoring = Literal["eap", "eap_ig", "exact"]
 DRAWS = 3
@@ -55,14 +56,19 @@ def trace_circuit(
     with model.lock:
         graph = model.graph()
         behaviour = Behaviour.of(graph, inputs, other_writes(graph, corrupted, ablation), metric)
-        behaviour.gap  # noqa: B018 - raises when there is nothing to explain, before the long work
+        assert behaviour.gap  # raises, before the long work, when there is nothing to explain
         scores = score_edges(behaviour, method, lambda done, total: progress(done, 2 * total))
         strengths = [graph.wiring.as_vector(scores).abs(), *random_strengths(graph.n_edges, seed)]
         curves = faithfulness_curves(behaviour, strengths, lambda done, total: progress(total + done, 2 * total))
-    sizes = log_sizes(graph.n_edges)
+    return assembled(behaviour, scores, curves, method, ablation)
+
+
+def assembled(behaviour: Behaviour, scores: Masks, curves: Tensor, method: Scoring, ablation: Replacement) -> Circuit:
+    """The result; the first of the curves is the circuit's, the others those of random edges."""
+    sizes, metric = log_sizes(behaviour.graph.n_edges), behaviour.metric
     return Circuit(
-        wiring=graph.wiring,
-        scores=scores,
+        wiring=behaviour.graph.wiring,
+        scores=dict(scores),
         method=method,
         ablation=ablation,
         metric=getattr(metric, "__name__", type(metric).__name__),
