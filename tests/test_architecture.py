@@ -44,7 +44,10 @@ def nodes(paths: list[Path], *types: type[ast.AST]) -> Iterator[tuple[str, ast.A
 
 
 def lines(node: ast.AST) -> int:
-    return node.end_lineno - node.lineno + 1  # type: ignore[attr-defined]
+    total = node.end_lineno - node.lineno + 1  # type: ignore[attr-defined]
+    first = node.body[0]  # type: ignore[attr-defined]
+    documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    return total - (first.end_lineno - first.lineno + 1 if documented else 0)
 
 
 def functions(paths: list[Path]) -> Iterator[tuple[str, Function]]:

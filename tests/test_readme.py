@@ -55,3 +55,27 @@ def run(block: Block, namespace: dict[str, object]) -> None:
     command = ["bash", "-euo", "pipefail", "-c", block.code]
     result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert result.returncode == 0, f"{where} exits with {result.returncode}:\n{result.stdout}{result.stderr}"
+
+
+def model_row(name: str) -> str:
+    """A trained model's line in the README's table, from its card and recipe."""
+    from workbench.checkpoints.card import read_card
+    from workbench.core.registry import RECIPES
+
+    card = read_card(name)
+    recipe = RECIPES[card.recipe]
+    results = [
+        f"{metric.replace('_', ' ')} {card.metrics[metric].value:.4g} (n = {card.metrics[metric].n:,})"
+        for metric in recipe.targets
+    ]
+    bounds = [f"{'<=' if m.endswith(('loss', 'error')) else '>='} {bound:g}" for m, bound in recipe.targets.items()]
+    minutes = max(0.1, card.wall_time_seconds / 60)
+    cells = [f"`{name}`", recipe.title, f"{card.parameters:,}", "; ".join(results), "; ".join(bounds), f"{minutes:.2g}"]
+    return f"| {' | '.join(cells)} |"
+
+
+def test_the_table_of_models_is_what_their_cards_say() -> None:
+    from workbench.checkpoints.card import names
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [row for row in map(model_row, names()) if row not in text] == []
