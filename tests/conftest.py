@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
 os.environ["WORKBENCH_RUNS"] = tempfile.mkdtemp(prefix="workbench-runs-")
+atexit.register(shutil.rmtree, os.environ["WORKBENCH_RUNS"], ignore_errors=True)
 os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled", "TQDM_DISABLE": "1"}
 
 install_import_hook("workbench", "beartype.beartype")
