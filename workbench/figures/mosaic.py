@@ -43,7 +43,7 @@ def mosaic(tiles: list[Tile], across: int, title: str) -> go.Figure:
     for (top, left), tile in zip(places, tiles, strict=True):
         paste(canvas, tile.picture.repeat_interleave(2, 1).repeat_interleave(2, 2), top, left)
         for k, small in enumerate(tile.beside[:4]):
-            paste(canvas, small, top + (k // 2) * height, left + (2 + k % 2) * width + GAP)
+            paste(canvas, small, top + (k // 2) * (height + 1), left + 2 * width + GAP + (k % 2) * (width + 1))
     picture = blank(title)
     picture.add_trace(go.Image(source=as_png(canvas), zsmooth=False, hoverinfo="skip"))
     picture.add_trace(
