@@ -24,7 +24,7 @@ lint: .venv/installed-test ## ruff, pyrefly and import-linter alone
 	$(PY) -m ruff check . || status=1; \
 	$(PY) -m ruff format --check . || status=1; \
 	$(PY) -m pyrefly check --output-format min-text || status=1; \
-	.venv/bin/lint-imports || status=1; \
+	.venv/bin/lint-imports --no-logo || status=1; \
 	exit $$status
 
 bench: .venv/installed-bench ## every benchmark, one JSON line per figure
