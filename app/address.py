@@ -41,7 +41,8 @@ def choose(
     options = list(options)
     default = default if default in options else options[0]
     settle(key, options, default, free, kind or label.lower())
-    if free and (value := st.session_state.get(key)) and value not in options:
+    value = st.session_state.get(key) or st.query_params.get(key)
+    if free and value and value not in options:
         options.append(value)
     chosen = st.selectbox(
         label, options, options.index(default), key=key, accept_new_options=free, help=help, bind="query-params"

@@ -38,6 +38,7 @@ def strip(inputs: bool = True, default: int = 0) -> Asked:
     known = names()
     if not known:
         raise InputError(f"There is no trained network in {models_folder()}. Train one: workbench train digits_mlp.")
+    follow_jump(known)
     with st.container(key="strip"):
         places = st.columns([3, 4, 3, 1.3] if inputs else [3, 7, 1.3], vertical_alignment="bottom")
         with places[0]:
@@ -47,7 +48,13 @@ def strip(inputs: bool = True, default: int = 0) -> Asked:
             with places[1]:
                 chosen = choose_inputs(model, default)
         with places[-2]:
-            jump(model)
+            st.text_input(
+                "Jump to a site",
+                key="jump",
+                placeholder="hook[axis=3] or model/hook",
+                help="Enter opens it under Activations.",
+                on_change=note_jump,
+            )
         sharing = places[-1].container()
         running()
     return Asked(model, chosen, sharing)
@@ -101,24 +108,18 @@ def choose_metric(asked: Asked, default: str = "logit") -> str:
     return address.choose("Metric", options, "metric", default, help="One number per example, from the output.")
 
 
-def jump(model: str) -> None:
-    """A box that takes one to a site: `blocks.0.hook_post[unit=3]`, or `model/site`."""
-    st.text_input(
-        "Jump to a site",
-        key="jump",
-        placeholder="hook[axis=3] or model/hook",
-        help="Enter opens it under Activations.",
-        on_change=note_jump,
-    )
+def follow_jump(known: list[str]) -> None:
+    """Goes to the site that was typed into the box; runs before the choices it changes are drawn."""
     text = st.session_state.pop("jump to", "")
     if not text:
         return
     try:
-        target = destination(text, model)
+        target = destination(text, st.session_state.get("m") or known[0])
     except WorkbenchError as error:
         show(error)
         return
-    st.switch_page("views/activations.py", query_params=target)
+    st.session_state.update({"unit": "all"} | target)
+    st.switch_page("views/activations.py", query_params={})  # the choices themselves put their values there
 
 
 def note_jump() -> None:

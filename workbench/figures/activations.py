@@ -120,9 +120,10 @@ def _(result: Activations) -> str:
     for axis, size in reversed(list(zip(result.axes[1:], x.shape, strict=True))):
         index, entry = divmod(index, size)
         place.insert(0, f"{axis} {entry}")
-    zeros = short(100 * (x == 0).float().mean())
+    zeros = short(float(100 * (x == 0).float().mean()))
     where = f" at {', '.join(place)}" if place else ""
-    return f"{result.hook} runs from {short(x.min())} to {short(x.max())}, largest{where}; {zeros} % of its values are zero."
+    span = f"from {short(float(x.min()))} to {short(float(x.max()))}"
+    return f"{result.hook} runs {span}, largest{where}; {zeros} % of its values are zero."
 
 
 @table.register
@@ -143,8 +144,8 @@ def _(result: HookStatistics) -> str:
     widest, sparsest = int(result.std.argmax()), int(result.zero_share.argmax())
     return (
         f"Of {len(result.hooks)} hooks {result.hooks[widest]} spreads most (standard deviation "
-        f"{short(result.std[widest])}); {result.hooks[sparsest]} has most zeros, "
-        f"{short(100 * result.zero_share[sparsest])} %."
+        f"{short(float(result.std[widest]))}); {result.hooks[sparsest]} has most zeros, "
+        f"{short(float(100 * result.zero_share[sparsest]))} %."
     )
 
 
@@ -163,7 +164,8 @@ def _(result: Anatomy) -> go.Figure:
 
 @describe.register
 def _(result: Anatomy) -> str:
-    return f"{result.parameters:,} parameters, {len(result.stages)} stages and {len(result.hook)} hooks, from {result.hook[0]} to {result.hook[-1]}."
+    size = f"{result.parameters:,} parameters, {len(result.stages)} stages and {len(result.hook)} hooks"
+    return f"{size}, from {result.hook[0]} to {result.hook[-1]}."
 
 
 @table.register

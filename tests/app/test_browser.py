@@ -1,0 +1,157 @@
+"""The dashboard in Chromium: cold links, keyboard, narrow and dark pages, and nothing that leaves the machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app.server import PATIENCE, Visit, dashboard, visit
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
+VIEWS = ("", "model", "activations", "patch", "gallery", "circuit", "runs")
+CIRCUIT = "/circuit?m=digits_mlp&inputs=test:0:4&method=eap"
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with dashboard(Path(os.environ["WORKBENCH_RUNS"])) as address:
+        yield address
+
+
+@pytest.fixture
+def visited(browser: Any, address: str) -> Iterator[Visit]:
+    with visit(browser, address) as visited:
+        yield visited
+        assert visited.elsewhere == []
+        assert visited.complaints == []
+
+
+@pytest.fixture
+def graph(visited: Visit) -> Any:
+    """The circuit page with its graph drawn."""
+    page = visited.open(CIRCUIT)
+    if page.get_by_role("button", name="Run", exact=True).count():
+        page.get_by_role("button", name="Run", exact=True).click()
+    page.locator('[data-id="graph"] .node').first.wait_for(timeout=PATIENCE)
+    visited.rest()
+    return page
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_cold_link_opens_every_page_without_a_request_to_another_machine(visited: Visit, view: str) -> None:
+    page = visited.open(f"/{view}?m=digits_mlp")
+    assert page.locator('[data-testid="stException"]').count() == 0
+    assert page.locator('[data-testid="stAlertContentError"]').count() == 0
+    unnamed = "[...document.querySelectorAll('img:not([alt])')].length"
+    assert page.evaluate(unnamed) == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_narrow_page_does_not_scroll_sideways(browser: Any, address: str, view: str, scheme: str) -> None:
+    with visit(browser, address, width=390, scheme=scheme) as visited:
+        page = visited.open(f"/{view}?m=digits_mlp")
+        main = page.locator('[data-testid="stMain"]')
+        assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
+        assert visited.complaints == []
+
+
+def test_a_cold_link_shows_the_state_it_names(visited: Visit) -> None:
+    page = visited.open("/activations?m=digits_mlp&inputs=test:5:9&hook=hook_input&row=2")
+    assert page.get_by_label("Example", exact=True).input_value() == "2"
+    assert page.get_by_text("hook_input", exact=True).first.is_visible()
+    assert "row=2" in page.url and "hook=hook_input" in page.url
+
+
+def test_a_click_on_a_node_tells_its_edges_and_a_second_click_forgets_it(graph: Any, visited: Visit) -> None:
+    node = graph.locator('[data-id="graph"] .node').nth(2)
+    site = node.get_attribute("data-id")
+    node.click()
+    visited.rest()
+    graph.get_by_text(site, exact=True).first.wait_for(timeout=PATIENCE)
+    assert node.get_attribute("aria-pressed") == "true"
+    node.click()
+    visited.rest()
+    graph.get_by_text("Choose a node").wait_for(timeout=PATIENCE)
+    assert node.get_attribute("aria-pressed") == "false"
+
+
+def test_the_keyboard_reaches_a_node_moves_on_and_selects(graph: Any, visited: Visit) -> None:
+    graph.locator('[data-id="threshold"]').focus()
+    for _ in range(8):
+        graph.keyboard.press("Tab")
+        focused = focused_id(graph)
+        if focused and "[" in focused:
+            break
+    assert "feature" in focused
+    graph.keyboard.press("ArrowRight")
+    moved = focused_id(graph)
+    assert moved != focused and "unit" in moved
+    graph.keyboard.press("Enter")
+    visited.rest()
+    graph.get_by_text(moved, exact=True).first.wait_for(timeout=PATIENCE)
+
+
+def focused_id(page: Any) -> str:
+    """The `data-id` of what has the focus, also inside a component."""
+    return page.evaluate(
+        "() => { let at = document.activeElement; while (at && at.shadowRoot) at = at.shadowRoot.activeElement;"
+        " return at ? at.getAttribute('data-id') || '' : ''; }"
+    )
+
+
+def test_the_slider_thins_the_graph_out_in_the_browser(graph: Any) -> None:
+    slider, edges = graph.locator('[data-id="threshold"]'), graph.locator('[data-id="graph"] .edge')
+    slider.fill("400")
+    most = edges.count()
+    slider.fill("150")
+    assert 0 < edges.count() < most <= 2000
+    assert "edges kept" in graph.locator('[data-id="summary"]').inner_text()
+    assert "faithfulness" in graph.locator('[data-id="summary"]').inner_text()
+
+
+def test_the_graph_follows_a_dark_page(browser: Any, address: str) -> None:
+    with visit(browser, address, scheme="dark") as visited:
+        page = visited.open(CIRCUIT)
+        if page.get_by_role("button", name="Run", exact=True).count():
+            page.get_by_role("button", name="Run", exact=True).click()
+        page.locator(".wb-circuit.dark").wait_for(timeout=PATIENCE)
+
+
+def test_a_drawing_becomes_the_input(visited: Visit) -> None:
+    page = visited.open("/activations?m=digits_mlp")
+    page.get_by_role("button", name="Own").click()
+    canvas = page.locator('[data-id="canvas"]')
+    canvas.wait_for(timeout=PATIENCE)
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 120, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 120, box["y"] + 210, steps=12)
+    page.mouse.up()
+    use = page.get_by_role("button", name="Use this drawing")
+    use.wait_for(timeout=PATIENCE)
+    use.click()
+    page.get_by_text("your own pictures").wait_for(timeout=PATIENCE)
+    visited.rest()
+    assert "inputs=file" in page.url
+
+
+def test_a_hook_in_the_diagram_is_chosen_by_a_click(visited: Visit) -> None:
+    page = visited.open("/model?m=digits_mlp")
+    page.locator('button[data-id="readout.hook_logits"]').click()
+    visited.rest()
+    page.wait_for_url("**hook=readout.hook_logits**", timeout=PATIENCE)
+    assert page.locator('button[data-id="readout.hook_logits"]').get_attribute("aria-pressed") == "true"
+
+
+def test_the_jump_box_leads_to_another_model(visited: Visit) -> None:
+    page = visited.open("/model?m=digits_mlp")
+    page.get_by_label("Jump to a site").fill("digits_mlp/blocks.0.hook_post[unit=3]")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Activations").first.wait_for(timeout=PATIENCE)
+    visited.rest()
+    assert "unit=3" in page.url and "blocks.0.hook_post" in page.url
