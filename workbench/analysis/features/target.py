@@ -87,10 +87,10 @@ def units_of(target: Target, hook: str, units: tuple[int, ...] | None, n_units: 
     named = Site.parse(hook).index.get(target.axis)
     if units is None and named is None:
         return tuple(range(min(FIRST, n_units)))
-    if units is None:
-        chosen = torch.arange(n_units)
+    if units is None and named is not None:
         Site(target.site.hook, {target.axis: named}).check({target.axis: n_units})
-        return tuple(chosen[named if isinstance(named, slice) else torch.tensor(named)].flatten().tolist())
+        chosen = torch.arange(n_units)[named if isinstance(named, slice) else torch.tensor(named)]
+        return tuple(chosen.flatten().tolist())
     if not units:
         raise InputError(f"An empty list of units of {target.site.hook} was given. Name at least one, or give None.")
     Site(target.site.hook, {target.axis: units}).check({target.axis: n_units})
