@@ -27,6 +27,18 @@ class Curve:
             series[name] = [*series.get(name, [None] * len(steps))[:-1], float(value)]
         return Curve(steps, series)
 
+    def followed_by(self, later: "Curve") -> "Curve":
+        """This curve and then another run's, its steps and seconds counted on from here."""
+        offset = self.step[-1] if self.step else 0
+        names = [*self.series, *(name for name in later.series if name not in self.series)]
+        columns: dict[str, Column] = {}
+        for name in names:
+            start = self.last("seconds") if name == "seconds" and name in self.series else 0
+            after = later.series.get(name, [None] * len(later.step))
+            before = self.series.get(name, [None] * len(self.step))
+            columns[name] = [*before, *(None if v is None else v + start for v in after)]
+        return Curve([*self.step, *(offset + step for step in later.step)], columns)
+
     def points(self, name: str) -> list[tuple[int, float]]:
         """The measurements of one series as (step, value)."""
         return [(step, value) for step, value in zip(self.step, self.series[name], strict=True) if value is not None]
