@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from workbench.core.hooked import HookedModel
-from workbench.data.augmentation import crop_and_flip, flip
+from workbench.data.augmentation import crop_and_flip
 from workbench.recipes.image_classifier import train_on_images
 from workbench.recipes.recipe import Recipe, Session, Trained, register
 from workbench.training.curve import Curve
@@ -29,7 +30,8 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
 def finish(recipe: Recipe, model: HookedModel, session: Session, curve: Curve) -> Trained:
     """Five epochs more on mirror images alone; the curve goes on from the one given."""
     last = replace(session, state=session.state.with_name(f"finish_{session.state.name}"))
-    trained = train_on_images(replace(recipe, training=FINISH, seed=recipe.seed + 1), model, last, "cifar10", 128, flip)
+    later = replace(recipe, training=FINISH, seed=recipe.seed + 1)
+    trained = train_on_images(later, model, last, "cifar10", 128, partial(crop_and_flip, padding=0))
     last.state.unlink(missing_ok=True)
     return replace(trained, curve=curve.followed_by(trained.curve))
 
