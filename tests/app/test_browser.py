@@ -150,7 +150,7 @@ def test_a_hook_in_the_diagram_is_chosen_by_a_click(visited: Visit) -> None:
 
 def test_the_jump_box_leads_to_another_model(visited: Visit) -> None:
     page = visited.open("/model?m=digits_mlp")
-    page.get_by_label("Jump to a site").fill("digits_mlp/blocks.0.hook_post[unit=3]")
+    page.get_by_label("Jump to a site", exact=True).fill("digits_mlp/blocks.0.hook_post[unit=3]")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Activations").first.wait_for(timeout=PATIENCE)
     visited.rest()

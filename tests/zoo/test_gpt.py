@@ -30,7 +30,7 @@ def test_generation_is_deterministic_by_seed_and_greedy_at_temperature_zero() ->
     prompt = example(model)[:, :4]
     one, two = model.generate(prompt, 5, seed=1), model.generate(prompt, 5, seed=1)
     assert torch.equal(one, two) and torch.equal(one[:, :4], prompt)
-    greedy = model.generate(prompt, 3, Sampling(temperature=0))
+    greedy = model.generate(prompt, 3, Sampling(temperature=0.0))
     with torch.no_grad():
         assert torch.equal(greedy[:, -1], model(greedy[:, :-1])[:, -1].argmax(-1))
 

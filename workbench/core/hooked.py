@@ -209,11 +209,11 @@ class HookedModel(HookedRootModule):
 
         One forward pass, remembered by the inputs' shapes.
         """
-        inputs = self._converted(self.example()) if inputs is None else inputs
-        shapes = tuple(tuple(leaf.shape) for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
-        if (shapes, on_request) not in self._traces:
-            self._traces[shapes, on_request] = self._trace(inputs, on_request)
-        return self._traces[shapes, on_request]
+        tensors = (leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
+        key = (None if inputs is None else tuple(tuple(leaf.shape) for leaf in tensors), on_request)
+        if key not in self._traces:
+            self._traces[key] = self._trace(self._converted(self.example()) if inputs is None else inputs, on_request)
+        return self._traces[key]
 
     def _converted(self, inputs: State) -> State:
         """Inputs on the model's device, floating ones in its precision."""

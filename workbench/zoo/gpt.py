@@ -22,6 +22,7 @@ from workbench.zoo.layers.sampling import Sampling, draw
 from workbench.zoo.layers.transformer_graph import residual_graph
 
 Stream = Float[Tensor, "batch pos d_model"]
+Mixed = tuple[Stream, Float[Tensor, "batch pos head d_head"]]
 Tokens = Int[Tensor, "batch pos"]
 Longer = Int[Tensor, "batch total"]
 LIKELY = Sampling()
@@ -112,18 +113,23 @@ class Block(nn.Module):
             self.hook_resid_mid, self.hook_mlp_out = (AxisHookPoint("batch pos d_model") for _ in range(2))
         self.hook_resid_post = AxisHookPoint("batch pos d_model")
 
-    def attend(self, resid: Stream, past: KeyValueCache | None = None) -> Stream:
-        """The first half-block: the stream after attention."""
+    def mix(self, resid: Stream, past: KeyValueCache | None = None) -> Mixed:
+        """The stream, and what each head read from other positions; a sweep over heads starts after it."""
         resid = self.hook_resid_pre(resid)
         ports = (self.hook_q_input, self.hook_k_input, self.hook_v_input)
-        shared = None if all(port.wanted for port in ports) else self.ln1(resid)
+        shared: Any = None if all(port.wanted for port in ports) else self.ln1(resid)
         reads = [self.ln1.apply_to(port(self.copies(resid))) if port.wanted else shared for port in ports]
-        out = self.hook_attn_out(self.attn(*reads, past=past))
+        return resid, self.attn.mix(*reads, past=past)
+
+    def write(self, state: Mixed) -> Stream:
+        """The stream with what attention adds."""
+        resid, z = state
+        out = self.hook_attn_out(self.attn.write(z))
         total = resid + self.dropout(out)
         return self.hook_resid_mid(total) if hasattr(self, "mlp") else self.hook_resid_post(total)
 
     def feed(self, resid: Stream) -> Stream:
-        """The second half-block: the stream after the MLP."""
+        """The stream with what the MLP adds."""
         out = self.hook_mlp_out(self.mlp(self.ln2(self.hook_mlp_in(resid))))
         return self.hook_resid_post(resid + self.dropout(out))
 
@@ -155,8 +161,8 @@ class GPT(HookedModel):
         self.hook_logits = AxisHookPoint("batch pos vocab")
         self.reset_parameters()
         blocks: list[Any] = list(self.blocks)
-        halves = [half for b in blocks for half in ([b.attend] if cfg.attn_only else [b.attend, b.feed])]
-        self.setup(stages=[self.embedded, *halves, self.read_out])
+        parts = [part for b in blocks for part in ([b.mix, b.write] if cfg.attn_only else [b.mix, b.write, b.feed])]
+        self.setup(stages=[self.embedded, *parts, self.read_out])
 
     def reset_parameters(self) -> None:
         """GPT-2's initialisation: normal, 0.02, with maps into the stream divided by the root of their number."""
@@ -213,7 +219,7 @@ class GPT(HookedModel):
         with self.lock:
             resid = self.embedded(tokens, caches[0].length)
             for block, past in zip(self.blocks, caches, strict=True):
-                resid = block.attend(resid, past)
+                resid = block.write(block.mix(resid, past))
                 resid = resid if self.cfg.attn_only else block.feed(resid)
             return self.read_out(resid)
 

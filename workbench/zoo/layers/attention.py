@@ -64,7 +64,8 @@ class Attention(nn.Module):
         self.hook_z = AxisHookPoint("batch pos head d_head")
         self.hook_result = AxisHookPoint("batch pos head d_model", on_request=True)
 
-    def forward(self, queries: Reads, keys: Reads, values: Reads, past: KeyValueCache | None = None) -> Stream:
+    def mix(self, queries: Reads, keys: Reads, values: Reads, past: KeyValueCache | None = None) -> PerHead:
+        """Each head's average of the values that it attends to: z, before its hook point."""
         start = 0 if past is None else past.length
         q = self.hook_q(project(queries, self.W_Q, self.b_Q))
         k = self.hook_k(project(keys, self.W_K, self.b_K))
@@ -74,7 +75,11 @@ class Attention(nn.Module):
         if past is not None:
             k, v = past.append(k, v)
         explicit = self.hook_attn_scores.wanted or self.hook_pattern.wanted
-        z = self.hook_z(self.attend(q, k, v) if explicit else self.attend_fused(q, k, v))
+        return self.attend(q, k, v) if explicit else self.attend_fused(q, k, v)
+
+    def write(self, z: PerHead) -> Stream:
+        """What all heads write to the stream, from z."""
+        z = self.hook_z(z)
         if self.hook_result.wanted:
             result = self.hook_result(einsum(z, self.W_O, "batch pos head d, head d m -> batch pos head m"))
             return result.sum(dim=2) + self.b_O
