@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -78,12 +78,10 @@ def switch(label: str, key: str, default: bool = False, help: str | None = None)
     return remember(key, st.toggle(label, default, key=key, help=help, bind="query-params"))
 
 
-def pick(label: str, options: Sequence[str], key: str, format_func: Callable[[str], str] = str) -> str:
+def pick(label: str, options: Sequence[str], key: str) -> str:
     """One of a few options side by side, kept in the address."""
     settle(key, options, options[0], False, label.lower())
-    chosen = st.segmented_control(
-        label, options, default=options[0], key=key, format_func=format_func, required=True, bind="query-params"
-    )
+    chosen = st.segmented_control(label, options, default=options[0], key=key, required=True, bind="query-params")
     return remember(key, chosen or options[0])
 
 

@@ -30,7 +30,7 @@ def chip(architecture: str) -> str:
 
 def headline_series(card: Card, curve: Curve) -> str | None:
     """The series of the curve that shows the headline metric, else the one that shows the loss."""
-    wanted = [*card.metrics, "return_mean", "test_accuracy", "validation_loss", "test_loss", "train_loss"]
+    wanted = [*card.metrics, "return", "validation_loss", "test_loss", "train_loss"]
     return next((name for name in wanted if name in curve.series and len(curve.points(name)) > 1), None)
 
 

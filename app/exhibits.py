@@ -60,7 +60,7 @@ def vectors(result: Maximization, names: list[str]) -> None:
     """A row for each unit: what was found, feature by feature."""
     rows = pd.DataFrame(result.inputs.numpy(), columns=names)
     rows.insert(0, result.axis, list(result.units))
-    rows = rows.assign(activation=result.reached.numpy(), natural=result.activations[:, 0].numpy())
+    rows = rows.assign(activation=result.reached.tolist(), natural=result.activations[:, 0].tolist())
     st.dataframe(rows, hide_index=True, alt=f"The observation that each unit of {result.hook} likes best")
 
 

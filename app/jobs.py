@@ -197,8 +197,10 @@ def offered(spec: Spec, cost: str) -> Any:
     from workbench.experiments.store import ResultStore
 
     key = spec.key
-    known = board().find(key) is not None or ResultStore().has(key)
-    if known or st.query_params.get("go") == key[:12]:
+    pressed = st.query_params.get("go")
+    if pressed is not None and pressed != key[:12]:
+        del st.query_params["go"]  # it asked another question
+    if pressed == key[:12] or board().find(key) is not None or ResultStore().has(key):
         return result_of(spec)
     st.info(f"Not computed yet. {cost}", icon=":material/play_circle:")
     if st.button("Run", type="primary", key=f"run {key}", icon=":material/play_arrow:"):

@@ -38,6 +38,7 @@ def plot(picture: Figure, key: str, finding: str) -> None:
     text = "#d5dce6" if style.dark() else "#3a4656"
     picture.update_layout(font={"color": text, "family": FONT}, hoverlabel={"font": {"family": CODE}})
     picture.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "rgba(128,128,128,0.7)", "activecolor": text})
+    picture.update_yaxes(title_standoff=10)  # else it lies on long tick labels
     st.plotly_chart(picture, key=key, alt=finding, config=PLOT, theme=None)
 
 

@@ -18,6 +18,9 @@ from workbench.experiments.defaults import Preset, presets
 from workbench.experiments.inputs import kind_of
 from workbench.experiments.spec import Spec
 
+FIRST = "digits_mlp"
+"""The model to begin with: the smallest, whose data need no download."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -42,7 +45,7 @@ def strip(inputs: bool = True, default: int = 0) -> Asked:
     with st.container(key="strip"):
         places = st.columns([3, 4, 3, 1.3] if inputs else [3, 7, 1.3], vertical_alignment="bottom")
         with places[0]:
-            model = address.choose("Model", known, "m", kind="trained model")
+            model = address.choose("Model", known, "m", FIRST, kind="trained model")
         chosen = ""
         if inputs:
             with places[1]:

@@ -17,7 +17,7 @@ from workbench.figures.alt import describe
 from workbench.figures.circuit_drawing import vertex
 
 AT_FIRST = 80
-"""Edges shown before anybody moves the slider, unless a faithful circuit has fewer."""
+"""Edges that are easy to look at."""
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -70,15 +70,25 @@ def label(end: str) -> str:
     site = Site.parse(end)
     for axis, index in site.index.items():
         return f"{axis[0]}{index}"
-    return site.hook.rpartition("hook_")[2][:7]
+    return site.hook.rpartition("hook_")[2].removesuffix("_out")[:7]
 
 
 def first_size(result: Circuit) -> int:
-    """The smallest measured circuit that keeps nine tenths of the behaviour, if it is small; else a few edges."""
-    for size, faithfulness in zip(result.sizes.tolist(), result.faithfulness.tolist(), strict=True):
-        if faithfulness >= 0.9 and size <= 4 * AT_FIRST:
-            return size
-    return AT_FIRST
+    """The smallest measured circuit that keeps nine tenths of the behaviour, if it is small; else one to look at."""
+    measured = [(size, live_edges(result, size), kept) for size, kept in curve_points(result)]
+    faithful = [size for size, live, faithfulness in measured if faithfulness >= 0.9 and live <= 4 * AT_FIRST]
+    visible = [size for size, live, _ in measured if live >= AT_FIRST // 4]
+    return next(iter([*faithful, *visible, measured[-1][0]]))
+
+
+def curve_points(result: Circuit) -> list[tuple[int, float]]:
+    """Numbers of edges kept and the faithfulness of these circuits."""
+    return list(zip(result.sizes.tolist(), result.faithfulness.tolist(), strict=True))
+
+
+def live_edges(result: Circuit, size: int) -> int:
+    """How many of the `size` strongest edges lie on a path that matters."""
+    return sum(int(kept.sum()) for kept in result.mask(size).values())
 
 
 def finding(result: Circuit) -> str:

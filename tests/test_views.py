@@ -65,6 +65,7 @@ def test_ablation_and_patching_show_a_figure_and_its_table(opened: Open, model: 
     require_data_of(model)
     page = clean(opened("patch", m=model, technique=technique))
     assert page.get("plotly_chart") and page.dataframe
+    assert any(f"{technique} of {model}" in caption.value for caption in page.caption)
     assert any("result " in caption.value for caption in page.caption)
 
 

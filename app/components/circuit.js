@@ -1,6 +1,7 @@
 // The circuit graph: data in, a selected node out. Threshold, hover and zoom stay in the browser.
 const SVG = "http://www.w3.org/2000/svg";
-const NODE = { width: 46, height: 22 };
+const NODE = { width: 42, height: 22 };
+const GAP = 10;
 
 function element(name, attributes = {}, text = null) {
   const node = document.createElementNS(SVG, name);
@@ -50,6 +51,7 @@ class CircuitGraph {
     this.svg = root.querySelector(".graph");
     this.stage = root.querySelector(".stage");
     this.curve = root.querySelector(".curve");
+    this.empty = root.querySelector(".empty");
     this.zoom = 1;
     this.slider.oninput = () => this.show(toEdges(Number(this.slider.value), this.most));
     this.curve.onclick = (event) => this.pickOnCurve(event);
@@ -85,6 +87,7 @@ class CircuitGraph {
     const own = interpolate(curve.edges, curve.faithfulness, n);
     const chance = interpolate(curve.edges, curve.random, n);
     const live = this.edges.length < n ? ` (${count(this.edges.length)} on a path to the output)` : "";
+    this.empty.hidden = this.edges.length > 0;
     const text = `${count(n)} of ${count(total)} edges kept${live}: faithfulness ${number(own)}, random circuits ${number(chance)}`;
     this.summary.textContent = text;
     this.slider.setAttribute("aria-valuetext", text);
@@ -118,16 +121,16 @@ class CircuitGraph {
   place() {
     const wide = this.stage.clientWidth >= 640;
     const layers = [...new Set(this.nodes.map((node) => node.layer))].sort((a, b) => a - b);
-    const [along, across] = wide ? [NODE.width + 14, NODE.height + 10] : [NODE.height + 16, NODE.width + 8];
+    const [along, across] = wide ? [NODE.width + GAP, NODE.height + GAP] : [NODE.height + 16, NODE.width + GAP];
     const capacity = wide ? 22 : Math.max(1, Math.floor((this.stage.clientWidth - 20) / across));
     const counts = layers.map((layer) => this.nodes.filter((node) => node.layer === layer).length);
-    const taken = counts.reduce((sum, n) => sum + Math.ceil(n / capacity) * along, 36);
-    const room = wide ? Math.max(28, (this.stage.clientWidth - taken) / Math.max(1, layers.length - 1)) : 34;
+    const taken = counts.reduce((sum, n) => sum + Math.ceil(n / capacity) * along, 18);
+    const room = wide ? Math.max(8, (this.stage.clientWidth - taken) / Math.max(1, layers.length - 1)) : 34;
     const most = Math.min(capacity, Math.max(1, ...counts));
     const extent = wide ? Math.max(most * across, 240) : this.stage.clientWidth - 20;
     this.at = new Map();
     this.labels = [];
-    let position = wide ? 16 : 22;
+    let position = wide ? 10 : 22;
     layers.forEach((layer, i) => {
       const members = this.nodes.filter((node) => node.layer === layer);
       const lines = Math.ceil(counts[i] / capacity);
@@ -142,7 +145,8 @@ class CircuitGraph {
       });
       position += lines * along + room;
     });
-    const size = wide ? [position - room + 14, extent + 66] : [this.stage.clientWidth - 2, position];
+    const width = Math.max(position - room + 4, 120);
+    const size = wide ? [width, extent + 66] : [Math.max(this.stage.clientWidth - 2, 120), Math.max(position, 40)];
     this.wide = wide;
     this.svg.setAttribute("viewBox", `0 0 ${size[0]} ${size[1]}`);
     this.svg.setAttribute("width", size[0] * this.zoom);

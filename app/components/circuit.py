@@ -22,8 +22,9 @@ HTML = """
   </div>
   <div class="side">
     <div class="stage">
+      <p class="empty" hidden>No path from an input to an output yet: keep more edges.</p>
       <svg class="graph" role="group" aria-label="Circuit graph: arrow keys move, Enter selects, Escape clears"
-        data-id="graph"><g class="layers"></g><g class="edges" aria-hidden="true"></g><g class="nodes"></g></svg>
+        data-id="graph"><g class="edges" aria-hidden="true"></g><g class="layers"></g><g class="nodes"></g></svg>
     </div>
     <div>
       <svg class="curve" role="img" data-id="curve"></svg>

@@ -80,7 +80,7 @@ if result is not None:
         panel.show(seen, "activation")
         panel.twin(seen, "The values of this activation", "activation")
         take_away(seen, asked.model)
-    with st.expander("All hooks on these inputs", icon=":material/stacked_line_chart:"):
+    if address.switch("All hooks on these inputs", "overview"):
         overview = panel.ask(Spec(asked.model, "statistics", asked.inputs))
         if overview is not None:
             panel.show(overview, "statistics")

@@ -8,6 +8,7 @@ from app.components.architecture import diagram
 from app.hooks import Hook, anatomy, choose_hook, hooks
 from workbench.checkpoints.card import Card, read_card, read_curve
 from workbench.experiments.spec import Spec
+from workbench.training.curve import Curve
 
 
 def facts(card: Card) -> None:
@@ -64,6 +65,14 @@ def hook_table(known: dict[str, Hook]) -> pd.DataFrame:
     )
 
 
+def training(card: Card, curve: Curve) -> None:
+    """The curves of what the card measures and of the losses; all others on request."""
+    main = [name for name in curve.series if name.endswith("loss") or name == cards.headline_series(card, curve)]
+    everything = len(main) == len(curve.series) or address.switch("All series", "series")
+    shown = curve if everything else Curve(curve.step, {name: curve.series[name] for name in main})
+    panel.curve(shown, "training")
+
+
 asked = questions.strip(inputs=False)
 name = asked.model
 card, known = read_card(name), hooks(name)
@@ -81,7 +90,7 @@ with right:
     with st.container(border=True):
         chosen(name, known[hook])
     st.subheader("Training", anchor=False)
-    panel.curve(read_curve(name), address.remember("m", name))
+    training(card, read_curve(name))
     st.subheader("Card", anchor=False)
     provenance(card)
 st.subheader("Hooks", anchor=False)

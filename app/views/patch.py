@@ -6,7 +6,10 @@ from app import address, panel, questions, techniques
 from app.hooks import hooks
 from workbench.experiments.spec import Spec
 
-WHAT = {"ablation": "Ablate: remove each unit", "patching": "Patch: copy from another run"}
+WHAT = {
+    "ablation": "Remove each unit in turn: how far does the metric move?",
+    "patching": "Copy each part from the clean run into the corrupted one: how much of the clean behaviour comes back?",
+}
 
 
 def usual_hook(model: str, analysis: str, kind: str) -> str | None:
@@ -17,7 +20,8 @@ def usual_hook(model: str, analysis: str, kind: str) -> str | None:
 
 
 asked = questions.strip()
-analysis = address.pick("Technique", list(WHAT), "technique", format_func=WHAT.__getitem__)
+analysis = address.pick("Technique", list(WHAT), "technique")
+st.caption(WHAT[analysis])
 patching = analysis == "patching"
 with st.container(border=True):
     columns = st.columns([2, 1] if patching else [1, 2], vertical_alignment="bottom")

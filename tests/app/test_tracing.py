@@ -53,4 +53,4 @@ def test_sources_are_inputs_and_sinks_are_logits(picture: Picture) -> None:
 
 def test_a_node_is_labelled_by_axis_and_index() -> None:
     assert tracing.label("blocks.0.hook_post[unit=12]") == "u12"
-    assert tracing.label("blocks.0.hook_mlp_out") == "mlp_out"
+    assert tracing.label("blocks.0.hook_mlp_out") == "mlp"
