@@ -78,9 +78,9 @@ def maximize(
     al. 2024), one nat per token being worth one standard deviation of the unit.
 
     Images are searched by phase alone, with spectrum, colours and range of the inputs (MACO, Fel et al. 2023); other
-    features inside the box that the inputs span; tokens by swaps (GCG, Zou et al. 2023). A unit silenced by a ReLU first climbs what stands
-    before the ReLU. What is found for a unit does not depend on the others. Costs a forward and backward pass up to
-    the hook, for all units, for each of the `steps`.
+    features inside the box that the inputs span; tokens by swaps (GCG, Zou et al. 2023). A unit silenced
+    by a ReLU first climbs what stands before the ReLU. What is found for a unit does not depend on the others. Costs
+    a forward and backward pass up to the hook, for all units, for each of the `steps`.
     """
     with model.lock:
         reference = checked(model, inputs)
