@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.components.circuit import MOST_EDGES, Curve, Edge, Node, Picture
+from app.components.circuit import MOST_EDGES, Curve, Edge, Link, Node, Picture
 from workbench.analysis.circuits.circuit import Circuit
 from workbench.core.sites import Site
 from workbench.core.wiring import Wiring
@@ -47,7 +47,33 @@ def picture(_result: Circuit, key: str) -> Picture:
         high=drawn.max(dim=0).values.tolist(),
     )
     names = [hook.replace("hook_", "") for hook in layers]
-    return Picture(key, nodes, edges, names, curve, wiring.n_edges, describe(_result), first_size(_result))
+    return Picture(
+        key=key,
+        nodes=nodes,
+        edges=edges,
+        inner=inner_links(wiring, ends),
+        layers=names,
+        curve=curve,
+        total=wiring.n_edges,
+        finding=describe(_result),
+        start=first_size(_result),
+        counterfactual=_result.ablation == "resample",
+    )
+
+
+def inner_links(wiring: Wiring, ends: list[str]) -> list[Link]:
+    """The ways from ports that several nodes share to those of them that are in the picture."""
+    by_hook: dict[str, list[str]] = {}
+    for end in ends:
+        by_hook.setdefault(Site.parse(end).hook, []).append(end)
+    return [
+        Link(port, node)
+        for hook, group in wiring.nodes.items()
+        for read in group.reads
+        if wiring.ports[read].size != group.size
+        for port in by_hook.get(read, [])
+        for node in by_hook.get(hook, [])
+    ]
 
 
 def layer_order(wiring: Wiring) -> list[str]:

@@ -100,10 +100,13 @@ class CircuitGraph {
     const kept = this.data.edges.filter((edge) => edge.rank <= n);
     const ends = (flag) => new Set(this.data.nodes.filter((node) => node[flag]).map((node) => node.id));
     const layer = new Map(this.data.nodes.map((node) => [node.id, node.layer]));
-    const heard = ends("source");
+    const ways = [...kept, ...this.data.inner];
+    const heard = ends(this.data.counterfactual ? "source" : "id");
     const wanted = ends("sink");
-    for (const edge of [...kept].sort((a, b) => layer.get(a.source) - layer.get(b.source))) if (heard.has(edge.source)) heard.add(edge.target);
-    for (const edge of [...kept].sort((a, b) => layer.get(b.target) - layer.get(a.target))) if (wanted.has(edge.target)) wanted.add(edge.source);
+    ways.sort((a, b) => layer.get(a.source) - layer.get(b.source));
+    for (const way of ways) if (heard.has(way.source)) heard.add(way.target);
+    ways.sort((a, b) => layer.get(b.target) - layer.get(a.target));
+    for (const way of ways) if (wanted.has(way.target)) wanted.add(way.source);
     return kept.filter((edge) => heard.has(edge.source) && wanted.has(edge.target));
   }
 
@@ -111,6 +114,7 @@ class CircuitGraph {
     const used = new Set(this.edges.flatMap((edge) => [edge.source, edge.target]));
     if (this.selected != null) used.add(this.selected);
     this.nodes = this.data.nodes.filter((node) => used.has(node.id));
+    this.inner = this.data.inner.filter((link) => used.has(link.source) && used.has(link.target));
     this.place();
     this.drawEdges();
     this.drawNodes();
@@ -148,6 +152,7 @@ class CircuitGraph {
     const width = Math.max(position - room + 4, 120);
     const size = wide ? [width, extent + 66] : [Math.max(this.stage.clientWidth - 2, 120), Math.max(position, 40)];
     this.wide = wide;
+    this.middle = extent / 2 + 44;
     this.svg.setAttribute("viewBox", `0 0 ${size[0]} ${size[1]}`);
     this.svg.setAttribute("width", size[0] * this.zoom);
     this.svg.setAttribute("height", size[1] * this.zoom);
@@ -159,7 +164,9 @@ class CircuitGraph {
     if (this.wide) {
       const [a, b] = [x1 + NODE.width / 2, x2 - NODE.width / 2];
       const bend = Math.max(18, Math.abs(b - a) / 2);
-      return `M${a},${y1}C${a + bend},${y1} ${b - bend},${y2} ${b},${y2}`;
+      const aside = Math.min(90, Math.max(0, Math.abs(b - a) - 2 * NODE.width) / 5); // around what stands between
+      const lift = y1 <= this.middle ? -aside : aside;
+      return `M${a},${y1}C${a + bend},${y1 + lift} ${b - bend},${y2 + lift} ${b},${y2}`;
     }
     const [a, b] = [y1 + NODE.height / 2, y2 - NODE.height / 2];
     const bend = Math.max(12, Math.abs(b - a) / 2);
@@ -180,6 +187,11 @@ class CircuitGraph {
         path.setAttribute("d", this.path(edge));
         path.setAttribute("stroke-width", 0.8 + 4 * Math.sqrt(Math.abs(edge.score) / largest));
       },
+    );
+    diff(
+      this.svg.querySelector(".inner"), this.inner, (link) => `${link.source} ${link.target}`,
+      () => element("path", { class: "link" }),
+      (path, link) => path.setAttribute("d", this.path(link)),
     );
     diff(
       this.svg.querySelector(".layers"), this.labels, (label) => label.text,

@@ -24,7 +24,8 @@ HTML = """
     <div class="stage">
       <p class="empty" hidden>No path from an input to an output yet: keep more edges.</p>
       <svg class="graph" role="group" aria-label="Circuit graph: arrow keys move, Enter selects, Escape clears"
-        data-id="graph"><g class="edges" aria-hidden="true"></g><g class="layers"></g><g class="nodes"></g></svg>
+        data-id="graph"><g class="inner"
+        aria-hidden="true"></g><g class="edges" aria-hidden="true"></g><g class="layers"></g><g class="nodes"></g></svg>
     </div>
     <div>
       <svg class="curve" role="img" data-id="curve"></svg>
@@ -69,6 +70,14 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Link:
+    """What a node reads through a port that it shares with others: no edge of its own, but a way."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
 class Curve:
     """Faithfulness by number of edges: of the circuit, and of random circuits with the band they lie in."""
 
@@ -81,16 +90,21 @@ class Curve:
 
 @dataclass(frozen=True)
 class Picture:
-    """Everything the graph shows; `edges` come strongest first, `start` of all `total` are kept to begin with."""
+    """Everything the graph shows; `edges` come strongest first, `start` of all `total` are kept to begin with.
+
+    With `counterfactual`, what hears from no source changes nothing and is left out.
+    """
 
     key: str
     nodes: Sequence[Node]
     edges: Sequence[Edge]
+    inner: Sequence[Link]
     layers: Sequence[str]
     curve: Curve
     total: int
     finding: str
     start: int = 80
+    counterfactual: bool = True
 
 
 def circuit(picture: Picture, key: str, selected: str | None = None) -> str | None:
