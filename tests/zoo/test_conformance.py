@@ -100,7 +100,7 @@ def conditions(model: HookedModel, inputs: object) -> list[tuple]:
 
 
 @every_network
-@pytest.mark.parametrize("memory", [1, 2**23])
+@pytest.mark.parametrize("memory", [1, 2**21])
 def test_a_sweep_equals_one_full_hooked_pass_per_intervention(name: str, memory: int) -> None:
     model = small(name)
     inputs = example(model)

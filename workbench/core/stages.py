@@ -27,7 +27,7 @@ def sweep(
     inputs: Any,
     conditions: Sequence[Condition],
     measure: Measure,
-    memory: int = 2**23,
+    memory: int = 2**21,
     progress: Progress = silent,
 ) -> Float[Tensor, "condition batch"]:
     """`measure` of the output under each condition; the empty condition is the intact model.
