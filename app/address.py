@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,12 +11,28 @@ import streamlit as st
 from app.errors import show
 from workbench.core.errors import UnknownNameError
 
-STATE = "address"
+STATE, BEFORE = "address", "address before"
 
 
 def begin() -> None:
-    """Forgets what the last run of the page put in the address."""
+    """Starts the address of this run of the page anew."""
+    st.session_state[BEFORE] = st.session_state.get(STATE, {})
     st.session_state[STATE] = {}
+
+
+def go(view: str, choices: Mapping[str, str]) -> None:
+    """Opens a page with these choices; runs before any of them is drawn.
+
+    What this page shows already is changed through its widget, the rest through the new page's address: Streamlit
+    takes each in one of the two ways alone.
+    """
+    drawn = st.session_state[BEFORE]
+    for key, value in choices.items():
+        if key in drawn:
+            st.session_state[key] = value
+        else:
+            st.session_state.pop(key, None)
+    st.switch_page(view, query_params={key: value for key, value in choices.items() if key not in drawn})
 
 
 def remember(key: str, value: Any) -> Any:

@@ -121,8 +121,7 @@ def follow_jump(known: list[str]) -> None:
     except WorkbenchError as error:
         show(error)
         return
-    st.session_state.update({"unit": "all"} | target)
-    st.switch_page("views/activations.py", query_params={})  # the choices themselves put their values there
+    address.go("views/activations.py", {"unit": "all"} | target)
 
 
 def note_jump() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from app import address, numbers, panel, questions, shown
-from app.hooks import choose_hook, hooks
+from app.hooks import Hook, choose_hook, hooks
 from workbench.analysis.activations import Activations
 from workbench.experiments.spec import Spec
 from workbench.figures.table import table
@@ -43,14 +43,20 @@ def take_away(result: Activations, name: str) -> None:
             st.download_button(label, data, file, key=f"tensor {ending}", icon=":material/download:", on_click="ignore")
 
 
-def one_unit(result: Activations, axis: str, size: int) -> Activations:
-    """The result itself, or one unit of it when the reader asks for one."""
-    only = address.choose("Unit", ["all", *map(str, range(size))], "unit", help=f"One entry of {axis}, or all.")
-    if only == "all":
-        return result
-    values = result.values.select(result.axes.index(axis), int(only))
+def choose_unit(hook: Hook) -> int | None:
+    """The one unit to look at, or None for all of them."""
+    if hook.unit is None:
+        return None
+    names = ["all", *map(str, range(hook.sizes[hook.unit]))]
+    chosen = address.choose("Unit", names, "unit", help=f"One entry of {hook.unit}, or all.")
+    return None if chosen == "all" else int(chosen)
+
+
+def of_unit(result: Activations, axis: str, unit: int) -> Activations:
+    """One unit of an activation."""
+    values = result.values.select(result.axes.index(axis), unit)
     axes = tuple(name for name in result.axes if name != axis)
-    return replace(result, hook=f"{result.hook}[{axis}={only}]", axes=axes, values=values)
+    return replace(result, hook=f"{result.hook}[{axis}={unit}]", axes=axes, values=values)
 
 
 asked = questions.strip()
@@ -61,12 +67,13 @@ with places[0]:
     hook = hooks(asked.model)[name]
 with places[1]:
     row = address.number("Example", 0, len(examples.labels) - 1, "row", 0, help=f"0 to {len(examples.labels) - 1}")
+with places[2]:
+    unit = choose_unit(hook)
 spec = Spec(asked.model, "activations", asked.inputs, parameters={"hook": name})
 questions.share(asked, spec)
 result = panel.ask(spec)
 if result is not None:
-    with places[2]:
-        seen = one_unit(result, hook.unit, hook.sizes[hook.unit]) if hook.unit else result
+    seen = result if hook.unit is None or unit is None else of_unit(result, hook.unit, unit)
     seen = replace(seen, values=seen.values[row : row + 1], logits=seen.logits[row : row + 1])
     left, right = st.columns([1, 2.4], gap="large")
     with left:

@@ -63,7 +63,7 @@ def test_a_narrow_page_does_not_scroll_sideways(browser: Any, address: str, view
 def test_a_cold_link_shows_the_state_it_names(visited: Visit) -> None:
     page = visited.open("/activations?m=digits_mlp&inputs=test:5:9&hook=hook_input&row=2")
     assert page.get_by_label("Example", exact=True).input_value() == "2"
-    assert page.get_by_text("hook_input", exact=True).first.is_visible()
+    page.get_by_text("hook_input runs from").first.wait_for(timeout=PATIENCE)
     assert "row=2" in page.url and "hook=hook_input" in page.url
 
 
@@ -153,5 +153,5 @@ def test_the_jump_box_leads_to_another_model(visited: Visit) -> None:
     page.get_by_label("Jump to a site", exact=True).fill("digits_mlp/blocks.0.hook_post[unit=3]")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Activations").first.wait_for(timeout=PATIENCE)
-    visited.rest()
-    assert "unit=3" in page.url and "blocks.0.hook_post" in page.url
+    page.wait_for_url("**unit=3**", timeout=PATIENCE)
+    assert "hook=blocks.0.hook_post" in page.url
