@@ -105,6 +105,4 @@ def link() -> str:
     """The address of the page as it is now, every choice spelled out."""
     page = (st.context.url or "").partition("?")[0]
     choices = {key: str(value) for key, value in st.session_state.get(STATE, {}).items()}
-    if go := st.query_params.get("go"):
-        choices["go"] = go
     return f"{page}?{urlencode(choices)}" if choices else page

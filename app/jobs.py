@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app import address
 from app.errors import show
 from workbench.core.errors import Cancelled
 
@@ -201,6 +202,7 @@ def offered(spec: Spec, cost: str) -> Any:
     if pressed is not None and pressed != key[:12]:
         del st.query_params["go"]  # it asked another question
     if pressed == key[:12] or board().find(key) is not None or ResultStore().has(key):
+        address.remember("go", key[:12])
         return result_of(spec)
     st.info(f"Not computed yet. {cost}", icon=":material/play_circle:")
     if st.button("Run", type="primary", key=f"run {key}", icon=":material/play_arrow:"):

@@ -16,6 +16,8 @@ from workbench.core.wiring import Wiring
 from workbench.figures.alt import describe
 from workbench.figures.circuit_drawing import vertex
 
+LETTERS = 6
+"""Letters that fit on a node."""
 AT_FIRST = 80
 """Edges that are easy to look at."""
 
@@ -96,7 +98,8 @@ def label(end: str) -> str:
     site = Site.parse(end)
     for axis, index in site.index.items():
         return f"{axis[0]}{index}"
-    return site.hook.rpartition("hook_")[2].removesuffix("_out")[:7]
+    name = site.hook.rpartition("hook_")[2]
+    return name if len(name) <= LETTERS else name.partition("_")[0][:LETTERS]
 
 
 def first_size(result: Circuit) -> int:

@@ -133,14 +133,17 @@ class CircuitGraph {
     const most = Math.min(capacity, Math.max(1, ...counts));
     const extent = wide ? Math.max(most * across, 240) : this.stage.clientWidth - 20;
     this.at = new Map();
+    this.column = new Map();
     this.labels = [];
     let position = wide ? 10 : 22;
     layers.forEach((layer, i) => {
       const members = this.nodes.filter((node) => node.layer === layer);
       const lines = Math.ceil(counts[i] / capacity);
-      const label = wide ? [position, i % 2 ? 28 : 13] : [8, position - 6];
-      this.labels.push({ text: this.data.layers[layer], x: label[0], y: label[1] });
+      const last = wide && i === layers.length - 1 && i > 0;
+      const label = wide ? [position + (last ? lines * along - GAP : 0), i % 2 ? 28 : 13] : [8, position - 6];
+      this.labels.push({ text: this.data.layers[layer], x: label[0], y: label[1], last });
       members.forEach((node, j) => {
+        this.column.set(node.id, i);
         const line = Math.floor(j / capacity);
         const inLine = Math.min(capacity, members.length - line * capacity);
         const cross = extent / 2 + ((j % capacity) - (inLine - 1) / 2) * across;
@@ -164,7 +167,8 @@ class CircuitGraph {
     if (this.wide) {
       const [a, b] = [x1 + NODE.width / 2, x2 - NODE.width / 2];
       const bend = Math.max(18, Math.abs(b - a) / 2);
-      const aside = Math.min(90, Math.max(0, Math.abs(b - a) - 2 * NODE.width) / 5); // around what stands between
+      const skipped = this.column.get(edge.target) - this.column.get(edge.source) - 1;
+      const aside = Math.min(100, 26 * skipped); // around what stands between
       const lift = y1 <= this.middle ? -aside : aside;
       return `M${a},${y1}C${a + bend},${y1 + lift} ${b - bend},${y2 + lift} ${b},${y2}`;
     }
@@ -196,7 +200,11 @@ class CircuitGraph {
     diff(
       this.svg.querySelector(".layers"), this.labels, (label) => label.text,
       (label) => element("text", { class: "layer" }, label.text),
-      (text, label) => { text.setAttribute("x", label.x); text.setAttribute("y", label.y); },
+      (text, label) => {
+        text.setAttribute("x", label.x);
+        text.setAttribute("y", label.y);
+        text.setAttribute("text-anchor", label.last ? "end" : "start");
+      },
     );
   }
 

@@ -17,7 +17,6 @@ with st.container(border=True):
         metric = questions.choose_metric(asked, "logit_difference")
     filled = techniques.form("circuit", asked.model)
 spec = Spec(asked.model, "circuit", asked.inputs, corrupted, metric, filled.parameters, filled.seed)
-questions.share(asked, spec)
 result = panel.ask(spec, COST)
 if result is not None:
     picture = tracing.picture(result, spec.key)
@@ -25,4 +24,6 @@ if result is not None:
     selected = circuit(picture, key="circuit", selected=st.query_params.get("node"))
     tracing.detail(asked.model, picture, selected)
     panel.below(result, spec)
-    address.remember("node", selected or "")
+    if selected:
+        address.remember("node", selected)
+questions.share(asked, spec)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import address, exhibits, panel, questions, techniques
+from app import exhibits, panel, questions, techniques
 from workbench.experiments.spec import Spec
 
 COST = "Every unit is searched for by gradient ascent: seconds for a small network, a minute or two for the largest."
@@ -11,8 +11,8 @@ asked = questions.strip(default=-1)
 with st.container(border=True):
     filled = techniques.form("maximization", asked.model)
 spec = Spec(asked.model, "maximization", asked.inputs, parameters=filled.parameters, seed=filled.seed)
-questions.share(asked, spec)
 result = panel.ask(spec, COST)
+questions.share(asked, spec)
 if result is not None:
     share = 100 * result.success.float().mean().item()
     st.markdown(
@@ -20,7 +20,6 @@ if result is not None:
         "People predict a unit better from natural examples than from optimised ones: look at both."
     )
     exhibits.wall(asked.model, result)
-    with st.expander("How the search went", icon=":material/show_chart:"):
+    with st.expander("As one figure", icon=":material/imagesmode:"):
         panel.show(result, "search")
     panel.below(result, spec)
-    address.remember("m", asked.model)

@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.app.server import PATIENCE, Visit, dashboard, visit
 
@@ -62,7 +64,7 @@ def test_a_narrow_page_does_not_scroll_sideways(browser: Any, address: str, view
 
 def test_a_cold_link_shows_the_state_it_names(visited: Visit) -> None:
     page = visited.open("/activations?m=digits_mlp&inputs=test:5:9&hook=hook_input&row=2")
-    assert page.get_by_label("Example", exact=True).input_value() == "2"
+    expect(page.get_by_label("Example", exact=True)).to_have_value("2", timeout=PATIENCE)
     page.get_by_text("hook_input runs from").first.wait_for(timeout=PATIENCE)
     assert "row=2" in page.url and "hook=hook_input" in page.url
 
@@ -78,6 +80,14 @@ def test_a_click_on_a_node_tells_its_edges_and_a_second_click_forgets_it(graph: 
     visited.rest()
     graph.get_by_text("Choose a node").wait_for(timeout=PATIENCE)
     assert node.get_attribute("aria-pressed") == "false"
+
+
+def test_a_cold_link_to_a_node_has_it_selected(graph: Any, browser: Any, address: str) -> None:
+    site = graph.locator('[data-id="graph"] .node').nth(1).get_attribute("data-id")
+    with visit(browser, address) as other:
+        page = other.open(f"{CIRCUIT}&node={quote(site)}")
+        page.locator('[data-id="graph"] .node.selected').wait_for(timeout=PATIENCE)
+        page.get_by_text(site, exact=True).first.wait_for(timeout=PATIENCE)
 
 
 def test_the_keyboard_reaches_a_node_moves_on_and_selects(graph: Any, visited: Visit) -> None:
@@ -124,7 +134,7 @@ def test_the_graph_follows_a_dark_page(browser: Any, address: str) -> None:
 
 def test_a_drawing_becomes_the_input(visited: Visit) -> None:
     page = visited.open("/activations?m=digits_mlp")
-    page.get_by_role("button", name="Own").click()
+    page.get_by_role("button", name="Own", exact=True).click()
     canvas = page.locator('[data-id="canvas"]')
     canvas.wait_for(timeout=PATIENCE)
     box = canvas.bounding_box()

@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from app import own_inputs, shown
 from app.questions import destination
@@ -65,3 +66,44 @@ def test_a_site_leads_to_the_choices_that_show_it() -> None:
 def test_a_site_that_does_not_exist_is_answered_with_the_nearest(text: str, error: type, said: str) -> None:
     with pytest.raises(error, match=said):
         destination(text, "digits_mlp")
+
+
+def offered(content: bytes) -> AppTest:
+    """The page that offers an uploaded picture to a network for 8 x 8 digits."""
+
+    def page(content: bytes) -> None:
+        from app.own_inputs import offer_upload
+
+        offer_upload(content, (1, 8, 8))
+
+    return AppTest.from_function(page, args=(content,), default_timeout=60).run()
+
+
+def png(width: int, height: int) -> bytes:
+    Image.new("L", (width, height)).save(stream := io.BytesIO(), "PNG")
+    return stream.getvalue()
+
+
+def test_a_picture_of_the_right_size_is_taken_as_it_is() -> None:
+    page = offered(png(8, 8))
+    assert not page.exception and [button.label for button in page.button] == ["Use this picture"]
+
+
+def test_a_picture_of_another_size_is_fitted_when_asked() -> None:
+    page = offered(png(30, 20))
+    assert not page.exception and [button.label for button in page.button] == ["Crop and resize it to 8 x 8"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty file"),
+        (b"GIF? no, text", "not a picture"),
+        (png(8, 8)[:40], "damaged"),
+        (png(10_000, 10_000), "10,000 x 10,000 pixels"),
+    ],
+)
+def test_what_is_no_usable_picture_gets_one_clear_error(content: bytes, said: str) -> None:
+    page = offered(content)
+    assert not page.exception and not page.button
+    assert len(page.error) == 1 and said in page.error[0].value.replace("\\", "")
