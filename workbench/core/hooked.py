@@ -23,9 +23,9 @@ from workbench.core.errors import (
     TrainingModeError,
     UnknownNameError,
 )
-from workbench.core.handlers import Capture, chained, checked, gradient_handler, then, unchanged, value_handler
 from workbench.core.hook_points import AxisHookPoint, Handler, HookInfo, Router
 from workbench.core.interventions import Intervention, apply_all
+from workbench.core.listeners import Capture, chained, checked, gradient_handler, then, unchanged, value_handler
 
 HookFilter = str | Sequence[str] | Callable[[str], bool] | None
 State = Any
