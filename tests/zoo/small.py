@@ -28,6 +28,13 @@ SMALL: dict[str, tuple[str, Any]] = {
             activation="relu", tie_embeddings=True,
         ),
     ),
+    "gpt bare": (
+        "gpt",
+        GPTConfig(
+            d_vocab=11, n_ctx=12, n_layers=2, d_model=10, n_heads=3, d_head=4, d_mlp=6, causal=False,
+            normalization="none", activation="relu",
+        ),
+    ),
     "gpt attention only": ("gpt", GPTConfig(d_vocab=11, n_ctx=12, n_layers=2, d_model=8, n_heads=2, attn_only=True)),
     "actor_critic": ("actor_critic", ActorCriticConfig(observation=(4,), n_actions=3, hidden=(5, 4))),
     "actor_critic shared": (

@@ -55,7 +55,7 @@ def test_attention(name: str) -> None:
             assert_close(c[f"{b}.hook_{x}"], einsum(normalized, w, "b p m, h m d -> b p h d") + bias)
         rotary = "rot_" if a.rotary else ""
         q, k = c[f"{b}.hook_{rotary}q"], c[f"{b}.hook_{rotary}k"]
-        scores = einsum(q, k, "b q h d, b k h d -> b h q k") / model.cfg.d_head**0.5
+        scores = einsum(q, k, "b q h d, b k h d -> b h q k") / model.cfg.head_width**0.5
         scores = scores.masked_fill(torch.ones(scores.shape[-2:]).triu(1).bool(), -torch.inf)
         assert_close(c[f"{b}.hook_attn_scores"], scores)
         assert_close(c[f"{b}.hook_pattern"], scores.softmax(-1))

@@ -17,7 +17,7 @@ from workbench.core.random import generator
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.attention import Attention, KeyValueCache
 from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
-from workbench.zoo.layers.normalization import Norm, Normalization
+from workbench.zoo.layers.normalization import Normalization, norm
 from workbench.zoo.layers.sampling import Sampling, draw
 from workbench.zoo.layers.transformer_graph import residual_graph
 
@@ -33,7 +33,8 @@ LIKELY = Sampling()
 class GPTConfig:
     """Sizes (in numbers of entries) and choices; the defaults are a small character model.
 
-    `dropout` acts on what is added to the residual stream; that of attention patterns has no fused kernel.
+    `dropout` acts on what is added to the residual stream; that of attention patterns has no fused kernel. Without
+    `causal` every position sees all others. `d_head` None: the heads share d_model evenly.
     """
 
     d_vocab: int = 65
@@ -41,7 +42,9 @@ class GPTConfig:
     n_layers: int = 4
     d_model: int = 128
     n_heads: int = 4
+    d_head: int | None = None
     d_mlp: int | None = None
+    causal: bool = True
     positions: Literal["learned", "rotary"] = "learned"
     normalization: Normalization = "layer"
     activation: Literal["gelu", "relu"] = "gelu"
@@ -53,16 +56,16 @@ class GPTConfig:
     device: ClassVar[None] = None
 
     def __post_init__(self) -> None:
-        if self.d_model % self.n_heads or (self.positions == "rotary" and self.d_head % 2):
+        if (not self.d_head and self.d_model % self.n_heads) or (self.positions == "rotary" and self.head_width % 2):
             raise ConfigError(
                 f"d_model {self.d_model} does not split into {self.n_heads} heads (of even width for rotary "
-                "positions). Choose n_heads that divides d_model."
+                "positions). Choose n_heads that divides d_model, or give d_head."
             )
 
     @property
-    def d_head(self) -> int:
+    def head_width(self) -> int:
         """Width of one head."""
-        return self.d_model // self.n_heads
+        return self.d_head or self.d_model // self.n_heads
 
     @property
     def hidden(self) -> int:
@@ -71,8 +74,8 @@ class GPTConfig:
 
     @property
     def normalization_type(self) -> str:
-        """TransformerLens's name of the normalization."""
-        return "LN" if self.normalization == "layer" else "RMS"
+        """TransformerLens's name of the normalization, empty for none."""
+        return {"layer": "LN", "rms": "RMS", "none": ""}[self.normalization]
 
 
 class MLP(nn.Module):
@@ -98,8 +101,8 @@ class Block(nn.Module):
 
     def __init__(self, cfg: GPTConfig) -> None:
         super().__init__()
-        self.ln1 = Norm(cfg.d_model, cfg.normalization)
-        self.attn = Attention(cfg.d_model, cfg.n_heads, rotary=cfg.positions == "rotary")
+        self.ln1 = norm(cfg.d_model, cfg.normalization)
+        self.attn = Attention(cfg.d_model, cfg.n_heads, cfg.causal, cfg.positions == "rotary", cfg.d_head)
         self.hook_q_input, self.hook_k_input, self.hook_v_input = (
             AxisHookPoint("batch pos head d_model", displaces=True) for _ in range(3)
         )
@@ -107,7 +110,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(cfg.dropout)
         self.n_heads = cfg.n_heads
         if not cfg.attn_only:
-            self.ln2 = Norm(cfg.d_model, cfg.normalization)
+            self.ln2 = norm(cfg.d_model, cfg.normalization)
             self.mlp = MLP(cfg)
             self.hook_mlp_in = AxisHookPoint("batch pos d_model", on_request=True)
             self.hook_resid_mid, self.hook_mlp_out = (AxisHookPoint("batch pos d_model") for _ in range(2))
@@ -156,7 +159,7 @@ class GPT(HookedModel):
             self.hook_pos_embed = AxisHookPoint("batch pos d_model")
         self.dropout = nn.Dropout(cfg.dropout)
         self.blocks = nn.ModuleList(Block(cfg) for _ in range(cfg.n_layers))
-        self.ln_final = Norm(cfg.d_model, cfg.normalization)
+        self.ln_final = norm(cfg.d_model, cfg.normalization)
         self.unembed = Unembed(self.embed, cfg.tie_embeddings)
         self.hook_logits = AxisHookPoint("batch pos vocab")
         self.reset_parameters()
@@ -206,6 +209,8 @@ class GPT(HookedModel):
     @torch.no_grad()
     def generate(self, tokens: Tokens, n_new: int, sampling: Sampling = LIKELY, seed: int = 0) -> Longer:
         """The prompt and `n_new` sampled tokens; keys and values are kept, so each new one costs one position."""
+        if not self.cfg.causal:
+            raise InputError("This GPT is not causal: a new token would change what earlier ones see. Use forward().")
         random = generator(seed, "sampling")
         caches = [KeyValueCache() for _ in self.blocks]
         new = tokens

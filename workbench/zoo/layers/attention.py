@@ -48,9 +48,11 @@ class Attention(nn.Module):
     Queries, keys and values may be read from different streams, and each head may read its own copy.
     """
 
-    def __init__(self, d_model: int, n_heads: int, causal: bool = True, rotary: bool = False) -> None:
+    def __init__(
+        self, d_model: int, n_heads: int, causal: bool = True, rotary: bool = False, d_head: int | None = None
+    ) -> None:
         super().__init__()
-        d_head = d_model // n_heads
+        d_head = d_head or d_model // n_heads
         self.causal, self.rotary = causal, rotary
         self.W_Q, self.W_K, self.W_V = (nn.Parameter(torch.empty(n_heads, d_model, d_head)) for _ in range(3))
         self.W_O = nn.Parameter(torch.empty(n_heads, d_head, d_model))

@@ -11,14 +11,14 @@ from torch.nn.functional import layer_norm, rms_norm
 
 from workbench.core.hooked import AxisHookPoint
 
-Normalization = Literal["layer", "rms"]
+Normalization = Literal["layer", "rms", "none"]
 EPSILON = 1e-5
 
 
 class Norm(nn.Module):
     """Divides by the spread over `d_model`: the standard deviation (layer) or the root mean square (rms)."""
 
-    def __init__(self, d_model: int, kind: Normalization) -> None:
+    def __init__(self, d_model: int, kind: Literal["layer", "rms"]) -> None:
         super().__init__()
         self.kind = kind
         self.w = nn.Parameter(torch.ones(d_model))
@@ -40,3 +40,17 @@ class Norm(nn.Module):
         if self.b is None:
             return rms_norm(x, self.w.shape, self.w, EPSILON)
         return layer_norm(x, self.w.shape, self.w, self.b, EPSILON)
+
+
+class Unnormalized(nn.Module):
+    """In the place of a norm where there is none."""
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        return x
+
+    apply_to = forward
+
+
+def norm(d_model: int, kind: Normalization) -> Norm | Unnormalized:
+    """The norm of that kind."""
+    return Unnormalized() if kind == "none" else Norm(d_model, kind)
