@@ -15,7 +15,7 @@ from workbench.core.graph import Graph
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
 from workbench.core.registry import MODELS
-from workbench.zoo.layers.attention import Attention, KeyValueCache
+from workbench.zoo.layers.attention import Attention, KeyValueCache, Visible
 from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
 from workbench.zoo.layers.normalization import Normalization, norm
 from workbench.zoo.layers.sampling import Sampling, draw
@@ -116,13 +116,13 @@ class Block(nn.Module):
             self.hook_resid_mid, self.hook_mlp_out = (AxisHookPoint("batch pos d_model") for _ in range(2))
         self.hook_resid_post = AxisHookPoint("batch pos d_model")
 
-    def mix(self, resid: Stream, past: KeyValueCache | None = None) -> Mixed:
+    def mix(self, resid: Stream, past: KeyValueCache | None = None, visible: Visible | None = None) -> Mixed:
         """The stream, and what each head read from other positions; a sweep over heads starts after it."""
         resid = self.hook_resid_pre(resid)
         ports = (self.hook_q_input, self.hook_k_input, self.hook_v_input)
         shared: Any = None if all(port.wanted for port in ports) else self.ln1(resid)
         reads = [self.ln1.apply_to(port(self.copies(resid))) if port.wanted else shared for port in ports]
-        return resid, self.attn.mix(*reads, past=past)
+        return resid, self.attn.mix(*reads, past=past, visible=visible)
 
     def write(self, state: Mixed) -> Stream:
         """The stream with what attention adds."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from einops import einsum, rearrange
-from jaxtyping import Float
+from einops import einsum, rearrange, repeat
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
@@ -15,9 +15,11 @@ from workbench.zoo.layers.rotary import rotate
 
 Stream = Float[Tensor, "batch pos d_model"]
 Reads = Float[Tensor, "batch pos d_model"] | Float[Tensor, "batch pos head d_model"]
+Sources = Float[Tensor, "batch source d_model"] | Float[Tensor, "batch source head d_model"]
 PerHead = Float[Tensor, "batch pos head d_head"]
 PerQuery = Float[Tensor, "batch query head d_head"]
 PerKey = Float[Tensor, "batch key head d_head"]
+Visible = Bool[Tensor, "batch key"]
 
 
 @dataclass
@@ -66,8 +68,15 @@ class Attention(nn.Module):
         self.hook_z = AxisHookPoint("batch pos head d_head")
         self.hook_result = AxisHookPoint("batch pos head d_model", on_request=True)
 
-    def mix(self, queries: Reads, keys: Reads, values: Reads, past: KeyValueCache | None = None) -> PerHead:
-        """Each head's average of the values that it attends to: z, before its hook point."""
+    def mix(
+        self,
+        queries: Reads,
+        keys: Sources,
+        values: Sources,
+        past: KeyValueCache | None = None,
+        visible: Visible | None = None,
+    ) -> PerHead:
+        """Each head's average of the values that it attends to, of those `visible`: z, before its hook point."""
         start = 0 if past is None else past.length
         q = self.hook_q(project(queries, self.W_Q, self.b_Q))
         k = self.hook_k(project(keys, self.W_K, self.b_K))
@@ -77,7 +86,7 @@ class Attention(nn.Module):
         if past is not None:
             k, v = past.append(k, v)
         explicit = self.hook_attn_scores.wanted or self.hook_pattern.wanted
-        return self.attend(q, k, v) if explicit else self.attend_fused(q, k, v)
+        return self.attend(q, k, v, visible) if explicit else self.attend_fused(q, k, v, visible)
 
     def write(self, z: PerHead) -> Stream:
         """What all heads write to the stream, from z."""
@@ -88,21 +97,30 @@ class Attention(nn.Module):
         flat = rearrange(z, "batch pos head d -> batch pos (head d)")
         return linear(flat, rearrange(self.W_O, "head d m -> m (head d)"), self.b_O)
 
-    def attend(self, q: PerQuery, k: PerKey, v: PerKey) -> PerQuery:
+    def attend(self, q: PerQuery, k: PerKey, v: PerKey, visible: Visible | None = None) -> PerQuery:
         """Attention with its scores and pattern at hook points."""
         scores = einsum(q, k, "batch query head d, batch key head d -> batch head query key") / q.shape[-1] ** 0.5
-        if self.causal:
-            scores = scores.masked_fill(~causal_mask(scores), -torch.inf)
+        mask = self.mask(q, k, visible)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -torch.inf)
         pattern = self.hook_pattern(self.hook_attn_scores(scores).softmax(dim=-1))
         return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
 
-    def attend_fused(self, q: PerQuery, k: PerKey, v: PerKey) -> PerQuery:
+    def attend_fused(self, q: PerQuery, k: PerKey, v: PerKey, visible: Visible | None = None) -> PerQuery:
         """The same function by torch's fused kernel."""
+        plain = self.causal and visible is None and q.shape[1] == k.shape[1]
+        mask = None if plain else self.mask(q, k, visible)
         q, k, v = (rearrange(x, "batch pos head d -> batch head pos d") for x in (q, k, v))
-        aligned = q.shape[2] == k.shape[2]
-        mask = None if aligned or not self.causal else causal_mask(q.new_empty(q.shape[2], k.shape[2]))
-        z = scaled_dot_product_attention(q, k, v, mask, is_causal=self.causal and aligned)
+        z = scaled_dot_product_attention(q, k, v, mask, is_causal=plain)
         return rearrange(z, "batch head pos d -> batch pos head d")
+
+    def mask(
+        self, q: PerQuery, k: PerKey, visible: Visible | None
+    ) -> Bool[Tensor, "query key"] | Bool[Tensor, "batch 1 query key"] | None:
+        """True where a query may look at a key; None when it may everywhere."""
+        past = causal_mask(q, k) if self.causal else None
+        keys = None if visible is None else repeat(visible, "batch key -> batch 1 query key", query=q.shape[1])
+        return keys if past is None else past if keys is None else past & keys
 
 
 def project(x: Reads, weight: Float[Tensor, "head d_model d_head"], bias: Float[Tensor, "head d_head"]) -> PerHead:
@@ -113,7 +131,7 @@ def project(x: Reads, weight: Float[Tensor, "head d_model d_head"], bias: Float[
     return rearrange(flat, "batch pos (head d) -> batch pos head d", head=len(weight))
 
 
-def causal_mask(scores: Float[Tensor, "*any query key"]) -> Tensor:
+def causal_mask(q: PerQuery, k: PerKey) -> Bool[Tensor, "query key"]:
     """True where a key is not ahead of its query, the last query being at the last key."""
-    n_query, n_key = scores.shape[-2:]
-    return torch.ones(n_query, n_key, dtype=torch.bool, device=scores.device).tril(n_key - n_query)
+    n_query, n_key = q.shape[1], k.shape[1]
+    return torch.ones(n_query, n_key, dtype=torch.bool, device=q.device).tril(n_key - n_query)
