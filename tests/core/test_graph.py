@@ -17,8 +17,22 @@ from tests.zoo.small import SMALL, example, small
 from workbench.core.errors import ConfigError, InputError, ShapeError, UnknownNameError
 from workbench.core.graph import Graph, Nodes, Ports, Wire
 from workbench.core.random import generator
+from workbench.core.registry import MODELS
 
 every_network = pytest.mark.parametrize("name", SMALL)
+DETAILED = [
+    (name, detail) for name in SMALL for detail in ("", *MODELS[SMALL[name][0]].details[1:], "pairs", "layers", "kept")
+]
+every_graph = pytest.mark.parametrize(("name", "detail"), [(n, d) for n, d in DETAILED if d != "kept" or "gpt" in n])
+
+
+def graph_of(name: str, detail: str) -> Graph:
+    """The graph of a small network: in one of its own details, in groups of two or of all, or at each position."""
+    model = small(name)
+    if detail in model.details[1:]:
+        return model.graph(detail)
+    kept = example(model) if detail == "kept" else None
+    return model.graph().detailed({"pairs": 2, "layers": 0}.get(detail, 1), kept)
 
 
 def assert_same(one: Any, other: Any) -> None:
@@ -37,29 +51,30 @@ def cut_output(graph: Graph, inputs: Any, other: dict[str, Tensor], cut: dict[st
         return model(inputs)
 
 
-@every_network
-def test_every_port_reads_its_constant_and_the_transported_writes(name: str) -> None:
-    model = small(name)
-    graph, inputs = model.graph(), example(model)
+@every_graph
+def test_every_port_reads_its_constant_and_the_transported_writes(name: str, detail: str) -> None:
+    graph = graph_of(name, detail)
+    model, inputs = graph.model, example(graph.model)
     writes, reads = graph.writes(inputs), model.cache(inputs, list(graph.ports))
     for port in graph.ports:
         assert_same(graph.explained(port, writes), reads[port])
 
 
-@every_network
-def test_with_all_edges_kept_the_output_is_clean_and_with_all_cut_corrupted(name: str) -> None:
-    model = small(name)
-    graph, clean, corrupted = model.graph(), example(model, seed=0), example(model, seed=1)
+@every_graph
+def test_with_all_edges_kept_the_output_is_clean_and_with_all_cut_corrupted(name: str, detail: str) -> None:
+    graph = graph_of(name, detail)
+    model = graph.model
+    clean, corrupted = example(model, seed=0), example(model, seed=1)
     other = graph.writes(corrupted)
     assert_same(cut_output(graph, clean, other, graph.full(0.0)), model(clean))
     assert_same(cut_output(graph, clean, other, graph.full(1.0)), model(corrupted))
 
 
-@every_network
+@every_graph
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
-def test_pruning_never_changes_the_output(name: str, share: float) -> None:
-    model = small(name)
-    graph, clean = model.graph(), example(model)
+def test_pruning_never_changes_the_output(name: str, detail: str, share: float) -> None:
+    graph = graph_of(name, detail)
+    model, clean = graph.model, example(graph.model)
     runs = {True: graph.writes(example(model, seed=1))}
     runs[False] = {hook: torch.zeros_like(x) for hook, x in runs[True].items()}
     for counterfactual, other in runs.items():
@@ -68,6 +83,14 @@ def test_pruning_never_changes_the_output(name: str, share: float) -> None:
         assert all(bool((~pruned[wire] | keep[wire].bool()).all()) for wire in keep)
         whole, rest = ({w: 1 - mask.double() for w, mask in masks.items()} for masks in (keep, pruned))
         assert_same(cut_output(graph, clean, other, whole), cut_output(graph, clean, other, rest))
+
+
+@every_graph
+def test_what_was_pruned_has_nothing_left_to_prune(name: str, detail: str) -> None:
+    graph = graph_of(name, detail)
+    pruned = graph.wiring.pruned(random_masks(graph, 0.5, seed=1))
+    again = graph.wiring.pruned(pruned)
+    assert all(torch.equal(pruned[wire], again[wire]) for wire in pruned)
 
 
 @every_network
@@ -151,9 +174,9 @@ def test_one_patched_edge_equals_the_same_patch_by_hand(name: str, hand: Callabl
     model = small(name)
     graph, inputs = model.graph(), example(model)
     edge, hook, change = hand(model)
-    wire, node, port = graph.wiring.find(edge)
+    wire, place = graph.wiring.find(edge)
     cut = graph.full(0.0)
-    cut[wire][node, port] = 1
+    cut[wire][place] = 1
     patched = cut_output(graph, inputs, graph.writes(example(model, seed=1)), cut)
     assert_same(patched, by_hand(model, hook, change, inputs))
     assert not torch.allclose(patched, model(inputs), rtol=1e-6)
@@ -162,13 +185,13 @@ def test_one_patched_edge_equals_the_same_patch_by_hand(name: str, hand: Callabl
 # Names, masks and declarations
 
 
-@every_network
-def test_every_edge_is_found_by_its_text(name: str) -> None:
-    wiring = small(name).graph().wiring
+@every_graph
+def test_every_edge_is_found_by_its_text(name: str, detail: str) -> None:
+    wiring = graph_of(name, detail).wiring
     edges = list(wiring.edges())
     assert len(edges) == wiring.n_edges
-    for edge, wire, node, port in edges[:: max(1, len(edges) // 20)]:
-        assert wiring.find(str(edge)) == (wire, node, port)
+    for edge, wire, place in edges[:: max(1, len(edges) // 20)]:
+        assert wiring.find(str(edge)) == (wire, place)
 
 
 @given(seed=st.integers(0, 2**16), size=st.integers(0, 60))
@@ -178,6 +201,22 @@ def test_the_largest_values_make_a_mask_of_their_number(seed: int, size: int) ->
     mask = wiring.as_vector(wiring.largest(values, size))
     assert int(mask.sum()) == min(size, wiring.n_edges)
     assert not mask.any() or mask.all() or values[mask].min() > values[~mask].max()
+
+
+def test_an_edge_between_two_positions_or_inside_a_group_is_refused() -> None:
+    kept, pairs = graph_of("gpt", "kept").wiring, graph_of("mlp", "pairs").wiring
+    with pytest.raises(InputError, match="joins two positions"):
+        kept.find("hook_embed[pos=1] -> blocks.0.hook_q_input[head=0,pos=2]")
+    with pytest.raises(InputError, match=r"pos=0"):
+        kept.find("hook_embed -> blocks.0.hook_q_input[head=0,pos=2]")
+    with pytest.raises(InputError, match="groups of 2"):
+        pairs.find("hook_input[feature=1:3] -> blocks.0.hook_pre[unit=0:2]")
+
+
+def test_positions_are_refused_where_there_are_none() -> None:
+    model = small("cnn")
+    with pytest.raises(ConfigError, match="keeps no token positions"):
+        model.graph().detailed(kept=example(model))
 
 
 def test_hooks_are_as_before_when_a_patched_run_fails() -> None:

@@ -15,17 +15,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from typing import Any
 
 import torch
+from einops import einsum
 from torch import Tensor
 
 from workbench.core.errors import ConfigError
+from workbench.core.hook_points import HookInfo
 from workbench.core.hooked import Handler, HookedModel
-from workbench.core.wiring import Group, Masks, Wiring
+from workbench.core.wiring import Group, Masks, Sees, Wiring
 
 Carry = Callable[[Tensor, Tensor], Tensor]
 """From writes (batch, node, ...) and a mask (node, port) to what the ports read (batch, port, ...)."""
+Lift = Callable[[Tensor], Tensor]
+GROUPED = ("channel", "unit", "feature", "d_mlp", "latent")
+"""Axes whose entries may be put together in nodes of several."""
 
 
 @dataclass(frozen=True)
@@ -41,45 +47,108 @@ class Nodes:
 
 
 @dataclass(frozen=True)
+class Reader:
+    """A later hook through which alone ports act, so that gradients there tell those at the ports.
+
+    `pull` takes what the ports read when they all read the activation at `stream`, and the gradient at `hook`, to
+    the gradient at each port (batch, port, ...). It saves a run with a copy of the stream for each port.
+    """
+
+    hook: str
+    stream: str
+    pull: Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
 class Ports:
-    """Ports that read at one hook, one for each entry of `axis`; `constant()` broadcasts to (port, ...)."""
+    """Ports that read at one hook, one for each entry of `axis`; `constant()` broadcasts to (port, ...).
+
+    `sees`: the positions of these ports that a node at one position hears (see `Group`).
+    """
 
     hook: str
     axis: str | None
     constant: Callable[[], Tensor | float] = lambda: 0.0
+    sees: Sees = "same"
+    reader: Reader | None = None
 
 
 @dataclass(frozen=True)
 class Wire:
-    """All edges from one group of nodes to one group of ports."""
+    """All edges from one group of nodes to one group of ports.
+
+    With a `lift` every port of the group reads the same of a node: what the lift makes of its write.
+    """
 
     writer: str
     port: str
     carry: Carry
+    lift: Lift | None = None
+
+    @classmethod
+    def along(cls, writer: str, port: str, lift: Lift) -> Wire:
+        """Edges along a stream, to which the nodes add what `lift` makes of their writes."""
+
+        def carry(write: Tensor, mask: Tensor) -> Tensor:
+            pos = "pos" if mask.ndim == 3 else ""
+            return einsum(lift(write), mask, f"batch node {pos} ..., node port {pos} -> batch port {pos} ...")
+
+        return cls(writer, port, carry, lift)
 
     @property
     def name(self) -> str:
         """`writer -> port`, the key of this wire's edges in masks and scores."""
         return f"{self.writer} -> {self.port}"
 
+    def grouped(self, n_nodes: int, n_ports: int, widths: tuple[int, int]) -> Wire:
+        """The wire between groups of `widths` neighbouring nodes and ports, of which there are so many."""
+
+        def carry(write: Tensor, mask: Tensor) -> Tensor:
+            fine = mask.repeat_interleave(widths[0], dim=0)[:n_nodes]
+            return self.carry(write, fine.repeat_interleave(widths[1], dim=1)[:, :n_ports])
+
+        return self if widths == (1, 1) else Wire(self.writer, self.port, carry)
+
 
 class Graph:
-    """The computation graph of one model: groups of nodes in firing order, groups of ports, wires."""
+    """The computation graph of one model: groups of nodes in firing order, groups of ports, wires.
 
-    def __init__(self, model: HookedModel, nodes: list[Nodes], ports: list[Ports], wires: list[Wire]) -> None:
-        info = model.trace()
+    `width` neighbouring channels, units or features make one node (0: all of a hook). With `kept`, inputs whose length
+    counts, there is a node, a port and an edge for each token position.
+    """
+
+    def __init__(
+        self,
+        model: HookedModel,
+        nodes: list[Nodes],
+        ports: list[Ports],
+        wires: list[Wire],
+        width: int = 1,
+        kept: Any = None,
+    ) -> None:
+        info = model.trace(kept)
         self.model = model
         self.nodes = {group.hook: group for group in sorted(nodes, key=lambda group: info[group.hook].order)}
         self.ports = {group.hook: group for group in ports}
-        self.wires = {wire.name: wire for wire in wires}
         self.axes = {hook: info[hook].axes for hook in (*self.nodes, *self.ports)}
-        self.size = {g.hook: 1 if g.axis is None else info[g.hook].size(g.axis) for g in (*nodes, *ports)}
         self.wiring = Wiring(
-            {hook: Group(group.axis, self.size[hook], group.reads) for hook, group in self.nodes.items()},
-            {hook: Group(group.axis, self.size[hook]) for hook, group in self.ports.items()},
-            {name: (wire.writer, wire.port) for name, wire in self.wires.items()},
+            {g.hook: Group(**sizes(g, info[g.hook], width, kept), reads=g.reads) for g in self.nodes.values()},
+            {g.hook: Group(**sizes(g, info[g.hook], width, kept), sees=g.sees) for g in ports},
+            {wire.name: (wire.writer, wire.port) for wire in wires},
         )
+        self.size = {g.hook: 1 if g.axis is None else info[g.hook].size(g.axis) for g in (*nodes, *ports)}
+        widths = {hook: group.width for hook, group in (*self.wiring.nodes.items(), *self.wiring.ports.items())}
+        self.wires = {
+            w.name: w.grouped(self.size[w.writer], self.size[w.port], (widths[w.writer], widths[w.port])) for w in wires
+        }
         self._check_order({name: hook.order for name, hook in info.items()})
+        groups = {**self.wiring.nodes, **self.wiring.ports}
+        if kept is not None and (stuck := next((hook for hook, g in groups.items() if g.positions is None), None)):
+            raise ConfigError(f"{type(model).__name__} keeps no token positions: {stuck} has none. Leave them out.")
+
+    def detailed(self, width: int = 1, kept: Any = None) -> Graph:
+        """The same graph with nodes of `width` neighbouring entries, or with the token positions of `kept`."""
+        return Graph(self.model, [*self.nodes.values()], [*self.ports.values()], [*self.wires.values()], width, kept)
 
     def _check_order(self, order: Mapping[str, int]) -> None:
         """Everything runs from an earlier hook to a later one, so the graph has no cycle."""
@@ -129,7 +198,7 @@ class Graph:
         total: Tensor | None = None
         for wire in self.wires_into(port):
             x = self.group(wire.writer, writes[wire.writer])
-            carried = wire.carry(x, x.new_ones(self.size[wire.writer], self.size[wire.port]))
+            carried = wire.carry(x, x.new_ones(self.wiring.shape(wire.name)))
             total = carried if total is None else total + carried
         if total is None:
             raise ConfigError(f"No wire leads to {port!r}, so nothing explains what it reads.")
@@ -147,7 +216,7 @@ class Graph:
         """
         self.wiring.checked(cut)
         changes: dict[str, Tensor] = {}
-        into = {port: [w for w in self.wires_into(port) if bool((cut[w.name] != 0).any())] for port in self.ports}
+        into = {port: [w for w in self.wires_into(port) if matters(cut[w.name])] for port in self.ports}
         needed = {wire.writer for wires in into.values() for wire in wires}
 
         def remember(hook: str, x: Tensor) -> Tensor:
@@ -166,6 +235,19 @@ class Graph:
             handlers[hook] = partial(_both, first, partial(remember, hook)) if first else partial(remember, hook)
         with self.model.routed(handlers):
             yield self.model
+
+
+def matters(cut: Tensor) -> bool:
+    """Whether a wire's mask changes anything, or is to be differentiated."""
+    return cut.requires_grad or bool((cut != 0).any())
+
+
+def sizes(group: Nodes | Ports, info: HookInfo, width: int, kept: Any) -> dict[str, Any]:
+    """How many nodes or ports a group has, of how many entries each, and at how many positions."""
+    n = 1 if group.axis is None else info.size(group.axis)
+    wide = (width or n) if group.axis in GROUPED else 1
+    positions = info.size("pos") if kept is not None and "pos" in info.axes else None
+    return {"axis": group.axis, "size": ceil(n / wide), "width": wide, "positions": positions}
 
 
 def _both(first: Handler, second: Handler, x: Tensor) -> Tensor:

@@ -44,6 +44,7 @@ class HookedModel(HookedRootModule):
     tokenizer: Any = None
     family: ClassVar[str] = "model"
     input_axes: ClassVar[str] = "batch feature"
+    details: ClassVar[tuple[str, ...]] = ()
     stages: tuple[Stage, ...]
     hook_dict: dict[str, AxisHookPoint]  # type: ignore[assignment]
 
@@ -279,7 +280,7 @@ class HookedModel(HookedRootModule):
         return info[hook].stage
 
     def graph(self) -> Any:
-        """The computation graph (idea: one equation for circuits); each architecture declares its own."""
+        """The computation graph, which each architecture declares; the name of one of its `details` may be given."""
         raise ConfigError(
             f"{type(self).__name__} declares no computation graph, so its edges cannot be traced. "
             "Ablation, patching and activation maximization work on its hooks."

@@ -5,28 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from math import prod
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from workbench.core.errors import ConfigError, InputError, ShapeError, UnknownNameError
-from workbench.core.sites import Site
+from workbench.core.sites import Index, Site
 
 Masks = Mapping[str, Tensor]
-"""For each wire's name, a number (or truth value) for each of its edges: (node, port)."""
+"""For each wire's name, a number (or truth value) for each of its edges: (node, port), or (node, port, pos)."""
+Sees = Literal["same", "earlier", "all"]
 
 
 @dataclass(frozen=True)
 class Group:
     """Nodes that write, or ports that read, at one hook: one for each entry of `axis` (None: a single one).
 
-    `reads` are the hooks of the ports that feed the nodes; nodes without any are sources.
+    `reads` are the hooks of the ports that feed the nodes; nodes without any are sources. `width` neighbouring entries
+    of the axis make one node. `positions`: there is one of each at that many token positions (None: one for all).
+    `sees`: the positions at which a node hears these ports, only its own ("same"), all up to it ("earlier") or
+    every one ("all").
     """
 
     axis: str | None
     size: int
     reads: tuple[str, ...] = ()
+    width: int = 1
+    positions: int | None = None
+    sees: Sees = "same"
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Wiring:
     @property
     def n_edges(self) -> int:
         """Number of edges."""
-        return sum(n * p for n, p in map(self.shape, self.wires))
+        return sum(prod(self.shape(wire)) for wire in self.wires)
 
     @property
     def sinks(self) -> tuple[str, ...]:
@@ -74,10 +83,12 @@ class Wiring:
         """Nodes that read nothing: the input."""
         return tuple(hook for hook, group in self.nodes.items() if not group.reads)
 
-    def shape(self, wire: str) -> tuple[int, int]:
-        """Numbers of nodes and ports that a wire joins."""
+    def shape(self, wire: str) -> tuple[int, ...]:
+        """Numbers of nodes and ports that a wire joins, and of positions at which it does."""
         writer, port = self.wires[wire]
-        return self.nodes[writer].size, self.ports[port].size
+        sizes = (self.nodes[writer].size, self.ports[port].size)
+        positions = self.ports[port].positions
+        return sizes if positions is None else (*sizes, positions)
 
     def into(self, port: str) -> list[str]:
         """Wires that end at a group of ports."""
@@ -89,19 +100,19 @@ class Wiring:
 
     # Edges and their names
 
-    def edge(self, wire: str, node: int, port: int) -> Edge:
-        """The edge at a place (node, port) of a wire's mask."""
+    def edge(self, wire: str, node: int, port: int, pos: int | None = None) -> Edge:
+        """The edge at a place (node, port) or (node, port, pos) of a wire's mask."""
         writer, reader = self.wires[wire]
-        return Edge(_site(writer, self.nodes[writer], node), _site(reader, self.ports[reader], port))
+        return Edge(_site(writer, self.nodes[writer], node, pos), _site(reader, self.ports[reader], port, pos))
 
-    def edges(self) -> Iterator[tuple[Edge, str, int, int]]:
-        """Every edge with its wire's name and its place (node, port) in that wire's mask."""
+    def edges(self) -> Iterator[tuple[Edge, str, tuple[int, ...]]]:
+        """Every edge with its wire's name and its place in that wire's mask."""
         for wire in self.wires:
-            for node, port in product(*map(range, self.shape(wire))):
-                yield self.edge(wire, node, port), wire, node, port
+            for place in product(*map(range, self.shape(wire))):
+                yield self.edge(wire, *place), wire, place
 
-    def find(self, edge: str) -> tuple[str, int, int]:
-        """An edge's wire, node and port from its text `writer site -> port site`."""
+    def find(self, edge: str) -> tuple[str, tuple[int, ...]]:
+        """An edge's wire and its place in that wire's mask, from its text `writer site -> port site`."""
         left, arrow, right = edge.partition("->")
         if not arrow:
             raise InputError(f"{edge!r} is not an edge. Write 'site -> site'.")
@@ -109,7 +120,10 @@ class Wiring:
         name = f"{writer.hook} -> {port.hook}"
         if name not in self.wires:
             raise UnknownNameError("edge between hooks", name, self.wires, where=" in this graph")
-        return name, _entry(writer, self.nodes[writer.hook]), _entry(port, self.ports[port.hook])
+        ends = (_entry(writer, self.nodes[writer.hook]), _entry(port, self.ports[port.hook]))
+        if ends[0][1:] != ends[1][1:]:
+            raise InputError(f"{edge!r} joins two positions: a write is read where it was written. Give one position.")
+        return name, (ends[0][0], *ends[1])
 
     # Masks
 
@@ -135,7 +149,7 @@ class Wiring:
     def as_masks(self, vector: Tensor) -> dict[str, Tensor]:
         """The inverse of `as_vector`."""
         shapes = [self.shape(name) for name in self.wires]
-        parts = vector.split([n * p for n, p in shapes])
+        parts = vector.split([prod(shape) for shape in shapes])
         return {name: part.reshape(shape) for name, part, shape in zip(self.wires, parts, shapes, strict=True)}
 
     def largest(self, values: Float[Tensor, " edge"], size: int) -> dict[str, Tensor]:
@@ -146,50 +160,86 @@ class Wiring:
 
     # What matters
 
-    def pruned(self, keep: Masks, counterfactual: bool = True) -> dict[str, Bool[Tensor, "_node _port"]]:
+    def pruned(self, keep: Masks, counterfactual: bool = True) -> dict[str, Bool[Tensor, "_node _port *_pos"]]:
         """The kept edges on a path to a sink and, if `counterfactual`, from a source; the rest changes no output.
 
         Counterfactual: a cut edge carries the write of one other run. Then a node that hears from no source writes
         just that. With writes set to zero or a mean it does not, and stays for what it makes of its constant.
         """
-        kept = {name: mask.bool() for name, mask in self.checked(keep).items()}
-        heard = self._heard(kept) if counterfactual else {h: torch.ones(()).bool() for h in self.nodes}
+        kept = {name: torch.atleast_3d(self.checked(keep)[name].bool()) for name in self.wires}
+        heard = self._heard(kept) if counterfactual else {h: torch.ones(1, 1).bool() for h in self.nodes}
         wanted = self._wanted(kept)
         return {
-            name: kept[name] & heard[writer][..., None] & wanted[port] for name, (writer, port) in self.wires.items()
+            name: (kept[name] & heard[writer][:, None] & wanted[port]).reshape(self.shape(name))
+            for name, (writer, port) in self.wires.items()
         }
 
-    def _heard(self, kept: Masks) -> dict[str, Tensor]:
+    def _heard(self, kept: Masks) -> dict[str, Bool[Tensor, "_node _pos"]]:
         """For each group, which nodes hear from a source."""
         heard: dict[str, Tensor] = {}
         for hook, group in self.nodes.items():
-            heard[hook] = torch.full((group.size,), not group.reads)
-            for wire in (wire for port in group.reads for wire in self.into(port)):
-                heard[hook] |= (kept[wire] & heard[self.wires[wire][0]][:, None]).any(dim=0)
+            heard[hook] = torch.full((group.size, group.positions or 1), not group.reads)
+            for port in group.reads:
+                for wire in self.into(port):
+                    reached = (kept[wire] & heard[self.wires[wire][0]][:, None]).any(dim=0)
+                    heard[hook] |= _up_to(reached, self.ports[port].sees)
         return heard
 
-    def _wanted(self, kept: Masks) -> dict[str, Tensor]:
+    def _wanted(self, kept: Masks) -> dict[str, Bool[Tensor, "_port _pos"]]:
         """For each group of ports, which lead to a sink."""
-        wanted = {hook: torch.full((group.size,), hook in self.sinks) for hook, group in self.ports.items()}
+        wanted = {h: torch.full((group.size, group.positions or 1), h in self.sinks) for h, group in self.ports.items()}
         for hook, group in reversed(self.nodes.items()):
-            useful = torch.zeros(group.size, dtype=torch.bool)
+            useful = torch.zeros(group.size, group.positions or 1, dtype=torch.bool)
             for wire in self.out_of(hook):
                 useful |= (kept[wire] & wanted[self.wires[wire][1]]).any(dim=1)
             for port in group.reads:
-                wanted[port] |= useful if len(wanted[port]) == group.size else useful.any()
+                used = useful if self.ports[port].size == group.size else useful.any(dim=0, keepdim=True)
+                wanted[port] |= _up_to(used.flip(-1), self.ports[port].sees).flip(-1)
         return wanted
 
 
-def _site(hook: str, group: Group, entry: int) -> Site:
-    return Site(hook, {} if group.axis is None else {group.axis: entry})
+def _up_to(here: Bool[Tensor, "_any _pos"], sees: Sees) -> Bool[Tensor, "_any _pos"]:
+    """Whether something is at a position that is seen from each position."""
+    if sees == "same":
+        return here
+    return here.cumsum(dim=-1) > 0 if sees == "earlier" else here.any(dim=-1, keepdim=True)
 
 
-def _entry(site: Site, group: Group) -> int:
-    """The place of a site in its group, which it must name in full."""
-    index = site.index.get(group.axis or "", 0)
-    if set(site.index) != {group.axis} - {None} or not isinstance(index, int):
-        wanted = f"{site.hook}[{group.axis}=0]" if group.axis else site.hook
-        raise InputError(f"{site} is not one end of an edge. Write it like {wanted}.")
-    if group.axis:
-        site.check({group.axis: group.size})
-    return index % group.size
+def _site(hook: str, group: Group, entry: int, pos: int | None) -> Site:
+    index: dict[str, Index] = {}
+    if group.axis is not None:
+        index[group.axis] = entry if group.width == 1 else slice(entry * group.width, (entry + 1) * group.width)
+    return Site(hook, index if pos is None else {**index, "pos": pos})
+
+
+def _entry(site: Site, group: Group) -> tuple[int, ...]:
+    """The place of a site in its group, which it must name in full, and its position if there is one."""
+    example = _site(site.hook, group, 0, None if group.positions is None else 0)
+    if set(site.index) != set(example.index):
+        raise InputError(f"{site} is not one end of an edge. Write it like {example}.")
+    place = [_number(site, group)] if group.axis else [0]
+    if group.positions is not None:
+        site.check({"pos": group.positions})
+        place.append(_whole(site, site.index["pos"], example) % group.positions)
+    return tuple(place)
+
+
+def _number(site: Site, group: Group) -> int:
+    """Which node of its group a site names on the group's own axis."""
+    index, example = site.index[str(group.axis)], _site(site.hook, group, 0, None)
+    if group.width == 1:
+        site.check({str(group.axis): group.size})
+        return _whole(site, index, example) % group.size
+    start = index.start if isinstance(index, slice) else None
+    if not isinstance(start, int) or start % group.width or not 0 <= start // group.width < group.size:
+        raise InputError(
+            f"{site} is not one end of an edge: nodes are groups of {group.width}. Write it like {example}."
+        )
+    return start // group.width
+
+
+def _whole(site: Site, index: Index, example: Site) -> int:
+    """One entry."""
+    if not isinstance(index, int):
+        raise InputError(f"{site} is not one end of an edge. Write it like {example}.")
+    return index

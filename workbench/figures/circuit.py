@@ -67,7 +67,7 @@ def _(result: Circuit) -> str:
 
 @table.register
 def _(result: Circuit) -> pd.DataFrame:
-    edges = [(str(edge.writer), str(edge.port), wire) for edge, wire, _, _ in result.wiring.edges()]
+    edges = [(str(edge.writer), str(edge.port), wire) for edge, wire, _ in result.wiring.edges()]
     rows = pd.DataFrame(edges, columns=["writer", "port", "wire"])
     scores = result.wiring.as_vector(result.scores).cpu()
     order = scores.abs().argsort(descending=True, stable=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from tests.analysis.test_ablation import first_logit
-from tests.core.test_graph import cut_output
+from tests.core.test_graph import cut_output, every_graph, graph_of
 from tests.zoo.small import SMALL, example, small
 from workbench.analysis.circuits.attribution import attribute_edges, integrate_edges, other_writes
 from workbench.analysis.circuits.exact import patch_edges
@@ -61,6 +61,36 @@ def test_attribution_is_the_derivative_of_cutting_a_little_of_each_edge(name: st
         assert_close(score[node, port], (ends[0] - ends[1]) / (2 * step), rtol=1e-4, atol=1e-7)
 
 
+@every_graph
+def test_scores_of_every_detail_equal_one_derivative_for_each_edge(name: str, detail: str) -> None:
+    """An independent implementation: the mask itself in the run, and autograd through the whole network."""
+    graph = graph_of(name, detail)
+    clean, other = example(graph.model, 3, seed=0), graph.writes(example(graph.model, 3, seed=1))
+    cut = {wire: mask.double().requires_grad_() for wire, mask in graph.full(0.0).items()}
+    with graph.patched(other, cut) as model:
+        first_logit(model(clean)).mean().backward()
+    for wire, score in attribute_edges(graph, clean, other, first_logit).items():
+        wanted = cut[wire].grad
+        assert_close(score, torch.zeros_like(score) if wanted is None else wanted, rtol=1e-8, atol=1e-8)
+
+
+@every_graph
+def test_exact_patching_of_every_detail_equals_one_patched_run(name: str, detail: str) -> None:
+    graph = graph_of(name, detail)
+    clean, other = example(graph.model, 2, seed=0), graph.writes(example(graph.model, 2, seed=1))
+    edges = list(graph.wiring.edges())
+    chosen = {wire: mask.bool() for wire, mask in graph.full(0.0).items()}
+    for _, wire, place in edges[:: max(1, len(edges) // 8)]:
+        chosen[wire][place] = True
+    scores = patch_edges(graph, clean, other, first_logit, chosen)
+    intact = first_logit(cut_output(graph, clean, other, graph.full(0.0)))
+    for _, wire, place in edges[:: max(1, len(edges) // 8)]:
+        cut = graph.full(0.0)
+        cut[wire][place] = 1
+        effect = (first_logit(cut_output(graph, clean, other, cut)) - intact).mean()
+        assert_close(scores[wire][place], effect, rtol=1e-8, atol=1e-10)
+
+
 @every_network
 def test_integrated_scores_of_the_sources_edges_sum_to_the_whole_effect(name: str) -> None:
     graph, clean, other = contrast(name)
@@ -78,11 +108,11 @@ def test_exact_patching_equals_one_patched_run_for_each_edge(name: str) -> None:
     scores = patch_edges(graph, clean, other, first_logit)
     intact = first_logit(cut_output(graph, clean, other, graph.full(0.0)))
     edges = list(graph.wiring.edges())
-    for _, wire, node, port in edges[:: max(1, len(edges) // 15)]:
+    for _, wire, place in edges[:: max(1, len(edges) // 15)]:
         cut = graph.full(0.0)
-        cut[wire][node, port] = 1
+        cut[wire][place] = 1
         effect = (first_logit(cut_output(graph, clean, other, cut)) - intact).mean()
-        assert_close(scores[wire][node, port], effect, rtol=1e-8, atol=1e-10)
+        assert_close(scores[wire][place], effect, rtol=1e-8, atol=1e-10)
 
 
 def test_only_chosen_edges_are_patched() -> None:

@@ -73,7 +73,7 @@ def test_a_planted_circuit_is_found(planted, target: int, method: str) -> None:
     model, truth = planted()
     clean, corrupted = model.example(6, seed=0).abs(), model.example(6, seed=1).abs() * 0.5
     circuit = trace_circuit(model, clean, corrupted, lambda output: output[:, target], method)
-    edges = [(str(edge) in truth, abs(float(circuit.scores[w][n, p]))) for edge, w, n, p in circuit.wiring.edges()]
+    edges = [(str(edge) in truth, abs(float(circuit.scores[w][at]))) for edge, w, at in circuit.wiring.edges()]
     assert roc_auc_score(*zip(*edges, strict=True)) == 1.0
     found = {f"{edge.writer} -> {edge.port}" for edge in circuit.top(len(truth))}
     assert found == truth
@@ -86,9 +86,9 @@ def test_the_strongest_edges_make_a_whole_circuit_of_the_size_asked_for() -> Non
     assert [abs(e.score) for e in edges] == sorted((abs(e.score) for e in edges), reverse=True)
     mask = circuit.wiring.full(0.0)
     for edge in edges:
-        wire, node, port = circuit.wiring.find(f"{edge.writer} -> {edge.port}")
-        mask[wire][node, port] = 1
-        assert_close(float(circuit.scores[wire][node, port]), edge.score)
+        wire, place = circuit.wiring.find(f"{edge.writer} -> {edge.port}")
+        mask[wire][place] = 1
+        assert_close(float(circuit.scores[wire][place]), edge.score)
     pruned = circuit.wiring.pruned(mask)
     assert sum(int(m.sum()) for m in pruned.values()) == len(edges)
     assert len(circuit.top(10**6)) == sum(int(m.sum()) for m in circuit.mask(circuit.wiring.n_edges).values())

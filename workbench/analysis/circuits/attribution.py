@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
+from einops import einsum, rearrange
 from torch import Tensor
 
 from workbench.core.errors import InputError
-from workbench.core.graph import Graph
+from workbench.core.graph import Graph, Reader, Wire
 from workbench.core.hooked import Handler
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
@@ -81,47 +82,71 @@ class Differentiated:
 def differentiated(graph: Graph, inputs: Any, metric: Metric, sources: Activations | None = None) -> Differentiated:
     """One forward and one backward pass; `sources` replaces what the sources write.
 
-    Gradients start at the sources, so no parameter needs one and none gets one.
+    Gradients start at the sources, so no parameter needs one and none gets one. Ports with a reader are not listened
+    to: their gradients are told by its.
     """
-    writes: dict[str, Tensor] = {}
-    reads: dict[str, Tensor] = {}
+    seen: dict[str, Tensor] = {}
+    readers = {
+        port: group.reader or Reader(port, port, partial(as_read, graph, port)) for port, group in graph.ports.items()
+    }
 
-    def write(hook: str, x: Tensor) -> Tensor:
-        writes[hook] = x.detach()
-        return x
+    def see(hook: str, x: Tensor) -> Tensor:
+        seen[hook] = x.view_as(x)  # a tensor of its own: x may be the stream, which others read as well
+        return seen[hook]
 
     def start(hook: str, x: Tensor) -> Tensor:
         given = x if sources is None else sources[hook].to(x)
-        return write(hook, given.detach().requires_grad_())
+        return see(hook, given.detach().requires_grad_())
 
-    def read(port: str, x: Tensor) -> Tensor:
-        reads[port] = x.view_as(x)  # a tensor of its own: x may be the stream, which others read as well
-        return reads[port]
-
-    handlers: dict[str, Handler] = {hook: partial(write, hook) for hook in graph.nodes}
+    listened = {*graph.nodes, *(hook for reader in readers.values() for hook in (reader.hook, reader.stream))}
+    handlers: dict[str, Handler] = {hook: partial(see, hook) for hook in listened}
     handlers |= {hook: partial(start, hook) for hook in graph.wiring.sources}
-    with graph.model.routed({**handlers, **{port: partial(read, port) for port in graph.ports}}):
+    with graph.model.routed(handlers):
         value = metric(graph.model(inputs))
     if not value.requires_grad:
         raise InputError(
             "This metric has no gradient, so edges cannot be attributed with it. Choose a differentiable one such as "
             "logit_difference, or the method 'exact'."
         )
-    gradients = torch.autograd.grad(value.mean(), list(reads.values()), allow_unused=True)
-    filled = (torch.zeros_like(x) if g is None else g for x, g in zip(reads.values(), gradients, strict=True))
-    return Differentiated(writes, dict(zip(reads, filled, strict=True)))
+    ends = list(dict.fromkeys(reader.hook for reader in readers.values()))
+    found = torch.autograd.grad(value.mean(), [seen[hook] for hook in ends], materialize_grads=True)
+    at = dict(zip(ends, found, strict=True))
+    with torch.no_grad():
+        pulled = {port: reader.pull(seen[reader.stream], at[reader.hook]) for port, reader in readers.items()}
+    return Differentiated({hook: seen[hook].detach() for hook in graph.nodes}, pulled)
+
+
+def as_read(graph: Graph, port: str, read: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient at a group of ports themselves, the port axis second."""
+    return graph.group(port, gradient)
+
+
+def scored(graph: Graph, changes: Activations, gradients: Activations) -> dict[str, Tensor]:
+    """<T(change), gradient at the read> of every edge: the derivative of carry(change, mask) along the mask."""
+    lifts = {wire.writer: wire.lift for wire in graph.wires.values() if wire.lift}
+    lifted = {
+        hook: rearrange(lift(graph.group(hook, changes[hook])), "batch node ... -> node batch ...")
+        for hook, lift in lifts.items()
+    }
+    scores: dict[str, Tensor] = {}
+    for name, wire in graph.wires.items():
+        gradient = gradients[wire.port]
+        if wire.lift:
+            pos = "pos" if graph.wiring.ports[wire.port].positions else ""
+            pattern = f"node batch {pos} ..., batch port {pos} ... -> node port {pos}"
+            scores[name] = einsum(lifted[wire.writer], gradient, pattern)
+        else:
+            scores[name] = derivative(
+                wire, graph.group(wire.writer, changes[wire.writer]), gradient, graph.wiring.shape(name)
+            )
+    return scores
 
 
 @torch.enable_grad()
-def scored(graph: Graph, changes: Activations, gradients: Activations) -> dict[str, Tensor]:
-    """<T(change), gradient at the read> of every edge: the derivative of carry(change, mask) along the mask."""
-    scores: dict[str, Tensor] = {}
-    for name, wire in graph.wires.items():
-        moved = graph.group(wire.writer, changes[wire.writer])
-        mask = moved.new_ones(graph.wiring.shape(name)).requires_grad_()
-        carried = wire.carry(moved, mask)
-        (scores[name],) = torch.autograd.grad(carried, mask, graph.group(wire.port, gradients[wire.port]))
-    return scores
+def derivative(wire: Wire, change: Tensor, gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Of <carry(change, mask), gradient> along the mask."""
+    mask = change.new_ones(shape).requires_grad_()
+    return torch.autograd.grad((wire.carry(change, mask) * gradient).sum(), mask)[0]
 
 
 def refuse_vanishing(graph: Graph, scores: Masks, gap: float) -> None:

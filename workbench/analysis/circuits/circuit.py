@@ -31,7 +31,7 @@ class Circuit:
     """
 
     wiring: Wiring
-    scores: dict[str, Float[Tensor, "_node _port"]]
+    scores: dict[str, Float[Tensor, "_node _port *_pos"]]
     method: str
     ablation: str
     metric: str
@@ -53,9 +53,7 @@ class Circuit:
         """The largest circuit with at most `n` edges after pruning (or the smallest one there is), strongest first."""
         mask = self.mask(self._size_for(n))
         places = [(wire, *place) for wire, kept in mask.items() for place in kept.nonzero().tolist()]
-        scored = [
-            (self.wiring.edge(wire, node, port), float(self.scores[wire][node, port])) for wire, node, port in places
-        ]
+        scored = [(self.wiring.edge(wire, *place), float(self.scores[wire][*place])) for wire, *place in places]
         scored.sort(key=lambda pair: -abs(pair[1]))
         return [ScoredEdge(str(edge.writer), str(edge.port), score) for edge, score in scored]
 

@@ -39,11 +39,11 @@ def patch_edges(
         places = picked[name].nonzero().tolist()
         moved = graph.group(wire.writer, other[wire.writer].to(clean[wire.writer]) - clean[wire.writer])
         carried = carrier(graph, name, moved)
-        cuts = [cut_edge(graph, name, node, port, carried) for node, port in places]
+        cuts = [cut_edge(graph, name, tuple(place), carried) for place in places]
         values = sweep(graph.model, inputs, [[], *([cut] for cut in cuts)], metric).mean(dim=1)
         scores[name] = values.new_zeros(graph.wiring.shape(name))
-        for (node, port), value in zip(places, values[1:], strict=True):
-            scores[name][node, port] = value - values[0]
+        for place, value in zip(places, values[1:], strict=True):
+            scores[name][tuple(place)] = value - values[0]
         done += len(places)
         progress(done, total)
     return scores
@@ -56,17 +56,16 @@ def carrier(graph: Graph, wire: str, moved: Tensor) -> Callable[[int], Tensor]:
     def carried(node: int) -> Tensor:
         mask = moved.new_zeros(graph.wiring.shape(wire))
         mask[node] = 1
-        return graph.wires[wire].carry(moved, mask)
+        return graph.ungroup(graph.wires[wire].port, graph.wires[wire].carry(moved, mask))
 
     return carried
 
 
-def cut_edge(graph: Graph, wire: str, node: int, port: int, carried: Callable[[int], Tensor]) -> Intervention:
+def cut_edge(graph: Graph, wire: str, place: tuple[int, ...], carried: Callable[[int], Tensor]) -> Intervention:
     """The port reads what the node's change carries, besides what it reads anyway."""
-    edge = graph.wiring.edge(wire, node, port)
-    reader = graph.wires[wire].port
+    edge = graph.wiring.edge(wire, *place)
 
     def edit(part: Tensor, axes: tuple[str, ...]) -> Tensor:
-        return part + graph.ungroup(reader, carried(node)[:, port : port + 1])
+        return part + edge.port.select(carried(place[0]), axes)
 
     return Intervention(edge.port, edit, f"cut {edge.writer} ->")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from einops import einsum
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, rms_norm
@@ -41,6 +42,19 @@ class Norm(nn.Module):
             return rms_norm(x, self.w.shape, self.w, EPSILON)
         return layer_norm(x, self.w.shape, self.w, self.b, EPSILON)
 
+    def pull(
+        self, x: Float[Tensor, "batch pos d_model"], gradient: Float[Tensor, "port batch pos d_model"]
+    ) -> Float[Tensor, "port batch pos d_model"]:
+        """Gradients at ports that all read x, from those at the normalized x (the transposed Jacobian's product)."""
+        if self.b is not None:
+            x = x - x.mean(dim=-1, keepdim=True)
+        scale = (x.pow(2).mean(dim=-1, keepdim=True) + EPSILON).sqrt()
+        unit, pulled = x / scale, gradient * (self.w / scale)
+        pulled -= (
+            unit * einsum(pulled, unit / x.shape[-1], "port batch pos m, batch pos m -> port batch pos")[..., None]
+        )
+        return pulled if self.b is None else pulled - pulled.mean(dim=-1, keepdim=True)
+
 
 class Unnormalized(nn.Module):
     """In the place of a norm where there is none."""
@@ -49,6 +63,10 @@ class Unnormalized(nn.Module):
         return x
 
     apply_to = forward
+
+    def pull(self, x: Tensor, gradient: Float[Tensor, "port batch pos d_model"]) -> Tensor:
+        """The gradients as they are."""
+        return gradient
 
 
 def norm(d_model: int, kind: Normalization) -> Norm | Unnormalized:
