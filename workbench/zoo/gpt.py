@@ -20,7 +20,7 @@ from workbench.zoo.layers.attention import Attention, KeyValueCache, Visible
 from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
 from workbench.zoo.layers.normalization import Normalization, norm
 from workbench.zoo.layers.sampling import Sampling, draw
-from workbench.zoo.layers.transformer_graph import residual_graph
+from workbench.zoo.layers.transformer_graph import DETAILS, residual_graph
 
 Stream = Float[Tensor, "batch pos d_model"]
 Mixed = tuple[Stream, Float[Tensor, "batch pos head d_head"]]
@@ -107,6 +107,7 @@ class Block(nn.Module):
         self.hook_q_input, self.hook_k_input, self.hook_v_input = (
             AxisHookPoint("batch pos head d_model", displaces=True) for _ in range(3)
         )
+        self.hook_attn_in = AxisHookPoint("batch pos d_model", on_request=True)
         self.hook_resid_pre, self.hook_attn_out = (AxisHookPoint("batch pos d_model") for _ in range(2))
         self.dropout = nn.Dropout(cfg.dropout)
         self.n_heads = cfg.n_heads
@@ -120,8 +121,9 @@ class Block(nn.Module):
     def mix(self, resid: Stream, past: KeyValueCache | None = None, visible: Visible | None = None) -> Mixed:
         """The stream, and what each head read from other positions; a sweep over heads starts after it."""
         resid = self.hook_resid_pre(resid)
+        branch = self.hook_attn_in(resid)
         ports = (self.hook_q_input, self.hook_k_input, self.hook_v_input)
-        return resid, self.attn.mix(*self.read(resid, self.ln1, ports), past=past, visible=visible)
+        return resid, self.attn.mix(*self.read(branch, self.ln1, ports), past=past, visible=visible)
 
     def write(self, state: Mixed) -> Stream:
         """The stream with what attention adds."""
@@ -151,6 +153,7 @@ class GPT(HookedModel):
 
     family = "gpt"
     input_axes = "batch pos"
+    details = DETAILS
     blocks: Any
 
     def __init__(self, cfg: GPTConfig) -> None:
@@ -207,8 +210,8 @@ class GPT(HookedModel):
         length = min(self.cfg.n_ctx, 8)
         return torch.randint(self.cfg.d_vocab, (batch, length), generator=generator(seed, "example"))
 
-    def graph(self) -> Graph:
-        return residual_graph(self)
+    def graph(self, detail: str = "head") -> Graph:
+        return residual_graph(self, detail)
 
     @torch.no_grad()
     def generate(self, tokens: Tokens, n_new: int, sampling: Sampling = LIKELY, seed: int = 0) -> Longer:
