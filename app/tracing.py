@@ -14,7 +14,7 @@ from workbench.analysis.circuits.circuit import Circuit
 from workbench.core.sites import Site
 from workbench.core.wiring import Wiring
 from workbench.figures.alt import describe
-from workbench.figures.circuit_drawing import vertex
+from workbench.figures.circuit_drawing import entries, vertex
 
 LETTERS = 6
 """Letters that fit on a node."""
@@ -75,6 +75,7 @@ def inner_links(wiring: Wiring, ends: list[str]) -> list[Link]:
         if wiring.ports[read].size != group.size
         for port in by_hook.get(read, [])
         for node in by_hook.get(hook, [])
+        if Site.parse(port).index.get("pos") == Site.parse(node).index.get("pos")
     ]
 
 
@@ -90,16 +91,17 @@ def layer_order(wiring: Wiring) -> list[str]:
 def place(end: str, layers: list[str]) -> tuple[int, ...]:
     """Where a node comes: by layer, then by index."""
     site = Site.parse(end)
-    return (layers.index(site.hook), *(i for i in site.index.values() if isinstance(i, int)))
+    return (layers.index(site.hook), *entries(site))
 
 
 def label(end: str) -> str:
-    """The few letters on a node: its axis and index, else the end of its hook's name."""
+    """The few letters on a node: its axes and indices, else the end of its hook's name."""
     site = Site.parse(end)
-    for axis, index in site.index.items():
-        return f"{axis[0]}{index}"
+    if site.index.keys() - {"pos"}:
+        return "".join(f"{axis[0]}{entry}" for axis, entry in zip(site.index, entries(site), strict=True))
     name = site.hook.rpartition("hook_")[2]
-    return name if len(name) <= LETTERS else name.partition("_")[0][:LETTERS]
+    short = name if len(name) <= LETTERS else name.partition("_")[0][:LETTERS]
+    return f"{short[:3]} p{site.index['pos']}" if site.index else short
 
 
 def first_size(result: Circuit) -> int:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import json
 import operator
+import resource
 import statistics
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from time import perf_counter, process_time
 
 import torch
@@ -87,6 +90,27 @@ def paired(ours: Run, peer: Run, repeats: int = 21, budget: float = 4.0) -> Rati
         gc.enable()
     lower, median, upper = statistics.quantiles([a / b for a, b in pairs], n=4)
     return Ratio(median, lower, upper, statistics.median(b for _, b in pairs) / loops * 1e3)
+
+
+def peak_memory(run: Run) -> float:
+    """Megabytes by which the process grows while it runs, at most; looked at every millisecond (Linux)."""
+    statm, done, seen = Path("/proc/self/statm"), threading.Event(), [0]
+
+    def resident() -> int:
+        return int(statm.read_text().split()[1]) * resource.getpagesize()
+
+    def watch() -> None:
+        while not done.wait(1e-3):
+            seen.append(resident())
+
+    before, watcher = resident(), threading.Thread(target=watch)
+    watcher.start()
+    try:
+        run()
+    finally:
+        done.set()
+        watcher.join()
+    return max(0, max(seen) - before) / 1e6
 
 
 def repeat(run: Run, loops: int) -> Run:

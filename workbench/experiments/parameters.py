@@ -7,7 +7,7 @@ import math
 import re
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -52,11 +52,15 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """What an analysis takes: which injected arguments (True: it cannot do without), and its parameters by name."""
+    """What an analysis takes: which injected arguments (True: it cannot do without), and its parameters by name.
+
+    `settings` are arguments that are a dataclass: its fields are parameters like any other.
+    """
 
     analysis: str
     injected: Mapping[str, bool]
     parameters: Mapping[str, Parameter]
+    settings: Mapping[str, Any]
 
     def parsed(self, given: Mapping[str, str]) -> dict[str, Any]:
         """JSON values from the texts that a command line or a form holds."""
@@ -70,7 +74,11 @@ class Signature:
 
     def arguments(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """The values as the analysis takes them: lists are tuples again."""
-        return {name: self.value(p, stored) for name, p in self.parameters.items()}
+        values = {name: self.value(p, stored) for name, p in self.parameters.items()}
+        made = {
+            name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in self.settings.items()
+        }
+        return values | made
 
     def value(self, parameter: Parameter, given: Mapping[str, Any]) -> Any:
         """The checked value of one parameter, or its default."""
@@ -97,14 +105,26 @@ def read_signature(analysis: str, function: Callable[..., Any]) -> Signature:
     """The signature of a function that is an analysis."""
     plain = inspect.unwrap(function)
     hints, given = get_type_hints(plain), inspect.signature(plain).parameters
-    text = inspect.getdoc(plain) or ""
-    parameters = {
-        name: Parameter(name, require_carried(hints.get(name), name, analysis), p.default, sentence_about(name, text))
-        for name, p in given.items()
-        if name not in INJECTED
-    }
+    settings = {name: hint for name, hint in hints.items() if name in given and is_dataclass(hint)}
+    parameters: dict[str, Parameter] = {}
+    for name in (name for name in given if name not in INJECTED):
+        if name in settings:
+            parameters |= parameters_of(analysis, settings[name], tuple(f.name for f in fields(settings[name])))
+        else:
+            parameters |= parameters_of(analysis, plain, (name,))
     injected = {name: p.default is p.empty for name, p in given.items() if name in INJECTED}
-    return Signature(analysis, injected, parameters)
+    return Signature(analysis, injected, parameters, settings)
+
+
+def parameters_of(analysis: str, takes: Callable[..., Any], names: tuple[str, ...]) -> dict[str, Parameter]:
+    """Some of what a function or a dataclass takes, as parameters."""
+    hints, given, text = get_type_hints(takes), inspect.signature(takes).parameters, inspect.getdoc(takes) or ""
+    return {
+        name: Parameter(
+            name, require_carried(hints.get(name), name, analysis), given[name].default, sentence_about(name, text)
+        )
+        for name in names
+    }
 
 
 def sentence_about(name: str, text: str) -> str:

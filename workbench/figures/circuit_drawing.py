@@ -65,8 +65,8 @@ def placed(wiring: Wiring, edges: Sequence[ScoredEdge]) -> Places:
 
 
 def entries(site: Site) -> list[int]:
-    """The indices in a site's brackets."""
-    return [index for index in site.index.values() if isinstance(index, int)]
+    """The indices in a site's brackets, the first one of a range."""
+    return [index.start if isinstance(index, slice) else index for index in site.index.values()]  # type: ignore[misc]
 
 
 def column_names(places: Places) -> dict[float, str]:

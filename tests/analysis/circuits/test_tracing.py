@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
@@ -9,8 +11,8 @@ from torch.testing import assert_close
 from tests.analysis.test_ablation import first_logit
 from tests.zoo.small import SMALL, example, small
 from workbench.analysis.circuits.circuit import Circuit
-from workbench.analysis.circuits.tracing import trace_circuit
-from workbench.core.errors import ConfigError, InputError, ShapeError
+from workbench.analysis.circuits.tracing import Tracing, trace_circuit
+from workbench.core.errors import ConfigError, InputError, ShapeError, UnknownNameError
 from workbench.core.metrics import KL, logits_of
 from workbench.core.registry import ANALYSES
 from workbench.zoo.cnn import CNNConfig, ConvNet
@@ -21,7 +23,9 @@ every_network = pytest.mark.parametrize("name", SMALL)
 
 def traced(name: str, method: str = "eap_ig", ablation: str = "resample") -> Circuit:
     model = small(name)
-    return trace_circuit(model, example(model, 3, seed=0), example(model, 3, seed=1), first_logit, method, ablation)
+    return trace_circuit(
+        model, example(model, 3, seed=0), example(model, 3, seed=1), first_logit, Tracing(method, ablation)
+    )
 
 
 @every_network
@@ -72,7 +76,7 @@ def planted_cnn() -> tuple[ConvNet, set[str]]:
 def test_a_planted_circuit_is_found(planted, target: int, method: str) -> None:
     model, truth = planted()
     clean, corrupted = model.example(6, seed=0).abs(), model.example(6, seed=1).abs() * 0.5
-    circuit = trace_circuit(model, clean, corrupted, lambda output: output[:, target], method)
+    circuit = trace_circuit(model, clean, corrupted, lambda output: output[:, target], Tracing(method))
     edges = [(str(edge) in truth, abs(float(circuit.scores[w][at]))) for edge, w, at in circuit.wiring.edges()]
     assert roc_auc_score(*zip(*edges, strict=True)) == 1.0
     found = {f"{edge.writer} -> {edge.port}" for edge in circuit.top(len(truth))}
@@ -122,9 +126,9 @@ def test_a_first_order_method_refuses_a_distance_to_the_clean_output(dtype: torc
     model = small("gpt").to(dtype)
     clean, corrupted, kl = distance(model)
     with pytest.raises(InputError, match=r"vanishes.*eap_ig.*exact"):
-        trace_circuit(model, clean, corrupted, kl, "eap")
+        trace_circuit(model, clean, corrupted, kl, Tracing("eap"))
     for method in ("eap_ig", "exact"):
-        circuit = trace_circuit(model, clean, corrupted, kl, method)
+        circuit = trace_circuit(model, clean, corrupted, kl, Tracing(method))
         assert_close(float(circuit.faithfulness[-1]), 1.0, rtol=0, atol=1e-4)
 
 
@@ -144,3 +148,23 @@ def test_a_model_without_a_graph_is_refused() -> None:
     model = Plain(MLPConfig(n_features=3, hidden=(2,), n_classes=2)).eval()
     with pytest.raises(ConfigError, match="declares no computation graph"):
         trace_circuit(model, model.example(seed=0), model.example(seed=1), first_logit)
+
+
+@pytest.mark.parametrize(
+    "how", [{"detail": "block"}, {"detail": "neuron"}, {"positions": True}, {"group": 3, "detail": "neuron"}]
+)
+def test_a_circuit_of_every_detail_keeps_the_behaviour_when_it_keeps_all_edges(how: dict[str, Any]) -> None:
+    model = small("gpt")
+    circuit = trace_circuit(model, example(model, 3), example(model, 3, seed=1), first_logit, Tracing(**how))
+    assert_close(float(circuit.faithfulness[-1]), 1.0, rtol=1e-5, atol=1e-5)
+    assert circuit.seed == 0 and circuit.top(20)
+
+
+def test_a_detail_that_a_graph_does_not_have_is_refused() -> None:
+    for name, how, says in (
+        ("gpt", {"detail": "heads"}, "Did you mean 'head'"),
+        ("mlp", {"group": -1}, "1 entry or more"),
+    ):
+        model = small(name)
+        with pytest.raises(InputError if "group" in how else UnknownNameError, match=says):
+            trace_circuit(model, example(model), example(model, seed=1), first_logit, Tracing(**how))

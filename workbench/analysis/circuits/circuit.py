@@ -27,7 +27,8 @@ class Circuit:
     metric. Circuits take edges by absolute score. `sizes` are numbers of edges kept, before pruning; `faithfulness`
     is (m(circuit) - m(cut)) / (m(clean) - m(cut)) of batch means, `random_faithfulness` the same for random edges.
     `cmd` (area between curve and 1, lower is better) and `cpr` (area under it) are MIB's; `random_cmd` is the mean
-    over the draws. `clean` and `corrupted` are the metric for each example, `corrupted` with all edges cut.
+    over the draws. `clean` and `corrupted` are the metric for each example, `corrupted` with all edges cut. `seed`
+    is that of the random edges.
     """
 
     wiring: Wiring
@@ -43,6 +44,7 @@ class Circuit:
     random_cmd: float
     clean: Float[Tensor, " batch"]
     corrupted: Float[Tensor, " batch"]
+    seed: int
 
     def mask(self, size: int) -> dict[str, Tensor]:
         """The circuit of the `size` strongest edges, pruned: truth values by wire."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -19,6 +20,8 @@ from workbench.analysis.circuits.circuit import Circuit
 from workbench.analysis.circuits.exact import patch_edges
 from workbench.analysis.circuits.faithfulness import Behaviour, cmd, cpr, log_sizes
 from workbench.analysis.contrast import check_same_shape
+from workbench.core.errors import InputError, UnknownNameError
+from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
@@ -27,6 +30,40 @@ from workbench.core.registry import ANALYSES
 from workbench.core.wiring import Masks
 
 Scoring = Literal["eap", "eap_ig", "exact"]
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """How a circuit is traced, and how fine its graph is.
+
+    `method` scores the edges: "eap" (gradient at the clean run), "eap_ig" (gradient averaged on the way there from the
+    corrupted run) or "exact" (each edge cut in turn). `ablation` says what a cut edge carries: "resample" the corrupted
+    run's write, "mean" its mean over the corrupted batch, "zero" nothing. `steps` is the number of gradients that
+    "eap_ig" averages. `detail` is one of the model's own ("head", "neuron" or "block" for a GPT), empty for its usual
+    one. `group` puts so many neighbouring channels, units or features into one node, 0 all of a hook. `positions`
+    keeps token positions apart: a node and an edge for each.
+    """
+
+    method: Scoring = "eap_ig"
+    ablation: Replacement = "resample"
+    steps: int = 5
+    detail: str = ""
+    group: int = 1
+    positions: bool = False
+
+    def graph(self, model: HookedModel, inputs: Any) -> Graph:
+        """The model's graph, as fine as this says."""
+        if self.detail and self.detail not in model.details:
+            where = f" in the graph of {type(model).__name__}"
+            raise UnknownNameError("detail", self.detail, model.details or ("",), where)
+        if self.group < 0:
+            raise InputError(f"A group has 1 entry or more (0 for all of a hook), not {self.group}.")
+        graph = model.graph(self.detail) if self.detail else model.graph()  # type: ignore[call-arg]
+        if self.group == 1 and not self.positions:
+            return graph
+        return graph.detailed(self.group, inputs if self.positions else None)
+
+
 DRAWS = 3
 """Random circuits of each size, for comparison."""
 
@@ -38,39 +75,36 @@ def trace_circuit(
     inputs: Any,
     corrupted: Any,
     metric: Metric,
-    method: Scoring = "eap_ig",
-    ablation: Replacement = "resample",
+    how: Tracing = Tracing(),
     seed: int = 0,
     progress: Progress = silent,
 ) -> Circuit:
     """Which edges carry the behaviour that tells the inputs from the corrupted ones, on any model with a graph.
 
-    `method` scores the edges: "eap" (gradient at the clean run), "eap_ig" (gradient averaged on the way there from
-    the corrupted run) or "exact" (each edge cut in turn). `ablation` says what a cut edge carries: "resample" the
-    corrupted run's write, "mean" its mean over the corrupted batch, "zero" nothing. Then only the strongest edges are
-    kept, at about twelve sizes, and what is left of the metric is measured, beside random edges. Costs 1 forward and
-    1 forward-backward pass (eap), 2 and 5 (eap_ig) or part of a forward pass for each edge (exact), and about 50
-    forward passes for the curves.
+    `how` says how edges are scored and how fine the graph is. Then only the strongest edges are kept, at about twelve
+    sizes, and what is left of the metric is measured, beside random edges. Costs 1 forward and 1 forward-backward pass
+    (eap), 2 and `steps` (eap_ig) or part of a forward pass for each edge (exact), and about 50 forward passes for the
+    curves.
     """
     check_same_shape(inputs, corrupted)
     with model.lock:
-        graph = model.graph()
-        behaviour = Behaviour.of(graph, inputs, other_writes(graph, corrupted, ablation), metric)
+        graph = how.graph(model, inputs)
+        behaviour = Behaviour.of(graph, inputs, other_writes(graph, corrupted, how.ablation), metric)
         assert behaviour.gap  # raises, before the long work, when there is nothing to explain
-        scores = score_edges(behaviour, method, lambda done, total: progress(done, 2 * total))
+        scores = score_edges(behaviour, how, lambda done, total: progress(done, 2 * total))
         strengths = [graph.wiring.as_vector(scores).abs(), *random_strengths(graph.n_edges, seed)]
         curves = faithfulness_curves(behaviour, strengths, lambda done, total: progress(total + done, 2 * total))
-    return assembled(behaviour, scores, curves, method, ablation)
+    return assembled(behaviour, scores, curves, how, seed)
 
 
-def assembled(behaviour: Behaviour, scores: Masks, curves: Tensor, method: Scoring, ablation: Replacement) -> Circuit:
+def assembled(behaviour: Behaviour, scores: Masks, curves: Tensor, how: Tracing, seed: int) -> Circuit:
     """The result; the first of the curves is the circuit's, the others those of random edges."""
     sizes, metric = log_sizes(behaviour.graph.n_edges), behaviour.metric
     return Circuit(
         wiring=behaviour.graph.wiring,
         scores=dict(scores),
-        method=method,
-        ablation=ablation,
+        method=how.method,
+        ablation=how.ablation,
         metric=getattr(metric, "__name__", type(metric).__name__),
         sizes=sizes,
         faithfulness=curves[0],
@@ -80,16 +114,17 @@ def assembled(behaviour: Behaviour, scores: Masks, curves: Tensor, method: Scori
         random_cmd=sum(cmd(sizes, curve) for curve in curves[1:]) / DRAWS,
         clean=behaviour.clean,
         corrupted=behaviour.cut,
+        seed=seed,
     )
 
 
-def score_edges(behaviour: Behaviour, method: Scoring, progress: Progress = silent) -> dict[str, Tensor]:
+def score_edges(behaviour: Behaviour, how: Tracing, progress: Progress = silent) -> dict[str, Tensor]:
     """metric(edge cut) - metric(intact) of every edge, estimated or exact."""
     graph, inputs, other, metric = behaviour.graph, behaviour.inputs, behaviour.other, behaviour.metric
-    if method == "exact":
+    if how.method == "exact":
         return patch_edges(graph, inputs, other, metric, progress=progress)
-    if method == "eap_ig":
-        return integrate_edges(graph, inputs, other, metric, progress=progress)
+    if how.method == "eap_ig":
+        return integrate_edges(graph, inputs, other, metric, how.steps, progress)
     scores = attribute_edges(graph, inputs, other, metric)
     refuse_vanishing(graph, scores, behaviour.gap)
     return scores
