@@ -12,6 +12,7 @@ from workbench.core.random import seed_everything
 from workbench.core.registry import MODELS
 from workbench.zoo.actor_critic import ActorCriticConfig
 from workbench.zoo.cnn import CNNConfig
+from workbench.zoo.encoder_decoder import EncoderDecoderConfig
 from workbench.zoo.gpt import GPTConfig
 from workbench.zoo.mlp import MLPConfig
 from workbench.zoo.resnet import ResNetConfig
@@ -36,6 +37,14 @@ SMALL: dict[str, tuple[str, Any]] = {
         ),
     ),
     "gpt attention only": ("gpt", GPTConfig(d_vocab=11, n_ctx=12, n_layers=2, d_model=8, n_heads=2, attn_only=True)),
+    "encoder_decoder": ("encoder_decoder", EncoderDecoderConfig(d_vocab=11, n_ctx=12, d_model=16, n_heads=2, pad=10)),
+    "encoder_decoder bare": (
+        "encoder_decoder",
+        EncoderDecoderConfig(
+            d_vocab=9, n_ctx=12, encoder_layers=1, d_model=10, n_heads=3, d_head=4, d_mlp=6, positions="rotary",
+            normalization="none", activation="relu", tie_embeddings=True,
+        ),
+    ),
     "actor_critic": ("actor_critic", ActorCriticConfig(observation=(4,), n_actions=3, hidden=(5, 4))),
     "actor_critic shared": (
         "actor_critic",

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 from torch.testing import assert_close
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from tests.zoo.small import SMALL, example, small
 from workbench.core.axes import INPUT_SIZED
@@ -147,5 +147,6 @@ def test_examples_do_not_depend_on_their_batch(name: str) -> None:
     inputs = example(model, 3)
     with torch.no_grad():
         together = logits_of(model(inputs))
-        alone = torch.cat([logits_of(model(inputs[i : i + 1])) for i in range(3)])
+        rows = [tree_map(lambda x, i=i: x[i : i + 1], inputs) for i in range(3)]
+        alone = torch.cat([logits_of(model(row)) for row in rows])
     assert_close(together, alone)

@@ -1,8 +1,9 @@
-"""The graph of a residual transformer: embeddings, heads and MLPs write to the stream, which all later ones read."""
+"""The graphs of residual transformers: embeddings, heads and MLPs write to a stream, which all later ones read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from workbench.core.graph import Carry, Graph, Nodes, Ports, Reader, Wire
 from workbench.core.hooked import HookedModel
+from workbench.core.wiring import Sees
 
 DETAILS = ("head", "neuron", "block")
 """Heads with q, k and v ports and whole MLPs; the same with single neurons; whole attention layers and MLPs."""
@@ -72,20 +74,49 @@ class Stream:
         self.wires += [wire(port.hook) for wire in self.writers]
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What queries, or keys and values, read: a stream, as it is at a hook, through a norm, at the positions seen."""
+
+    stream: Stream
+    hook: str
+    norm: Any
+    sees: Sees = "same"
+
+
+def add_heads(attn: Any, here: str, name: str, queries: Reading, sources: Reading) -> None:
+    """Heads that write where their queries read, with three ports each."""
+    inputs = tuple(f"{here}.hook_{name}{x}_input" for x in "qkv")
+    reads = ((queries, attn.W_Q), (sources, attn.W_K), (sources, attn.W_V))
+    for port, x, (reading, weight) in zip(inputs, "qkv", reads, strict=True):
+        pull = partial(pull_projection, reading.norm, weight)
+        reader = Reader(f"{here}.{name}attn.hook_{x}", reading.hook, pull)
+        reading.stream.read(Ports(port, "head", sees=reading.sees, reader=reader))
+    heads = partial(Wire.along, lift=partial(through_heads, attn))
+    queries.stream.add(Nodes(f"{here}.{name}attn.hook_z", "head", inputs), heads, lambda: attn.b_O)
+
+
 def add_attention(stream: Stream, block: Any, here: str, causal: bool, detail: str) -> None:
-    """Heads with three ports each, or the whole layer with one."""
-    attn = block.attn
+    """Heads, or the whole layer with one port."""
     sees = "earlier" if causal else "all"
     if detail == "block":
         stream.read(Ports(f"{here}.hook_attn_in", None, sees=sees))
         stream.add(Nodes(f"{here}.hook_attn_out", None, (f"{here}.hook_attn_in",)), as_written)
-        return
-    for x, weight in zip("qkv", (attn.W_Q, attn.W_K, attn.W_V), strict=True):
-        reader = Reader(f"{here}.attn.hook_{x}", f"{here}.hook_resid_pre", partial(pull_projection, block.ln1, weight))
-        stream.read(Ports(f"{here}.hook_{x}_input", "head", sees="same" if x == "q" else sees, reader=reader))
-    inputs = tuple(f"{here}.hook_{x}_input" for x in "qkv")
-    heads = partial(Wire.along, lift=partial(through_heads, attn))
-    stream.add(Nodes(f"{here}.attn.hook_z", "head", inputs), heads, lambda: attn.b_O)
+    else:
+        own = partial(Reading, stream, f"{here}.hook_resid_pre", block.ln1)
+        add_heads(block.attn, here, "", own(), own(sees))
+
+
+def add_cross_attention(stream: Stream, source: Stream, block: Any, here: str, end: str, detail: str) -> None:
+    """Heads whose keys and values read another stream, as it is at the hook `end`; or the whole layer, two ports."""
+    if detail == "block":
+        inputs = (f"{here}.hook_cross_attn_in", f"{here}.hook_cross_source_in")
+        stream.read(Ports(inputs[0], None))
+        source.read(Ports(inputs[1], None, sees="all"))
+        stream.add(Nodes(f"{here}.hook_cross_attn_out", None, inputs), as_written)
+    else:
+        queries = Reading(stream, f"{here}.hook_resid_mid", block.ln_cross)
+        add_heads(block.cross_attn, here, "cross_", queries, Reading(source, end, block.ln_source, "all"))
 
 
 def add_mlp(stream: Stream, block: Any, here: str, detail: str) -> None:
@@ -99,12 +130,17 @@ def add_mlp(stream: Stream, block: Any, here: str, detail: str) -> None:
         stream.add(Nodes(f"{here}.hook_mlp_out", None, (port,)), as_written)
 
 
+def add_embeddings(stream: Stream, model: HookedModel, here: str = "") -> None:
+    """The tokens' and, where they are learned, the positions' embeddings."""
+    for hook in (f"{here}hook_embed", f"{here}hook_pos_embed"):
+        if hook in model.hook_dict:
+            stream.add(Nodes(hook, None), as_written)
+
+
 def residual_graph(model: HookedModel, detail: str) -> Graph:
     """The tokens' and positions' embeddings as sources, then every block's parts, then the final stream as sink."""
     stream, blocks = Stream(), list(enumerate(model.blocks))  # type: ignore[arg-type]
-    for hook in ("hook_embed", "hook_pos_embed"):
-        if hook in model.hook_dict:
-            stream.add(Nodes(hook, None), as_written)
+    add_embeddings(stream, model)
     for layer, block in blocks:
         here = f"blocks.{layer}"
         add_attention(stream, block, here, model.cfg.causal, detail)
@@ -112,3 +148,25 @@ def residual_graph(model: HookedModel, detail: str) -> Graph:
             add_mlp(stream, block, here, detail)
     stream.read(Ports(f"blocks.{len(blocks) - 1}.hook_resid_post", None))
     return Graph(model, stream.nodes, stream.ports, stream.wires)
+
+
+def encoder_decoder_graph(model: Any, detail: str) -> Graph:
+    """Two streams: both sides' embeddings and blocks, the decoder's final stream as sink.
+
+    Keys and values of cross-attention read the encoder's final stream, so a decoder's head is where the streams meet.
+    """
+    source, target = Stream(), Stream()
+    add_embeddings(source, model, "encoder.")
+    add_embeddings(target, model, "decoder.")
+    for layer, block in enumerate(model.encoder.blocks):
+        here = f"encoder.blocks.{layer}"
+        add_attention(source, block, here, False, detail)
+        add_mlp(source, block, here, detail)
+    end = f"encoder.blocks.{len(model.encoder.blocks) - 1}.hook_resid_post"
+    for layer, block in enumerate(model.decoder.blocks):
+        here = f"decoder.blocks.{layer}"
+        add_attention(target, block, here, True, detail)
+        add_cross_attention(target, source, block, here, end, detail)
+        add_mlp(target, block, here, detail)
+    target.read(Ports(f"decoder.blocks.{len(model.decoder.blocks) - 1}.hook_resid_post", None))
+    return Graph(model, source.nodes + target.nodes, source.ports + target.ports, source.wires + target.wires)

@@ -1,0 +1,270 @@
+"""Encoder-decoder transformer (Vaswani et al. 2017) with pre-norm blocks: one sequence in, another one out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from workbench.core.errors import ConfigError, InputError
+from workbench.core.graph import Graph
+from workbench.core.hooked import AxisHookPoint, HookedModel
+from workbench.core.random import generator
+from workbench.core.registry import MODELS
+from workbench.zoo.gpt import LIKELY, Block, GPTConfig
+from workbench.zoo.layers.attention import Attention, KeyValueCache, Visible
+from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
+from workbench.zoo.layers.normalization import Normalization, norm
+from workbench.zoo.layers.sampling import Sampling, draw
+from workbench.zoo.layers.transformer_graph import DETAILS, encoder_decoder_graph
+
+Tokens = Int[Tensor, "batch pos"]
+Stream = Float[Tensor, "batch pos d_model"]
+SourceStream = Float[Tensor, "batch source_pos d_model"]
+Mixed = tuple[Stream, Float[Tensor, "batch pos head d_head"]]
+
+
+class SourceTarget(NamedTuple):
+    """What an encoder-decoder reads: the sequence given, and as much of the other one as is known so far."""
+
+    source: Int[Tensor, "batch source_pos"]
+    target: Int[Tensor, "batch target_pos"]
+
+
+class Streams(NamedTuple):
+    """Both residual streams on their way, and which positions of the source are no padding.
+
+    In the middle of an attention a stream comes with what the heads read.
+    """
+
+    source: Any
+    target: Any
+    visible: Visible | None
+
+
+@dataclass(frozen=True)
+class EncoderDecoderConfig:
+    """Sizes (in numbers of entries) and choices, as in `GPTConfig`; `n_ctx` bounds the length of each sequence.
+
+    Both sequences share one vocabulary. Every target begins with the token `start`. Nothing looks at tokens `pad` of
+    the source, with which shorter ones are filled; a target is filled at its end, where causality hides it.
+    """
+
+    d_vocab: int = 32
+    n_ctx: int = 32
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    d_model: int = 64
+    n_heads: int = 4
+    d_head: int | None = None
+    d_mlp: int | None = None
+    positions: Literal["learned", "rotary"] = "learned"
+    normalization: Normalization = "layer"
+    activation: Literal["gelu", "relu"] = "gelu"
+    tie_embeddings: bool = False
+    dropout: float = 0.0
+    start: int = 0
+    pad: int | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.encoder_layers, self.decoder_layers) < 1:
+            raise ConfigError("An encoder-decoder needs at least one layer on each side. Use a GPT for one side alone.")
+        for name, token in (("start", self.start), ("pad", self.pad)):
+            if token is not None and not 0 <= token < self.d_vocab:
+                raise ConfigError(
+                    f"{name} {token} is outside the vocabulary of {self.d_vocab} (0 to {self.d_vocab - 1})."
+                )
+        self.stack(self.encoder_layers, causal=False)
+
+    def stack(self, n_layers: int, causal: bool) -> GPTConfig:
+        """The blocks of one side, as those of a GPT."""
+        return GPTConfig(
+            self.d_vocab, self.n_ctx, n_layers, self.d_model, self.n_heads, self.d_head, self.d_mlp, causal,
+            self.positions, self.normalization, self.activation, dropout=self.dropout,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stage: one part of a block, on the stream of its side; it may read other fields of the state."""
+
+    side: Literal["source", "target"]
+    run: Callable[..., Any]
+    reads: tuple[str, ...] = ()
+
+    def __call__(self, state: Streams) -> Streams:
+        others = [getattr(state, name) for name in self.reads]
+        return state._replace(**{self.side: self.run(getattr(state, self.side), *others)})
+
+
+class EncoderBlock(Block):
+    """Attention to all of the source that is visible, then an MLP."""
+
+    def mix_visible(self, resid: Stream, visible: Visible | None) -> Mixed:
+        """The stream, and what each head read from it."""
+        return self.mix(resid, visible=visible)
+
+    def parts(self) -> list[Part]:
+        """The stages of this block."""
+        return [Part("source", self.mix_visible, ("visible",)), Part("source", self.write), Part("source", self.feed)]
+
+
+class DecoderBlock(Block):
+    """Causal attention, attention to the encoder's final stream, then an MLP."""
+
+    def __init__(self, cfg: GPTConfig) -> None:
+        super().__init__(cfg)
+        self.ln_cross, self.ln_source = (norm(cfg.d_model, cfg.normalization) for _ in range(2))
+        self.cross_attn = Attention(cfg.d_model, cfg.n_heads, causal=False, d_head=cfg.d_head)
+        self.hook_cross_q_input, self.hook_cross_k_input, self.hook_cross_v_input = (
+            AxisHookPoint("batch pos head d_model", displaces=True) for _ in range(3)
+        )
+        self.hook_cross_attn_in, self.hook_cross_source_in = (
+            AxisHookPoint("batch pos d_model", on_request=True) for _ in range(2)
+        )
+        self.hook_cross_attn_out, self.hook_resid_mid_cross = (AxisHookPoint("batch pos d_model") for _ in range(2))
+
+    def mix_cross(self, resid: Stream, source: SourceStream, visible: Bool[Tensor, "batch source_pos"] | None) -> Mixed:
+        """The stream, and what each head read from the source."""
+        queries = self.read(self.hook_cross_attn_in(resid), self.ln_cross, [self.hook_cross_q_input])
+        ports = [self.hook_cross_k_input, self.hook_cross_v_input]
+        sources = self.read(self.hook_cross_source_in(source), self.ln_source, ports)
+        return resid, self.cross_attn.mix(*queries, *sources, visible=visible)
+
+    def write_cross(self, state: Mixed) -> Stream:
+        """The stream with what attention to the source adds."""
+        resid, z = state
+        return self.hook_resid_mid_cross(resid + self.dropout(self.hook_cross_attn_out(self.cross_attn.write(z))))
+
+    def parts(self) -> list[Part]:
+        """The stages of this block."""
+        runs = (self.mix, self.write, self.mix_cross, self.write_cross, self.feed)
+        return [Part("target", run, ("source", "visible") if run == self.mix_cross else ()) for run in runs]
+
+
+class Stack(nn.Module):
+    """The embeddings and blocks of one side."""
+
+    def __init__(self, cfg: GPTConfig, block: type[Block]) -> None:
+        super().__init__()
+        self.embed = Embed(cfg.d_vocab, cfg.d_model)
+        self.hook_embed = AxisHookPoint("batch pos d_model")
+        self.learned = cfg.positions == "learned"
+        if self.learned:
+            self.pos_embed = PosEmbed(cfg.n_ctx, cfg.d_model)
+            self.hook_pos_embed = AxisHookPoint("batch pos d_model")
+        self.dropout = nn.Dropout(cfg.dropout)
+        self.blocks: Any = nn.ModuleList(block(cfg) for _ in range(cfg.n_layers))
+
+    def embedded(self, tokens: Tokens, start: int = 0) -> Stream:
+        """The residual stream before the first block."""
+        resid = self.hook_embed(self.embed(tokens))
+        return self.dropout(resid + self.hook_pos_embed(self.pos_embed(tokens, start)) if self.learned else resid)
+
+
+@MODELS.register("encoder_decoder")
+class EncoderDecoder(HookedModel):
+    """Next-token logits (batch, pos, vocab) at every position of the target."""
+
+    family = "encoder_decoder"
+    input_axes = "batch source_pos target_pos"
+    details = DETAILS
+
+    def __init__(self, cfg: EncoderDecoderConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.encoder = Stack(cfg.stack(cfg.encoder_layers, causal=False), EncoderBlock)
+        self.decoder = Stack(cfg.stack(cfg.decoder_layers, causal=True), DecoderBlock)
+        self.ln_final = norm(cfg.d_model, cfg.normalization)
+        self.unembed = Unembed(self.decoder.embed, cfg.tie_embeddings)
+        self.hook_logits = AxisHookPoint("batch pos vocab")
+        self.reset_parameters()
+        self.encoding: list[Any] = [self.embedded, *(part for b in self.encoder.blocks for part in b.parts())]
+        decoding = [part for b in self.decoder.blocks for part in b.parts()]
+        self.setup(stages=[*self.encoding, *decoding, self.read_out])
+
+    def reset_parameters(self) -> None:
+        """GPT-2's initialisation: normal, 0.02, with maps into a stream divided by the root of their number."""
+        writers = {"encoder": 2 * self.cfg.encoder_layers, "decoder": 3 * self.cfg.decoder_layers}
+        for name, p in self.named_parameters():
+            if p.ndim > 1 and not name.rpartition(".")[2].startswith("b_"):
+                into_stream = name.endswith(("W_O", "W_out"))
+                nn.init.normal_(p, std=0.02 / writers[name.partition(".")[0]] ** 0.5 if into_stream else 0.02)
+
+    def embedded(self, inputs: Any) -> Streams:
+        """Both residual streams before the first block."""
+        source, target = self.checked(inputs)
+        visible = None if self.cfg.pad is None else source != self.cfg.pad
+        if visible is not None and not visible.any(dim=1).all():
+            raise InputError("A source holds nothing but padding. Give at least one other token.")
+        return Streams(self.encoder.embedded(source), self.decoder.embedded(target), visible)
+
+    def checked(self, inputs: Any) -> SourceTarget:
+        """The inputs; raises on anything but two sequences, on an empty or over-long sequence and on a token outside the vocabulary."""
+        if not isinstance(inputs, tuple) or len(inputs) != 2:
+            raise InputError("An encoder-decoder reads two sequences. Pass SourceTarget(source, target).")
+        for name, tokens in zip(SourceTarget._fields, inputs, strict=True):
+            self.check_length(name, tokens.shape[1])
+            low, high = tokens.aminmax()
+            if low < 0 or high >= self.cfg.d_vocab:
+                bad = int(low if low < 0 else high)
+                raise InputError(f"Token {bad} of the {name} is outside the vocabulary (0 to {self.cfg.d_vocab - 1}).")
+        return SourceTarget(*inputs)
+
+    def check_length(self, name: str, length: int) -> None:
+        """Raises when a sequence is empty or too long."""
+        if not length:
+            raise InputError(f"The {name} is empty. Give at least one token.")
+        if length > self.cfg.n_ctx:
+            raise InputError(f"The {name} has {length} tokens; this model reads at most {self.cfg.n_ctx}. Shorten it.")
+
+    def read_out(self, state: Streams) -> Float[Tensor, "batch pos vocab"]:
+        """Logits from the decoder's final stream."""
+        return self.logits(state.target)
+
+    def logits(self, resid: Stream) -> Float[Tensor, "batch pos vocab"]:
+        """Logits from a stream."""
+        return self.hook_logits(self.unembed(self.ln_final(resid)))
+
+    def example(self, batch: int = 2, seed: int = 0) -> SourceTarget:
+        tokens = torch.tensor([token for token in range(self.cfg.d_vocab) if token != self.cfg.pad])
+        draws = generator(seed, "example")
+        lengths = min(self.cfg.n_ctx, 7), min(self.cfg.n_ctx, 5)
+        return SourceTarget(*(tokens[torch.randint(len(tokens), (batch, n), generator=draws)] for n in lengths))
+
+    def graph(self, detail: str = "head") -> Graph:
+        return encoder_decoder_graph(self, detail)
+
+    @torch.no_grad()
+    def generate(
+        self, inputs: SourceTarget, n_new: int, sampling: Sampling = LIKELY, seed: int = 0
+    ) -> Int[Tensor, "batch total"]:
+        """The target and `n_new` sampled tokens; the source is encoded once, and each new token costs one position."""
+        self.check_length("target", inputs.target.shape[1] + n_new)
+        random = generator(seed, "sampling")
+        caches = [KeyValueCache() for _ in self.decoder.blocks]
+        with self.lock:
+            state = self.run_stages(inputs, 0, len(self.encoding))
+            new = target = inputs.target
+            for _ in range(n_new):
+                new = draw(self.extend(new, state, caches)[:, -1], sampling, random)[:, None].to(target.device)
+                target = torch.cat([target, new], dim=1)
+        return target
+
+    def extend(self, tokens: Tokens, state: Streams, caches: list[KeyValueCache]) -> Float[Tensor, "batch pos vocab"]:
+        """Logits of new tokens of the target that follow those in `caches`, which grow; `state` holds the source."""
+        resid = self.decoder.embedded(tokens, caches[0].length)
+        for block, past in zip(self.decoder.blocks, caches, strict=True):
+            resid = block.write(block.mix(resid, past))
+            resid = block.feed(block.write_cross(block.mix_cross(resid, state.source, state.visible)))
+        return self.logits(resid)
+
+    def tokenizer_or_raise(self) -> Any:
+        """The tokenizer that `load` put beside the weights."""
+        if self.tokenizer is None:
+            raise InputError("This model has no tokenizer. Set model.tokenizer, or pass tokens instead of text.")
+        return self.tokenizer
