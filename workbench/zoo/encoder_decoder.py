@@ -204,7 +204,7 @@ class EncoderDecoder(HookedModel):
         return Streams(self.encoder.embedded(source), self.decoder.embedded(target), visible)
 
     def checked(self, inputs: Any) -> SourceTarget:
-        """The inputs; raises on anything but two sequences, on an empty or over-long sequence and on a token outside the vocabulary."""
+        """The inputs; raises when they are not two sequences of known tokens, neither empty nor too long."""
         if not isinstance(inputs, tuple) or len(inputs) != 2:
             raise InputError("An encoder-decoder reads two sequences. Pass SourceTarget(source, target).")
         for name, tokens in zip(SourceTarget._fields, inputs, strict=True):
