@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 import torch
 from einops import einsum, rearrange
+from jaxtyping import Float
 from torch import Tensor
 
 from workbench.core.errors import InputError
@@ -122,24 +123,44 @@ def as_read(graph: Graph, port: str, read: Tensor, gradient: Tensor) -> Tensor:
 
 
 def scored(graph: Graph, changes: Activations, gradients: Activations) -> dict[str, Tensor]:
-    """<T(change), gradient at the read> of every edge: the derivative of carry(change, mask) along the mask."""
-    lifts = {wire.writer: wire.lift for wire in graph.wires.values() if wire.lift}
-    lifted = {
-        hook: rearrange(lift(graph.group(hook, changes[hook])), "batch node ... -> node batch ...")
-        for hook, lift in lifts.items()
-    }
+    """<T(change), gradient at the read> of every edge: the derivative of carry(change, mask) along the mask.
+
+    Ports that read the same nodes along a stream are scored together, by one matrix product.
+    """
     scores: dict[str, Tensor] = {}
+    readers: dict[tuple[str, ...], list[str]] = {}
     for name, wire in graph.wires.items():
-        gradient = gradients[wire.port]
-        if wire.lift:
-            pos = "pos" if graph.wiring.ports[wire.port].positions else ""
-            pattern = f"node batch {pos} ..., batch port {pos} ... -> node port {pos}"
-            scores[name] = einsum(lifted[wire.writer], gradient, pattern)
+        if wire.lift is None:
+            change = graph.group(wire.writer, changes[wire.writer])
+            scores[name] = derivative(wire, change, gradients[wire.port], graph.wiring.shape(name))
+    for port in graph.ports:
+        if writers := tuple(wire.writer for wire in graph.wires_into(port) if wire.lift):
+            readers.setdefault(writers, []).append(port)
+    rows = stacked(graph, changes, readers)
+    for writers, ports in readers.items():
+        columns = torch.cat([rearrange(gradients[port], "batch port ... -> port batch ...") for port in ports])
+        kept = "pos" if graph.wiring.ports[ports[0]].positions else ""
+        block = einsum(rows[writers], columns, f"node batch {kept} ..., port batch {kept} ... -> node port {kept}")
+        for writer, part in zip(writers, block.split([graph.size[writer] for writer in writers]), strict=True):
+            for port, score in zip(ports, part.split([graph.size[port] for port in ports], dim=1), strict=True):
+                scores[f"{writer} -> {port}"] = score
+    return {name: scores[name] for name in graph.wires}
+
+
+def stacked(
+    graph: Graph, changes: Activations, lists: Iterable[tuple[str, ...]]
+) -> dict[tuple[str, ...], Float[Tensor, "node batch ..."]]:
+    """For each list of writers, what their changes add to the stream; a list that begins a longer one is part of it."""
+    lifts = {wire.writer: wire.lift for wire in graph.wires.values() if wire.lift}
+    stacks: dict[tuple[str, ...], Tensor] = {}
+    for writers in sorted(lists, key=len, reverse=True):
+        longer = next((stack for stack in stacks if stack[: len(writers)] == writers), None)
+        if longer is None:
+            lifted = [lifts[writer](graph.group(writer, changes[writer])) for writer in writers]
+            stacks[writers] = torch.cat([rearrange(x, "batch node ... -> node batch ...") for x in lifted])
         else:
-            scores[name] = derivative(
-                wire, graph.group(wire.writer, changes[wire.writer]), gradient, graph.wiring.shape(name)
-            )
-    return scores
+            stacks[writers] = stacks[longer][: sum(graph.size[writer] for writer in writers)]
+    return stacks
 
 
 @torch.enable_grad()
