@@ -119,15 +119,21 @@ def assembled(behaviour: Behaviour, scores: Masks, curves: Tensor, how: Tracing,
 
 
 def score_edges(behaviour: Behaviour, how: Tracing, progress: Progress = silent) -> dict[str, Tensor]:
-    """metric(edge cut) - metric(intact) of every edge, estimated or exact."""
+    """metric(edge cut) - metric(intact) of every edge, estimated or exact; refuses an estimate that sees nothing."""
+    scores = unchecked_scores(behaviour, how, progress)
+    if how.method == "eap":
+        refuse_vanishing(behaviour.graph, scores, behaviour.gap)
+    return scores
+
+
+def unchecked_scores(behaviour: Behaviour, how: Tracing, progress: Progress = silent) -> dict[str, Tensor]:
+    """The same scores, whatever they are worth: of a single example, say, which may change nothing."""
     graph, inputs, other, metric = behaviour.graph, behaviour.inputs, behaviour.other, behaviour.metric
     if how.method == "exact":
         return patch_edges(graph, inputs, other, metric, progress=progress)
     if how.method == "eap_ig":
         return integrate_edges(graph, inputs, other, metric, how.steps, progress)
-    scores = attribute_edges(graph, inputs, other, metric)
-    refuse_vanishing(graph, scores, behaviour.gap)
-    return scores
+    return attribute_edges(graph, inputs, other, metric)
 
 
 def random_strengths(n_edges: int, seed: int) -> list[Float[Tensor, " edge"]]:
