@@ -21,6 +21,9 @@ HOOKS = {
     "gpt": ("blocks.1.attn.hook_z", "head"),
     "gpt rotary rms tied": ("blocks.0.hook_resid_mid", "pos"),
     "gpt attention only": ("blocks.0.attn.hook_pattern", "key"),
+    "gpt bare": ("blocks.0.attn.hook_z", "head"),
+    "encoder_decoder": ("decoder.blocks.0.cross_attn.hook_z", "head"),
+    "encoder_decoder bare": ("encoder.blocks.0.attn.hook_z", "head"),
     "actor_critic": ("actor.blocks.0.hook_post", "unit"),
     "actor_critic shared": ("trunk.blocks.0.hook_post", "channel"),
 }

@@ -21,6 +21,7 @@ HIDDEN = {
     "gpt": "blocks.0.mlp.hook_post",
     "gpt rotary rms tied": "blocks.1.mlp.hook_post",
     "gpt attention only": "blocks.0.hook_attn_out",
+    "gpt bare": "blocks.1.mlp.hook_pre",
     "actor_critic": "actor.blocks.1.hook_post",
     "actor_critic shared": "trunk.blocks.0.hook_post",
 }
@@ -71,7 +72,14 @@ def test_the_last_token_alone_matters_to_the_last_position_of_an_embedding() -> 
     assert int(result.inputs[0, -1]) == int(model.W_E[:, 2].argmax())
 
 
-@pytest.mark.parametrize("name", SMALL)
+def test_networks_with_an_input_that_cannot_be_maximized_say_so() -> None:
+    """All others are tested below."""
+    for name in set(SMALL) - set(HIDDEN):
+        with pytest.raises(InputError, match="one tensor, a row for each"):
+            maximize(small(name), example(small(name), 5), "encoder.blocks.0.mlp.hook_pre", units=(0, 1), steps=6)
+
+
+@pytest.mark.parametrize("name", HIDDEN)
 def test_activations_are_what_the_model_gives_on_the_inputs_found(name: str) -> None:
     model, result = small(name), found(name)
     cached = model.cache(result.inputs, result.hook)[result.hook].detach()
