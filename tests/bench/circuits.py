@@ -67,7 +67,9 @@ def attribution(name: str, model: HookedModel, clean: Tensor, corrupted: Tensor,
         bounds = (None, None) if trained else (target, "<= 2")
         unit = f"x, {graph.n_edges} edges"
         yield Figure(f"circuits.eap.{name}.{label}", paired(eap, two_and_one, 3, 1.0).median, unit, peer, bounds[0])
-        yield Figure(f"circuits.eap_ig.{name}.{label}", paired(integrated, several, 3, 1.0).median, unit, peer, bounds[1])
+        yield Figure(
+            f"circuits.eap_ig.{name}.{label}", paired(integrated, several, 3, 1.0).median, unit, peer, bounds[1]
+        )
     yield Figure(f"circuits.eap.{name}.memory", peak_memory(eap), "MB more at most")
     yield Figure(f"circuits.plain.{name}.memory", peak_memory(backward), "MB more at most")
 
