@@ -137,7 +137,7 @@ class Block(nn.Module):
         out = self.hook_mlp_out(self.mlp(self.ln2(self.hook_mlp_in(resid))))
         return self.hook_resid_post(resid + self.dropout(out))
 
-    def read(self, resid: Stream, norm: Any, ports: Sequence[AxisHookPoint]) -> list[Any]:
+    def read(self, resid: Stream, norm: Any, ports: Sequence[Any]) -> list[Any]:
         """The stream through a norm, for each port; where anybody listens, once for each head."""
         shared = None if all(port.wanted for port in ports) else norm(resid)
         return [norm.apply_to(port(self.copies(resid))) if port.wanted else shared for port in ports]
