@@ -168,7 +168,7 @@ class Wiring:
         """
         kept = {name: torch.atleast_3d(self.checked(keep)[name].bool()) for name in self.wires}
         heard = self._heard(kept) if counterfactual else {h: torch.ones(1, 1).bool() for h in self.nodes}
-        wanted = self._wanted(kept)
+        wanted = self.wanted(kept)
         return {
             name: (kept[name] & heard[writer][:, None] & wanted[port]).reshape(self.shape(name))
             for name, (writer, port) in self.wires.items()
@@ -185,7 +185,7 @@ class Wiring:
                     heard[hook] |= _up_to(reached, self.ports[port].sees)
         return heard
 
-    def _wanted(self, kept: Masks) -> dict[str, Bool[Tensor, "_port _pos"]]:
+    def wanted(self, kept: Masks) -> dict[str, Bool[Tensor, "_port _pos"]]:
         """For each group of ports, which lead to a sink."""
         wanted = {h: torch.full((group.size, group.positions or 1), h in self.sinks) for h, group in self.ports.items()}
         for hook, group in reversed(self.nodes.items()):

@@ -110,7 +110,8 @@ class EncoderBlock(Block):
 
     def parts(self) -> list[Part]:
         """The stages of this block."""
-        return [Part("source", self.mix_visible, ("visible",)), Part("source", self.write), Part("source", self.feed)]
+        runs = (self.write, self.fire, self.feed)
+        return [Part("source", self.mix_visible, ("visible",)), *(Part("source", run) for run in runs)]
 
 
 class DecoderBlock(Block):
@@ -142,7 +143,7 @@ class DecoderBlock(Block):
 
     def parts(self) -> list[Part]:
         """The stages of this block."""
-        runs = (self.mix, self.write, self.mix_cross, self.write_cross, self.feed)
+        runs = (self.mix, self.write, self.mix_cross, self.write_cross, self.fire, self.feed)
         return [Part("target", run, ("source", "visible") if run == self.mix_cross else ()) for run in runs]
 
 
@@ -260,7 +261,8 @@ class EncoderDecoder(HookedModel):
         resid = self.decoder.embedded(tokens, caches[0].length)
         for block, past in zip(self.decoder.blocks, caches, strict=True):
             resid = block.write(block.mix(resid, past))
-            resid = block.feed(block.write_cross(block.mix_cross(resid, state.source, state.visible)))
+            resid = block.write_cross(block.mix_cross(resid, state.source, state.visible))
+            resid = block.feed(block.fire(resid))
         return self.logits(resid)
 
     def tokenizer_or_raise(self) -> Any:

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear, relu
 
 from workbench.core.errors import ConfigError, InputError
 from workbench.core.graph import Graph
@@ -18,12 +17,14 @@ from workbench.core.random import generator
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.attention import Attention, KeyValueCache, Visible
 from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
+from workbench.zoo.layers.mlp import MLP, Neurons
 from workbench.zoo.layers.normalization import Normalization, norm
 from workbench.zoo.layers.sampling import Sampling, draw
 from workbench.zoo.layers.transformer_graph import DETAILS, residual_graph
 
 Stream = Float[Tensor, "batch pos d_model"]
 Mixed = tuple[Stream, Float[Tensor, "batch pos head d_head"]]
+Fired = tuple[Stream, Neurons]
 Tokens = Int[Tensor, "batch pos"]
 Longer = Int[Tensor, "batch total"]
 LIKELY = Sampling()
@@ -79,24 +80,6 @@ class GPTConfig:
         return {"layer": "LN", "rms": "RMS", "none": ""}[self.normalization]
 
 
-class MLP(nn.Module):
-    """Two linear maps with a non-linearity between them, at each position."""
-
-    def __init__(self, cfg: GPTConfig) -> None:
-        super().__init__()
-        self.act = {"gelu": gelu, "relu": relu}[cfg.activation]
-        self.W_in = nn.Parameter(torch.empty(cfg.d_model, cfg.hidden))
-        self.b_in = nn.Parameter(torch.zeros(cfg.hidden))
-        self.W_out = nn.Parameter(torch.empty(cfg.hidden, cfg.d_model))
-        self.b_out = nn.Parameter(torch.zeros(cfg.d_model))
-        self.hook_pre = AxisHookPoint("batch pos d_mlp")
-        self.hook_post = AxisHookPoint("batch pos d_mlp")
-
-    def forward(self, x: Stream) -> Stream:
-        post = self.hook_post(self.act(self.hook_pre(linear(x, self.W_in.T, self.b_in))))
-        return linear(post, self.W_out.T, self.b_out)
-
-
 class Block(nn.Module):
     """Attention, then an MLP, each reading the residual stream through a norm and adding to it."""
 
@@ -113,7 +96,7 @@ class Block(nn.Module):
         self.n_heads = cfg.n_heads
         if not cfg.attn_only:
             self.ln2 = norm(cfg.d_model, cfg.normalization)
-            self.mlp = MLP(cfg)
+            self.mlp = MLP(cfg.d_model, cfg.hidden, cfg.activation)
             self.hook_mlp_in = AxisHookPoint("batch pos d_model", on_request=True)
             self.hook_resid_mid, self.hook_mlp_out = (AxisHookPoint("batch pos d_model") for _ in range(2))
         self.hook_resid_post = AxisHookPoint("batch pos d_model")
@@ -132,10 +115,18 @@ class Block(nn.Module):
         total = resid + self.dropout(out)
         return self.hook_resid_mid(total) if hasattr(self, "mlp") else self.hook_resid_post(total)
 
-    def feed(self, resid: Stream) -> Stream:
+    def fire(self, resid: Stream) -> Fired:
+        """The stream, and what the MLP's neurons make of it; a sweep over neurons starts after it."""
+        return resid, self.mlp.fire(self.ln2(self.hook_mlp_in(resid)))
+
+    def feed(self, state: Fired) -> Stream:
         """The stream with what the MLP adds."""
-        out = self.hook_mlp_out(self.mlp(self.ln2(self.hook_mlp_in(resid))))
-        return self.hook_resid_post(resid + self.dropout(out))
+        resid, post = state
+        return self.hook_resid_post(resid + self.dropout(self.hook_mlp_out(self.mlp.write(post))))
+
+    def parts(self) -> list[Any]:
+        """The stages of this block."""
+        return [self.mix, self.write, *([self.fire, self.feed] if hasattr(self, "mlp") else [])]
 
     def read(self, resid: Stream, norm: Any, ports: Sequence[Any]) -> list[Any]:
         """The stream through a norm, for each port; where anybody listens, once for each head."""
@@ -170,9 +161,8 @@ class GPT(HookedModel):
         self.unembed = Unembed(self.embed, cfg.tie_embeddings)
         self.hook_logits = AxisHookPoint("batch pos vocab")
         self.reset_parameters()
-        blocks: list[Any] = list(self.blocks)
-        parts = [part for b in blocks for part in ([b.mix, b.write] if cfg.attn_only else [b.mix, b.write, b.feed])]
-        self.setup(stages=[self.embedded, *parts, self.read_out])
+        blocks: Any = self.blocks
+        self.setup(stages=[self.embedded, *(part for block in blocks for part in block.parts()), self.read_out])
 
     def reset_parameters(self) -> None:
         """GPT-2's initialisation: normal, 0.02, with maps into the stream divided by the root of their number."""
@@ -232,7 +222,7 @@ class GPT(HookedModel):
             resid = self.embedded(tokens, caches[0].length)
             for block, past in zip(self.blocks, caches, strict=True):
                 resid = block.write(block.mix(resid, past))
-                resid = resid if self.cfg.attn_only else block.feed(resid)
+                resid = resid if self.cfg.attn_only else block.feed(block.fire(resid))
             return self.read_out(resid)
 
     # What TransformerLens's ActivationCache and patching read of a model

@@ -18,6 +18,7 @@ from workbench.core.registry import MODELS
 from workbench.zoo.layers.readout import ReadOut
 
 Image = Float[Tensor, "batch channel height width"]
+Branched = tuple[Image, Float[Tensor, "batch c_out h_out w_out"]]
 CHANNELS = "batch channel height width"
 
 
@@ -62,11 +63,17 @@ class ResBlock(nn.Module):
         self.hook_mid_pre, self.hook_mid = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
         self.hook_out = AxisHookPoint(CHANNELS)
 
-    def forward(self, x: Image) -> Float[Tensor, "batch c_out h_out w_out"]:
+    def branch(self, x: Image) -> Branched:
+        """The stream, and what the branch makes of it; a sweep over the branch's channels starts after it."""
         x = self.hook_resid_pre(x)
         post = self.hook_post(self.hook_pre(self.norm1(self.hook_in(x))).relu())
         mid = self.hook_mid(self.hook_mid_pre(self.norm2(self.conv1(post))).relu())
-        return self.hook_resid_post(self.shortcut(x) + self.hook_out(self.conv2(mid)))
+        return x, self.conv2(mid)
+
+    def add(self, state: Branched) -> Float[Tensor, "batch c_out h_out w_out"]:
+        """The stream with what the branch adds."""
+        x, out = state
+        return self.hook_resid_post(self.shortcut(x) + self.hook_out(out))
 
 
 class NormReadOut(ReadOut):
@@ -103,7 +110,9 @@ class ResNet(HookedModel):
         )
         self.readout = NormReadOut(widths[-1], cfg.n_classes)
         self.reset_parameters()
-        self.setup(stages=[self.stem, *self.blocks, self.readout])
+        blocks: list[Any] = list(self.blocks)
+        parts = (part for block in blocks for part in (block.branch, block.add))
+        self.setup(stages=[self.stem, *parts, self.readout])
 
     def reset_parameters(self) -> None:
         """He's initialisation for the convolutions (He et al. 2015)."""

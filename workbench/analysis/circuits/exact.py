@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from workbench.analysis.circuits.blocks import CleanRun
+from workbench.analysis.circuits.reading import Cut, Place, Reading, carried, cuts_into, sent_changes
 from workbench.core.graph import Graph
-from workbench.core.interventions import Intervention
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
-from workbench.core.stages import sweep
 from workbench.core.wiring import Masks
 
 
@@ -28,44 +29,95 @@ def patch_edges(
 ) -> dict[str, Tensor]:
     """metric(edge cut) - metric(intact), batch mean, for each edge (0 for those not `chosen`; default: all).
 
-    An edge that is cut carries the write in `other`. Costs one forward pass for each wire and, for each edge, the
-    part of one that follows its port; edges into one group of ports share such runs as blocks of the batch.
+    An edge that is cut carries the write in `other`. Costs one or two forward passes; for each node and each group of
+    ports it leads to, the stages from the ports to the nodes they feed, for one run cuts the edges to all ports of a
+    group; and for each edge what follows the node that reads it. Runs share batches as blocks.
     """
     picked = graph.wiring.full(1.0) if chosen is None else graph.wiring.checked(chosen)
-    clean = graph.writes(inputs)
-    total, done = sum(int(mask.bool().sum()) for mask in picked.values()), 0
-    scores: dict[str, Tensor] = {}
-    for name, wire in graph.wires.items():
-        places = picked[name].nonzero().tolist()
-        moved = graph.group(wire.writer, other[wire.writer].to(clean[wire.writer]) - clean[wire.writer])
-        carried = carrier(graph, name, moved)
-        cuts = [cut_edge(graph, name, tuple(place), carried) for place in places]
-        values = sweep(graph.model, inputs, [[], *([cut] for cut in cuts)], metric).mean(dim=1)
-        scores[name] = values.new_zeros(graph.wiring.shape(name))
-        for place, value in zip(places, values[1:], strict=True):
-            scores[name][tuple(place)] = value - values[0]
-        done += len(places)
-        progress(done, total)
+    picked = {name: mask.bool() for name, mask in picked.items()}
+    with graph.model.lock:
+        effects = Effects.of(graph, inputs, metric)
+        sent = sent_changes(graph, effects.clean.activations, other)
+        scores = {name: effects.intact.new_zeros(graph.wiring.shape(name)) for name in graph.wires}
+        total, done = sum(int(mask.sum()) for mask in picked.values()), 0
+        for port in graph.ports:
+            cuts = [cut for cut in cuts_into(graph, port) if wanted(graph, cut, picked)]
+            for start in range(0, len(cuts), room := effects.room(port)):
+                some = cuts[start : start + room]
+                edges = [(i, at) for i, cut in enumerate(some) for at in wanted(graph, cut, picked)]
+                moved = effects.moved(port, [carried(graph, cut, sent) for cut in some])
+                for (i, at), effect in zip(edges, effects.of_edges(port, moved, edges), strict=True):
+                    scores[some[i].wire][at] = effect
+                progress(done := done + len(edges), total)
     return scores
 
 
-def carrier(graph: Graph, wire: str, moved: Tensor) -> Callable[[int], Tensor]:
-    """What one node's change makes every port of a wire read; remembered, for the node's edges follow each other."""
-
-    @lru_cache(maxsize=1)
-    def carried(node: int) -> Tensor:
-        mask = moved.new_zeros(graph.wiring.shape(wire))
-        mask[node] = 1
-        return graph.ungroup(graph.wires[wire].port, graph.wires[wire].carry(moved, mask))
-
-    return carried
+def wanted(graph: Graph, cut: Cut, picked: Mapping[str, Tensor]) -> list[Place]:
+    """The edges of a cut that were chosen."""
+    return [place for place in cut.places(graph) if picked[cut.wire][place]]
 
 
-def cut_edge(graph: Graph, wire: str, place: tuple[int, ...], carried: Callable[[int], Tensor]) -> Intervention:
-    """The port reads what the node's change carries, besides what it reads anyway."""
-    edge = graph.wiring.edge(wire, *place)
+@dataclass(frozen=True)
+class Effects:
+    """What single edges do to the metric of a run that is kept."""
 
-    def edit(part: Tensor, axes: tuple[str, ...]) -> Tensor:
-        return part + edge.port.select(carried(place[0]), axes)
+    graph: Graph
+    clean: CleanRun
+    metric: Metric
+    intact: Float[Tensor, " batch"]
 
-    return Intervention(edge.port, edit, f"cut {edge.writer} ->")
+    @classmethod
+    def of(cls, graph: Graph, inputs: Any, metric: Metric) -> Effects:
+        """Of the intact model."""
+        alone = [port for port in graph.ports if not one_fed(graph, port)]
+        clean = CleanRun.of(graph.model, inputs, [*graph.nodes, *(port for port in alone if port not in graph.nodes)])
+        return cls(graph, clean, metric, metric(clean.states[-1]))
+
+    def room(self, port: str) -> int:
+        """How many cuts into a group of ports fit in one run."""
+        return Reading.of(self.graph, port, self.clean).room if one_fed(self.graph, port) else 64
+
+    def moved(self, port: str, added: Sequence[Tensor]) -> Float[Tensor, "block batch entry *rest"]:
+        """How the activation moves from which on the cuts act: the fed nodes' write, or what the ports read."""
+        if one_fed(self.graph, port):
+            (found,) = Reading.of(self.graph, port, self.clean).moved(added).values()
+            return found
+        return torch.stack(list(added))
+
+    def of_edges(
+        self, port: str, moved: Float[Tensor, "block batch entry *rest"], edges: Sequence[tuple[int, Place]]
+    ) -> Float[Tensor, " edge"]:
+        """Mean effect of each edge (its block, and its place in its wire's mask)."""
+        graph, hook = self.graph, one_fed(self.graph, port) or port
+        clean = graph.group(hook, self.clean.activations[hook])
+        room = self.clean.room(graph.model.stage_of(hook), len(graph.model.stages))
+        found = []
+        for start in range(0, len(edges), room):
+            some = edges[start : start + room]
+            only = own_entries(graph, port, hook, clean, [place for _, place in some])
+            written = clean + moved[[block for block, _ in some]] * only
+            replaced = torch.stack([graph.ungroup(hook, x) for x in written.unbind()])
+            found.append((self.clean.measured(hook, replaced, self.metric) - self.intact).mean(dim=1))
+        return torch.cat(found) if found else self.intact.new_zeros(0)
+
+
+def one_fed(graph: Graph, port: str) -> str | None:
+    """The only group of nodes that a group of ports feeds."""
+    fed = [hook for hook, group in graph.nodes.items() if port in group.reads]
+    return fed[0] if len(fed) == 1 else None
+
+
+def own_entries(
+    graph: Graph, port: str, hook: str, clean: Tensor, places: Sequence[Place]
+) -> Float[Tensor, "edge 1 entry *rest"]:
+    """1 where an edge into a port acts at `hook`: at the entries that the port feeds, at the positions that hear it."""
+    ports, shape = graph.wiring.ports[port], clean.shape[1:]
+    only = clean.new_zeros(len(places), *shape)
+    axes = [axis for axis in graph.axes[hook] if axis not in ("batch", graph._axis(hook))]
+    for i, (_, entry, *pos) in enumerate(places):
+        mine = slice(None) if ports.size == 1 else slice(entry * ports.width, (entry + 1) * ports.width)
+        if pos and ports.sees == "same":
+            only[i][(mine, *[slice(None)] * axes.index("pos"), pos[0])] = 1
+        else:
+            only[i, mine] = 1
+    return only[:, None]

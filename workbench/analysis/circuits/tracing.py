@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from workbench.analysis.circuits.acdc import discover
 from workbench.analysis.circuits.attribution import (
     Replacement,
     attribute_edges,
@@ -19,6 +20,7 @@ from workbench.analysis.circuits.attribution import (
 from workbench.analysis.circuits.circuit import Circuit
 from workbench.analysis.circuits.exact import patch_edges
 from workbench.analysis.circuits.faithfulness import Behaviour, cmd, cpr, log_sizes
+from workbench.analysis.circuits.local_exact import attribute_locally
 from workbench.analysis.contrast import check_same_shape
 from workbench.core.errors import InputError, UnknownNameError
 from workbench.core.graph import Graph
@@ -29,7 +31,7 @@ from workbench.core.random import generator
 from workbench.core.registry import ANALYSES
 from workbench.core.wiring import Masks
 
-Scoring = Literal["eap", "eap_ig", "exact"]
+Scoring = Literal["eap", "eap_ig", "local", "exact", "acdc"]
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,20 @@ class Tracing:
     """How a circuit is traced, and how fine its graph is.
 
     `method` scores the edges: "eap" (gradient at the clean run), "eap_ig" (gradient averaged on the way there from the
-    corrupted run) or "exact" (each edge cut in turn). `ablation` says what a cut edge carries: "resample" the corrupted
-    run's write, "mean" its mean over the corrupted batch, "zero" nothing. `steps` is the number of gradients that
-    "eap_ig" averages. `detail` is one of the model's own ("head", "neuron" or "block" for a GPT), empty for its usual
-    one. `group` puts so many neighbouring channels, units or features into one node, 0 all of a hook. `positions`
-    keeps token positions apart: a node and an edge for each.
+    corrupted run), "local" (the reading node is run, only what follows it estimated), "exact" (each edge cut in turn)
+    or "acdc" (edges cut on top of each other, from the output back; those that stay have their cost as score, all
+    others 0). `ablation` says what a cut edge carries: "resample" the corrupted run's write, "mean" its mean over the
+    corrupted batch, "zero" nothing. `steps` is the number of gradients that "eap_ig" and "local" average. `threshold`
+    is how much of the distance with all edges cut an edge may cost and still go ("acdc"). `detail` is one of the
+    model's own ("head", "neuron" or "block" for a GPT), empty for its usual one. `group` puts so many neighbouring
+    channels, units or features into one node, 0 all of a hook. `positions` keeps token positions apart: a node and an
+    edge for each.
     """
 
     method: Scoring = "eap_ig"
     ablation: Replacement = "resample"
     steps: int = 5
+    threshold: float = 0.02
     detail: str = ""
     group: int = 1
     positions: bool = False
@@ -83,8 +89,8 @@ def trace_circuit(
 
     `how` says how edges are scored and how fine the graph is. Then only the strongest edges are kept, at about twelve
     sizes, and what is left of the metric is measured, beside random edges. Costs 1 forward and 1 forward-backward pass
-    (eap), 2 and `steps` (eap_ig) or part of a forward pass for each edge (exact), and about 50 forward passes for the
-    curves.
+    (eap), 2 and `steps` (eap_ig), these and parts of a forward pass for each node and port (local) or for each edge
+    (exact, acdc), and about 50 forward passes for the curves.
     """
     check_same_shape(inputs, corrupted)
     with model.lock:
@@ -131,6 +137,10 @@ def unchecked_scores(behaviour: Behaviour, how: Tracing, progress: Progress = si
     graph, inputs, other, metric = behaviour.graph, behaviour.inputs, behaviour.other, behaviour.metric
     if how.method == "exact":
         return patch_edges(graph, inputs, other, metric, progress=progress)
+    if how.method == "local":
+        return attribute_locally(graph, inputs, other, metric, steps=how.steps, progress=progress)
+    if how.method == "acdc":
+        return dict(discover(graph, inputs, other, metric, how.threshold, progress).increase)
     if how.method == "eap_ig":
         return integrate_edges(graph, inputs, other, metric, how.steps, progress)
     return attribute_edges(graph, inputs, other, metric)

@@ -1,0 +1,120 @@
+"""Runs from the middle of a network: the clean states between stages, and several versions of one in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.flop_counter import FlopCounterMode
+
+from workbench.core.hooked import Handler, HookedModel
+from workbench.core.metrics import Metric
+
+MEMORY = 2**21
+"""Bytes that the largest activation of one run of blocks may take."""
+
+
+def repeated(state: Any, blocks: int) -> Any:
+    """The state once for each block, one after another along the batch, laid out in memory as it is."""
+    return tree_map(lambda x: torch.cat([x] * blocks) if isinstance(x, Tensor) else x, state)
+
+
+def joined(blocks: Float[Tensor, "block batch *rest"], like: Tensor) -> Float[Tensor, "all *rest"]:
+    """Blocks as one batch, laid out in memory like another activation."""
+    last = like.ndim == 4 and not like.is_contiguous() and like.is_contiguous(memory_format=torch.channels_last)
+    return blocks.flatten(0, 1).contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
+@dataclass(frozen=True)
+class CleanRun:
+    """One run, kept: the state before each stage (the last is the output) and the activations at some hooks."""
+
+    model: HookedModel
+    inputs: Any
+    states: Sequence[Any]
+    activations: Mapping[str, Tensor]
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, model: HookedModel, inputs: Any, hooks: Iterable[str]) -> CleanRun:
+        """Costs one forward pass, two when some hooks displace others.
+
+        Images go channels last, which convolutions of many blocks like better.
+        """
+        if model.input_axes == "batch channel height width":
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        apart = [hook for hook in hooks if model.hook_dict[hook].displaces]
+        kept = model.cache(inputs, apart) if apart else {}
+
+        def keep(hook: str, x: Tensor) -> Tensor:
+            kept[hook] = x
+            return x
+
+        states = [inputs]
+        with model.routed({hook: partial(keep, hook) for hook in hooks if hook not in apart}):
+            for stage in range(len(model.stages)):
+                states.append(model.run_stages(states[-1], stage, stage + 1))
+        return cls(model, inputs, states, kept)
+
+    def room(self, first: int, last: int, on_request: bool = False, memory: int = MEMORY) -> int:
+        """How many blocks keep the largest activation of these stages (both included) within `memory`, at least one."""
+        infos = self.model.trace(self.inputs, on_request).values()
+        sizes = [torch.Size(info.shape).numel() for info in infos if first <= info.stage <= last]
+        return max(1, memory // (4 * max(sizes, default=1)))
+
+    @cached_property
+    def costs(self) -> list[float]:
+        """Floating point operations of each stage on these inputs, as torch counts them; costs a forward pass."""
+        counted = []
+        for stage, state in enumerate(self.states[:-1]):
+            with torch.enable_grad(), FlopCounterMode(display=False) as counter:  # it fails without
+                self.model.run_stages(state, stage, stage + 1)
+            counted.append(float(counter.get_total_flops()))
+        return counted
+
+    def share_from(self, stage: int) -> float:
+        """The share of a forward pass that is left before a stage."""
+        return sum(self.costs[stage:]) / sum(self.costs)
+
+    @torch.no_grad()
+    def measured(
+        self, hook: str, replaced: Float[Tensor, "block batch *rest"], metric: Metric
+    ) -> Float[Tensor, "block batch"]:
+        """The metric of each block when its own activation replaces that at `hook`; costs what follows the hook."""
+        model, blocks, stage = self.model, len(replaced), self.model.stage_of(hook)
+        clean = self.activations[hook]
+        instead = joined(replaced, clean)
+        if self.ends_with(hook):
+            state = tree_map(lambda x: instead if x is clean else repeated(x, blocks), self.states[stage + 1])
+            output = model.run_stages(state, stage + 1, len(model.stages))
+        else:
+            handlers: dict[str, Handler] = {hook: lambda _: instead}
+            with model.routed(handlers):
+                output = model.run_stages(repeated(self.states[stage], blocks), stage, len(model.stages))
+        return measured_blocks(metric, output, blocks)
+
+    def ends_with(self, hook: str) -> bool:
+        """Whether the activation itself is all that its stage adds to the state, so that the stage need not run."""
+        stage, clean = self.model.stage_of(hook), self.activations[hook]
+        before = {id(leaf) for leaf in tree_leaves(self.states[stage])}
+        after = [leaf for leaf in tree_leaves(self.states[stage + 1]) if id(leaf) not in before]
+        return bool(after) and all(leaf is clean for leaf in after)
+
+
+def measured_blocks(metric: Metric, output: Any, blocks: int) -> Float[Tensor, "block batch"]:
+    """The metric of each block of an output; a dataclass, as ours are, is taken as pure and sees all at once."""
+
+    def apart(x: Any) -> Any:
+        return rearrange(x, "(block batch) ... -> block batch ...", block=blocks) if isinstance(x, Tensor) else x
+
+    stacked = tree_map(apart, output)
+    if is_dataclass(metric) and blocks > 1:
+        return torch.vmap(metric)(stacked)
+    return torch.stack([metric(tree_map(lambda x, i=i: x[i], stacked)) for i in range(blocks)])

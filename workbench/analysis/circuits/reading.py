@@ -1,0 +1,118 @@
+"""What nodes write when edges into their ports are cut and all else is clean: many edges in one short run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from workbench.analysis.circuits.blocks import CleanRun, repeated
+from workbench.core.graph import Graph, Wire
+from workbench.core.hooked import Handler
+from workbench.core.listeners import then
+
+Activations = Mapping[str, Tensor]
+Place = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The edges from one node to all ports of a group, at one position or (None) at all.
+
+    One run cuts them together, for each port feeds its own node.
+    """
+
+    wire: str
+    node: int
+    pos: int | None
+
+    def places(self, graph: Graph) -> list[tuple[int, ...]]:
+        """Its edges, as places in the wire's mask."""
+        _, n_ports, *positions = graph.wiring.shape(self.wire)
+        at = [range(n) for n in positions] if self.pos is None else [(self.pos,)]
+        return [(self.node, *place) for place in product(range(n_ports), *at)]
+
+
+def cuts_into(graph: Graph, port: str) -> list[Cut]:
+    """What must be cut apart: ports of a group feed their own nodes, and so do positions that see only themselves."""
+    group = graph.wiring.ports[port]
+    apart = group.positions is not None and group.sees != "same"
+    places = range(group.positions or 0) if apart else (None,)
+    wires = graph.wiring.into(port)
+    return [Cut(wire, node, pos) for wire in wires for node in range(graph.wiring.shape(wire)[0]) for pos in places]
+
+
+def sent_changes(graph: Graph, clean: Activations, other: Activations) -> dict[str, Tensor]:
+    """What every node's change adds to the stream, if it writes to one, else the change; the node axis second."""
+    lifts = {wire.writer: wire.lift for wire in graph.wires.values()}
+    changes = {hook: graph.group(hook, other[hook].to(x) - x) for hook, x in clean.items() if hook in graph.nodes}
+    return {hook: lift(changes[hook]) if lift else changes[hook] for hook, lift in lifts.items()}
+
+
+def carried(graph: Graph, cut: Cut, sent: Activations) -> Float[Tensor, "batch port *rest"]:
+    """What the ports read more, the port axis second."""
+    wire = graph.wires[cut.wire]
+    shape = graph.wiring.shape(cut.wire)
+    if wire.lift and cut.pos is None:
+        return sent[wire.writer][:, cut.node, None].expand(-1, shape[1], *[-1] * (sent[wire.writer].ndim - 2))
+    carry = Wire.along(wire.writer, wire.port, lambda write: write).carry if wire.lift else wire.carry
+    mask = sent[wire.writer].new_zeros(shape)
+    mask[cut.node if cut.pos is None else (cut.node, slice(None), cut.pos)] = 1
+    return carry(sent[wire.writer], mask)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The way from a group of ports to the nodes they feed (`fed`); `between`: all nodes that write on it."""
+
+    graph: Graph
+    port: str
+    fed: list[str]
+    between: list[str]
+    clean: CleanRun
+
+    @classmethod
+    def of(cls, graph: Graph, port: str, clean: CleanRun) -> Reading:
+        """The way of these ports, the nodes in firing order."""
+        order = {hook: info.order for hook, info in graph.model.trace().items()}
+        fed = [hook for hook, group in graph.nodes.items() if port in group.reads]
+        between = [hook for hook in graph.nodes if fed and order[port] <= order[hook] <= order[fed[-1]]]
+        return cls(graph, port, fed, between, clean)
+
+    @property
+    def room(self) -> int:
+        """How many blocks fit in one run of the way."""
+        model = self.graph.model
+        first, last = model.stage_of(self.port), model.stage_of(self.fed[-1])
+        return self.clean.room(first, last, on_request=model.hook_dict[self.port].displaces)
+
+    def moved(self, added: Sequence[Float[Tensor, "batch port *rest"]]) -> dict[str, Float[Tensor, "block batch ..."]]:
+        """What the fed nodes write more when the ports read `added` more, one block for each; the node axis third."""
+        graph, model, blocks, writes = self.graph, self.graph.model, len(added), {}
+        more = graph.ungroup(self.port, torch.cat(list(added)))
+
+        def write(hook: str, x: Tensor) -> Tensor:
+            writes[hook] = x
+            return repeated(self.clean.activations[hook], blocks)  # or a later one would hear of it along another way
+
+        def read(x: Tensor) -> Tensor:
+            return x + more
+
+        handlers: dict[str, Handler] = {hook: partial(write, hook) for hook in self.between}
+        handlers[self.port] = then(read, handlers[self.port]) if self.port in handlers else read
+        first, last = model.stage_of(self.port), model.stage_of(self.fed[-1])
+        with model.routed(handlers):
+            model.run_stages(repeated(self.clean.states[first], blocks), first, last + 1)
+        return {hook: self._change(hook, writes[hook], blocks) for hook in self.fed}
+
+    def _change(self, hook: str, written: Tensor, blocks: int) -> Tensor:
+        """Written minus clean, by block, the node axis after the batch."""
+        grouped = self.graph.group(hook, written)
+        by_block = rearrange(grouped, "(block batch) ... -> block batch ...", block=blocks)
+        return by_block - self.graph.group(hook, self.clean.activations[hook])

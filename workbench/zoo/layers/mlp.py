@@ -1,0 +1,37 @@
+"""The MLP of a transformer block, with TransformerLens's weights and hook names."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import gelu, linear, relu
+
+from workbench.core.hooked import AxisHookPoint
+
+Stream = Float[Tensor, "batch pos d_model"]
+Neurons = Float[Tensor, "batch pos d_mlp"]
+
+
+class MLP(nn.Module):
+    """Two linear maps with a non-linearity between them, at each position."""
+
+    def __init__(self, d_model: int, d_mlp: int, activation: Literal["gelu", "relu"]) -> None:
+        super().__init__()
+        self.act = {"gelu": gelu, "relu": relu}[activation]
+        self.W_in = nn.Parameter(torch.empty(d_model, d_mlp))
+        self.b_in = nn.Parameter(torch.zeros(d_mlp))
+        self.W_out = nn.Parameter(torch.empty(d_mlp, d_model))
+        self.b_out = nn.Parameter(torch.zeros(d_model))
+        self.hook_pre = AxisHookPoint("batch pos d_mlp")
+        self.hook_post = AxisHookPoint("batch pos d_mlp")
+
+    def fire(self, x: Stream) -> Neurons:
+        """What the neurons say, before its hook point."""
+        return self.act(self.hook_pre(linear(x, self.W_in.T, self.b_in)))
+
+    def write(self, post: Neurons) -> Stream:
+        """What the neurons write to the stream."""
+        return linear(self.hook_post(post), self.W_out.T, self.b_out)
