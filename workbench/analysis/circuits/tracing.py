@@ -20,6 +20,7 @@ from workbench.analysis.circuits.attribution import (
 from workbench.analysis.circuits.circuit import Circuit
 from workbench.analysis.circuits.exact import patch_edges
 from workbench.analysis.circuits.faithfulness import Behaviour, cmd, cpr, log_sizes
+from workbench.analysis.circuits.information_flow import information_flow
 from workbench.analysis.circuits.local_exact import attribute_locally
 from workbench.analysis.contrast import check_same_shape
 from workbench.core.errors import InputError, UnknownNameError
@@ -31,7 +32,7 @@ from workbench.core.random import generator
 from workbench.core.registry import ANALYSES
 from workbench.core.wiring import Masks
 
-Scoring = Literal["eap", "eap_ig", "local", "exact", "acdc"]
+Scoring = Literal["eap", "eap_ig", "local", "exact", "acdc", "flow"]
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,14 @@ class Tracing:
     """How a circuit is traced, and how fine its graph is.
 
     `method` scores the edges: "eap" (gradient at the clean run), "eap_ig" (gradient averaged on the way there from the
-    corrupted run), "local" (the reading node is run, only what follows it estimated), "exact" (each edge cut in turn)
-    or "acdc" (edges cut on top of each other, from the output back; those that stay have their cost as score, all
-    others 0). `ablation` says what a cut edge carries: "resample" the corrupted run's write, "mean" its mean over the
-    corrupted batch, "zero" nothing. `steps` is the number of gradients that "eap_ig" and "local" average. `threshold`
-    is how much of the distance with all edges cut an edge may cost and still go ("acdc"). `detail` is one of the
-    model's own ("head", "neuron" or "block" for a GPT), empty for its usual one. `group` puts so many neighbouring
-    channels, units or features into one node, 0 all of a hook. `positions` keeps token positions apart: a node and an
-    edge for each.
+    corrupted run), "local" (the reading node is run, only what follows it estimated), "exact" (each edge cut in turn),
+    "acdc" (edges cut on top of each other, from the output back; those that stay have their cost as score, all others
+    0) or "flow" (the share of what each port reads that came along, whatever the metric). `ablation` says what a cut
+    edge carries: "resample" the corrupted run's write, "mean" its mean over the corrupted batch, "zero" nothing.
+    `steps` is the number of gradients that "eap_ig" and "local" average. `threshold` is how much of the distance with
+    all edges cut an edge may cost and still go ("acdc"). `detail` is one of the model's own ("head", "neuron" or
+    "block" for a GPT), empty for its usual one. `group` puts so many neighbouring channels, units or features into one
+    node, 0 all of a hook. `positions` keeps token positions apart: a node and an edge for each.
     """
 
     method: Scoring = "eap_ig"
@@ -143,6 +144,8 @@ def unchecked_scores(behaviour: Behaviour, how: Tracing, progress: Progress = si
         return dict(discover(graph, inputs, other, metric, how.threshold, progress).increase)
     if how.method == "eap_ig":
         return integrate_edges(graph, inputs, other, metric, how.steps, progress)
+    if how.method == "flow":
+        return information_flow(graph, inputs, progress=progress)
     return attribute_edges(graph, inputs, other, metric)
 
 

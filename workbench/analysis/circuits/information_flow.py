@@ -1,0 +1,79 @@
+"""Information flow routes: how much of what each port reads came along each edge, in one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from workbench.analysis.circuits.nodes import neighbours_summed
+from workbench.core.graph import Graph, Wire
+from workbench.core.progress import Progress, silent
+from workbench.core.wiring import Masks
+
+
+@torch.no_grad()
+def information_flow(
+    graph: Graph, inputs: Any, progress: Progress = silent
+) -> dict[str, Float[Tensor, "_node _port *_pos"]]:
+    """Share of each port's read that each edge brought, 0 to 1 (Ferrando and Voita 2024, equations 3 and 4).
+
+    proximity(part, read) = max(0, |read| - |read - part|) in the L1 norm, divided by the sum over all parts of the
+    read; its constant is one of them, with no edge of its own. Averaged over examples and positions, or at each
+    position that the graph keeps. Strengths that say what flows, and not what for. Costs one forward pass, and one
+    transport for each node and group of ports that it reaches.
+    """
+    seen = graph.model.cache(inputs, [*graph.nodes, *graph.ports])
+    shares: dict[str, Tensor] = {}
+    for done, port in enumerate(graph.ports):
+        read, near = graph.group(port, seen[port]), {}
+        for wire in graph.wires_into(port):
+            arrived = parts(graph, wire, graph.group(wire.writer, seen[wire.writer]))
+            near[wire.name] = torch.stack([proximity(graph, port, part, read) for part in arrived], dim=1)
+        constant = torch.as_tensor(graph.ports[port].constant()).to(read).expand_as(read)
+        total = proximity(graph, port, constant, read) + sum(x.sum(dim=1) for x in near.values())
+        for name, x in near.items():
+            share = (x / total[:, None].clamp(min=torch.finfo(x.dtype).tiny)).mean(dim=0)
+            shares[name] = share.mean(dim=-1) if len(graph.wiring.shape(name)) < share.ndim else share
+        progress(done + 1, len(graph.ports))
+    return shares
+
+
+def parts(graph: Graph, wire: Wire, write: Tensor) -> Iterator[Float[Tensor, "batch _port *any"]]:
+    """What each node of a wire brings to the ports, node after node."""
+    if wire.lift:
+        yield from wire.lift(write)[:, :, None].unbind(dim=1)
+        return
+    shape = graph.wiring.shape(wire.name)
+    for node in range(shape[0]):
+        one = write.new_zeros(shape)
+        one[node] = 1
+        yield wire.carry(write, one)
+
+
+def proximity(graph: Graph, port: str, part: Tensor, read: Tensor) -> Float[Tensor, "batch port *pos"]:
+    """How near a part is to the whole, at each token position if there are any: 0 when it is no help."""
+    axes = [axis for axis in graph.axes[port] if axis not in ("batch", graph.ports[port].axis)]
+    inside = [2 + place for place, axis in enumerate(axes) if axis != "pos"]
+    nearer = read.abs() - (read - part).abs()
+    nearer = nearer.sum(dim=inside) if inside else nearer
+    return neighbours_summed(nearer, graph.wiring.ports[port].width, dim=1).clamp(min=0)
+
+
+def routes(
+    graph: Graph, shares: Masks, threshold: float, position: int | None = None
+) -> dict[str, Bool[Tensor, "_node _port *_pos"]]:
+    """Edges on the ways from the output back along which every share is at least `threshold` (top-down, section 2.2).
+
+    `position` starts from one token position of the output only, in a graph that keeps them.
+    """
+    keep = {name: share >= threshold for name, share in shares.items()}
+    if position is not None:
+        for name in (name for sink in graph.sinks for name in graph.wiring.into(sink)):
+            here = torch.zeros_like(keep[name])
+            here[..., position] = True
+            keep[name] = keep[name] & here
+    return graph.wiring.pruned(keep, counterfactual=False)

@@ -1,0 +1,81 @@
+"""Nodes one by one: those of a graph and, inside its heads, queries, keys and values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any
+
+import torch
+from einops import reduce
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import pad
+
+from workbench.core.graph import Graph
+from workbench.core.sites import Index, Site
+from workbench.core.wiring import Group
+
+Effects = dict[str, Float[Tensor, "_node *_pos _batch"]]
+"""For each hook, the effect of each of its nodes, at each position where they are kept, on each example."""
+
+
+def attention_layers(graph: Graph) -> dict[str, Group]:
+    """The modules whose heads are nodes and show their queries and keys, with the groups of these heads."""
+    nodes = graph.wiring.nodes
+    found = {hook.removesuffix(".hook_z"): nodes[hook] for hook in nodes if nodes[hook].axis == "head"}
+    wanted = ("hook_q", "hook_k", "hook_v", "hook_attn_scores", "hook_pattern")
+    return {at: heads for at, heads in found.items() if all(f"{at}.{hook}" in graph.model.hook_dict for hook in wanted)}
+
+
+def node_groups(graph: Graph, inputs: Any) -> dict[str, Group]:
+    """Everything whose effect can be asked for, by hook, in firing order: nodes, and queries, keys and values.
+
+    The latter come for each head, at each position when the graph keeps positions (Kramar et al. 2024).
+    """
+    info = graph.model.trace(inputs)
+    groups = dict(graph.wiring.nodes)
+    for layer, heads in attention_layers(graph).items():
+        for hook in (f"{layer}.hook_{part}" for part in "qkv"):
+            positions = None if heads.positions is None else info[hook].size("pos")
+            groups[hook] = Group("head", info[hook].size("head"), positions=positions)
+    return dict(sorted(groups.items(), key=lambda item: info[item[0]].order))
+
+
+def places(groups: Mapping[str, Group]) -> Iterator[tuple[Site, str, tuple[int, ...]]]:
+    """Every node: its site, its hook and its place (node,) or (node, pos) in the hook's effects."""
+    for hook, group in groups.items():
+        for place in product(range(group.size), *([] if group.positions is None else [range(group.positions)])):
+            yield site_of(hook, group, place), hook, place
+
+
+def site_of(hook: str, group: Group, place: tuple[int, ...]) -> Site:
+    """The site at which a node writes."""
+    node, *pos = place
+    index: dict[str, Index] = {}
+    if group.axis:
+        index[group.axis] = node if group.width == 1 else slice(node * group.width, (node + 1) * group.width)
+    return Site(hook, {**index, **dict(zip(["pos"], pos, strict=False))})
+
+
+def by_node(x: Tensor, axes: tuple[str, ...], group: Group) -> Float[Tensor, "_drop _node *_pos _batch"]:
+    """Sums over all that belongs to one node, of a tensor with a leading axis before the activation's own."""
+    positions = "" if group.positions is None else "pos"
+    entries = reduce(x, f"drop {' '.join(axes)} -> drop {group.axis or '()'} {positions} batch", "sum")
+    return neighbours_summed(entries, group.width, dim=1)
+
+
+def neighbours_summed(x: Tensor, width: int, dim: int) -> Tensor:
+    """Sums of `width` neighbouring entries along an axis; the last one is of what is left."""
+    if width == 1:
+        return x
+    padded = pad(x.movedim(dim, -1), (0, -x.shape[dim] % width))
+    return reduce(padded, "... (group width) -> ... group", "sum", width=width).movedim(-1, dim)
+
+
+@torch.no_grad()
+def replaced(x: Tensor, ablation: str) -> Tensor:
+    """What a node writes instead: of the corrupted run's activation itself, its batch mean, or zero."""
+    if ablation == "zero":
+        return torch.zeros_like(x)
+    return x.mean(dim=0, keepdim=True).expand_as(x) if ablation == "mean" else x
