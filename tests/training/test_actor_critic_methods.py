@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.corridor import DISCOUNT, LENGTH, corridor_value, corridors
+from tests.training.corridor import DISCOUNT, LENGTH, corridor_value, corridors, numbered_corridors
 from tests.training.test_ppo import policy, their_segment, weights, with_their_weights
 from workbench.core.errors import Cancelled, ConfigError
 from workbench.data.environments import make_vector
@@ -97,11 +97,11 @@ def test_whole_episodes_are_the_first_ones_and_all_of_them() -> None:
 
 def test_a_baseline_leaves_less_variance_and_teaches_the_critic_what_comes_after() -> None:
     """The corridor's returns are known: the critic must find them, and with it nothing is left to explain."""
-    model = policy(features=1, units=32)
+    model = policy(features=LENGTH + 1, units=32)
     cfg = REINFORCEConfig(steps=60_000, lr=2e-2, discount=DISCOUNT, gradient_clip=100.0)
-    curve = reinforce(model, corridors(16, time_limit=50), cfg)
+    curve = reinforce(model, numbered_corridors(16, time_limit=50), cfg)
     with torch.no_grad():
-        learned = model(torch.arange(LENGTH)[:, None] / LENGTH).value.numpy()
+        learned = model(torch.eye(LENGTH + 1)[:LENGTH]).value.numpy()
     np.testing.assert_allclose(learned, corridor_value(np.arange(LENGTH)), atol=0.15)
     plain = reinforce(policy(features=1), corridors(16, time_limit=50), REINFORCEConfig(steps=2000, baseline=False))
     assert curve.last("weight_variance") < 0.05 * plain.last("weight_variance")
