@@ -26,6 +26,9 @@ HOOKS = {
     "encoder_decoder bare": ("encoder.blocks.0.attn.hook_z", "head"),
     "actor_critic": ("actor.blocks.0.hook_post", "unit"),
     "actor_critic shared": ("trunk.blocks.0.hook_post", "channel"),
+    "q_network": ("blocks.0.hook_post", "unit"),
+    "q_network duelling": ("blocks.1.hook_post", "unit"),
+    "q_table": ("hook_input", "feature"),
 }
 
 

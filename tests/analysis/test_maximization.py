@@ -24,6 +24,9 @@ HIDDEN = {
     "gpt bare": "blocks.1.mlp.hook_pre",
     "actor_critic": "actor.blocks.1.hook_post",
     "actor_critic shared": "trunk.blocks.0.hook_post",
+    "q_network": "blocks.1.hook_post",
+    "q_network duelling": "blocks.0.hook_post",
+    "q_table": "hook_q",
 }
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from tests.bench import ground_truth
 from tests.bench.harness import Figure, paired, peak_memory
 from tests.bench.invariants import in_double, largest_difference
 from workbench.analysis.circuits.attribution import attribute_edges, integrate_edges, other_writes
@@ -43,6 +44,7 @@ def figures() -> Iterator[Figure]:
     yield from attribution("resnet20_batch_64", resnet, resnet.example(64), resnet.example(64, seed=1), "<= 2")
     for name in ("cartpole_ppo", "digits_mlp", "shakespeare_gpt"):
         yield from exactness(name, load(name))
+    yield from ground_truth.areas()
     families = [name for name in names() if held(load(name).double())]
     yield Figure("circuits.families", len({load(name).family for name in families}), "families", "1", ">= 5")
 

@@ -122,6 +122,7 @@ def as_read(graph: Graph, port: str, read: Tensor, gradient: Tensor) -> Tensor:
     return graph.group(port, gradient)
 
 
+@torch.no_grad()
 def scored(graph: Graph, changes: Activations, gradients: Activations) -> dict[str, Tensor]:
     """<T(change), gradient at the read> of every edge: the derivative of carry(change, mask) along the mask.
 

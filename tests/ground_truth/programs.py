@@ -1,0 +1,161 @@
+"""Programs compiled by Tracr (Lindner et al. 2023) as GPTs whose circuit is known, and which edges matter, found apart.
+
+The labels come from a plain forward pass in which every component's read is summed by hand and one summand is left out
+or taken from another input: no graph, no hook and no stage of the workbench has a part in it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from workbench.core.graph import Graph
+from workbench.zoo.gpt import GPT, GPTConfig
+
+FOLDER = Path(__file__).parent / "networks"
+PROGRAMS = tuple(sorted(path.stem for path in FOLDER.glob("*.safetensors")))
+FELT = 1e-3
+"""An edge matters when cutting it changes an output by more than this on any input..."""
+UNFELT = 1e-4
+"""...and does not when it never changes one by more than this; nothing may lie between."""
+Ablation = Literal["zero", "resample"]
+Edge = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Sum over positions (but BOS) of the right output minus the others' mean; of a single one, value times truth."""
+
+    expected: Tensor
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        inside = logits[:, 1:]
+        if inside.shape[-1] == 1:
+            return (inside * self.expected[:, 1:]).sum(dim=(1, 2))
+        right = inside.gather(2, self.expected[:, 1:].argmax(dim=-1, keepdim=True))[..., 0]
+        return (right - (inside.sum(dim=-1) - right) / (inside.shape[-1] - 1)).sum(dim=1)
+
+
+@dataclass(frozen=True)
+class Program:
+    """One compiled network: its stored tensors and facts, and the same as a GPT."""
+
+    name: str
+    stored: dict[str, Tensor]
+    facts: dict[str, Any]
+    model: GPT
+
+    @property
+    def corrupted(self) -> Tensor:
+        """Every input with another one as its counterpart."""
+        return self.stored["tokens"].roll(len(self.stored["tokens"]) // 2 + 1, dims=0)
+
+    @property
+    def metric(self) -> Answer:
+        """How much the network stands by its answer."""
+        return Answer(self.stored["expected"])
+
+    def graph(self) -> Graph:
+        """Heads with queries, keys and values, MLPs, embeddings, the final stream."""
+        return self.model.graph()
+
+
+@cache
+def program(name: str) -> Program:
+    """The stored network of this name, in double precision."""
+    with safe_open(FOLDER / f"{name}.safetensors", framework="pt") as file:
+        stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        facts = {key: json.loads(value) for key, value in file.metadata().items()}
+    stored = {key: x.double() if x.is_floating_point() else x for key, x in stored.items()}
+    return Program(name, stored, facts, as_gpt(stored))
+
+
+def as_gpt(stored: dict[str, Tensor]) -> GPT:
+    """The weights in our architecture."""
+    n_heads, d_model, d_head = stored["0.W_Q"].shape
+    n_layers = sum(key.endswith(".W_Q") for key in stored)
+    cfg = GPTConfig(
+        d_vocab=len(stored["W_E"]), n_ctx=len(stored["W_pos"]), n_layers=n_layers, d_model=d_model, n_heads=n_heads,
+        d_head=d_head, d_mlp=stored["0.W_in"].shape[1], causal=False, normalization="none", activation="relu",
+    )  # fmt: skip
+    model = GPT(cfg).double().eval()
+    parts = {**dict.fromkeys("QKVO", "attn"), "in": "mlp", "out": "mlp"}
+    names = [(part, f"{kind}_{name}") for name, part in parts.items() for kind in "Wb"]
+    places = {f"{i}.{name}": f"blocks.{i}.{part}.{name}" for i in range(n_layers) for part, name in names}
+    places |= {"W_E": "embed.W_E", "W_pos": "pos_embed.W_pos"}
+    outputs = stored["W_U"].shape[1]
+    model.unembed._W_U = torch.nn.Parameter(stored["W_U"])  # as many outputs as the program has
+    model.unembed.b_U = torch.nn.Parameter(torch.zeros(outputs).double())
+    state = model.state_dict()
+    state.update({ours: stored[theirs] for theirs, ours in places.items()})
+    model.load_state_dict(state)
+    return model
+
+
+# Which edges matter, by a forward pass of its own
+
+
+def outputs(stored: dict[str, Tensor], tokens: Tensor, cut: Edge | None = None, other: dict[str, Tensor] | None = None):
+    """The network's outputs and what every component wrote; the `cut` edge carries the `other` write (None: zero)."""
+    writes = {"embed": stored["W_E"][tokens], "pos": stored["W_pos"][: tokens.shape[1]].expand(len(tokens), -1, -1)}
+    biases = torch.zeros(())
+
+    def read(reader: str) -> Tensor:
+        total = biases + sum(writes.values())
+        if cut is not None and cut[1] == reader and cut[0] in writes:
+            total = total - writes[cut[0]] + (0 if other is None else other[cut[0]])
+        return total
+
+    for layer in range(sum(key.endswith(".W_Q") for key in stored)):
+        w = {key.partition(".")[2]: x for key, x in stored.items() if key.startswith(f"{layer}.")}
+        added = {}
+        for head in range(len(w["W_Q"])):
+            q, k, v = (read(f"{layer}.{head}.{x}") @ w[f"W_{x}"][head] + w[f"b_{x}"][head] for x in "QKV")
+            pattern = (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(dim=-1)
+            added[f"{layer}.{head}"] = pattern @ v @ w["W_O"][head]
+        writes |= added
+        biases = biases + w["b_O"]
+        hidden = (read(f"{layer}.mlp") @ w["W_in"] + w["b_in"]).relu()
+        writes[f"{layer}.mlp"] = hidden @ w["W_out"]
+        biases = biases + w["b_out"]
+    return read("out") @ stored["W_U"], writes
+
+
+def named(edge: str) -> Edge:
+    """Our name of an edge in the names of `outputs`."""
+    ends = []
+    for text in edge.split(" -> "):
+        hook, _, index = text.partition("[")
+        layer, head = hook.split(".")[1] if hook.startswith("blocks") else "", index.removeprefix("head=").rstrip("]")
+        if hook.endswith("_input"):
+            ends.append(f"{layer}.{head}.{hook[-7].upper()}")
+        elif hook.endswith("hook_z"):
+            ends.append(f"{layer}.{head}")
+        elif "mlp" in hook:
+            ends.append(f"{layer}.mlp")
+        else:
+            ends.append({"hook_embed": "embed", "hook_pos_embed": "pos"}.get(hook, "out"))
+    return ends[0], ends[1]
+
+
+@cache
+def changes(name: str, ablation: Ablation) -> tuple[Tensor, ...]:
+    """For every edge, in our graph's order, the largest change of any output on any input when it is cut."""
+    known = program(name)
+    tokens, stored = known.stored["tokens"], known.stored
+    clean, _ = outputs(stored, tokens)
+    other = outputs(stored, known.corrupted)[1] if ablation == "resample" else None
+    edges = [named(str(edge)) for edge, _, _ in known.graph().wiring.edges()]
+    return tuple((outputs(stored, tokens, edge, other)[0] - clean)[:, 1:].abs().max() for edge in edges)
+
+
+def labels(name: str, ablation: Ablation) -> Tensor:
+    """Which edges matter, in our graph's order."""
+    return torch.stack(changes(name, ablation)) > FELT
