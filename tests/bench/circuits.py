@@ -15,13 +15,14 @@ from torch.utils._pytree import tree_map
 from tests.bench import ground_truth
 from tests.bench.harness import Figure, paired, peak_memory
 from tests.bench.invariants import in_double, largest_difference
+from workbench.analysis.circuits.acdc import discover
 from workbench.analysis.circuits.attribution import attribute_edges, integrate_edges, other_writes
 from workbench.analysis.circuits.exact import patch_edges
 from workbench.checkpoints.card import names
 from workbench.checkpoints.store import load
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
-from workbench.core.metrics import LogitDifference, Metric
+from workbench.core.metrics import KL, LogitDifference, Metric, logits_of
 from workbench.zoo.gpt import GPT, GPTConfig
 from workbench.zoo.resnet import ResNet, ResNetConfig
 
@@ -42,8 +43,9 @@ def figures() -> Iterator[Figure]:
         yield from attribution(name, model, model.example(16), model.example(16, seed=1), target="<= 2")
     resnet = ResNet(ResNetConfig()).eval()
     yield from attribution("resnet20_batch_64", resnet, resnet.example(64), resnet.example(64, seed=1), "<= 2")
-    for name in ("cartpole_ppo", "digits_mlp", "shakespeare_gpt"):
+    for name in ("cartpole_ppo", "digits_mlp", "mnist_cnn", "cifar10_resnet20", "shakespeare_gpt"):
         yield from exactness(name, load(name))
+        yield savings(name, load(name))
     yield from ground_truth.areas()
     families = [name for name in names() if held(load(name).double())]
     yield Figure("circuits.families", len({load(name).family for name in families}), "families", "1", ">= 5")
@@ -119,6 +121,16 @@ def exactness(name: str, model: HookedModel, sample: int = 20) -> Iterator[Figur
     yield Figure(f"circuits.exact.{name}", naive / ours, "x as fast", peer, ">= 8")
     yield Figure(f"circuits.exact.{name}.largest_difference", worst, "logits", peer)
     yield Figure(f"circuits.eap.{name}.difference", against_autograd(model.double()), "largest", "autograd", "<= 1e-8")
+
+
+@torch.no_grad()
+def savings(name: str, model: HookedModel, threshold: float = 0.05) -> Figure:
+    """ACDC's runs, each counted by its share of a pass, against one pass for each edge; the tests show equal edges."""
+    graph, clean = model.graph(), model.example(4)
+    metric = KL(logits_of(model(clean)).detach())
+    found = discover(graph, clean, graph.writes(model.example(4, seed=1)), metric, threshold)
+    unit = f"x fewer passes, {sum(int(kept.sum()) for kept in found.kept.values())} of {graph.n_edges} edges kept"
+    return Figure(f"circuits.acdc.{name}", graph.n_edges / found.runs, unit, "one full pass for each edge", ">= 10")
 
 
 @torch.no_grad()
