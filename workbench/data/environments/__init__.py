@@ -18,6 +18,15 @@ gymnasium.register(
     max_episode_steps=500,
 )
 
+for suffix, goal in (("", "corner"), ("Anywhere", "anywhere")):
+    gymnasium.register(
+        id=f"{NAMESPACE}Maze{suffix}-v0",
+        entry_point="workbench.data.environments.maze:Maze",
+        vector_entry_point="workbench.data.environments.maze:VectorMaze",
+        max_episode_steps=100,
+        kwargs={"goal": goal},
+    )
+
 
 def make(name: str, render_mode: str | None = None) -> gymnasium.Env:
     """One environment, for looking at an episode; `render_mode="rgb_array"` lets it draw its frames."""

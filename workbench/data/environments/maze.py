@@ -1,0 +1,165 @@
+"""A maze whose goal lies in one corner during training and anywhere afterwards (after Langosco et al. 2022)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from workbench.core.errors import InputError
+from workbench.data.environments.maze_layouts import MOVES, random_maze
+from workbench.data.environments.random_state import generator_from_words, generator_words
+
+OPEN, AGENT, GOAL = range(3)
+"""Channels of an observation: 1 where the square is open, where the agent is, where the goal is."""
+CORNER = 3
+"""The corner region is so many squares wide and high, at the top right."""
+PIXELS = 24  # per square
+WALL, FLOOR, MOUSE, CHEESE = (60, 60, 60), (245, 245, 245), (0, 114, 178), (230, 159, 0)
+Where = Literal["corner", "anywhere"]
+
+
+class VectorMaze(VectorEnv):
+    """`num_envs` mazes, a new random one for every episode; reaching the goal is worth 1 and ends it.
+
+    Actions are up, right, down and left; a step into a wall stays where it was. An observation is (channel, row,
+    column), see `OPEN`. Every row draws from a generator of its own, so its episodes depend on its seed alone.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  (gymnasium's)
+
+    def __init__(self, num_envs: int = 1, goal: Where = "corner", cells: int = 5, max_episode_steps: int = 100) -> None:
+        self.num_envs, self.goal_lies, self.cells, self.max_episode_steps = num_envs, goal, cells, max_episode_steps
+        self.side = 2 * cells - 1
+        self.single_observation_space = spaces.Box(0, 1, (3, self.side, self.side), dtype=np.float32)
+        self.single_action_space = spaces.Discrete(len(MOVES))
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.is_open = np.zeros((num_envs, self.side, self.side), dtype=bool)
+        self.agent, self.goal = np.zeros((2, num_envs, 2), dtype=np.int64)
+        self.elapsed = np.zeros(num_envs, dtype=np.int64)
+        self.generators = [np.random.default_rng() for _ in range(num_envs)]
+
+    def reset(
+        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """A new maze in every row; row r has the seed `seed` + r, or its own when there is one for each."""
+        if seed is not None:
+            seeds = [seed + row for row in range(self.num_envs)] if isinstance(seed, int) else seed
+            self.generators = [np.random.default_rng(one) for one in seeds]
+        self._restart(np.arange(self.num_envs))
+        return self._observation(), {}
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Observations, rewards, terminations, truncations, and each ended episode's own last observation."""
+        actions = np.asarray(actions)
+        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= len(MOVES):
+            raise InputError(f"The maze takes {self.num_envs} actions of 0 to {len(MOVES) - 1}, not {actions!r}.")
+        self.agent = moved(self.is_open, self.agent, actions)
+        self.elapsed += 1
+        terminated = (self.agent == self.goal).all(axis=1)
+        truncated = self.elapsed >= self.max_episode_steps
+        info = {}
+        done = terminated | truncated
+        if done.any():
+            info = {"final_obs": self._observation(), "_final_obs": done}
+            self._restart(done.nonzero()[0])
+        return self._observation(), terminated.astype(np.float64), terminated, truncated, info
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Everything the future depends on but the actions."""
+        own = {name: getattr(self, name).copy() for name in ("is_open", "agent", "goal", "elapsed")}
+        return own | {"random": np.stack([generator_words(rng) for rng in self.generators])}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> np.ndarray:
+        """Goes back to what `get_state` saw, and observes it."""
+        for name in ("is_open", "agent", "goal", "elapsed"):
+            setattr(self, name, state[name].copy())
+        self.generators = [generator_from_words(words) for words in state["random"]]
+        return self._observation()
+
+    def _restart(self, rows: np.ndarray) -> None:
+        for row in rows:
+            self.is_open[row], self.agent[row], self.goal[row] = new_episode(
+                self.generators[row], self.goal_lies, self.cells
+            )
+        self.elapsed[rows] = 0
+
+    def _observation(self) -> np.ndarray:
+        return observed(self.is_open, self.agent, self.goal)
+
+
+def new_episode(rng: np.random.Generator, goal_lies: Where, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A random maze, a place for the agent and another for the goal."""
+    is_open = random_maze(rng, cells)
+    places = np.argwhere(is_open)
+    goals = places if goal_lies == "anywhere" else places[in_corner(places, len(is_open))]
+    goal = goals[rng.integers(len(goals))]
+    starts = places[(places != goal).any(axis=1)]
+    return is_open, starts[rng.integers(len(starts))], goal
+
+
+def in_corner(place: np.ndarray, side: int) -> np.ndarray | np.bool_:
+    """Whether places (..., 2) lie in the corner where goals are during training, of a maze so many squares wide."""
+    return (place[..., 0] < CORNER) & (place[..., 1] >= side - CORNER)
+
+
+def moved(is_open: np.ndarray, agent: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """Where the agents (row, 2) are after their actions: as before when a wall or the edge is in the way."""
+    target = agent + MOVES[actions]
+    inside = ((target >= 0) & (target < is_open.shape[1])).all(axis=1)
+    safe = np.where(inside[:, None], target, agent)
+    free = inside & is_open[np.arange(len(agent)), safe[:, 0], safe[:, 1]]
+    return np.where(free[:, None], target, agent)
+
+
+def observed(is_open: np.ndarray, agent: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Observations (row, channel, height, width) of mazes with their agents and goals."""
+    shown, rows = np.zeros((len(is_open), 3, *is_open.shape[1:]), dtype=np.float32), np.arange(len(is_open))
+    shown[:, OPEN] = is_open
+    shown[rows, AGENT, agent[:, 0], agent[:, 1]] = 1
+    shown[rows, GOAL, goal[:, 0], goal[:, 1]] = 1
+    return shown
+
+
+class Maze(gymnasium.Env):
+    """One maze, which can draw itself; its rules are those of `VectorMaze`."""
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012  (gymnasium's)
+
+    def __init__(self, goal: Where = "corner", cells: int = 5, render_mode: str | None = None) -> None:
+        # The wrapper that gymnasium.make adds keeps the time.
+        self.rows = VectorMaze(1, goal, cells, max_episode_steps=2**31)
+        self.observation_space, self.action_space = self.rows.single_observation_space, self.rows.single_action_space
+        self.render_mode = render_mode
+        self.shown = np.zeros(self.observation_space.shape or ())
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """A new maze."""
+        super().reset(seed=seed)
+        self.shown = self.rows.reset(seed=seed)[0][0]
+        return self.shown, {}
+
+    def step(self, action: int | np.integer) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """One move."""
+        shown, reward, terminated, _, info = self.rows.step(np.array([action]))
+        self.shown = info["final_obs"][0] if terminated[0] else shown[0]
+        return self.shown, float(reward[0]), bool(terminated[0]), False, {}
+
+    def render(self) -> np.ndarray:
+        """The maze from above: walls dark, the agent blue, the goal yellow."""
+        return drawn(self.shown)
+
+
+def drawn(observation: np.ndarray) -> np.ndarray:
+    """An observation as a picture (height, width, colour) of bytes."""
+    picture = np.where(observation[OPEN, ..., None] > 0, FLOOR, WALL).astype(np.uint8)
+    picture[observation[GOAL] > 0] = CHEESE
+    picture[observation[AGENT] > 0] = MOUSE
+    return picture.repeat(PIXELS, axis=0).repeat(PIXELS, axis=1)
