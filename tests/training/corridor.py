@@ -44,3 +44,18 @@ def corridor_value(place: np.ndarray) -> np.ndarray:
     steps = np.arange(LENGTH)
     gains = np.where(place[..., None] + steps < LENGTH, place[..., None] + steps + 1, 0)
     return (DISCOUNT**steps * gains).sum(-1) / LENGTH
+
+
+class Numbered(gymnasium.ObservationWrapper):
+    """The corridor with its places shown one-hot."""
+
+    observation_space = spaces.Box(0, 1, (LENGTH + 1,), np.float32)
+
+    def observation(self, observation: np.ndarray) -> np.ndarray:
+        return np.eye(LENGTH + 1, dtype=np.float32)[round(float(observation[0]) * LENGTH)]
+
+
+def numbered_corridors(n: int, time_limit: int = 3) -> SyncVectorEnv:
+    """Corridors for tables."""
+    made = [lambda: gymnasium.wrappers.TimeLimit(Numbered(Corridor()), time_limit) for _ in range(n)]
+    return SyncVectorEnv(made, autoreset_mode=AutoresetMode.SAME_STEP)

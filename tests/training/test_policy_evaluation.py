@@ -58,3 +58,10 @@ def test_the_interval_of_a_normal_sample_is_the_textbook_one() -> None:
 
 def test_the_interval_of_equal_returns_is_a_point() -> None:
     assert bootstrap_interval(np.full(100, 500.0), seed=0) == (500.0, 500.0)
+
+
+def test_an_episode_without_end_counts_as_far_as_the_limit() -> None:
+    full = evaluate_policy(leaning, lambda n: make_vector("workbench/CartPole-v1", n), episodes=20)
+    cut = evaluate_policy(leaning, lambda n: make_vector("workbench/CartPole-v1", n), episodes=20, limit=30)
+    assert full.lengths.max() > 30
+    assert torch.equal(cut.lengths, full.lengths.clamp(max=30)) and torch.equal(cut.returns, full.returns.clamp(max=30))

@@ -15,6 +15,7 @@ from workbench.zoo.cnn import CNNConfig
 from workbench.zoo.encoder_decoder import EncoderDecoderConfig
 from workbench.zoo.gpt import GPTConfig
 from workbench.zoo.mlp import MLPConfig
+from workbench.zoo.q_table import QTableConfig
 from workbench.zoo.resnet import ResNetConfig
 
 SMALL: dict[str, tuple[str, Any]] = {
@@ -52,6 +53,7 @@ SMALL: dict[str, tuple[str, Any]] = {
             observation=(2, 4, 4), n_actions=3, trunk="convolutional", channels=(3,), hidden=(5,), critic="shared",
         ),
     ),
+    "q_table": ("q_table", QTableConfig(n_states=6, n_actions=3)),
 }  # fmt: skip
 
 

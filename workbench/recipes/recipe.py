@@ -37,12 +37,16 @@ class Session:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a recipe's training gives back besides the model, which it trains in place."""
+    """What a recipe's training gives back besides the model, which it trains in place.
+
+    `seed` is that of the weights kept when several seeds were tried, else None.
+    """
 
     curve: Curve
     metrics: Mapping[str, Mapping[str, Any]]
     data: DataSource
     tokenizer: Any = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def describe(recipe: Recipe, trained: Trained, seconds: float) -> Card:
         config={},
         recipe=recipe.name,
         data=trained.data,
-        seed=recipe.seed,
+        seed=recipe.seed if trained.seed is None else trained.seed,
         metrics={name: _score(metric) for name, metric in trained.metrics.items()},
         commit=commit(),
         wall_time_seconds=round(max(total, seconds), 1),

@@ -31,18 +31,19 @@ def evaluate_policy(
     episodes: int = 100,
     seed: int = 0,
     progress: Progress = silent,
+    limit: int | None = None,
 ) -> PolicyEvaluation:
     """The first episode of each of `episodes` environments, the likeliest action at every step.
 
     Every episode counts once, however long: taking the first ones to finish would favour the short. Row r's
     episode starts from `seed` and r alone, so evaluations with the same seed are paired, row by row.
-    Costs one forward pass per step of the longest episode.
+    An episode longer than `limit` steps counts as far as it came. Costs one forward pass per step of the longest.
     """
     envs = make_vector_env(episodes)
     observation = start(policy, envs, seed).observation
     returns, lengths = np.zeros(episodes), np.zeros(episodes, dtype=np.int64)
     running = np.ones(episodes, dtype=bool)
-    while running.any():
+    while running.any() and (limit is None or lengths.max() < limit):
         action = policy(observation).logits.argmax(-1).numpy()
         shown, reward, terminated, truncated, _ = envs.step(action)
         returns[running] += reward[running]

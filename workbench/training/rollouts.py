@@ -66,20 +66,33 @@ def as_observation(observation: np.ndarray) -> Float[Tensor, "env *observation"]
     return torch.as_tensor(observation, dtype=torch.float32)
 
 
+def led_to(shown: np.ndarray, info: dict[str, Any]) -> Float[Tensor, "env *observation"]:
+    """The states a step led to: where an episode ended its own last one, not the first of the next."""
+    after = as_observation(shown).clone()
+    if (ended := info.get("_final_obs")) is not None:
+        after[ended] = as_observation(np.stack(list(info["final_obs"][ended])))
+    return after
+
+
 def sampled(logits: Float[Tensor, "env action"], rng: torch.Generator) -> Int[Tensor, " env"]:
     """One action per row, drawn from the softmax of its logits (by a race of exponential clocks)."""
     clocks = torch.empty_like(logits).exponential_(generator=rng)
     return (logits.softmax(-1) / clocks).argmax(-1)
 
 
-@torch.no_grad()
-def start(policy: Policy, envs: VectorEnv, seed: int) -> Frontier:
-    """The first observations of all environments; raises when they and the policy do not fit each other."""
+def require_same_step_reset(envs: VectorEnv) -> None:
+    """Raises unless an episode's end and the next one's beginning are one step."""
     if envs.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
         raise ConfigError(
             f"{envs} resets in mode {envs.metadata.get('autoreset_mode')}, which inserts a step without meaning. "
             "Make it with autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP."
         )
+
+
+@torch.no_grad()
+def start(policy: Policy, envs: VectorEnv, seed: int) -> Frontier:
+    """The first observations of all environments; raises when they and the policy do not fit each other."""
+    require_same_step_reset(envs)
     actions = getattr(envs.single_action_space, "n", None)
     if actions is None or getattr(envs.single_action_space, "start", 0) != 0:
         raise ConfigError(f"{envs} has actions {envs.single_action_space}; policies here choose among Discrete(n).")

@@ -2,12 +2,16 @@
 
 import hashlib
 import inspect
+from functools import partial
 from pathlib import Path
 
 import gymnasium
+from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.wrappers import FlattenObservation
 
 from workbench.core.errors import ConfigError, UnknownNameError
+from workbench.data.environments.tabular import VectorTable
 
 NAMESPACE = "workbench/"
 
@@ -18,6 +22,14 @@ gymnasium.register(
     max_episode_steps=500,
 )
 
+for table in ("FrozenLake-v1", "Taxi-v4", "CliffWalking-v1"):
+    theirs = gymnasium.spec(table)
+    gymnasium.register(
+        id=f"{NAMESPACE}{table}",
+        entry_point=theirs.entry_point,
+        vector_entry_point=partial(VectorTable, table),
+        max_episode_steps=theirs.max_episode_steps,
+    )
 for suffix, goal in (("", "corner"), ("Anywhere", "anywhere")):
     gymnasium.register(
         id=f"{NAMESPACE}Maze{suffix}-v0",
@@ -32,7 +44,7 @@ def make(name: str, render_mode: str | None = None) -> gymnasium.Env:
     """One environment, for looking at an episode; `render_mode="rgb_array"` lets it draw its frames."""
     require(name)
     try:
-        return gymnasium.make(name, render_mode=render_mode)
+        return one_hot(gymnasium.make(name, render_mode=render_mode))
     except gymnasium.error.DependencyNotInstalled as missing:
         raise not_installed(name, missing) from missing
 
@@ -48,9 +60,20 @@ def make_vector(name: str, n: int) -> VectorEnv:
         if name.startswith(NAMESPACE):
             return gymnasium.make_vec(name, n, vectorization_mode="vector_entry_point")
         options = {"autoreset_mode": AutoresetMode.SAME_STEP}
-        return gymnasium.make_vec(name, n, vectorization_mode="sync", vector_kwargs=options)
+        return gymnasium.make_vec(name, n, vectorization_mode="sync", vector_kwargs=options, wrappers=[one_hot])  # type: ignore[list-item]
     except gymnasium.error.DependencyNotInstalled as missing:
         raise not_installed(name, missing) from missing
+
+
+def one_hot(env: gymnasium.Env) -> gymnasium.Env:
+    """The environment; one that shows a state's number shows it as a row of zeros with a single 1 instead."""
+    return FlattenObservation(env) if isinstance(env.observation_space, Discrete) else env
+
+
+def native(name: str) -> str:
+    """Our version of an environment, whose rows are stepped at once, where there is one; else the name itself."""
+    ours = f"{NAMESPACE}{name}"
+    return ours if ours in gymnasium.registry else name
 
 
 def rules_sha256(name: str) -> str:

@@ -1,0 +1,73 @@
+"""One policy of several seeds: all are trained and evaluated, the best one's weights kept, everyone's curve shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.checkpoints.card import DataSource
+from workbench.core.hooked import HookedModel
+from workbench.core.progress import Progress
+from workbench.core.random import seed_everything
+from workbench.core.registry import MODELS
+from workbench.recipes.recipe import Recipe, Session, Trained
+from workbench.training.curve import Curve
+from workbench.training.policy_evaluation import PolicyEvaluation, bootstrap_interval
+
+Learn = Callable[[Any, int, Progress, Path], Curve]
+"""Trains a fresh network in place: the network, its seed, whom to tell, and where to keep the training state."""
+Evaluate = Callable[[Any], PolicyEvaluation]
+SEEDS = 5
+
+
+def best_of_seeds(
+    recipe: Recipe, model: HookedModel, session: Session, learn: Learn, evaluate: Evaluate, data: DataSource
+) -> Trained:
+    """Trains `SEEDS` networks from the recipe's seed on; `model` becomes the one whose greedy episodes return most.
+
+    An interrupted run resumes: the states of finished seeds lie beside that of the unfinished one until the end.
+    """
+    curves, scores, weights, states = [], [], [], []
+    for i in range(SEEDS):
+        seed = recipe.seed + i
+        seed_everything(seed)
+        fresh = MODELS[recipe.architecture](recipe.config)
+        states.append(session.state.with_name(f"seed_{seed}_{session.state.name}"))
+        curves.append(learn(fresh, seed, shifted(session.progress, i, SEEDS), states[-1]))
+        scores.append(evaluate(fresh.eval()))
+        weights.append(fresh.state_dict())
+    best = max(range(SEEDS), key=lambda i: scores[i].mean)
+    model.load_state_dict(weights[best])
+    for state in states:
+        state.unlink(missing_ok=True)
+    return Trained(side_by_side(curves, best), metrics(scores, best, recipe.seed), data, seed=recipe.seed + best)
+
+
+def shifted(progress: Progress, place: int, places: int) -> Progress:
+    """Progress of one part of several, told as that of the whole."""
+    return lambda done, total: progress(place * total + done, places * total)
+
+
+def side_by_side(curves: list[Curve], best: int) -> Curve:
+    """The best seed's curve, and beside it every seed's returns as `return_seed_0` and so on."""
+    chosen = curves[best]
+    series = dict(chosen.series)
+    for i, curve in enumerate(curves):
+        by_step = dict(curve.points("return")) if "return" in curve.series else {}
+        series[f"return_seed_{i}"] = [by_step.get(step) for step in chosen.step]
+    return Curve(list(chosen.step), series)
+
+
+def metrics(scores: list[PolicyEvaluation], best: int, seed: int) -> Mapping[str, Mapping[str, Any]]:
+    """The best seed's mean return with the interval over its episodes, and the mean over seeds with that over them."""
+    means = np.array([score.mean for score in scores])
+    kept = scores[best]
+    return {
+        "return_mean": {"value": kept.mean, "n": len(kept.returns), "interval": kept.interval},
+        "return_over_seeds": {
+            "value": float(means.mean()), "n": len(means), "interval": bootstrap_interval(means, seed)
+        },
+    }  # fmt: skip

@@ -1,0 +1,69 @@
+"""A table of action values as a network: one-hot states times the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from workbench.core.errors import ShapeError
+from workbench.core.graph import Graph, Nodes, Ports, Wire
+from workbench.core.hooked import AxisHookPoint, HookedModel
+from workbench.core.random import generator
+from workbench.core.registry import MODELS
+from workbench.zoo.layers.action_values import ActionValues
+from workbench.zoo.layers.linear_carry import carry_linear
+
+
+@dataclass(frozen=True)
+class QTableConfig:
+    """Numbers of states and actions; the defaults fit FrozenLake."""
+
+    n_states: int = 16
+    n_actions: int = 4
+
+
+@MODELS.register("q_table")
+class QTable(HookedModel):
+    """Q-values (batch, action) from one-hot states (batch, feature); all zero before training."""
+
+    family = "rl"
+    input_axes = "batch feature"
+
+    def __init__(self, cfg: QTableConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.hook_input = AxisHookPoint("batch feature")
+        self.readout = nn.Linear(cfg.n_states, cfg.n_actions, bias=False)
+        nn.init.zeros_(self.readout.weight)
+        self.hook_q = AxisHookPoint("batch action")
+        self.setup(stages=[self.observed, self.look_up])
+
+    @property
+    def table(self) -> Float[Tensor, "state action"]:
+        """The table, a view of the weight: what is written into it is what the model says."""
+        return self.readout.weight.detach().T
+
+    def observed(self, state: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch feature"]:
+        """The one-hot states, checked."""
+        if state.shape[1:] != (self.cfg.n_states,):
+            raise ShapeError(
+                f"This table has {self.cfg.n_states} states, shown as {('batch', self.cfg.n_states)}; "
+                f"given {tuple(state.shape)}."
+            )
+        return self.hook_input(state)
+
+    def look_up(self, state: Float[Tensor, "batch feature"]) -> ActionValues:
+        """The row of each state."""
+        return ActionValues(self.hook_q(self.readout(state)))
+
+    def example(self, batch: int = 2, seed: int = 0) -> Float[Tensor, "batch feature"]:
+        states = torch.randint(self.cfg.n_states, (batch,), generator=generator(seed, "example"))
+        return torch.eye(self.cfg.n_states)[states]
+
+    def graph(self) -> Graph:
+        """States write, Q-values read: an edge is an entry of the table."""
+        nodes, ports = [Nodes("hook_input", "feature")], [Ports("hook_q", "action")]
+        return Graph(self, nodes, ports, [Wire("hook_input", "hook_q", carry_linear(self.readout))])
