@@ -150,10 +150,26 @@ def test_a_rollout_is_what_the_greedy_policy_saw(policy: HookedModel) -> None:
     torch.testing.assert_close(read_inputs("rollout:3:2:5", policy).inputs, everything[2:5])
 
 
-@pytest.mark.parametrize("steps", ["0", "a:3", "0:0", "0:4:3", "0:1:2:3", "0:600"])
+@pytest.mark.parametrize("steps", ["0", "a:3", "0:0", "0:4:3", "0:1:2:3", "0:90000"])
 def test_rollouts_that_do_not_exist_are_errors(policy: HookedModel, steps: str) -> None:
     with pytest.raises(InputError):
         read_inputs(f"rollout:{steps}", policy)
+
+
+def test_short_episodes_are_followed_by_those_of_the_next_seeds(policy: HookedModel) -> None:
+    first, second = (read_inputs(f"rollout:{seed}:0:8", policy).inputs for seed in (3, 4))
+    several = read_inputs("rollout:3:30", policy)
+    assert torch.equal(several.inputs[:8], first)
+    start = several.labels.index("seed 4, step 0")
+    assert torch.equal(several.inputs[start : start + 8], second) and "seeds 3 to" in several.note
+
+
+def test_explored_states_are_those_of_random_actions(policy: HookedModel) -> None:
+    one, again, other = (read_inputs(f"explored:{seed}:40", policy).inputs for seed in (0, 0, 1))
+    assert one.shape == (40, 4) and torch.equal(one, again) and not torch.equal(one, other)
+    for wrong in ("0", "a:3", "0:0", "0:1:2"):
+        with pytest.raises(InputError, match="names no states"):
+            read_inputs(f"explored:{wrong}", policy)
 
 
 def test_the_kind_of_inputs_follows_from_the_architecture() -> None:

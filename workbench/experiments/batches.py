@@ -24,6 +24,7 @@ FORMS = {
     "fitted": "fitted:PATH (a picture of any size, cropped and resized)",
     "text": "text:PROMPT or text:PROMPT||PROMPT",
     "rollout": "rollout:SEED:N or rollout:SEED:FIRST:LAST",
+    "explored": "explored:SEED:N (states that random actions lead to)",
 }
 """How inputs are written, by source."""
 

@@ -34,10 +34,13 @@ class Preset:
 
 def presets(model: str) -> tuple[Preset, ...]:
     """Inputs to offer for a trained network, the default first; the network itself is not loaded."""
-    kind = kind_of(read_card(model).architecture)
+    architecture = read_card(model).architecture
+    kind = kind_of(architecture)
     if kind == "policy":
+        # The episodes of a table may all be the same: states off the way are what differs from it.
+        corrupted = "explored:{}:16" if architecture == "q_table" else "rollout:{}:16"
         return tuple(
-            Preset(f"16 steps of episode {seed}", f"rollout:{seed}:16", f"rollout:{seed + 1}:16") for seed in range(3)
+            Preset(f"16 steps of episode {seed}", f"rollout:{seed}:16", corrupted.format(seed + 1)) for seed in range(3)
         )
     if kind == "text":
         return text_presets(model)

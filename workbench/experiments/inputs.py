@@ -11,7 +11,7 @@ from workbench.core.registry import MODELS
 from workbench.data.user_images import read_bytes
 from workbench.experiments.batches import ALSO, FORMS, Batch, Request
 from workbench.experiments.image_batches import image_rows, other_classes, pictures
-from workbench.experiments.policy_batches import observations
+from workbench.experiments.policy_batches import explored, observations
 from workbench.experiments.text_batches import prompts, text_rows
 
 READERS: Mapping[str, Mapping[str, Callable[[Request], Batch]]] = {
@@ -19,7 +19,7 @@ READERS: Mapping[str, Mapping[str, Callable[[Request], Batch]]] = {
         "test": image_rows, "train": image_rows, "other": other_classes, "file": pictures, "fitted": pictures
     },
     "text": {"text": prompts, "test": text_rows, "train": text_rows},
-    "policy": {"rollout": observations},
+    "policy": {"rollout": observations, "explored": explored},
 }  # fmt: skip
 """How each source of inputs is read, by what the model takes."""
 

@@ -1,30 +1,61 @@
-"""Observations for a policy: what it sees in an episode of its own."""
+"""Observations for a policy: what it sees in episodes of its own."""
 
 from __future__ import annotations
 
-import gymnasium
+import numpy as np
+import torch
 
-import workbench.data.environments  # noqa: F401  (registers our own)
-from workbench.core.errors import InputError, UnknownNameError
+from workbench.core.errors import InputError
+from workbench.data.environments import make
 from workbench.experiments.batches import FORMS, Batch, Request
-from workbench.training.rollouts import greedy_rollout
+from workbench.training.rollouts import as_observation, greedy_rollout
+
+EPISODES = 100
+"""Episodes that are looked at, at most, to show as many steps as were asked for."""
 
 
 def observations(request: Request) -> Batch:
-    """What a greedy episode shows: N steps spread evenly over it, or all from FIRST up to LAST."""
+    """What greedy episodes show: N steps spread evenly over one, or all of it from FIRST up to LAST.
+
+    When the episode is shorter than N, those of the seeds that follow are shown from their beginning, until there
+    are N steps.
+    """
     numbers = [int(part) if part.isdecimal() else -1 for part in request.rest.split(":")]
     if len(numbers) not in (2, 3) or min(numbers) < 0 or numbers[1:] == [0]:
         raise InputError(f"rollout:{request.rest} is no rollout. Write {FORMS['rollout']}.")
     seed, *which = numbers
     name = request.model.card.data.name
-    if name not in gymnasium.registry:
-        raise UnknownNameError("environment", name, gymnasium.registry)
-    environment = gymnasium.make(name)
-    shown = greedy_rollout(request.model, environment, seed).observation
+    environment = make(name)
+    shown = [greedy_rollout(request.model, environment, seed).observation]
+    if len(which) == 1 and len(shown[0]) < which[0]:
+        while sum(map(len, shown)) < which[0] and len(shown) < EPISODES:
+            shown.append(greedy_rollout(request.model, environment, seed + len(shown)).observation)
+        steps = list(range(which[0]))
+    else:
+        steps = chosen_steps(len(shown[0]), *which)
     environment.close()
-    steps = chosen_steps(len(shown), *which)
-    note = f"{name}, greedy episode from seed {seed}, {len(shown)} steps long"
-    return Batch(shown[steps], None, tuple(f"step {step}" for step in steps), note)
+    places = [(episode, step) for episode, seen in enumerate(shown) for step in range(len(seen))]
+    require_steps(len(places), steps)
+    labels = [labelled(seed, *places[i], several=len(shown) > 1) for i in steps]
+    note = f"{name}, {described(seed, len(shown))}, {len(places)} steps long"
+    return Batch(torch.cat(shown)[steps], None, tuple(labels), note)
+
+
+def explored(request: Request) -> Batch:
+    """N states that come up when every action is drawn at random, from SEED on."""
+    numbers = [int(part) if part.isdecimal() else -1 for part in request.rest.split(":")]
+    if len(numbers) != 2 or numbers[0] < 0 or numbers[1] < 1:
+        raise InputError(f"explored:{request.rest} names no states. Write {FORMS['explored']}.")
+    (seed, n), name = numbers, request.model.card.data.name
+    environment = make(name)
+    environment.action_space.seed(seed)
+    shown = [environment.reset(seed=seed)[0]]
+    while len(shown) < n:
+        seen, _, terminated, truncated, _ = environment.step(environment.action_space.sample())
+        shown.append(environment.reset()[0] if terminated or truncated else seen)
+    environment.close()
+    labels = tuple(f"state {i}" for i in range(n))
+    return Batch(as_observation(np.stack(shown)), None, labels, f"{name}, random actions from seed {seed}")
 
 
 def chosen_steps(length: int, first: int, last: int | None = None) -> list[int]:
@@ -35,3 +66,21 @@ def chosen_steps(length: int, first: int, last: int | None = None) -> list[int]:
         return list(range(first, last))
     asked = f"{first} steps" if last is None else f"steps {first}:{last}"
     raise InputError(f"The episode is {length} steps long and has no {asked}. Ask for 0:{length} or fewer.")
+
+
+def require_steps(length: int, steps: list[int]) -> None:
+    """Raises when even many episodes have not so many steps."""
+    if len(steps) > length:
+        raise InputError(f"{EPISODES} episodes have {length} steps and not {len(steps)}. Ask for fewer.")
+
+
+def described(seed: int, episodes: int) -> str:
+    """Which episodes are shown."""
+    if episodes == 1:
+        return f"greedy episode from seed {seed}"
+    return f"greedy episodes from seeds {seed} to {seed + episodes - 1}"
+
+
+def labelled(seed: int, episode: int, step: int, several: bool) -> str:
+    """What a step is called."""
+    return f"seed {seed + episode}, step {step}" if several else f"step {step}"

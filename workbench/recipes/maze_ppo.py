@@ -29,12 +29,11 @@ RECIPE = register(
         title="PPO policy on random mazes",
         architecture="actor_critic",
         config=ActorCriticConfig(
-            observation=(3, 9, 9), n_actions=4, trunk="convolutional", channels=(16, 32), hidden=(128,),
+            observation=(3, 7, 7), n_actions=4, trunk="convolutional", channels=(16, 32), hidden=(128,),
             activation="relu", critic="shared",
         ),
         training=PPOConfig(
-            steps=3_000_000, epochs=3, lr=2e-3, discount=0.95, decay=0.95, entropy_bonus=0.01, kl_stop=0.05,
-            keep_updates=(0, 100, 400),
+            steps=4_500_000, epochs=3, lr=2e-3, discount=0.95, decay=0.95, entropy_bonus=0.01, kl_stop=0.05,
         ),
         train=train,
         targets={"success": 0.95},

@@ -32,7 +32,7 @@ class VectorMaze(VectorEnv):
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  (gymnasium's)
 
-    def __init__(self, num_envs: int = 1, goal: Where = "corner", cells: int = 5, max_episode_steps: int = 100) -> None:
+    def __init__(self, num_envs: int = 1, goal: Where = "corner", cells: int = 4, max_episode_steps: int = 100) -> None:
         self.num_envs, self.goal_lies, self.cells, self.max_episode_steps = num_envs, goal, cells, max_episode_steps
         self.side = 2 * cells - 1
         self.single_observation_space = spaces.Box(0, 1, (3, self.side, self.side), dtype=np.float32)
@@ -131,7 +131,7 @@ class Maze(gymnasium.Env):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012  (gymnasium's)
 
-    def __init__(self, goal: Where = "corner", cells: int = 5, render_mode: str | None = None) -> None:
+    def __init__(self, goal: Where = "corner", cells: int = 4, render_mode: str | None = None) -> None:
         # The wrapper that gymnasium.make adds keeps the time.
         self.rows = VectorMaze(1, goal, cells, max_episode_steps=2**31)
         self.observation_space, self.action_space = self.rows.single_observation_space, self.rows.single_action_space

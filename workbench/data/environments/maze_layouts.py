@@ -8,7 +8,7 @@ MOVES = np.array([[-1, 0], [0, 1], [1, 0], [0, -1]])
 """(row, column) that each action adds: up, right, down, left."""
 
 
-def random_maze(rng: np.random.Generator, cells: int = 5, loops: float = 0.1) -> np.ndarray:
+def random_maze(rng: np.random.Generator, cells: int = 4, loops: float = 0.1) -> np.ndarray:
     """Which squares are open, (2 cells - 1) each way: cells at even places, all joined by open squares between them.
 
     A random walk that never enters a cell twice and backtracks from dead ends makes a tree of passages; then each
