@@ -12,7 +12,8 @@ from workbench.checkpoints.card import Card, read_card, read_curve
 from workbench.core.errors import WorkbenchError
 from workbench.training.curve import Curve
 
-TASKS = {"gpt": "predicts the next token of {}", "actor_critic": "acts in {}"}
+ACTS = "acts in {}"
+TASKS = {"gpt": "predicts the next token of {}", "actor_critic": ACTS, "q_table": ACTS, "q_network": ACTS}
 
 
 def task(card: Card) -> str:

@@ -6,6 +6,7 @@ import base64
 import io
 from html import escape
 from math import isnan
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ import streamlit as st
 from PIL import Image
 
 from app import numbers
-from app.shown import SPACE, as_pictures, enlarged, observation_names
+from app.observations import grid, observation_names
+from app.shown import SPACE, as_pictures, enlarged
 from workbench.analysis.maximization import Maximization
 from workbench.checkpoints.card import read_card
 from workbench.experiments.inputs import kind_of
@@ -23,17 +25,17 @@ def wall(model: str, result: Maximization) -> None:
     """One card for each unit."""
     card = read_card(model)
     kind = kind_of(card.architecture)
-    if kind == "policy":
+    if kind == "policy" and result.inputs.ndim == 2:
         vectors(result, observation_names(card, result.inputs.shape[-1]))
         return
-    cards = pictures(model, result) if kind == "image" else texts(result)
+    cards = texts(result) if kind == "text" else pictures(model, result)
     st.html(f'<div class="wb-wall {kind}">{"".join(cards)}</div>')
 
 
 def pictures(model: str, result: Maximization) -> list[str]:
     """Cards of units that look at pictures."""
-    found = as_pictures(model, result.inputs)
-    natural = [as_pictures(model, examples) for examples in result.examples]
+    found = seen(model, result.inputs)
+    natural = [seen(model, examples) for examples in result.examples]
     cards = []
     for place, unit in enumerate(result.units):
         big = tag(found[place], f"input found for {result.axis} {unit}, activation {value(result.reached[place])}")
@@ -43,6 +45,13 @@ def pictures(model: str, result: Maximization) -> list[str]:
         ]
         cards.append(frame(result, place, f'{big}<div class="wb-natural">{"".join(small)}</div>'))
     return cards
+
+
+def seen(model: str, inputs: Any) -> np.ndarray:
+    """Inputs as pictures (batch, height, width, channel), 0 to 1."""
+    if kind_of(read_card(model).architecture) == "policy":
+        return np.stack([grid(observation.numpy()) for observation in inputs]) / 255
+    return as_pictures(model, inputs)
 
 
 def texts(result: Maximization) -> list[str]:

@@ -7,19 +7,19 @@ from math import isqrt
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from app import numbers, style
 from app.errors import escaped
+from app.observations import action_names, observation
 from workbench.analysis.activations import Activations
-from workbench.checkpoints.card import Card, read_card
+from workbench.checkpoints.card import read_card
 from workbench.experiments.batches import Batch, data_set
 from workbench.experiments.inputs import identity, kind_of, read_inputs
 from workbench.experiments.run import loaded
 
-OBSERVATIONS = {"CartPole-v1": ("position (m)", "velocity (m/s)", "angle (rad)", "angular velocity (rad/s)")}
-ACTIONS = {"CartPole-v1": ("push left", "push right")}
+Q_FUNCTIONS = ("q_table", "q_network")
+"""Architectures whose answers are returns to expect and no probabilities."""
 SPACE = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})
 
 
@@ -86,24 +86,6 @@ def tokens(texts: tuple[str, ...], strengths: np.ndarray | None = None) -> None:
     st.html(f'<div class="wb-tokens" role="img" aria-label="{escape("".join(texts))}">{"".join(spans)}</div>')
 
 
-def observation(card: Card, values: np.ndarray, label: str) -> None:
-    """What a policy sees, one row for each number."""
-    rows = pd.DataFrame(
-        {
-            "observation": observation_names(card, values.size),
-            "value": [numbers.short(float(v)) for v in values.ravel()],
-        }
-    )
-    st.markdown(f"**{label}**")
-    st.dataframe(rows, hide_index=True, alt=f"Observation at {label}")
-
-
-def observation_names(card: Card, size: int) -> list[str]:
-    """What each number of an observation is."""
-    names = OBSERVATIONS.get(card.data.name.rpartition("/")[2], ())
-    return [names[i] if i < len(names) else f"feature {i}" for i in range(size)]
-
-
 def choices(model: str) -> list[str]:
     """What the network chooses among: classes, tokens or actions."""
     card = read_card(model)
@@ -112,20 +94,22 @@ def choices(model: str) -> list[str]:
         return list(data_set(card.data.name).class_names)
     if kind == "text":
         return [token.translate(SPACE) for token in loaded(model).tokenizer.tokens]
-    return list(ACTIONS.get(card.data.name.rpartition("/")[2], ()))
+    return action_names(card)
 
 
 def answers(model: str, result: Activations, row: int, most: int = 5) -> None:
-    """The network's most likely answers for one example, as bars with their probabilities."""
-    probabilities = result.logits[row].softmax(dim=0).numpy()
-    names = choices(model)
-    colour = style.family(read_card(model).architecture)
+    """The network's most likely answers for one example, as bars with their probabilities or, of Q's, returns."""
+    names, architecture = choices(model), read_card(model).architecture
+    colour = style.family(architecture)
     fill = colour.dark if style.dark() else colour.light
+    values = result.logits[row] if architecture in Q_FUNCTIONS else result.logits[row].softmax(dim=0)
     lines = []
-    for place in np.argsort(-probabilities)[:most]:
-        name, share = (names[place] if place < len(names) else f"action {place}"), float(probabilities[place])
-        bar = f'<span class="wb-bar"><i style="width:{100 * share:.1f}%;background:{fill}"></i></span>'
-        lines.append(f'<div class="wb-answer"><span>{escape(name)}</span>{bar}<span>{100 * share:.1f} %</span></div>')
+    for place in values.argsort(descending=True)[:most].tolist():
+        name, number = (names[place] if place < len(names) else f"action {place}"), float(values[place])
+        told = numbers.short(number) if architecture in Q_FUNCTIONS else f"{100 * number:.1f} %"
+        share = number / (float(values.abs().max()) or 1.0) if architecture in Q_FUNCTIONS else number
+        bar = f'<span class="wb-bar"><i style="width:{100 * abs(share):.1f}%;background:{fill}"></i></span>'
+        lines.append(f'<div class="wb-answer"><span>{escape(name)}</span>{bar}<span>{told}</span></div>')
     st.html(f'<div class="wb-answers">{"".join(lines)}</div>')
 
 

@@ -28,6 +28,8 @@ FAMILIES = {
     "gan": Family("GAN", "✦", "#B87A00", "#E69F00"),
     "vae": Family("VAE", "◉", "#009E73", "#2fc79b"),
     "actor_critic": Family("RL", "▶", "#2E8FC4", "#56B4E9"),
+    "q_network": Family("RL", "▶", "#2E8FC4", "#56B4E9"),
+    "q_table": Family("RL", "▶", "#2E8FC4", "#56B4E9"),
 }
 """By architecture; the colour never stands alone, a symbol and a label go with it."""
 

@@ -15,6 +15,7 @@ from workbench.zoo.cnn import CNNConfig
 from workbench.zoo.encoder_decoder import EncoderDecoderConfig
 from workbench.zoo.gpt import GPTConfig
 from workbench.zoo.mlp import MLPConfig
+from workbench.zoo.q_network import QNetworkConfig
 from workbench.zoo.q_table import QTableConfig
 from workbench.zoo.resnet import ResNetConfig
 
@@ -51,6 +52,13 @@ SMALL: dict[str, tuple[str, Any]] = {
         "actor_critic",
         ActorCriticConfig(
             observation=(2, 4, 4), n_actions=3, trunk="convolutional", channels=(3,), hidden=(5,), critic="shared",
+        ),
+    ),
+    "q_network": ("q_network", QNetworkConfig(observation=(4,), n_actions=3, hidden=(5, 4))),
+    "q_network duelling": (
+        "q_network",
+        QNetworkConfig(
+            observation=(2, 4, 4), n_actions=3, trunk="convolutional", channels=(3,), hidden=(5,), duelling=True,
         ),
     ),
     "q_table": ("q_table", QTableConfig(n_states=6, n_actions=3)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod, sqrt
@@ -210,10 +210,10 @@ class ActorCritic(HookedModel):
 
 
 def chain(name: str, blocks: Iterable[nn.Module]) -> tuple[list[tuple[Ports, Carry]], list[Nodes]]:
-    """What each block of a stream reads, and how, and what it writes."""
+    """What each block of a stream (of the model itself, when it has no name) reads, and how, and what it writes."""
     reads, writes = [], []
     for i, block in enumerate(blocks):
-        here = f"{name}.blocks.{i}"
+        here = f"{name}.blocks.{i}" if name else f"blocks.{i}"
         if isinstance(block, Convolution):
             port = Ports(f"{here}.hook_pre", "channel", block.constant)
             reads.append((port, carry_conv(block.conv)))
@@ -227,9 +227,14 @@ def chain(name: str, blocks: Iterable[nn.Module]) -> tuple[list[tuple[Ports, Car
 
 def carry_flat(layer: nn.Linear) -> Carry:
     """A linear layer on units, or on all places of channels: edge (u, p) is unit or channel u's part of the weight."""
+    return carry_matrix(lambda: layer.weight)
+
+
+def carry_matrix(weight: Callable[[], Float[Tensor, "port entry"]]) -> Carry:
+    """The same for the product with any matrix."""
 
     def carry(write: Tensor, mask: Tensor) -> Tensor:
         places = write.shape[2:].numel()
-        return write.flatten(1) @ (layer.weight.T * mask.repeat_interleave(places, dim=0))
+        return write.flatten(1) @ (weight().T * mask.repeat_interleave(places, dim=0))
 
     return carry

@@ -158,8 +158,9 @@ class Maze(gymnasium.Env):
 
 
 def drawn(observation: np.ndarray) -> np.ndarray:
-    """An observation as a picture (height, width, colour) of bytes."""
-    picture = np.where(observation[OPEN, ..., None] > 0, FLOOR, WALL).astype(np.uint8)
-    picture[observation[GOAL] > 0] = CHEESE
-    picture[observation[AGENT] > 0] = MOUSE
-    return picture.repeat(PIXELS, axis=0).repeat(PIXELS, axis=1)
+    """An observation as a picture (height, width, colour) of bytes; values between 0 and 1 are mixtures of colours."""
+    share = np.clip(observation, 0, 1)[..., None]
+    picture = share[OPEN] * np.array(FLOOR) + (1 - share[OPEN]) * np.array(WALL)
+    for channel, colour in ((GOAL, CHEESE), (AGENT, MOUSE)):
+        picture = share[channel] * np.array(colour) + (1 - share[channel]) * picture
+    return picture.round().astype(np.uint8).repeat(PIXELS, axis=0).repeat(PIXELS, axis=1)

@@ -1,0 +1,55 @@
+"""What a policy sees and does, as one looks at it: numbers with their names, a state, a maze from above."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import numbers
+from workbench.checkpoints.card import Card
+from workbench.data.environments.maze import drawn
+
+OBSERVATIONS = {"CartPole-v1": ("position (m)", "velocity (m/s)", "angle (rad)", "angular velocity (rad/s)")}
+ACTIONS = {
+    "CartPole-v1": ("push left", "push right"),
+    "Maze-v0": ("up", "right", "down", "left"),
+    "FrozenLake-v1": ("left", "down", "right", "up"),
+    "CliffWalking-v1": ("up", "right", "down", "left"),
+    "Taxi-v4": ("south", "north", "east", "west", "pick up", "drop off"),
+}
+
+
+def observation(card: Card, values: np.ndarray, label: str) -> None:
+    """One observation, with what it is called."""
+    if values.ndim == 3:
+        st.image(grid(values), alt=f"the maze at {label}", caption=label)
+        return
+    st.markdown(f"**{label}**")
+    if card.architecture == "q_table":
+        st.markdown(f"State {int(values.argmax())} of {values.size}")
+        return
+    rows = {
+        "observation": observation_names(card, values.size),
+        "value": [numbers.short(float(v)) for v in values.ravel()],
+    }
+    st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"Observation at {label}")
+
+
+def grid(values: np.ndarray) -> np.ndarray:
+    """A maze's observation as a picture; of any other grid its channels as colours."""
+    if values.shape[0] == 3:
+        return drawn(values)
+    return np.clip(values.mean(axis=0) * 255, 0, 255).astype(np.uint8).repeat(24, axis=0).repeat(24, axis=1)
+
+
+def observation_names(card: Card, size: int) -> list[str]:
+    """What each number of an observation is."""
+    kind = "state" if card.architecture == "q_table" else "feature"
+    names = OBSERVATIONS.get(card.data.name.rpartition("/")[2], ())
+    return [names[i] if i < len(names) else f"{kind} {i}" for i in range(size)]
+
+
+def action_names(card: Card) -> list[str]:
+    """What the policy can do; nothing where nobody has named it."""
+    return list(ACTIONS.get(card.data.name.rpartition("/")[2], ()))

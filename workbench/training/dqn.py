@@ -1,0 +1,238 @@
+"""Deep Q-learning (Mnih et al. 2015): Bellman's equation by gradient descent, on replayed steps, towards a slow copy."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from gymnasium.vector import VectorEnv
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.functional import smooth_l1_loss
+
+from workbench.core.errors import ConfigError, TrainingError
+from workbench.core.progress import Progress, silent
+from workbench.core.random import generator
+from workbench.training.curve import Curve
+from workbench.training.exploration import epsilon_at, epsilon_greedy, require_exploration
+from workbench.training.on_policy import environment_state
+from workbench.training.optimizers import Optimizer, build_optimizer
+from workbench.training.q_learning import bellman_target
+from workbench.training.replay import Replay, Transitions
+from workbench.training.resume import (
+    TrainingState,
+    optimizer_tensors,
+    read_state,
+    require_same,
+    restore_model,
+    restore_optimizer,
+    write_state,
+)
+from workbench.training.rollouts import Frontier, led_to, refuse_infinite, start, tally
+from workbench.training.schedules import schedule
+
+Samples = Float[Tensor, " sample"]
+QValues = Float[Tensor, "sample action"]
+
+
+@dataclass(frozen=True)
+class DQNConfig:
+    """How to train; the defaults suit CartPole with 16 environments."""
+
+    steps: int = 60_000
+    """Steps of all environments together, rounded up to whole rounds of all."""
+    lr: float = 1e-3
+    """Learning rate where the schedule's factor is 1."""
+    schedule: str = "linear"
+    """One of `schedules.SCHEDULES`, over rounds."""
+    discount: float = 0.99
+    """The paper's gamma."""
+    double: bool = True
+    """Whether the learning network chooses the action that the slow copy values (van Hasselt et al. 2016)."""
+    capacity: int = 50_000
+    """Transitions remembered."""
+    warmup: int = 1000
+    """Transitions seen before the first optimiser step."""
+    minibatch: int = 128
+    """Transitions per optimiser step."""
+    optimizer_steps: int = 4
+    """Optimiser steps per round, in which every environment makes a step."""
+    target_every: int = 1
+    """Rounds between two updates of the slow copy."""
+    target_share: float = 0.03
+    """How far an update takes the slow copy towards the network; 1 copies it (Mnih), less is smooth (Lillicrap)."""
+    epsilon_start: float = 1.0
+    """Probability of a random action at the beginning."""
+    epsilon_end: float = 0.05
+    """The same at the end."""
+    epsilon_share: float = 0.3
+    """Share of training over which it falls from one to the other."""
+    gradient_clip: float = 10.0
+    """Largest global norm of the gradient."""
+    log_every: int = 50
+    """Rounds between two points of the curve, and between two writes of the training state."""
+
+    def __post_init__(self) -> None:
+        schedule(self.schedule)
+        require_exploration(self.epsilon_start, self.epsilon_end, self.epsilon_share)
+        for name in ("steps", "minibatch", "optimizer_steps", "target_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
+
+
+def double_target(
+    reward: Samples, next_q: QValues, slow_next_q: QValues, terminated: Bool[Tensor, " sample"], discount: float
+) -> Samples:
+    """The learning network's best next action, at the slow copy's price (van Hasselt et al. 2016, equation 4)."""
+    best = next_q.argmax(dim=1, keepdim=True)
+    return reward + discount * slow_next_q.gather(1, best)[:, 0] * ~terminated
+
+
+def temporal_difference_loss(model: nn.Module, slow: nn.Module, part: Transitions, cfg: DQNConfig) -> Tensor:
+    """Huber loss of Q(s, a) from its target; only Q(s, a) is differentiated."""
+    with torch.no_grad():
+        slow_next = slow(part.following).q
+        if cfg.double:
+            target = double_target(part.reward, model(part.following).q, slow_next, part.terminated, cfg.discount)
+        else:
+            target = bellman_target(part.reward, slow_next, part.terminated, cfg.discount)
+    return smooth_l1_loss(model(part.observation).q.gather(1, part.action[:, None])[:, 0], target)
+
+
+@torch.no_grad()
+def approach(slow: nn.Module, model: nn.Module, share: float) -> None:
+    """Moves every weight of the slow copy that share of the way to the network's."""
+    torch._foreach_lerp_(list(slow.parameters()), list(model.parameters()), share)
+
+
+@dataclass
+class Run:
+    """A run in progress: the network, its slow copy and what accompanies them, and how far it is."""
+
+    model: nn.Module
+    slow: nn.Module
+    envs: VectorEnv
+    optimizer: Optimizer
+    replay: Replay
+    rng: torch.Generator
+    frontier: Frontier
+    identity: dict[str, Any]
+    curve: Curve = field(default_factory=Curve)
+    round: int = 0
+    seconds: float = 0.0
+
+    def save(self, path: Path) -> None:
+        """Writes the training state."""
+        groups = {
+            "model": self.model.state_dict(),
+            "slow": self.slow.state_dict(),
+            "optimizer": optimizer_tensors(self.optimizer),
+            "replay": vars(self.replay.kept),
+            "random": {"actions": self.rng.get_state()},
+            "frontier": vars(self.frontier),
+            "environments": environment_state(self.envs),
+        }
+        tensors = {f"{group}.{name}": t for group, entries in groups.items() for name, t in entries.items()}
+        facts = {"config": self.identity, "round": self.round, "seconds": self.seconds, "added": self.replay.added}
+        write_state(path, TrainingState(tensors, facts | {"curve": [self.curve.step, self.curve.series]}))
+
+    def restore(self, path: Path) -> None:
+        """Takes up a stored state; environments that cannot be restored go on from the episodes just begun."""
+        state = read_state(path)
+        require_same(state.facts["config"], self.identity, path)
+        restore_model(self.model, state.under("model"), path)
+        restore_model(self.slow, state.under("slow"), path)
+        restore_optimizer(self.optimizer, state.under("optimizer"))
+        self.replay.kept, self.replay.added = Transitions(**state.under("replay")), state.facts["added"]
+        self.rng.set_state(state.tensors["random.actions"])
+        if stored := state.under("environments"):
+            self.envs.unwrapped.set_state({name: x.numpy() for name, x in stored.items()})  # type: ignore[attr-defined]
+            self.frontier = Frontier(**state.under("frontier"))
+        self.curve = Curve(*state.facts["curve"])
+        self.round, self.seconds = state.facts["round"], state.facts["seconds"]
+
+
+def dqn(
+    model: nn.Module,
+    envs: VectorEnv,
+    cfg: DQNConfig,
+    seed: int = 0,
+    progress: Progress = silent,
+    checkpoint: Path | None = None,
+) -> Curve:
+    """Trains a Q-network in place and returns its curve: by environment step, returns, loss and mean Q.
+
+    When `checkpoint` exists the run continues from it, bit for bit when the environments offer `get_state` and
+    `set_state`; it is written at every point of the curve and at the end.
+    """
+    rounds = math.ceil(cfg.steps / envs.num_envs)
+    frontier = start(model, envs, seed)
+    replay = Replay(cfg.capacity, tuple(frontier.observation.shape[1:]))
+    identity = asdict(cfg) | {"seed": seed, "environments": envs.num_envs}
+    optimizer, slow = build_optimizer(model, "adam", cfg.lr), copy.deepcopy(model)
+    run = Run(model, slow, envs, optimizer, replay, generator(seed, "dqn"), frontier, identity)
+    if checkpoint is not None and checkpoint.exists():
+        run.restore(checkpoint)
+    while run.round < rounds:
+        stage(run, cfg, rounds)
+        if checkpoint is not None:
+            run.save(checkpoint)
+        progress(run.round, rounds)
+    model.eval()
+    return run.curve
+
+
+def stage(run: Run, cfg: DQNConfig, rounds: int) -> None:
+    """Rounds up to the next point of the curve, and that point."""
+    began, losses, finished = time.perf_counter(), list[Tensor](), list[Tensor]()
+    for _ in range(min(cfg.log_every, rounds - run.round)):
+        epsilon = epsilon_at(run.round / rounds, cfg.epsilon_start, cfg.epsilon_end, cfg.epsilon_share)
+        finished.append(explore(run, epsilon))
+        if run.replay.added >= cfg.warmup:
+            losses += learn(run, cfg, cfg.lr * schedule(cfg.schedule)(run.round, rounds, 0, 0.0))
+        run.round += 1
+        if run.round % cfg.target_every == 0:
+            approach(run.slow, run.model, cfg.target_share)
+    run.seconds += time.perf_counter() - began
+    returns, measured = torch.cat(finished), {"epsilon": epsilon, "seconds": run.seconds}
+    if len(returns):
+        measured["return"] = float(returns.mean())
+    if losses:
+        measured["loss"] = float(torch.stack(losses).mean())
+        if not math.isfinite(measured["loss"]):
+            raise TrainingError(f"Training stopped in round {run.round}: the loss is {measured['loss']}. Lower lr.")
+    run.curve = run.curve.with_point(run.round * run.envs.num_envs, measured)
+
+
+@torch.no_grad()
+def explore(run: Run, epsilon: float) -> Float[Tensor, " episode"]:
+    """One step of every environment, remembered; the returns of the episodes that it ended."""
+    seen = run.frontier.observation
+    action = epsilon_greedy(run.model(seen).q, epsilon, run.rng)
+    shown, gained, *ends, info = run.envs.step(action.numpy())
+    reward, (terminated, truncated) = torch.as_tensor(gained, dtype=torch.float32), map(torch.from_numpy, ends)
+    refuse_infinite(reward[None])
+    run.replay.add(Transitions(seen, action, reward, led_to(shown, info), terminated))
+    done = (terminated | truncated)[None]
+    returns, _, run.frontier = tally(run.frontier, reward[None], done, torch.as_tensor(shown, dtype=torch.float32))
+    return returns
+
+
+def learn(run: Run, cfg: DQNConfig, lr: float) -> list[Tensor]:
+    """Optimiser steps on replayed transitions; their losses."""
+    for group in run.optimizer.param_groups:
+        group["lr"] = lr
+    losses = []
+    for _ in range(cfg.optimizer_steps):
+        loss = temporal_difference_loss(run.model, run.slow, run.replay.sample(cfg.minibatch, run.rng), cfg)
+        run.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(list(run.model.parameters()), cfg.gradient_clip)
+        run.optimizer.step()
+        losses.append(loss.detach())
+    return losses

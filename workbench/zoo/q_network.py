@@ -1,0 +1,141 @@
+"""Deep Q-network: what each action is worth, from observations; duelling when asked (Wang et al. 2016)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from workbench.core.errors import ShapeError
+from workbench.core.graph import Graph, Nodes, Ports, Wire
+from workbench.core.hooked import AxisHookPoint, HookedModel
+from workbench.core.random import generator
+from workbench.core.registry import MODELS
+from workbench.zoo.actor_critic import INPUT_AXES, ActorCriticConfig, Features, Trunk, carry_matrix, chain
+from workbench.zoo.layers.action_values import ActionValues
+
+
+@dataclass(frozen=True)
+class QNetworkConfig:
+    """Sizes of the network; the defaults fit CartPole.
+
+    `observation` is the shape of one observation: (feature,) for the trunk "mlp", (channel, height, width) for
+    "convolutional". `channels` are those of the convolutions, `hidden` the units of the layers after them. With
+    `duelling` the value of the state and the advantages of the actions are read out apart.
+    """
+
+    observation: tuple[int, ...] = (4,)
+    n_actions: int = 2
+    trunk: Literal["mlp", "convolutional"] = "mlp"
+    channels: tuple[int, ...] = (16, 32)
+    hidden: tuple[int, ...] = (64, 64)
+    activation: Literal["tanh", "relu"] = "relu"
+    duelling: bool = False
+
+    @property
+    def trunk_config(self) -> ActorCriticConfig:
+        """The same sizes, as the trunk takes them."""
+        return ActorCriticConfig(
+            self.observation, self.n_actions, self.trunk, self.channels, self.hidden, self.activation
+        )
+
+    def __post_init__(self) -> None:
+        assert self.trunk_config  # raises when trunk and observation do not fit each other
+
+
+class Plain(nn.Module):
+    """One linear read-out for each action."""
+
+    def __init__(self, width: int, n_actions: int) -> None:
+        super().__init__()
+        self.advantage = nn.Linear(width, n_actions)
+
+    def forward(self, x: Features) -> Float[Tensor, "batch action"]:
+        return self.advantage(x)
+
+    def matrix(self) -> Float[Tensor, "action unit"]:
+        """What each unit adds to each Q."""
+        return self.advantage.weight
+
+    def constant(self) -> Float[Tensor, " action"]:
+        """Each Q without any input."""
+        return self.advantage.bias
+
+
+class Duelling(nn.Module):
+    """Q = V + A - mean A (Wang et al. 2016, equation 9)."""
+
+    def __init__(self, width: int, n_actions: int) -> None:
+        super().__init__()
+        self.value, self.advantage = nn.Linear(width, 1), nn.Linear(width, n_actions)
+        self.hook_value, self.hook_advantage = AxisHookPoint("batch"), AxisHookPoint("batch action")
+
+    def forward(self, x: Features) -> Float[Tensor, "batch action"]:
+        value, advantage = self.hook_value(self.value(x)[:, 0]), self.hook_advantage(self.advantage(x))
+        return value[:, None] + advantage - advantage.mean(dim=1, keepdim=True)
+
+    def matrix(self) -> Float[Tensor, "action unit"]:
+        """What each unit adds to each Q, through value and advantages together."""
+        return self.value.weight + self.advantage.weight - self.advantage.weight.mean(dim=0, keepdim=True)
+
+    def constant(self) -> Float[Tensor, " action"]:
+        """Each Q without any input."""
+        return self.value.bias + self.advantage.bias - self.advantage.bias.mean()
+
+
+@MODELS.register("q_network")
+class QNetwork(HookedModel):
+    """Q-values (batch, action) from observations."""
+
+    family = "rl"
+
+    def __init__(self, cfg: QNetworkConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.input_axes = INPUT_AXES[cfg.trunk]  # type: ignore[misc]  (here it depends on the trunk)
+        self.hook_input = AxisHookPoint(self.input_axes)
+        trunk = Trunk(cfg.trunk_config)
+        self.blocks = trunk.blocks
+        self.readout = (Duelling if cfg.duelling else Plain)(trunk.width, cfg.n_actions)
+        self.hook_q = AxisHookPoint("batch action")
+        self.reset_parameters()
+        self.setup(stages=[self.observed, *trunk.stages, self.read_out])
+
+    def reset_parameters(self) -> None:
+        """Orthogonal weights and zero biases; small read-outs, so that every action first seems worth nothing."""
+        ends = set(self.readout.modules())
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                nn.init.orthogonal_(module.weight, 0.01 if module in ends else sqrt(2))
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
+
+    def observed(self, observation: Features) -> Features:
+        """The observation, checked."""
+        if observation.shape[1:] != self.cfg.observation:
+            raise ShapeError(
+                f"This Q-network sees observations of shape {('batch', *self.cfg.observation)}; "
+                f"given {tuple(observation.shape)}."
+            )
+        return self.hook_input(observation)
+
+    def read_out(self, x: Features) -> ActionValues:
+        """Q-values from the last hidden layer."""
+        return ActionValues(self.hook_q(self.readout(x)))
+
+    def example(self, batch: int = 2, seed: int = 0) -> Features:
+        return torch.randn(batch, *self.cfg.observation, generator=generator(seed, "example"))
+
+    def graph(self) -> Graph:
+        """Observations, channels and units write; pre-activations and Q-values read, through the weights."""
+        reads, writes = chain("", self.blocks)
+        nodes = [Nodes("hook_input", self.hook_input.axes[1]), *writes]
+        readout: Any = self.readout
+        ports = [*(port for port, _ in reads), Ports("hook_q", "action", readout.constant)]
+        carries = [*(carry for _, carry in reads), carry_matrix(readout.matrix)]
+        wires = [Wire(n.hook, p.hook, c) for n, p, c in zip(nodes, ports, carries, strict=True)]
+        return Graph(self, nodes, ports, wires)
