@@ -16,8 +16,9 @@ from workbench.core.random import seed_everything
 from workbench.data.environments import make_vector
 from workbench.training.optimizers import build_optimizer
 from workbench.training.policy_evaluation import evaluate_policy
-from workbench.training.ppo import PPOConfig, improve, learnable, ppo
+from workbench.training.ppo import PPOConfig, improve, ppo
 from workbench.training.rollouts import Frontier, Segment, collect, start
+from workbench.training.samples import learnable
 from workbench.zoo.actor_critic import ActorCritic, ActorCriticConfig
 
 SMALL = PPOConfig(steps=6 * 4 * 8, segment=8, epochs=2, minibatch=16, checkpoint_every=2)
@@ -80,7 +81,9 @@ def test_an_update_moves_the_weights_where_stable_baselines3_moves_them(bonus: f
     optimizer = build_optimizer(ours, "adam", cfg.lr, eps=1e-5)
     before = weights(ours)
     measured = improve(ours, cfg, segment, optimizer, torch.Generator())
-    np.testing.assert_allclose(learnable(segment, cfg).target.reshape(32, 4), theirs.rollout_buffer.returns, rtol=1e-4)
+    np.testing.assert_allclose(
+        learnable(segment, cfg.discount, cfg.decay).target.reshape(32, 4), theirs.rollout_buffer.returns, rtol=1e-4
+    )
     theirs.train()
     moved = (weights(ours) - before).abs().max()
     torch.testing.assert_close(weights(ours), weights(with_their_weights(theirs.policy)), rtol=0, atol=1e-3 * moved)
@@ -131,7 +134,7 @@ def test_a_stopped_run_continues_bit_for_bit(tmp_path: Path) -> None:
     path = tmp_path / "training.safetensors"
 
     def stop(done: int, total: int) -> None:
-        if done == 3:
+        if done == 3 * 32:
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled):

@@ -1,4 +1,4 @@
-"""Deep Q-learning (Mnih et al. 2015): Bellman's equation by gradient descent, on replayed steps, towards a slow copy."""
+"""Deep Q-learning (Mnih et al. 2015): Bellman's equation by gradient descent, on replayed steps and a slow copy."""
 
 from __future__ import annotations
 
@@ -107,7 +107,8 @@ def temporal_difference_loss(model: nn.Module, slow: nn.Module, part: Transition
 @torch.no_grad()
 def approach(slow: nn.Module, model: nn.Module, share: float) -> None:
     """Moves every weight of the slow copy that share of the way to the network's."""
-    torch._foreach_lerp_(list(slow.parameters()), list(model.parameters()), share)
+    for old, new in zip(slow.parameters(), model.parameters(), strict=True):
+        old.lerp_(new, share)
 
 
 @dataclass
@@ -189,7 +190,7 @@ def dqn(
 
 def stage(run: Run, cfg: DQNConfig, rounds: int) -> None:
     """Rounds up to the next point of the curve, and that point."""
-    began, losses, finished = time.perf_counter(), list[Tensor](), list[Tensor]()
+    began, losses, finished, epsilon = time.perf_counter(), list[Tensor](), list[Tensor](), 1.0
     for _ in range(min(cfg.log_every, rounds - run.round)):
         epsilon = epsilon_at(run.round / rounds, cfg.epsilon_start, cfg.epsilon_end, cfg.epsilon_share)
         finished.append(explore(run, epsilon))

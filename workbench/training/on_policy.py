@@ -28,7 +28,7 @@ from workbench.training.resume import (
     restore_optimizer,
     write_state,
 )
-from workbench.training.rollouts import Frontier, Segment, collect, start
+from workbench.training.rollouts import Frontier, Segment, collect, collect_episodes, start
 from workbench.training.schedules import schedule
 
 Improve = Callable[[Segment, Optimizer, torch.Generator], Mapping[str, float]]
@@ -50,7 +50,7 @@ class OnPolicyConfig(Protocol):
 
     @property
     def segment(self) -> int:
-        """Steps of each environment between two updates."""
+        """Steps of each environment between two updates; 0 stands for one whole episode of each."""
         ...
 
     @property
@@ -86,6 +86,7 @@ class Run:
     identity: dict[str, Any]
     curve: Curve = field(default_factory=Curve)
     update: int = 0
+    steps: int = 0
     seconds: float = 0.0
 
     def save(self, path: Path) -> None:
@@ -101,6 +102,7 @@ class Run:
         facts = {
             "config": self.identity,
             "update": self.update,
+            "steps": self.steps,
             "seconds": self.seconds,
             "curve": [self.curve.step, self.curve.series],
         }
@@ -117,7 +119,7 @@ class Run:
             self.envs.unwrapped.set_state({name: x.numpy() for name, x in stored.items()})  # type: ignore[attr-defined]
             self.frontier = Frontier(**state.under("frontier"))
         self.curve = Curve(*state.facts["curve"])
-        self.update, self.seconds = state.facts["update"], state.facts["seconds"]
+        self.update, self.steps, self.seconds = (state.facts[name] for name in ("update", "steps", "seconds"))
 
 
 def environment_state(envs: VectorEnv) -> dict[str, torch.Tensor]:
@@ -142,17 +144,18 @@ def train_on_policy(
     When `checkpoint` exists the run continues from it, bit for bit when the environments offer `get_state` and
     `set_state`, else with new episodes; it is written every few updates, at the end, and when `progress` cancels.
     """
-    updates = math.ceil(cfg.steps / (cfg.segment * envs.num_envs))
+    size = max(1, cfg.segment) * envs.num_envs
+    total = size * math.ceil(cfg.steps / size)
     optimizer = build_optimizer(model, "adam", cfg.lr, eps=1e-5)
     identity = asdict(cfg) | {"seed": seed, "environments": envs.num_envs}  # type: ignore[call-overload]
     run = Run(model, envs, optimizer, generator(seed, "actions"), start(model, envs, seed), identity)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     shown(run, cfg, keep)
-    while run.update < updates:
-        advance(run, improve, cfg.segment, cfg.lr * schedule(cfg.schedule)(run.update, updates, 0, 0.0))
+    while run.steps < total:
+        advance(run, improve, cfg.segment, cfg.lr * schedule(cfg.schedule)(run.steps, total, 0, 0.0))
         shown(run, cfg, keep)
-        pause(run, cfg, updates, progress, checkpoint)
+        pause(run, cfg, total, progress, checkpoint)
     model.eval()
     return run.curve
 
@@ -163,12 +166,12 @@ def shown(run: Run, cfg: OnPolicyConfig, keep: Keep | None) -> None:
         keep(run.update, run.model.eval())
 
 
-def pause(run: Run, cfg: OnPolicyConfig, updates: int, progress: Progress, checkpoint: Path | None) -> None:
+def pause(run: Run, cfg: OnPolicyConfig, total: int, progress: Progress, checkpoint: Path | None) -> None:
     """Between two updates: the state is stored when due, and when the caller, who hears of it, cancels."""
-    if checkpoint is not None and (run.update % cfg.checkpoint_every == 0 or run.update == updates):
+    if checkpoint is not None and (run.update % cfg.checkpoint_every == 0 or run.steps >= total):
         run.save(checkpoint)
     try:
-        progress(run.update, updates)
+        progress(min(run.steps, total), total)
     except BaseException:
         if checkpoint is not None:
             run.save(checkpoint)
@@ -179,12 +182,16 @@ def advance(run: Run, improve: Improve, steps: int, lr: float) -> None:
     """One update: a segment of fresh experience, and what is learned from it."""
     began = time.perf_counter()
     run.model.train()
-    segment = collect(run.model, run.envs, run.frontier, steps, run.rng)
+    if steps:
+        segment = collect(run.model, run.envs, run.frontier, steps, run.rng)
+    else:
+        segment = collect_episodes(run.model, run.envs, run.rng)
     for group in run.optimizer.param_groups:
         group["lr"] = lr
     measured = dict(improve(segment, run.optimizer, run.rng))
     run.frontier = segment.frontier
     run.update += 1
+    run.steps += segment.reward.numel()
     if bad := [name for name, value in measured.items() if math.isinf(value) or math.isnan(value)]:
         raise TrainingError(
             f"Training stopped in update {run.update}: {bad[0]} is {measured[bad[0]]}. "
@@ -193,7 +200,7 @@ def advance(run: Run, improve: Improve, steps: int, lr: float) -> None:
     samples, seconds = segment.reward.numel(), time.perf_counter() - began
     run.seconds += seconds
     measured |= {"seconds": run.seconds, "steps_per_second": samples / seconds}
-    run.curve = run.curve.with_point(run.update * samples, described(segment) | measured)
+    run.curve = run.curve.with_point(run.steps, described(segment) | measured)
 
 
 def described(segment: Segment) -> dict[str, float]:

@@ -20,6 +20,22 @@ def entropy(logits: Logits) -> Samples:
     return -(logp.exp() * logp).sum(-1)
 
 
+def policy_gradient_loss(logp: Samples, advantage: Samples) -> Scalar:
+    """Its gradient is minus that of the expected return (Williams 1992; Sutton et al. 2000)."""
+    return -(logp * advantage).mean()
+
+
+def surrogate(logp: Samples, old_logp: Samples, advantage: Samples) -> Scalar:
+    """The gain that TRPO bounds, to be maximised (Schulman et al. 2015, equation 14)."""
+    return ((logp - old_logp).exp() * advantage).mean()
+
+
+def mean_kl(old_logits: Logits, logits: Logits) -> Scalar:
+    """KL(old || new) in nats, exact for each state, its mean over the states."""
+    old = old_logits.log_softmax(-1)
+    return (old.exp() * (old - logits.log_softmax(-1))).sum(-1).mean()
+
+
 def clipped_surrogate(logp: Samples, old_logp: Samples, advantage: Samples, clip: float) -> Scalar:
     """PPO's policy loss (Schulman et al. 2017, equation 7)."""
     ratio = (logp - old_logp).exp()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
 from gymnasium.vector import VectorEnv
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from workbench.core.errors import ConfigError
 from workbench.core.progress import Progress, silent
-from workbench.training.advantages import explained_variance, generalized_advantages, normalized
+from workbench.training.advantages import explained_variance, normalized
 from workbench.training.curve import Curve
 from workbench.training.on_policy import Keep, train_on_policy
 from workbench.training.optimizers import Optimizer
@@ -27,9 +26,9 @@ from workbench.training.policy_losses import (
     value_loss,
 )
 from workbench.training.rollouts import Segment
+from workbench.training.samples import Batch, learnable
 from workbench.training.schedules import schedule
 
-Samples = Float[Tensor, " sample"]
 MEASURES = ("policy_loss", "value_loss", "kl", "clipped_fraction")
 
 
@@ -75,23 +74,6 @@ class PPOConfig:
                 raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Samples to learn from: what was seen and done, how likely that was, and how well it turned out."""
-
-    observation: Float[Tensor, "sample *observation"]
-    action: Int[Tensor, " sample"]
-    old_logp: Samples
-    advantage: Samples
-    target: Samples
-
-    def shuffled(self, size: int, rng: torch.Generator) -> Iterator[Batch]:
-        """All samples once, in random order, in minibatches of `size`."""
-        order = torch.randperm(len(self.action), generator=rng)
-        columns = [getattr(self, field.name)[order].split(size) for field in fields(self)]
-        return (Batch(*parts) for parts in zip(*columns, strict=True))
-
-
 def ppo(
     model: nn.Module,
     envs: VectorEnv,
@@ -112,7 +94,7 @@ def improve(
     model: nn.Module, cfg: PPOConfig, segment: Segment, optimizer: Optimizer, rng: torch.Generator
 ) -> dict[str, float]:
     """Several epochs of clipped steps on one segment, fewer when the policy has moved too far."""
-    batch, parameters, measured = learnable(segment, cfg), list(model.parameters()), []
+    batch, parameters, measured = learnable(segment, cfg.discount, cfg.decay), list(model.parameters()), []
     for _ in range(cfg.epochs):
         for part in batch.shuffled(cfg.minibatch, rng):
             loss, measures = objective(model, part, cfg)
@@ -124,16 +106,6 @@ def improve(
             nn.utils.clip_grad_norm_(parameters, cfg.gradient_clip)
             optimizer.step()
     return summary(measured, segment, batch)
-
-
-def learnable(segment: Segment, cfg: PPOConfig) -> Batch:
-    """The samples of a segment with their advantages; the critic's target is advantage plus value."""
-    advantage = generalized_advantages(
-        segment.reward, segment.value, segment.next_value, segment.terminated, segment.done, cfg.discount, cfg.decay
-    )
-    action, target = segment.action.flatten(), (advantage + segment.value).flatten()
-    old_logp = log_probability(segment.logits.flatten(0, 1), action)
-    return Batch(segment.observation.flatten(0, 1), action, old_logp, advantage.flatten(), target)
 
 
 def objective(model: nn.Module, part: Batch, cfg: PPOConfig) -> tuple[Float[Tensor, ""], Float[Tensor, " measure"]]:

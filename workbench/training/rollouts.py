@@ -137,6 +137,30 @@ def collect(policy: Policy, envs: VectorEnv, frontier: Frontier, steps: int, rng
     )  # fmt: skip
 
 
+def collect_episodes(policy: Policy, envs: VectorEnv, rng: torch.Generator, steps: int = 50) -> Segment:
+    """A new episode in every environment, whole, as one segment; steps after a row's first end are of later ones.
+
+    Its finished episodes are those first ones. Steps `steps` at a time until every first episode has ended.
+    """
+    first = as_observation(envs.reset()[0])
+    frontier = Frontier(first, torch.zeros(envs.num_envs), torch.zeros(envs.num_envs, dtype=torch.int64))
+    parts: list[Segment] = []
+    running = torch.ones(envs.num_envs, dtype=torch.bool)
+    while running.any():
+        parts.append(collect(policy, envs, parts[-1].frontier if parts else frontier, steps, rng))
+        running &= ~parts[-1].done.any(dim=0)
+    names = ("observation", "action", "logits", "value", "next_value", "reward", "terminated", "done")
+    joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+    own = first_episode(joined["done"])
+    returns, lengths = (joined["reward"] * own).sum(dim=0), own.sum(dim=0)
+    return Segment(**joined, finished_returns=returns, finished_lengths=lengths, frontier=parts[-1].frontier)
+
+
+def first_episode(done: Bool[Tensor, "step env"]) -> Bool[Tensor, "step env"]:
+    """Which steps belong to the first episode of their row, its last one included."""
+    return done.long().cumsum(dim=0) - done.long() == 0
+
+
 def refuse_infinite(reward: Float[Tensor, "step env"]) -> None:
     """Raises when a reward is not a finite number, and says where."""
     if not (finite := reward.isfinite()).all():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any, Literal
 
 import torch
@@ -102,17 +101,7 @@ class QNetwork(HookedModel):
         self.blocks = trunk.blocks
         self.readout = (Duelling if cfg.duelling else Plain)(trunk.width, cfg.n_actions)
         self.hook_q = AxisHookPoint("batch action")
-        self.reset_parameters()
         self.setup(stages=[self.observed, *trunk.stages, self.read_out])
-
-    def reset_parameters(self) -> None:
-        """Orthogonal weights and zero biases; small read-outs, so that every action first seems worth nothing."""
-        ends = set(self.readout.modules())
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d):
-                nn.init.orthogonal_(module.weight, 0.01 if module in ends else sqrt(2))
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
 
     def observed(self, observation: Features) -> Features:
         """The observation, checked."""

@@ -1,0 +1,38 @@
+"""Policies for CartPole: five seeds in our vector environment, evaluated in gymnasium's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from workbench.checkpoints.card import DataSource
+from workbench.core.hooked import HookedModel
+from workbench.core.progress import Progress
+from workbench.data.environments import make_vector, native, rules_sha256
+from workbench.recipes.recipe import Recipe, Session, Trained
+from workbench.recipes.several_seeds import best_of_seeds
+from workbench.training.curve import Curve
+from workbench.training.policy_evaluation import evaluate_policy
+
+ENVIRONMENT = "CartPole-v1"
+EVALUATION_SEED = 10_000
+Algorithm = Callable[..., Curve]
+
+
+def train(recipe: Recipe, model: HookedModel, session: Session, algorithm: Algorithm, n_envs: int) -> Trained:
+    """The algorithm from five seeds; the returns of 100 greedy episodes of each, and the best one's weights."""
+
+    def learn(fresh: Any, seed: int, progress: Progress, state: Path) -> Curve:
+        envs = make_vector(native(ENVIRONMENT), n_envs)
+        return algorithm(fresh, envs, recipe.training, seed=seed, progress=progress, checkpoint=state)
+
+    evaluate = partial(
+        evaluate_policy, make_vector_env=partial(make_vector, ENVIRONMENT), episodes=100, seed=EVALUATION_SEED
+    )
+    note = f"Trained in our vectorised version, evaluated in that of gymnasium {gymnasium.__version__}."
+    data = DataSource(ENVIRONMENT, rules_sha256(ENVIRONMENT), note)
+    return best_of_seeds(recipe, model, session, learn, evaluate, data)

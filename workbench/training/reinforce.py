@@ -1,0 +1,104 @@
+"""REINFORCE (Williams 1992): whole episodes, and actions made likelier by what came after them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from gymnasium.vector import VectorEnv
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from workbench.core.errors import ConfigError
+from workbench.core.progress import Progress, silent
+from workbench.training.curve import Curve
+from workbench.training.on_policy import Keep, train_on_policy
+from workbench.training.optimizers import Optimizer
+from workbench.training.policy_losses import log_probability, policy_gradient_loss, value_loss
+from workbench.training.rollouts import Segment, first_episode
+from workbench.training.schedules import schedule
+
+Steps = Float[Tensor, "step env"]
+
+
+@dataclass(frozen=True)
+class REINFORCEConfig:
+    """How to train; the defaults suit CartPole with 16 environments."""
+
+    steps: int = 600_000
+    """Steps of all environments together, rounded up to whole episodes."""
+    lr: float = 3e-3
+    """Learning rate where the schedule's factor is 1."""
+    schedule: str = "linear"
+    """One of `schedules.SCHEDULES`, over steps."""
+    discount: float = 0.99
+    """Weight of each later reward, against that of the one before."""
+    baseline: bool = True
+    """Whether the critic's value is subtracted from what came after: the same mean, less variance."""
+    gradient_clip: float = 0.5
+    """Largest global norm of the gradient."""
+    checkpoint_every: int = 10
+    """Updates between two writes of the training state."""
+    keep_updates: tuple[int, ...] = ()
+    """Completed updates after which `keep` sees the model; 0 is before training."""
+    segment: int = 0
+    """Always 0: an update learns from one whole episode of each environment."""
+
+    def __post_init__(self) -> None:
+        schedule(self.schedule)
+        if self.segment != 0:
+            raise ConfigError(
+                f"segment={self.segment}: REINFORCE learns from whole episodes. Leave it at 0, or use A2C."
+            )
+        for name in ("steps", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
+
+
+def reinforce(
+    model: nn.Module,
+    envs: VectorEnv,
+    cfg: REINFORCEConfig,
+    seed: int = 0,
+    progress: Progress = silent,
+    checkpoint: Path | None = None,
+    keep: Keep | None = None,
+) -> Curve:
+    """Trains an actor-critic in place and returns its curve; see `train_on_policy` for checkpoints.
+
+    An episode cut by a time limit counts as if it had ended there. Costs two forward passes and one backward pass for
+    each sample.
+    """
+    return train_on_policy(model, envs, cfg, partial(improve, model, cfg), seed, progress, checkpoint, keep)
+
+
+def returns_to_go(reward: Steps, done: Bool[Tensor, "step env"], discount: float) -> Steps:
+    """What every step and those after it in its episode bring, discounted; the last episode is cut where it is cut."""
+    total, running = torch.empty_like(reward), torch.zeros_like(reward[0])
+    for step in reversed(range(len(reward))):
+        running = reward[step] + discount * running * ~done[step]
+        total[step] = running
+    return total
+
+
+def improve(
+    model: nn.Module, cfg: REINFORCEConfig, segment: Segment, optimizer: Optimizer, rng: torch.Generator
+) -> dict[str, float]:
+    """One step along the policy gradient, and of the critic when it is the baseline, on the first episodes alone."""
+    own = first_episode(segment.done)
+    came_after = returns_to_go(segment.reward, segment.done, cfg.discount)[own]
+    output = model(segment.observation[own])
+    logp = log_probability(output.logits, segment.action[own])
+    weight = came_after - segment.value[own] if cfg.baseline else came_after
+    critic = value_loss(output.value, came_after) if cfg.baseline else torch.zeros(())
+    policy = policy_gradient_loss(logp, weight)
+    optimizer.zero_grad()
+    (policy + 0.5 * critic).backward()
+    nn.utils.clip_grad_norm_(list(model.parameters()), cfg.gradient_clip)
+    optimizer.step()
+    measured = {"policy_loss": policy, "weight_variance": weight.var()} | (
+        {"value_loss": critic} if cfg.baseline else {}
+    )
+    return {name: value.item() for name, value in measured.items()}

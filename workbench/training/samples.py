@@ -1,0 +1,46 @@
+"""Samples to learn from: a segment of experience with its advantages, the steps of all environments in one row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from workbench.training.advantages import generalized_advantages
+from workbench.training.policy_losses import log_probability
+from workbench.training.rollouts import Segment
+
+Samples = Float[Tensor, " sample"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples to learn from: what was seen and done, how likely that was, and how well it turned out."""
+
+    observation: Float[Tensor, "sample *observation"]
+    action: Int[Tensor, " sample"]
+    old_logp: Samples
+    advantage: Samples
+    target: Samples
+
+    def shuffled(self, size: int, rng: torch.Generator) -> Iterator[Batch]:
+        """All samples once, in random order, in minibatches of `size`."""
+        order = torch.randperm(len(self.action), generator=rng)
+        columns = [getattr(self, field.name)[order].split(size) for field in fields(self)]
+        return (Batch(*parts) for parts in zip(*columns, strict=True))
+
+
+def learnable(segment: Segment, discount: float, decay: float) -> Batch:
+    """The samples of a segment with their advantages; the critic's target is advantage plus value.
+
+    With `decay` 1 the target is the n-step return: what came in the rest of the segment, and the value where it ends.
+    """
+    advantage = generalized_advantages(
+        segment.reward, segment.value, segment.next_value, segment.terminated, segment.done, discount, decay
+    )
+    action, target = segment.action.flatten(), (advantage + segment.value).flatten()
+    old_logp = log_probability(segment.logits.flatten(0, 1), action)
+    return Batch(segment.observation.flatten(0, 1), action, old_logp, advantage.flatten(), target)

@@ -1,0 +1,170 @@
+"""Trust region policy optimisation (Schulman et al. 2015): the best step within a given KL divergence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from gymnasium.vector import VectorEnv
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from workbench.core.errors import ConfigError
+from workbench.core.progress import Progress, silent
+from workbench.training.advantages import normalized
+from workbench.training.conjugate_gradient import conjugate_gradient
+from workbench.training.curve import Curve
+from workbench.training.on_policy import Keep, train_on_policy
+from workbench.training.optimizers import Optimizer
+from workbench.training.policy_losses import log_probability, mean_kl, surrogate, value_loss
+from workbench.training.rollouts import Segment
+from workbench.training.samples import Batch, learnable
+from workbench.training.schedules import schedule
+
+Vector = Float[Tensor, " parameter"]
+Parameters = Sequence[nn.Parameter]
+
+
+@dataclass(frozen=True)
+class TRPOConfig:
+    """How to train; the defaults suit CartPole with 32 environments."""
+
+    steps: int = 150_000
+    """Steps of all environments together, rounded up to whole segments."""
+    segment: int = 64
+    """Steps of each environment between two updates."""
+    kl_limit: float = 0.01
+    """Largest mean KL divergence from the old policy, in nats, the paper's delta."""
+    damping: float = 0.1
+    """Multiple of the identity added to the Fisher matrix."""
+    cg_steps: int = 15
+    """Conjugate gradient steps at most."""
+    backtracks: int = 10
+    """Times that a step too long is shortened before it is given up."""
+    shrink: float = 0.8
+    """Factor by which it is shortened."""
+    lr: float = 3e-3
+    """Learning rate of the critic where the schedule's factor is 1; the policy has none."""
+    schedule: str = "constant"
+    """One of `schedules.SCHEDULES`, over steps."""
+    critic_epochs: int = 5
+    """Passes of the critic over each segment."""
+    minibatch: int = 256
+    """Samples per step of the critic."""
+    discount: float = 0.99
+    """The paper's gamma."""
+    decay: float = 0.95
+    """Lambda of generalized advantages."""
+    checkpoint_every: int = 10
+    """Updates between two writes of the training state."""
+    keep_updates: tuple[int, ...] = ()
+    """Completed updates after which `keep` sees the model; 0 is before training."""
+
+    def __post_init__(self) -> None:
+        schedule(self.schedule)
+        if not (self.kl_limit > 0 and self.damping >= 0 and 0 < self.shrink < 1):
+            raise ConfigError(
+                f"kl_limit={self.kl_limit}, damping={self.damping}, shrink={self.shrink}: choose a positive limit, "
+                "damping of 0 or more, and 0 < shrink < 1."
+            )
+        for name in ("steps", "segment", "cg_steps", "critic_epochs", "minibatch", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
+
+
+def trpo(
+    model: nn.Module,
+    envs: VectorEnv,
+    cfg: TRPOConfig,
+    seed: int = 0,
+    progress: Progress = silent,
+    checkpoint: Path | None = None,
+    keep: Keep | None = None,
+) -> Curve:
+    """Trains an actor-critic in place and returns its curve; see `train_on_policy` for checkpoints.
+
+    Costs for each sample about two backward passes per conjugate gradient step, and those of the critic.
+    """
+    return train_on_policy(model, envs, cfg, partial(improve, model, cfg), seed, progress, checkpoint, keep)
+
+
+def improve(
+    model: nn.Module, cfg: TRPOConfig, segment: Segment, optimizer: Optimizer, rng: torch.Generator
+) -> dict[str, float]:
+    """One step of the policy inside its trust region, then the critic's passes."""
+    batch = learnable(segment, cfg.discount, cfg.decay)
+    parameters = policy_parameters(model, batch.observation[:1])
+    measured = step(model, parameters, batch, segment.logits.flatten(0, 1), cfg)
+    losses = []
+    for _ in range(cfg.critic_epochs):
+        for part in batch.shuffled(cfg.minibatch, rng):
+            losses.append(value_loss(model(part.observation).value, part.target))
+            optimizer.zero_grad()
+            losses[-1].backward()
+            optimizer.step()
+    return measured | {"value_loss": losses[-1].item()}
+
+
+def policy_parameters(model: nn.Module, observation: Tensor) -> list[nn.Parameter]:
+    """The parameters that the logits depend on; raises when the value depends on one of them as well."""
+    output, everything = model(observation), list(model.parameters())
+    parts = []
+    for end in (output.logits.sum(), output.value.sum()):
+        gradients = torch.autograd.grad(end, everything, allow_unused=True, retain_graph=True)
+        parts.append([g is not None for g in gradients])
+    if any(policy and value for policy, value in zip(*parts, strict=True)):
+        raise ConfigError("The critic shares layers with the policy, and its steps would leave the trust region. "
+                          "Use critic='separate'.")  # fmt: skip
+    return [p for p, mine in zip(everything, parts[0], strict=True) if mine]
+
+
+def fisher_product(
+    logits: Callable[[], Float[Tensor, "sample action"]], parameters: Parameters, damping: float
+) -> Callable[[Vector], Vector]:
+    """What the Fisher matrix of a policy makes of a vector: the Hessian of the KL divergence from itself (appendix C).
+
+    Costs one forward pass and a backward pass kept for all products, and one more backward pass for each.
+    """
+    now = logits()
+    gradient = flat_gradient(mean_kl(now.detach(), now), parameters, create_graph=True)
+
+    def product(vector: Vector) -> Vector:
+        return flat_gradient(gradient @ vector, parameters) + damping * vector
+
+    return product
+
+
+def flat_gradient(loss: Tensor, parameters: Parameters, create_graph: bool = False) -> Vector:
+    """The gradient of all parameters in one row; what it was computed from is kept."""
+    parts = torch.autograd.grad(loss, parameters, create_graph=create_graph, retain_graph=True)
+    return torch.cat([part.flatten() for part in parts])
+
+
+def step(
+    model: nn.Module, parameters: Parameters, batch: Batch, old_logits: Tensor, cfg: TRPOConfig
+) -> dict[str, float]:
+    """Natural gradient, stretched to the KL limit and shortened until gain and divergence are as wanted."""
+    advantage = normalized(batch.advantage)
+
+    def gain() -> Tensor:
+        return surrogate(log_probability(model(batch.observation).logits, batch.action), batch.old_logp, advantage)
+
+    before = gain()
+    gradient = flat_gradient(before, parameters)
+    product = fisher_product(lambda: model(batch.observation).logits, parameters, cfg.damping)
+    direction = conjugate_gradient(product, gradient, cfg.cg_steps)
+    length = (2 * cfg.kl_limit / (direction @ product(direction)).clamp(min=1e-12)).sqrt()
+    start = parameters_to_vector(parameters).detach()
+    with torch.no_grad():
+        for tried in range(cfg.backtracks):
+            vector_to_parameters(start + cfg.shrink**tried * length * direction, parameters)
+            gained = gain() - before
+            moved = mean_kl(old_logits, model(batch.observation).logits)
+            if gained > 0 and moved <= cfg.kl_limit:
+                return {"kl": moved.item(), "gain": gained.item(), "backtracks": float(tried)}
+        vector_to_parameters(start, parameters)
+    return {"kl": 0.0, "gain": 0.0, "backtracks": float(cfg.backtracks)}
