@@ -137,7 +137,7 @@ def collect(policy: Policy, envs: VectorEnv, frontier: Frontier, steps: int, rng
     )  # fmt: skip
 
 
-def collect_episodes(policy: Policy, envs: VectorEnv, rng: torch.Generator, steps: int = 50) -> Segment:
+def collect_episodes(policy: Policy, envs: VectorEnv, rng: torch.Generator, steps: int = 16) -> Segment:
     """A new episode in every environment, whole, as one segment; steps after a row's first end are of later ones.
 
     Its finished episodes are those first ones. Steps `steps` at a time until every first episode has ended.
