@@ -45,7 +45,7 @@ def discover(
     inputs: Any,
     other: Activations,
     metric: Metric,
-    threshold: float = 0.01,
+    threshold: float = 0.02,
     progress: Progress = silent,
 ) -> Discovery:
     """The circuit that ACDC keeps (Conmy et al. 2023, algorithm 1): same edges, same order, fewer runs.
