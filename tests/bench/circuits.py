@@ -132,7 +132,8 @@ def savings(name: str, model: HookedModel, threshold: float) -> Figure:
     n_kept = sum(int(kept.sum()) for kept in found.kept.values())
     unit = f"x fewer passes, {n_kept} of {graph.n_edges} edges kept at a threshold of {threshold:.0%}"
     target = ">= 10" if n_kept else None  # an empty circuit is cheap, and says nothing
-    return Figure(f"circuits.acdc.{name}.{threshold}", graph.n_edges / found.runs, unit, "one full pass for each edge", target)
+    label, saved = f"circuits.acdc.{name}.{threshold}", graph.n_edges / found.runs
+    return Figure(label, saved, unit, "one full pass for each edge", target)
 
 
 @torch.no_grad()
