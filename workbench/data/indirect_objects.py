@@ -15,7 +15,9 @@ from workbench.data.tokenizers import WordTokenizer
 
 NAMES = (
     "Mary", "John", "Tom", "James", "Dan", "Sarah", "Anna", "Emma", "Paul", "Mark", "Kate", "Rose", "Jack", "Peter",
-    "Alice", "Laura", "Simon", "Helen", "Frank", "Lucy",
+    "Alice", "Laura", "Simon", "Helen", "Frank", "Lucy", "Adam", "Amy", "Ben", "Carl", "Clara", "Daniel", "Diana",
+    "Ella", "Eric", "Fiona", "George", "Grace", "Henry", "Ivan", "Jane", "Julia", "Kevin", "Leo", "Lily", "Martin",
+    "Nina", "Oscar", "Olga", "Philip", "Robert", "Ruth", "Sam", "Sophie", "Victor", "William",
 )  # fmt: skip
 OPENINGS = ("", "One day", "Last week", "Then ,", "In the evening ,", "A year ago", "So")
 FORMS = (

@@ -121,6 +121,7 @@ def assembled(behaviour: Behaviour, scores: Masks, curves: Tensor, how: Tracing,
         random_cmd=sum(cmd(sizes, curve) for curve in curves[1:]) / DRAWS,
         clean=behaviour.clean,
         corrupted=behaviour.cut,
+        n=len(behaviour.clean),
         seed=seed,
     )
 
