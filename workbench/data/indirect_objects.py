@@ -35,19 +35,22 @@ N_TRAIN, N_TEST = 40_000, 1_000
 
 @DATASETS.register("indirect_objects")
 def indirect_objects() -> SequenceData:
-    """Random sentences in the form of Wang et al. (2023); the name that occurs once is scored, at the sentence's end.
+    """Random sentences in the form of Wang et al. (2023), which end in the name that occurred once.
 
-    One in five pairs of names occurs in the test sentences alone. Either name comes first, either is the subject.
+    Every word is scored in training, that name alone in testing. One in five pairs of names occurs in the test
+    sentences alone. Either name comes first, either is the subject.
     """
     random = generator(0, "indirect objects")
     pairs = list(combinations(NAMES, 2))
     order = torch.randperm(len(pairs), generator=random).tolist()
     kept = len(pairs) // 5
     starts = [form.split()[0].lower() for form in FORMS]
-    words = {word for word in (*" ".join((*OPENINGS, *FORMS)).split(), *starts) if "{" not in word}
-    tokenizer = WordTokenizer((BEGIN, *NAMES, *PLACES, *VERBS, *THINGS, *sorted(words)))
+    used = {word for word in (*" ".join((*OPENINGS, *FORMS)).split(), *starts) if "{" not in word}
+    tokenizer = WordTokenizer((BEGIN, *NAMES, *PLACES, *VERBS, *THINGS, *sorted(used)))
     test = rows([pairs[i] for i in order[:kept]], N_TEST, tokenizer, random)
-    train = rows([pairs[i] for i in order[kept:]], N_TRAIN, tokenizer, random)
+    inputs, names = rows([pairs[i] for i in order[kept:]], N_TRAIN, tokenizer, random)
+    words = torch.cat([inputs[:, 1:], names[:, -1:]], dim=1)
+    train = inputs, torch.where(words == tokenizer.ids[BEGIN], UNSCORED, words)
     return SequenceData(
         "indirect_objects",
         tokenizer,

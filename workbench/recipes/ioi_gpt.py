@@ -11,13 +11,13 @@ RECIPE = register(
         name="ioi_gpt",
         title="Three-layer transformer on indirect objects",
         architecture="gpt",
-        config=GPTConfig(d_vocab=72, n_ctx=LENGTH, n_layers=3, d_model=64, n_heads=4),
+        config=GPTConfig(d_vocab=102, n_ctx=LENGTH, n_layers=3, d_model=96, n_heads=6),
         training=FitConfig(
-            steps=3000, optimizer="adamw", lr=2e-3, weight_decay=0.1, betas=(0.9, 0.98), schedule="cosine", warmup=100,
-            gradient_clip=1.0, evaluate_every=100, log_every=20, checkpoint_every=500, keep_steps=(0, 500, 1000),
+            steps=2000, optimizer="adamw", lr=2e-3, weight_decay=0.1, betas=(0.9, 0.98), schedule="cosine", warmup=100,
+            gradient_clip=1.0, evaluate_every=100, log_every=20, checkpoint_every=500, keep_steps=(0, 200, 400),
         ),
         train=train_on("indirect_objects", batch_size=128),
         targets={"test_accuracy": 0.99},
-        note="Only the indirect object is scored; test sentences use pairs of names that training never showed.",
+        note="Trained on every word of a sentence, tested on its indirect object, for pairs of names never seen before.",
     )
 )  # fmt: skip

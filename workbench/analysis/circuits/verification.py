@@ -79,7 +79,7 @@ class Verification:
     complement_interval: tuple[float, float]
     random: Float[Tensor, " control"]
     edges: tuple[ScoredEdge, ...]
-    necessity: Float[Tensor, " edge"]
+    necessity: Float[Tensor, " live"]
     jaccard: Float[Tensor, " pair"]
     sampled: tuple[str, ...]
     estimated: Float[Tensor, " sampled"]
@@ -202,7 +202,7 @@ def controls(behaviour: Behaviour, size: int, n: int, seed: int, tick: Any) -> F
 
 def without_each(
     behaviour: Behaviour, circuit: Bool[Tensor, " edge"], order: list[int], tick: Any
-) -> Float[Tensor, " edge"]:
+) -> Float[Tensor, " cut"]:
     """What faithfulness loses when each edge in turn is cut from the circuit too."""
     whole = share(metric_of_edges(behaviour, circuit), behaviour)
     losses = []
