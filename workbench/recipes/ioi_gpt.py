@@ -18,6 +18,6 @@ RECIPE = register(
         ),
         train=train_on("indirect_objects", batch_size=128),
         targets={"test_accuracy": 0.99},
-        note="Trained on every word of a sentence, tested on its indirect object, for pairs of names never seen before.",
+        note="Trained on every word of a sentence, tested on its indirect object, with pairs of names it never saw.",
     )
 )  # fmt: skip
