@@ -56,8 +56,8 @@ def patch_path(
     `path` names sites from a node to the output, such as `hook_embed -> blocks.0.hook_v_input[head=1] ->
     blocks.0.hook_resid_post`: a node, then ports; between two ports stands the node that the first one feeds, and may
     be left out where there is only one. Left out altogether, it is the path whose weakest edge is strongest by EAP-IG.
-    The first node writes as in the corrupted run, or what `ablation` says; each later one what it makes of that on top of
-    the clean run. Costs a forward pass for each edge, and one more for each prefix.
+    The first node writes as in the corrupted run, or what `ablation` says; each later one what it makes of that on top
+    of the clean run. Costs a forward pass for each edge, and one more for each prefix.
     """
     check_same_shape(inputs, corrupted)
     with model.lock:
