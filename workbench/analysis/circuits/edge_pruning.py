@@ -38,7 +38,7 @@ class Pruning:
 
     steps: int = 300
     lr: float = 0.1
-    sparsity: float = 1.0
+    sparsity: float = 0.3
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.lr <= 0 or self.sparsity <= 0:

@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float
 from scipy.stats import pearsonr, spearmanr
 from torch import Tensor
 
-from workbench.analysis.circuits.attribution import other_writes
 from workbench.analysis.circuits.circuit import ScoredEdge
 from workbench.analysis.circuits.exact import patch_edges
 from workbench.analysis.circuits.faithfulness import Behaviour, log_sizes, metric_kept
@@ -108,9 +107,8 @@ def verify_circuit(
     """
     check_same_shape(inputs, corrupted)
     with model.lock:
-        graph = how.graph(model, inputs)
-        behaviour = Behaviour.of(graph, inputs, other_writes(graph, corrupted, how.ablation), metric)
-        assert behaviour.gap  # raises, before the long work, when there is nothing to explain
+        behaviour = how.behaviour(model, inputs, corrupted, metric)
+        graph = behaviour.graph
         scores = score_edges(behaviour, how)
         strength = graph.wiring.as_vector(scores).abs()
         size = check.size or enough(behaviour, strength)
