@@ -39,13 +39,13 @@ def test_with_everything_constant_the_best_constant_leaves_the_variance() -> Non
     inputs = torch.rand(40, 3).double()
     with torch.no_grad():
         intact = model(inputs)[:, 0]
-        elsewhere = inputs.flip(0) + 0.3
+        elsewhere = inputs.flip(0) + 1
         found = optimal_writes(model.graph(), inputs, elsewhere, FirstLogit())
         means = other_writes(model.graph(), elsewhere, "mean")
         left, before = (distance(model.graph(), inputs, FirstLogit(), intact, x, None) for x in (found, means))
     variance = float(intact.var(unbiased=False))  # what the best constant output leaves
-    assert before > 10 * variance
-    assert variance * 0.999 <= float(left) <= 3 * variance
+    assert before > 30 * variance
+    assert variance * 0.999 <= float(left) <= 1.01 * variance
 
 
 def test_it_is_an_ablation_to_trace_with() -> None:

@@ -37,7 +37,8 @@ def optimal_writes(
     optimizer = torch.optim.Adam(shifts.values(), lr=RATE)
     random, best, least = generator(seed, "optimal ablation"), start, float("inf")
     for step in range(STEPS + 1):
-        constants = {hook: start[hook] + spread[hook] * shift for hook, shift in shifts.items()}
+        with torch.enable_grad():
+            constants = {hook: start[hook] + spread[hook] * shift for hook, shift in shifts.items()}
         with torch.no_grad():
             loss = float(distance(graph, inputs, metric, intact, constants, None))
         if loss < least:
