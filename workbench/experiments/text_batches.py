@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from inspect import unwrap
+from typing import Any, get_type_hints
 
 import torch
 from jaxtyping import Int
@@ -10,9 +11,9 @@ from torch import Tensor
 
 from workbench.core.errors import InputError
 from workbench.core.random import generator
+from workbench.core.registry import DATASETS
 from workbench.data.sequences import SequenceData
 from workbench.data.text_data import TextData
-from workbench.data.tokenizers import WordTokenizer
 from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, row_match
 
 WINDOW = 64
@@ -24,7 +25,7 @@ SLACK = 100
 def prompts(request: Request) -> Batch:
     """Prompts of one length in tokens."""
     model, texts = request.model, request.rest.split(ALSO)
-    tokens = [encoded(text, model.tokenizer_or_raise()) for text in texts]
+    tokens = [encoded(text, model) for text in texts]
     longest = max(map(len, tokens))
     if longest > model.cfg.n_ctx:
         raise InputError(f"The prompt has {longest} tokens; this model reads at most {model.cfg.n_ctx}. Shorten it.")
@@ -37,10 +38,15 @@ def prompts(request: Request) -> Batch:
     return of_tokens(torch.stack(tokens), None, model, "prompts" if len(texts) > 1 else "a prompt")
 
 
-def encoded(text: str, tokenizer: Any) -> Int[Tensor, " pos"]:
-    """The tokens of a prompt, filled up where the network knows no shorter ones."""
-    ids = tokenizer.encode(text)
-    return tokenizer.filled(ids) if isinstance(tokenizer, WordTokenizer) else ids
+def encoded(text: str, model: Any) -> Int[Tensor, " pos"]:
+    """The tokens of a prompt, filled up as in training where a network learned a task of sequences."""
+    ids, name = model.tokenizer_or_raise().encode(text), model.card.data.name
+    return data_set(name).tokenizer.filled(ids) if is_task(name) else ids
+
+
+def is_task(name: str) -> bool:
+    """Whether a data set is of sequences made in code; it is not read for this."""
+    return name in DATASETS and get_type_hints(unwrap(DATASETS[name])).get("return") is SequenceData
 
 
 def text_rows(request: Request) -> Batch:
