@@ -73,6 +73,6 @@ def test_other_heads_of_the_first_layer_do_not_carry_it(model: HookedModel, data
 
 def test_a_head_that_is_not_there_is_named(model: HookedModel, data: SequenceData) -> None:
     rows = data.test_inputs[:2]
-    with pytest.raises(UnknownNameError, match="blocks.0.attn.hook_z"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'blocks.1.attn.hook_z'"):
         cut_composition(model, rows, rows, Correct(torch.zeros(2, dtype=torch.long)), ["blocks.9.attn.hook_z[head=0]"],
                         ["blocks.1.attn.hook_z[head=0]"])  # fmt: skip
