@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import combinations
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.data.sequences import UNSCORED, SequenceData
+from workbench.data.sequences import UNSCORED, Rows, SequenceData
 from workbench.data.tokenizers import WordTokenizer
 
 NAMES = (
@@ -46,7 +47,7 @@ def indirect_objects() -> SequenceData:
     kept = len(pairs) // 5
     starts = [form.split()[0].lower() for form in FORMS]
     used = {word for word in (*" ".join((*OPENINGS, *FORMS)).split(), *starts) if "{" not in word}
-    tokenizer = WordTokenizer((BEGIN, *NAMES, *PLACES, *VERBS, *THINGS, *sorted(used)))
+    tokenizer = WordTokenizer((BEGIN, *NAMES, *PLACES, *VERBS, *THINGS, *sorted(used)), filling=BEGIN, length=LENGTH)
     test = rows([pairs[i] for i in order[:kept]], N_TEST, tokenizer, random)
     inputs, names = rows([pairs[i] for i in order[kept:]], N_TRAIN, tokenizer, random)
     words = torch.cat([inputs[:, 1:], names[:, -1:]], dim=1)
@@ -56,6 +57,7 @@ def indirect_objects() -> SequenceData:
         tokenizer,
         *train,
         *test,
+        counterpart=partial(other_subject, n_names=len(NAMES)),
         source=f"{len(FORMS)} forms, {len(OPENINGS)} openings, {len(NAMES)} names, filled at random",
         note="Test sentences use pairs of names that no training sentence has.",
     )
@@ -81,3 +83,14 @@ def rows(
         inputs[row, -len(sentence) :] = torch.tensor(sentence)
         targets[row, -1] = ids[(b, a)[subject]]
     return inputs, targets
+
+
+def other_subject(rows: Rows, random: torch.Generator, n_names: int) -> Rows:
+    """The same sentences with the other one of their two names as the subject, so that the answer changes too."""
+    other = rows.clone()
+    for row in other:
+        places = ((row >= 1) & (row <= n_names)).nonzero().flatten()
+        if len(places) == 3:
+            first, second, subject = places.tolist()
+            row[subject] = row[second] if row[subject] == row[first] else row[first]
+    return other

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.data.sequences import UNSCORED, SequenceData
+from workbench.data.sequences import UNSCORED, Rows, SequenceData
 from workbench.data.tokenizers import WordTokenizer
 
 WORDS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
@@ -29,6 +29,7 @@ def repeated_tokens() -> SequenceData:
         WordTokenizer((*WORDS, BEGIN)),
         *train,
         *test,
+        counterpart=exchanged,
         source=f"runs of {SHORTEST} to {LONGEST} of {len(WORDS)} tokens, repeated up to position {LENGTH}",
     )
 
@@ -42,3 +43,20 @@ def rows(n: int, split: str) -> tuple[Int[Tensor, "row pos"], Int[Tensor, "row p
     tokens = runs.gather(1, places % periods)
     inputs = torch.cat([torch.full((n, 1), len(WORDS)), tokens[:, :-1]], dim=1)
     return inputs, torch.where(places > periods, tokens, UNSCORED)
+
+
+def exchanged(rows: Rows, random: torch.Generator) -> Rows:
+    """The same sequences with the last token and another one exchanged wherever they stood before.
+
+    The last token itself stays, so it now follows, and is followed by, what the other one did.
+    """
+    other = rows.clone()
+    for row, old in zip(other, rows, strict=True):
+        last = old[-1]
+        choices = old[(old != last) & (old != len(WORDS))].unique()
+        if not len(choices):
+            continue
+        chosen = choices[torch.randint(len(choices), (1,), generator=random)]
+        row[:-1][old[:-1] == last] = chosen
+        row[:-1][old[:-1] == chosen] = last
+    return other

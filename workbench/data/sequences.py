@@ -16,6 +16,7 @@ from workbench.data.tokenizers import WordTokenizer
 UNSCORED = -100
 """In the place of a target that nobody asks for: what torch's cross entropy leaves out."""
 Rows = Int[Tensor, "row pos"]
+Counterpart = Callable[[Rows, torch.Generator], Rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,8 @@ class SequenceData:
     train_targets: Rows
     test_inputs: Rows
     test_targets: Rows
+    counterpart: Counterpart
+    """Makes of each sequence one of another answer, changing as little as it can."""
     source: str
     note: str = ""
     licence: str = "made in code"

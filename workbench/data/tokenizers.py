@@ -138,13 +138,22 @@ class BytePairTokenizer:
 
 @dataclass(frozen=True)
 class WordTokenizer:
-    """One token per word or mark of `vocab`, in that order; a text is cut at spaces and around punctuation."""
+    """One token per word or mark of `vocab`, in that order; a text is cut at spaces and around punctuation.
+
+    `silent` words may be written and have no token, such as the plus of a sum. `filling` is the word that `filled`
+    puts in front of what is shorter than `length` tokens.
+    """
 
     vocab: tuple[str, ...]
+    silent: tuple[str, ...] = ()
+    filling: str = ""
+    length: int = 0
 
     def __post_init__(self) -> None:
         if not self.vocab or len(set(self.vocab)) < len(self.vocab):
             raise ConfigError("A vocabulary of words needs at least one word, each given once.")
+        if self.length and self.filling not in self.vocab:
+            raise ConfigError(f"{self.filling!r} is to fill up short texts and is no word of the vocabulary.")
 
     @cached_property
     def ids(self) -> dict[str, int]:
@@ -161,19 +170,25 @@ class WordTokenizer:
 
     def encode(self, text: str) -> Int[Tensor, " pos"]:
         """One id per word."""
-        words = WORD.findall(text)
+        words = [word for word in WORD.findall(text) if word not in self.silent]
         check_not_empty(" ".join(words))
         for place, word in enumerate(words):
             if word not in self.ids:
                 raise UnknownNameError("word", word, self.vocab, where=f" (word {place}) in this vocabulary")
         return torch.tensor([self.ids[word] for word in words])
 
+    def filled(self, ids: Int[Tensor, " pos"]) -> Int[Tensor, " filled"]:
+        """The ids of a text, with the filling before them, as the network saw its texts in training."""
+        missing = max(0, self.length - len(ids))
+        return torch.cat([torch.full((missing,), self.ids.get(self.filling, 0)), ids])
+
     def decode(self, ids: Ids) -> str:
         """The words, joined by spaces."""
         return " ".join(self.vocab[i] for i in checked_ids(ids, self.vocab_size))
 
     def to_json(self) -> str:
-        return json.dumps({"kind": "word", "vocab": list(self.vocab)})
+        about = {"vocab": self.vocab, "silent": self.silent, "filling": self.filling, "length": self.length}
+        return json.dumps({"kind": "word", **about})
 
 
 def character_tokenizer(text: str) -> CharacterTokenizer:
@@ -209,7 +224,8 @@ def from_json(text: str) -> Tokenizer:
             case "character":
                 return CharacterTokenizer(tuple(stored["vocab"]))
             case "word":
-                return WordTokenizer(tuple(stored["vocab"]))
+                vocab, silent = tuple(stored["vocab"]), tuple(stored.get("silent", ()))
+                return WordTokenizer(vocab, silent, stored.get("filling", ""), stored.get("length", 0))
             case "byte":
                 return ByteTokenizer()
             case "byte_pair":
