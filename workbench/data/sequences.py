@@ -25,10 +25,10 @@ class SequenceData:
 
     name: str
     tokenizer: WordTokenizer
-    train_inputs: Rows
-    train_targets: Rows
-    test_inputs: Rows
-    test_targets: Rows
+    train_inputs: Int[Tensor, "train pos"]
+    train_targets: Int[Tensor, "train pos"]
+    test_inputs: Int[Tensor, "test pos"]
+    test_targets: Int[Tensor, "test pos"]
     counterpart: Counterpart
     """Makes of each sequence one of another answer, changing as little as it can."""
     source: str

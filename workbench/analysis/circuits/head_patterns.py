@@ -77,8 +77,6 @@ def attended(pattern: Float[Tensor, "batch head query key"], places: Places, kin
     """Share of the attention that goes to these places, over the queries that have any."""
     queries = places.any(dim=2)
     if not queries.any():
-        raise InputError(
-            f"No position has a place for a {kind} score. Give sequences that repeat tokens."
-        )
+        raise InputError(f"No position has a place for a {kind} score. Give sequences that repeat tokens.")
     given = einsum(pattern, places.to(pattern), "batch head query key, batch query key -> batch head query")
     return einsum(given, queries.to(given), "batch head query, batch query -> head") / queries.sum()
