@@ -27,7 +27,7 @@ from workbench.training.supervised import classification_metrics
 
 ROOT = Path(__file__).parent.parent
 REGISTRIES = {"zoo": MODELS, "analysis": ANALYSES, "recipes": RECIPES, "data": DATASETS}
-QUICK: dict[str, Any] = {"steps": 4, "limit": 2}
+QUICK: dict[str, Any] = {"steps": 4, "limit": 2, "size": 20, "controls": 2, "resamples": 2, "sampled": 4}
 """What makes an analysis short, for those of its parameters that are called so."""
 
 every_architecture = pytest.mark.parametrize("name", MODELS)
