@@ -18,6 +18,7 @@ from workbench.zoo.mlp import MLPConfig
 from workbench.zoo.q_network import QNetworkConfig
 from workbench.zoo.q_table import QTableConfig
 from workbench.zoo.resnet import ResNetConfig
+from workbench.zoo.vae import VAEConfig
 
 SMALL: dict[str, tuple[str, Any]] = {
     "mlp": ("mlp", MLPConfig(n_features=6, hidden=(5, 4), n_classes=3)),
@@ -62,6 +63,7 @@ SMALL: dict[str, tuple[str, Any]] = {
         ),
     ),
     "q_table": ("q_table", QTableConfig(n_states=6, n_actions=3)),
+    "vae": ("vae", VAEConfig(in_channels=2, size=8, channels=(3, 4), n_latents=3)),
 }  # fmt: skip
 
 
