@@ -13,6 +13,7 @@ from workbench.core.registry import MODELS
 from workbench.zoo.actor_critic import ActorCriticConfig
 from workbench.zoo.cnn import CNNConfig
 from workbench.zoo.encoder_decoder import EncoderDecoderConfig
+from workbench.zoo.gan import GANConfig
 from workbench.zoo.gpt import GPTConfig
 from workbench.zoo.mlp import MLPConfig
 from workbench.zoo.q_network import QNetworkConfig
@@ -63,6 +64,7 @@ SMALL: dict[str, tuple[str, Any]] = {
         ),
     ),
     "q_table": ("q_table", QTableConfig(n_states=6, n_actions=3)),
+    "gan": ("gan", GANConfig(n_latents=4, out_channels=2, size=8, channels=(4, 6))),
     "vae": ("vae", VAEConfig(in_channels=2, size=8, channels=(3, 4), n_latents=3)),
 }  # fmt: skip
 
