@@ -32,7 +32,7 @@ class Asked:
 
     @property
     def kind(self) -> str:
-        """What the model reads: image, text or policy."""
+        """What the model reads: image, text, policy or latent."""
         return kind_of(read_card(self.model).architecture)
 
 
@@ -106,9 +106,19 @@ def choose_corrupted(asked: Asked) -> str:
 
 
 def choose_metric(asked: Asked, default: str = "logit") -> str:
-    """What is measured at the end of the network."""
-    options = [name for name in METRICS if name != "value" or asked.kind == "policy"]
-    return address.choose("Metric", options, "metric", default, help="One number per example, from the output.")
+    """What is measured at the end of the network; of an autoencoder first how well it reconstructs."""
+    autoencoder = read_card(asked.model).architecture == "vae"
+    hidden = set() if autoencoder else {"reconstruction", "divergence"}
+    hidden |= {"correct", "loss", "probability"} if autoencoder else set()
+    hidden |= set() if asked.kind == "policy" else {"value"}
+    options = [name for name in METRICS if name not in hidden]
+    return address.choose(
+        "Metric",
+        options,
+        "metric",
+        "reconstruction" if autoencoder else default,
+        help="One number per example, from the output.",
+    )
 
 
 def follow_jump(known: list[str]) -> None:
