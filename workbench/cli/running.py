@@ -144,7 +144,8 @@ def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False) -> int
     Parameters
     ----------
     file
-        TOML: [defaults], [[runs]] and [runs.grid] with lists of values.
+        TOML: [defaults], [[runs]] and [runs.grid] with lists of values. Or the name of a study that comes with the
+        workbench: `workbench list studies` has them.
     json
         Write what became of each question as JSON.
     dry_run
