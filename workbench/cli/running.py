@@ -89,7 +89,7 @@ def own_flags(signature: Signature) -> list[inspect.Parameter]:
     about = {
         "model": ("Name of a trained model.", str, inspect.Parameter.empty),
         "inputs": (
-            f"Such as test:0:16, text:PROMPT, rollout:SEED:N, sample:SEED:N or file:PATH. {usual}",
+            f"test:0:16, text:PROMPT, rollout:SEED:N, sample:SEED:N, file:PATH. {usual}",
             str | None,
             None,
         ),
