@@ -98,6 +98,6 @@ def curve(result: Any, key: str) -> None:
     twin(result, finding, f"curve {key}")
 
 
-def ask(spec: Spec, cost: str = "") -> Any:
-    """The result of a question; with a `cost`, only once the reader pressed Run."""
-    return jobs.offered(spec, cost) if cost else jobs.result_of(spec)
+def ask(spec: Spec, cost: str = "", go: str = "go") -> Any:
+    """The result of a question; with a `cost`, only once the reader pressed Run, which is in the link as `go`."""
+    return jobs.offered(spec, cost, go) if cost else jobs.result_of(spec)

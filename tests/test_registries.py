@@ -15,6 +15,8 @@ import workbench
 from tests.conftest import DATA_FILES, missing_data
 from workbench.checkpoints.card import SLUG, names, read_card
 from workbench.core.axes import UNIT_AXES, parse_axes
+from workbench.core.errors import ConfigError
+from workbench.core.fitting import missing_axes
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import ANALYSES, DATASETS, MODELS, RECIPES, Registry, config_type
 from workbench.data.image_data import ImageData
@@ -25,7 +27,7 @@ from workbench.training.supervised import classification_metrics
 
 ROOT = Path(__file__).parent.parent
 REGISTRIES = {"zoo": MODELS, "analysis": ANALYSES, "recipes": RECIPES, "data": DATASETS}
-QUICK: dict[str, Any] = {"steps": 4, "limit": 2}
+QUICK: dict[str, Any] = {"steps": 4, "limit": 2, "size": 20, "controls": 2, "resamples": 2, "sampled": 4}
 """What makes an analysis short, for those of its parameters that are called so."""
 
 every_architecture = pytest.mark.parametrize("name", MODELS)
@@ -142,6 +144,10 @@ def test_every_analysis_runs_on_every_model_and_draws_itself(model: str, analysi
     parameters = {name: value for name, value in QUICK.items() if name in signature.parameters}
     if "hook" in signature.parameters:
         parameters["hook"] = hook_with_units(workbench.load(model))
+    if missing_axes(ANALYSES[analysis], workbench.load(model)):
+        with pytest.raises(ConfigError, match="works on networks with an axis"):
+            run_analysis(analysis, model, **parameters)
+        return
     result = run_analysis(analysis, model, **parameters)
     assert workbench.figure(result).data
     assert len(workbench.table(result))

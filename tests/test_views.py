@@ -167,3 +167,14 @@ def test_a_stored_run_is_listed_and_can_be_opened_and_deleted(opened: Open) -> N
 def test_views_are_thin() -> None:
     sizes = {view: len((Path(MAIN).parent / "views" / f"{view}.py").read_text().splitlines()) for view in VIEWS}
     assert max(sizes.values()) < 150, sizes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["digits_mlp", "induction_gpt"])
+def test_a_circuit_is_checked_on_its_page(opened: Open, model: str) -> None:
+    page = clean(opened("circuit", m=model, check="true", size="30"))
+    for _ in range(2):  # first traced, then checked
+        run = [button for button in page.button if button.label == "Run"]
+        page = clean(run[0].click().run())
+    assert any("verify of " in caption.value for caption in page.caption)
+    assert any("random circuits of that size" in text.value for text in page.markdown)

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from workbench.core.sites import Site
     from workbench.core.stages import sweep
     from workbench.core.wrap import wrap
+    from workbench.experiments.circuit_formats import read_circuit
     from workbench.experiments.run import catalog, read
     from workbench.experiments.run import run_analysis as run
     from workbench.figures.figure import figure
     from workbench.figures.table import table
+    from workbench.ground_truth.known import known_circuit
 
 PLACES = {
     "load": "workbench.checkpoints.store:load",
@@ -33,6 +35,8 @@ PLACES = {
     "catalog": "workbench.experiments.run:catalog",
     "figure": "workbench.figures.figure:figure",
     "table": "workbench.figures.table:table",
+    "read_circuit": "workbench.experiments.circuit_formats:read_circuit",
+    "known_circuit": "workbench.ground_truth.known:known_circuit",
     "wrap": "workbench.core.wrap:wrap",
     "sweep": "workbench.core.stages:sweep",
     "Site": "workbench.core.sites:Site",

@@ -51,7 +51,7 @@ def circuit() -> Circuit:
         wiring, dict(zip(wiring.wires, scores, strict=True)), "exact", "resample", "logit",
         sizes=torch.tensor([1, 3, 12]), faithfulness=torch.tensor([0.0, 0.95, 1.0]),
         random_faithfulness=torch.tensor([[0.0, 0.1, 1.0], [0.0, 0.3, 1.0]]), cmd=0.1, cpr=0.9, random_cmd=0.6,
-        clean=torch.ones(2), corrupted=torch.zeros(2), seed=0,
+        clean=torch.ones(2), corrupted=torch.zeros(2), n=2, seed=0,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`python tests/ground_truth/compile_tracr.py FOLDER`: compiles the programs with Tracr (`pip install tracr-pypi`).
+"""`python tests/ground_truth/compile_tracr.py FOLDER`: compiles the programs with Tracr (the extra `tracr`).
 
 One safetensors file for each program: weights in our GPT's layout, every input of one length, and what the compiled
 network answers to it. The tests read these files and need no Tracr.
@@ -46,6 +46,12 @@ def double_histogram() -> Any:
     return rasp.SelectorWidth(rasp.Select(count, count, rasp.Comparison.EQ)).named("double_histogram")
 
 
+def palindrome() -> Any:
+    """Whether the token is the same from the other end."""
+    mirrored = lib.make_reverse(rasp.tokens)
+    return rasp.SequenceMap(lambda x, y: x == y, rasp.tokens, mirrored).named("palindrome")
+
+
 PROGRAMS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "reverse": (lambda: lib.make_reverse(rasp.tokens), LETTERS),
     "length": (lib.make_length, LETTERS),
@@ -56,6 +62,9 @@ PROGRAMS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "unique": (is_first, LETTERS),
     "proportion": (lambda: lib.make_frac_prevs(rasp.tokens == "x"), PARENTHESES),
     "pair_balance": (lambda: lib.make_pair_balance(rasp.tokens, "(", ")"), PARENTHESES),
+    "palindrome": (palindrome, LETTERS),
+    "shuffle_dyck": (lambda: lib.make_shuffle_dyck(["()"]), ("(", ")")),
+    "count_less_frequent": (lambda: lib.make_count_less_freq(2), LETTERS),
     "sort": (lambda: lib.make_sort(rasp.tokens, rasp.tokens, max_seq_len=LENGTH, min_key=1), (1, 2, 3)),
     "sort_unique": (lambda: lib.make_sort_unique(rasp.tokens, rasp.tokens), (1, 2, 3, 4)),
     "most_frequent": (lambda: lib.make_sort_freq(LENGTH), LETTERS),

@@ -16,7 +16,8 @@ def export_result(
     key: str,
     /,
     *,
-    to: Literal["csv", "json", "parquet", "html"] | None = None,
+    to: Literal["csv", "json", "parquet", "html", "circuit", "eap_ig", "graphml"] | None = None,
+    size: int = 0,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
 ) -> None:
     """A stored result as a file, or on stdout.
@@ -26,7 +27,10 @@ def export_result(
     key
         Key of a stored result, or the beginning of one; `workbench list runs` has them.
     to
-        Format; left out, the ending of the output file decides, and without a file it is csv.
+        Format; left out, the ending of the output file decides, and without a file it is csv. A circuit can also be
+        written whole (circuit), as a graph of EAP-IG and MIB (eap_ig) or for Gephi and Cytoscape (graphml).
+    size
+        Edges of the circuit for eap_ig and graphml, before pruning; 0: the fewest measured that keep 90 %.
     output
         File to write; left out, csv and json go to stdout.
     """
@@ -37,8 +41,8 @@ def export_result(
     chosen = to or (format_of(output) if output else "csv")
     store = ResultStore()
     if output is not None:
-        write(str(export(key, chosen, output, store)))
+        write(str(export(key, chosen, output, store, size)))
         return
     if chosen in ("parquet", "html"):
         raise InputError(f"{chosen} needs a file. Add -o result.{chosen}.")
-    sys.stdout.write(rendered(full_key(key, store), chosen, store).decode())
+    sys.stdout.write(rendered(full_key(key, store), chosen, store, size).decode())

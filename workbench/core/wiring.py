@@ -111,6 +111,18 @@ class Wiring:
             for place in product(*map(range, self.shape(wire))):
                 yield self.edge(wire, *place), wire, place
 
+    def feeds(self) -> Iterator[tuple[str, str]]:
+        """Every port and every node that it feeds, as text."""
+        for hook, group in self.nodes.items():
+            for port in group.reads:
+                reader = self.ports[port]
+                for node, here in product(range(group.size), range(group.positions or 1)):
+                    entry = node if reader.size == group.size else 0
+                    heard = {"same": [here], "earlier": range(here + 1), "all": range(reader.positions or 1)}
+                    written = str(_site(hook, group, node, None if group.positions is None else here))
+                    for there in [None] if reader.positions is None else heard[reader.sees]:
+                        yield str(_site(port, reader, entry, there)), written
+
     def find(self, edge: str) -> tuple[str, tuple[int, ...]]:
         """An edge's wire and its place in that wire's mask, from its text `writer site -> port site`."""
         left, arrow, right = edge.partition("->")

@@ -1,6 +1,7 @@
-"""Text to token ids and back: by character, by byte, or by byte pairs learned from a text."""
+"""Text to token ids and back: by character, by word, by byte, or by byte pairs learned from a text."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +13,10 @@ from tokenizers import Tokenizer as Pairs
 from tokenizers import decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
-from workbench.core.errors import CheckpointError, ConfigError, InputError
+from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError
 from workbench.data.near_characters import nearest_character
 
+WORD = re.compile(r"\w+|[^\w\s]")
 END_OF_TEXT = "<|endoftext|>"
 Ids = Int[Tensor, " pos"] | Sequence[int]
 
@@ -134,6 +136,61 @@ class BytePairTokenizer:
         return json.dumps({"kind": "byte_pair", "definition": json.loads(self.definition)})
 
 
+@dataclass(frozen=True)
+class WordTokenizer:
+    """One token per word or mark of `vocab`, in that order; a text is cut at spaces and around punctuation.
+
+    `silent` words may be written and have no token, such as the plus of a sum. `filling` is the word that `filled`
+    puts in front of what is shorter than `length` tokens.
+    """
+
+    vocab: tuple[str, ...]
+    silent: tuple[str, ...] = ()
+    filling: str = ""
+    length: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.vocab or len(set(self.vocab)) < len(self.vocab):
+            raise ConfigError("A vocabulary of words needs at least one word, each given once.")
+        if self.length and self.filling not in self.vocab:
+            raise ConfigError(f"{self.filling!r} is to fill up short texts and is no word of the vocabulary.")
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """Word to id."""
+        return {word: i for i, word in enumerate(self.vocab)}
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.vocab)
+
+    @property
+    def tokens(self) -> list[str]:
+        return list(self.vocab)
+
+    def encode(self, text: str) -> Int[Tensor, " pos"]:
+        """One id per word."""
+        words = [word for word in WORD.findall(text) if word not in self.silent]
+        check_not_empty(" ".join(words))
+        for place, word in enumerate(words):
+            if word not in self.ids:
+                raise UnknownNameError("word", word, self.vocab, where=f" (word {place}) in this vocabulary")
+        return torch.tensor([self.ids[word] for word in words])
+
+    def filled(self, ids: Int[Tensor, " pos"]) -> Int[Tensor, " filled"]:
+        """The ids of a text, with the filling before them, as the network saw its texts in training."""
+        missing = max(0, self.length - len(ids))
+        return torch.cat([torch.full((missing,), self.ids.get(self.filling, 0)), ids])
+
+    def decode(self, ids: Ids) -> str:
+        """The words, joined by spaces."""
+        return " ".join(self.vocab[i] for i in checked_ids(ids, self.vocab_size))
+
+    def to_json(self) -> str:
+        about = {"vocab": self.vocab, "silent": self.silent, "filling": self.filling, "length": self.length}
+        return json.dumps({"kind": "word", **about})
+
+
 def character_tokenizer(text: str) -> CharacterTokenizer:
     """A tokenizer of the distinct characters of a text, in the order of their code points."""
     return CharacterTokenizer(tuple(sorted(set(text))))
@@ -166,12 +223,15 @@ def from_json(text: str) -> Tokenizer:
         match stored["kind"]:
             case "character":
                 return CharacterTokenizer(tuple(stored["vocab"]))
+            case "word":
+                vocab, silent = tuple(stored["vocab"]), tuple(stored.get("silent", ()))
+                return WordTokenizer(vocab, silent, stored.get("filling", ""), stored.get("length", 0))
             case "byte":
                 return ByteTokenizer()
             case "byte_pair":
                 return BytePairTokenizer(json.dumps(stored["definition"]))
             case kind:
-                raise CheckpointError(f"No tokenizer of kind {kind!r}. Known: 'character', 'byte', 'byte_pair'.")
+                raise CheckpointError(f"No tokenizer of kind {kind!r}. Known: character, word, byte, byte_pair.")
     except (json.JSONDecodeError, KeyError, TypeError) as reason:
         raise CheckpointError(f"This is not a stored tokenizer ({type(reason).__name__}: {reason}).") from reason
 

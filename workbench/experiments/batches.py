@@ -19,7 +19,7 @@ ROWS = re.compile(r"(class=(?P<name>[^:]+):)?(?P<start>\d*)(?P<range>:(?P<stop>\
 FORMS = {
     "test": "test:0:16 or test:class=3:0:16",
     "train": "train:0:16",
-    "other": "other:SEED (as corrupted inputs: for each example a test image of another class)",
+    "other": "other:SEED (as corrupted inputs: for each example a test image of another class, or its counterpart)",
     "file": "file:PATH",
     "fitted": "fitted:PATH (a picture of any size, cropped and resized)",
     "text": "text:PROMPT or text:PROMPT||PROMPT",

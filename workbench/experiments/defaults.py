@@ -23,6 +23,14 @@ PAIRS = (
 """Prompts that differ in what the next word depends on."""
 
 
+TASKS = {
+    "modular_addition": ("sums", "7 + 12 =", "30 + 12 ="),
+    "repeated_tokens": ("repetitions", "^ A B C D E F G H A B C D", "^ A B D C E F G H A B C D"),
+    "indirect_objects": ("sentences", *PAIRS[0]),
+}
+"""What the sequences of each task are called, and a prompt for it with another that has another answer."""
+
+
 @dataclass(frozen=True)
 class Preset:
     """Inputs to choose by name, and what corrupts them."""
@@ -34,7 +42,8 @@ class Preset:
 
 def presets(model: str) -> tuple[Preset, ...]:
     """Inputs to offer for a trained network, the default first; the network itself is not loaded."""
-    architecture = read_card(model).architecture
+    card = read_card(model)
+    architecture = card.architecture
     kind = kind_of(architecture)
     if kind == "policy":
         # The episodes of a table may all be the same: states off the way are what differs from it.
@@ -43,7 +52,7 @@ def presets(model: str) -> tuple[Preset, ...]:
             Preset(f"16 steps of episode {seed}", f"rollout:{seed}:16", corrupted.format(seed + 1)) for seed in range(3)
         )
     if kind == "text":
-        return text_presets(model)
+        return task_presets(*TASKS[card.data.name]) if card.data.name in TASKS else text_presets(model)
     if kind == "latent":
         return (
             Preset("16 samples", "sample:0:16", "sample:1:16"),
@@ -55,6 +64,15 @@ def presets(model: str) -> tuple[Preset, ...]:
         Preset("16 test images", "test:0:16", "other:0"),
         Preset("one test image", "test:0:1", "other:0"),
         Preset("64 test images", "test:0:64", "other:0"),
+    )
+
+
+def task_presets(what: str, prompt: str, other: str) -> tuple[Preset, ...]:
+    """Test sequences of a task and a prompt; what corrupts them has another answer."""
+    return (
+        Preset(f"16 test {what}", "test:0:16", "other:0"),
+        Preset(prompt, f"text:{prompt}{ALSO}{other}", f"text:{other}{ALSO}{prompt}"),
+        Preset(f"64 test {what}", "test:0:64", "other:0"),
     )
 
 
@@ -97,8 +115,10 @@ def default_inputs(model: str) -> str:
 def default_corrupted(model: str, inputs: str) -> str:
     """What corrupts `inputs` when nobody says otherwise."""
     for preset in (offered := presets(model)):
-        if preset.inputs == inputs or preset.corrupted.startswith("other:"):
+        if preset.inputs == inputs:
             return preset.corrupted
+    if any(preset.corrupted.startswith("other:") for preset in offered):
+        return "other:0"
     source, _, rest = inputs.partition(":")
     if source in ("rollout", "sample") and (parts := rest.split(":"))[0].isdecimal():
         return ":".join([source, str(int(parts[0]) + 1), *parts[1:]])

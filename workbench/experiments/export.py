@@ -7,31 +7,40 @@ import json
 from pathlib import Path
 from typing import Any
 
+from workbench.analysis.circuits.circuit import Circuit
 from workbench.checkpoints.atomic import write_atomically
-from workbench.core.errors import UnknownNameError
+from workbench.checkpoints.card import read_card
+from workbench.core.errors import InputError, UnknownNameError
+from workbench.experiments.circuit_formats import circuit_json, eap_ig_json, graphml
 from workbench.experiments.run import full_key
 from workbench.experiments.store import ResultStore
 from workbench.figures.figure import figure
 from workbench.figures.table import table
 
 FORMATS = ("csv", "json", "parquet", "html")
+CIRCUIT_FORMATS = ("circuit", "eap_ig", "graphml")
+"""What a circuit can be written as besides: everything about it, or its strongest edges for other programs."""
+ENOUGH = 0.9
+"""Without a size, the strongest edges are the fewest on the faithfulness curve that keep this share."""
 
 
-def export(key: str, to: str, path: Path, store: ResultStore | None = None) -> Path:
-    """The file with a stored result: `to` is csv, json, parquet or html; killed at any moment, old or new is whole."""
+def export(key: str, to: str, path: Path, store: ResultStore | None = None, size: int = 0) -> Path:
+    """The file with a stored result, in one of the formats; killed at any moment, old or new is whole."""
     store = store or ResultStore()
-    write_atomically(path, rendered(full_key(key, store), to, store))
+    write_atomically(path, rendered(full_key(key, store), to, store, size))
     return path
 
 
-def rendered(key: str, to: str, store: ResultStore) -> bytes:
-    """The content of such a file.
+def rendered(key: str, to: str, store: ResultStore, size: int = 0) -> bytes:
+    """The content of such a file; a circuit's as GraphML or for EAP-IG says which are its `size` strongest edges.
 
     JSON says what was asked and how it was computed; a web page holds all it needs and loads nothing.
     """
-    if to not in FORMATS:
-        raise UnknownNameError("format", to, FORMATS)
+    if to not in (*FORMATS, *CIRCUIT_FORMATS):
+        raise UnknownNameError("format", to, (*FORMATS, *CIRCUIT_FORMATS))
     result = store.get(key)
+    if to in CIRCUIT_FORMATS:
+        return circuit_file(key, result, to, store, size).encode()
     if to == "html":
         return figure(result).to_html(include_plotlyjs=True).encode()
     rows = table(result)
@@ -44,6 +53,22 @@ def rendered(key: str, to: str, store: ResultStore) -> bytes:
     return as_json(key, rows, store).encode()
 
 
+def circuit_file(key: str, result: Any, to: str, store: ResultStore, size: int) -> str:
+    """A circuit in one of its own formats."""
+    if not isinstance(result, Circuit):
+        raise InputError(f"{key[:8]} is no circuit, and only a circuit can be written as {to!r}. Choose json or csv.")
+    if to == "circuit":
+        return circuit_json(result)
+    if size > result.wiring.n_edges:
+        raise InputError(f"A size of {size} edges: this graph has {result.wiring.n_edges}. Choose fewer.")
+    enough = (result.faithfulness >= ENOUGH).nonzero()
+    size = size or int(result.sizes[int(enough[0]) if len(enough) else -1])
+    if to == "graphml":
+        return graphml(result, size)
+    config = read_card(store.read(key)[0]["spec"]["model"]).config
+    return eap_ig_json(result, config.get("d_model", 0), size)
+
+
 def as_json(key: str, rows: Any, store: ResultStore) -> str:
     """The rows of a result, with its specification and provenance."""
     about, _ = store.read(key)
@@ -54,6 +79,6 @@ def as_json(key: str, rows: Any, store: ResultStore) -> str:
 def format_of(path: Path) -> str:
     """The format that a file's ending names."""
     ending = path.suffix.removeprefix(".")
-    if ending not in FORMATS:
-        raise UnknownNameError("format", ending, FORMATS, where=f" (the ending of {path.name})")
+    if ending not in (known := (*FORMATS, "graphml")):
+        raise UnknownNameError("format", ending, known, where=f" (the ending of {path.name})")
     return ending

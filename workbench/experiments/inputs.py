@@ -13,13 +13,13 @@ from workbench.experiments.batches import ALSO, FORMS, Batch, Request
 from workbench.experiments.image_batches import image_rows, other_classes, pictures
 from workbench.experiments.latent_batches import samples, walk
 from workbench.experiments.policy_batches import explored, observations
-from workbench.experiments.text_batches import prompts, text_rows
+from workbench.experiments.text_batches import counterparts, prompts, text_rows
 
 READERS: Mapping[str, Mapping[str, Callable[[Request], Batch]]] = {
     "image": {
         "test": image_rows, "train": image_rows, "other": other_classes, "file": pictures, "fitted": pictures
     },
-    "text": {"text": prompts, "test": text_rows, "train": text_rows},
+    "text": {"text": prompts, "test": text_rows, "train": text_rows, "other": counterparts},
     "policy": {"rollout": observations, "explored": explored},
     "latent": {"sample": samples, "walk": walk},
 }  # fmt: skip

@@ -15,6 +15,7 @@ from workbench.checkpoints.card import read_card
 from workbench.checkpoints.provenance import provenance
 from workbench.checkpoints.store import load
 from workbench.core.errors import Cancelled, CheckpointError, UnknownNameError
+from workbench.core.fitting import require_fit
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import METRICS, Metric, Question
 from workbench.core.progress import Progress, silent
@@ -110,6 +111,7 @@ def reporting(store: ResultStore, key: str, progress: Progress) -> Progress:
 def compute(spec: Spec, progress: Progress) -> Any:
     """The result of a completed specification, computed now and not stored."""
     model = loaded(spec.model)
+    require_fit(spec.analysis, ANALYSES[spec.analysis], model)
     with model.lock:
         arguments = arguments_of(spec, model, progress)
         return ANALYSES[spec.analysis](**arguments)

@@ -1,14 +1,18 @@
-"""Text for a language model: prompts, and windows of the text it was trained on."""
+"""Text for a language model: prompts, windows of the text it was trained on, sequences of a task it learned."""
 
 from __future__ import annotations
 
-from typing import Any
+from inspect import unwrap
+from typing import Any, get_type_hints
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from workbench.core.errors import InputError
+from workbench.core.random import generator
+from workbench.core.registry import DATASETS
+from workbench.data.sequences import SequenceData
 from workbench.data.text_data import TextData
 from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, row_match
 
@@ -21,7 +25,7 @@ SLACK = 100
 def prompts(request: Request) -> Batch:
     """Prompts of one length in tokens."""
     model, texts = request.model, request.rest.split(ALSO)
-    tokens = [model.tokenizer_or_raise().encode(text) for text in texts]
+    tokens = [encoded(text, model) for text in texts]
     longest = max(map(len, tokens))
     if longest > model.cfg.n_ctx:
         raise InputError(f"The prompt has {longest} tokens; this model reads at most {model.cfg.n_ctx}. Shorten it.")
@@ -34,12 +38,25 @@ def prompts(request: Request) -> Batch:
     return of_tokens(torch.stack(tokens), None, model, "prompts" if len(texts) > 1 else "a prompt")
 
 
+def encoded(text: str, model: Any) -> Int[Tensor, " pos"]:
+    """The tokens of a prompt, filled up as in training where a network learned a task of sequences."""
+    ids, name = model.tokenizer_or_raise().encode(text), model.card.data.name
+    return data_set(name).tokenizer.filled(ids) if is_task(name) else ids
+
+
+def is_task(name: str) -> bool:
+    """Whether a data set is of sequences made in code; it is not read for this."""
+    return name in DATASETS and get_type_hints(unwrap(DATASETS[name])).get("return") is SequenceData
+
+
 def text_rows(request: Request) -> Batch:
     """Consecutive windows of the model's own text; the target is the token that follows each."""
     model, match = request.model, row_match(request)
-    data: TextData = data_set(model.card.data.name)
+    data: TextData | SequenceData = data_set(model.card.data.name)
     if match["name"]:
         raise InputError(f"{data.name} is text and has no classes. Write {FORMS['train']}.")
+    if isinstance(data, SequenceData):
+        return sequence_rows(request, data)
     split = "validation" if request.source == "test" else "train"
     length = min(model.cfg.n_ctx, WINDOW)
     needed = None  # all of the text
@@ -51,6 +68,28 @@ def text_rows(request: Request) -> Batch:
     note = f"{data.name}, {split} windows {chosen.start} to {chosen.stop - 1} of {length} tokens"
     targets = tokens[first + length : last + 1 : length]
     return of_tokens(tokens[first:last].reshape(-1, length), targets, model, note)
+
+
+def sequence_rows(request: Request, data: SequenceData) -> Batch:
+    """Sequences of a task; the target is what the last token is to be followed by."""
+    test, match = request.source == "test", row_match(request)
+    inputs, targets = (data.test_inputs, data.test_targets) if test else (data.train_inputs, data.train_targets)
+    chosen = cut(match, len(inputs), f"the {request.source} split of {data.name}")
+    note = f"{data.name}, {request.source} rows {chosen.start} to {chosen.stop - 1}"
+    return of_tokens(inputs[chosen], targets[chosen, -1], request.model, note)
+
+
+def counterparts(request: Request) -> Batch:
+    """For each clean sequence of a task one of another answer, by the rule of its data set."""
+    if request.clean is None:
+        raise InputError("Sequences of another answer need clean ones: 'other' cannot stand alone.")
+    if not request.rest.isdecimal():
+        raise InputError(f"other:{request.rest} has no seed. Write other:0.")
+    data: TextData | SequenceData = data_set(request.model.card.data.name)
+    if isinstance(data, TextData):
+        raise InputError(f"{data.name} is text without questions and answers. Give prompts, as {FORMS['text']}.")
+    other = data.counterpart(request.clean.inputs, generator(int(request.rest), "counterparts"))
+    return of_tokens(other, None, request.model, "the same with another answer")
 
 
 def first_tokens(text: str, tokenizer: Any, n: int | None) -> Int[Tensor, " pos"]:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from workbench.core.wiring import Wiring
 
+SIGN = "metric(edge cut) - metric(intact); circuits take edges by absolute score"
+
 
 @dataclass(frozen=True)
 class ScoredEdge:
@@ -27,8 +29,8 @@ class Circuit:
     metric. Circuits take edges by absolute score. `sizes` are numbers of edges kept, before pruning; `faithfulness`
     is (m(circuit) - m(cut)) / (m(clean) - m(cut)) of batch means, `random_faithfulness` the same for random edges.
     `cmd` (area between curve and 1, lower is better) and `cpr` (area under it) are MIB's; `random_cmd` is the mean
-    over the draws. `clean` and `corrupted` are the metric for each example, `corrupted` with all edges cut. `seed`
-    is that of the random edges.
+    over the draws. `clean` and `corrupted` are the metric for each of the `n` examples, `corrupted` with all edges
+    cut. `seed` is that of the random edges. `sign` says what a score means, for whoever reads the stored file.
     """
 
     wiring: Wiring
@@ -44,7 +46,9 @@ class Circuit:
     random_cmd: float
     clean: Float[Tensor, " batch"]
     corrupted: Float[Tensor, " batch"]
+    n: int
     seed: int
+    sign: str = SIGN
 
     def mask(self, size: int) -> dict[str, Tensor]:
         """The circuit of the `size` strongest edges, pruned: truth values by wire."""

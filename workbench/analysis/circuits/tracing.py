@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,17 +12,18 @@ from torch import Tensor
 
 from workbench.analysis.circuits.acdc import discover
 from workbench.analysis.circuits.attribution import (
-    Replacement,
     attribute_edges,
     integrate_edges,
     other_writes,
     refuse_vanishing,
 )
 from workbench.analysis.circuits.circuit import Circuit
+from workbench.analysis.circuits.edge_pruning import prune_edges
 from workbench.analysis.circuits.exact import patch_edges
 from workbench.analysis.circuits.faithfulness import Behaviour, cmd, cpr, log_sizes
 from workbench.analysis.circuits.information_flow import information_flow
 from workbench.analysis.circuits.local_exact import attribute_locally
+from workbench.analysis.circuits.optimal_ablation import optimal_writes
 from workbench.analysis.contrast import check_same_shape
 from workbench.core.errors import InputError, UnknownNameError
 from workbench.core.graph import Graph
@@ -32,7 +34,8 @@ from workbench.core.random import generator
 from workbench.core.registry import ANALYSES
 from workbench.core.wiring import Masks
 
-Scoring = Literal["eap", "eap_ig", "local", "exact", "acdc", "flow"]
+Scoring = Literal["eap", "eap_ig", "local", "exact", "acdc", "flow", "learned"]
+Ablation = Literal["resample", "zero", "mean", "optimal"]
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,10 @@ class Tracing:
     `method` scores the edges: "eap" (gradient at the clean run), "eap_ig" (gradient averaged on the way there from the
     corrupted run), "local" (the reading node is run, only what follows it estimated), "exact" (each edge cut in turn),
     "acdc" (edges cut on top of each other, from the output back; those that stay have their cost as score, all others
-    0) or "flow" (the share of what each port reads that came along, whatever the metric). `ablation` says what a cut
-    edge carries: "resample" the corrupted run's write, "mean" its mean over the corrupted batch, "zero" nothing.
+    0), "flow" (the share of what each port reads that came along, whatever the metric) or "learned" (the probability
+    to be kept, trained with a mask on every edge). `ablation` says what a cut edge carries: "resample" the corrupted
+    run's write, "mean" its mean over the corrupted batch, "zero" nothing, "optimal" a constant trained to do the least
+    harm.
     `steps` is the number of gradients that "eap_ig" and "local" average. `threshold` is how much of the distance with
     all edges cut an edge may cost and still go ("acdc"). `detail` is one of the model's own ("head", "neuron" or
     "block" for a GPT), empty for its usual one. `group` puts so many neighbouring channels, units or features into one
@@ -51,7 +56,7 @@ class Tracing:
     """
 
     method: Scoring = "eap_ig"
-    ablation: Replacement = "resample"
+    ablation: Ablation = "resample"
     steps: int = 5
     threshold: float = 0.02
     detail: str = ""
@@ -69,6 +74,17 @@ class Tracing:
         if self.group == 1 and not self.positions:
             return graph
         return graph.detailed(self.group, inputs if self.positions else None)
+
+    def behaviour(self, model: HookedModel, inputs: Any, corrupted: Any, metric: Metric) -> Behaviour:
+        """What is to be explained; raises when all edges cut do not change the metric."""
+        graph = self.graph(model, inputs)
+        if self.ablation == "optimal":
+            other = optimal_writes(graph, inputs, corrupted, metric)
+        else:
+            other = other_writes(graph, corrupted, self.ablation)
+        behaviour = Behaviour.of(graph, inputs, other, metric)
+        assert behaviour.gap
+        return behaviour
 
 
 DRAWS = 3
@@ -95,9 +111,8 @@ def trace_circuit(
     """
     check_same_shape(inputs, corrupted)
     with model.lock:
-        graph = how.graph(model, inputs)
-        behaviour = Behaviour.of(graph, inputs, other_writes(graph, corrupted, how.ablation), metric)
-        assert behaviour.gap  # raises, before the long work, when there is nothing to explain
+        behaviour = how.behaviour(model, inputs, corrupted, metric)
+        graph = behaviour.graph
         scores = score_edges(behaviour, how, lambda done, total: progress(done, 2 * total))
         strengths = [graph.wiring.as_vector(scores).abs(), *random_strengths(graph.n_edges, seed)]
         curves = faithfulness_curves(behaviour, strengths, lambda done, total: progress(total + done, 2 * total))
@@ -121,6 +136,7 @@ def assembled(behaviour: Behaviour, scores: Masks, curves: Tensor, how: Tracing,
         random_cmd=sum(cmd(sizes, curve) for curve in curves[1:]) / DRAWS,
         clean=behaviour.clean,
         corrupted=behaviour.cut,
+        n=len(behaviour.clean),
         seed=seed,
     )
 
@@ -135,18 +151,21 @@ def score_edges(behaviour: Behaviour, how: Tracing, progress: Progress = silent)
 
 def unchecked_scores(behaviour: Behaviour, how: Tracing, progress: Progress = silent) -> dict[str, Tensor]:
     """The same scores, whatever they are worth: of a single example, say, which may change nothing."""
-    graph, inputs, other, metric = behaviour.graph, behaviour.inputs, behaviour.other, behaviour.metric
-    if how.method == "exact":
-        return patch_edges(graph, inputs, other, metric, progress=progress)
-    if how.method == "local":
-        return attribute_locally(graph, inputs, other, metric, steps=how.steps, progress=progress)
-    if how.method == "acdc":
-        return dict(discover(graph, inputs, other, metric, how.threshold, progress).increase)
-    if how.method == "eap_ig":
-        return integrate_edges(graph, inputs, other, metric, how.steps, progress)
-    if how.method == "flow":
-        return information_flow(graph, inputs, progress=progress)
-    return attribute_edges(graph, inputs, other, metric)
+    question = (behaviour.graph, behaviour.inputs, behaviour.other, behaviour.metric)
+    return dict(SCORES[how.method](question, how, progress))
+
+
+Question = tuple[Graph, Any, Mapping[str, Tensor], Metric]
+SCORES: Mapping[str, Callable[[Question, Tracing, Progress], Masks]] = {
+    "eap": lambda q, how, progress: attribute_edges(*q),
+    "eap_ig": lambda q, how, progress: integrate_edges(*q, how.steps, progress),
+    "local": lambda q, how, progress: attribute_locally(*q, steps=how.steps, progress=progress),
+    "exact": lambda q, how, progress: patch_edges(*q, progress=progress),
+    "acdc": lambda q, how, progress: discover(*q, how.threshold, progress).increase,
+    "flow": lambda q, how, progress: information_flow(*q[:2], progress=progress),
+    "learned": lambda q, how, progress: prune_edges(*q, progress=progress),
+}
+"""How each method scores every edge of (graph, inputs, other writes, metric)."""
 
 
 def random_strengths(n_edges: int, seed: int) -> list[Float[Tensor, " edge"]]:

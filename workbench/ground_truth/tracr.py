@@ -1,22 +1,23 @@
 """Programs compiled by Tracr (Lindner et al. 2023) as GPTs whose circuit is known, and which edges matter, found apart.
 
-The labels come from a plain forward pass in which every component's read is summed by hand and one summand is left out
-or taken from another input: no graph, no hook and no stage of the workbench has a part in it.
+Which edges matter is found by a plain forward pass in which every component's read is summed by hand and one summand
+is left out or taken from another input: no graph, no hook and no stage of the workbench has a part in it.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from workbench.core.graph import Graph
+from workbench.core.registry import CIRCUITS
+from workbench.ground_truth.known import Ablation, KnownCircuit
 from workbench.zoo.gpt import GPT, GPTConfig
 
 FOLDER = Path(__file__).parent / "networks"
@@ -25,7 +26,6 @@ FELT = 1e-3
 """An edge matters when cutting it changes an output by more than this on any input..."""
 UNFELT = 1e-4
 """...and does not when it never changes one by more than this; nothing may lie between."""
-Ablation = Literal["zero", "resample"]
 Edge = tuple[str, str]
 
 
@@ -57,15 +57,6 @@ class Program:
         """Every input with another one as its counterpart."""
         return self.stored["tokens"].roll(len(self.stored["tokens"]) // 2 + 1, dims=0)
 
-    @property
-    def metric(self) -> Answer:
-        """How much the network stands by its answer."""
-        return Answer(self.stored["expected"])
-
-    def graph(self) -> Graph:
-        """Heads with queries, keys and values, MLPs, embeddings, the final stream."""
-        return self.model.graph()
-
 
 @cache
 def program(name: str) -> Program:
@@ -75,6 +66,19 @@ def program(name: str) -> Program:
         facts = {key: json.loads(value) for key, value in file.metadata().items()}
     stored = {key: x.double() if x.is_floating_point() else x for key, x in stored.items()}
     return Program(name, stored, facts, as_gpt(stored))
+
+
+def compiled(name: str) -> KnownCircuit:
+    """A program as a known circuit; the metric is how much the network stands by its answer on all inputs."""
+    known = program(name)
+    about = f"The program {name!r}, compiled by Tracr; answers at every position."
+    metric = Answer(known.stored["expected"])
+    matter = partial(matters, name)
+    return KnownCircuit(about, known.model, known.stored["tokens"], known.corrupted, metric, matter)
+
+
+for _name in PROGRAMS:
+    CIRCUITS.register(f"tracr_{_name}")(partial(compiled, _name))
 
 
 def as_gpt(stored: dict[str, Tensor]) -> GPT:
@@ -152,10 +156,10 @@ def changes(name: str, ablation: Ablation) -> tuple[Tensor, ...]:
     tokens, stored = known.stored["tokens"], known.stored
     clean, _ = outputs(stored, tokens)
     other = outputs(stored, known.corrupted)[1] if ablation == "resample" else None
-    edges = [named(str(edge)) for edge, _, _ in known.graph().wiring.edges()]
+    edges = [named(str(edge)) for edge, _, _ in known.model.graph().wiring.edges()]
     return tuple((outputs(stored, tokens, edge, other)[0] - clean)[:, 1:].abs().max() for edge in edges)
 
 
-def labels(name: str, ablation: Ablation) -> Tensor:
+def matters(name: str, ablation: Ablation) -> Tensor:
     """Which edges matter, in our graph's order."""
     return torch.stack(changes(name, ablation)) > FELT

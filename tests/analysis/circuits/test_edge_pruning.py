@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from tests.zoo.small import example, small
+from workbench.analysis.circuits.attribution import other_writes
+from workbench.analysis.circuits.edge_pruning import Pruning, drawn_masks, kept_probability, prune_edges
+from workbench.analysis.circuits.tracing import Tracing, trace_circuit
+from workbench.core.errors import InputError
+from workbench.core.metrics import LogitDifference
+from workbench.ground_truth.known import known_circuit
+
+
+def test_a_mask_is_not_zero_as_often_as_its_probability_says() -> None:
+    chances = torch.linspace(-3, 3, 7).repeat_interleave(20_000)
+    drawn = drawn_masks(chances, torch.Generator().manual_seed(0)).reshape(7, -1)
+    assert ((drawn >= 0) & (drawn <= 1)).all()
+    assert_close((drawn > 0).float().mean(dim=1), kept_probability(torch.linspace(-3, 3, 7)), rtol=0, atol=0.01)
+    assert ((drawn == 1).float().mean(dim=1).diff() > 0).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["planted_cnn", "planted_resnet", "planted_encoder_decoder", "planted_induction", "planted_ioi"]
+)
+def test_the_masks_of_a_planted_circuit_close_on_it(name: str) -> None:
+    it = known_circuit(name)
+    other = other_writes(it.graph, it.corrupted, "zero")
+    kept = it.graph.wiring.as_vector(prune_edges(it.graph, it.inputs, other, it.metric)) > 0.5
+    assert torch.equal(kept, it.matter("zero"))
+
+
+def test_the_same_seed_learns_the_same_masks_and_no_parameter_keeps_a_gradient() -> None:
+    it = known_circuit("planted_vote")
+    other = other_writes(it.graph, it.corrupted, "resample")
+    masks = [prune_edges(it.graph, it.inputs, other, it.metric, Pruning(steps=20)) for _ in range(2)]
+    for wire in masks[0]:
+        assert torch.equal(masks[0][wire], masks[1][wire])
+    assert all(p.grad is None for p in it.model.parameters())
+
+
+def test_they_trace_a_circuit_like_any_other_scores() -> None:
+    model = small("mlp")
+    metric = LogitDifference(torch.zeros(2).long(), torch.ones(2).long())
+    found = trace_circuit(model, example(model, seed=0), example(model, seed=1), metric, Tracing(method="learned"))
+    assert all(((x >= 0) & (x <= 1)).all() for x in found.scores.values())
+    assert found.cmd < found.random_cmd
+
+
+def test_what_cannot_be_learned_is_refused() -> None:
+    with pytest.raises(InputError, match="learns nothing"):
+        Pruning(steps=0)
+    it = known_circuit("planted_vote")
+    with pytest.raises(InputError, match="no mask can be learned"):
+        prune_edges(it.graph, it.inputs, it.graph.writes(it.inputs), it.metric)

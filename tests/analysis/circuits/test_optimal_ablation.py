@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from tests.zoo.small import SMALL, example, small
+from workbench.analysis.circuits.attribution import other_writes
+from workbench.analysis.circuits.optimal_ablation import distance, optimal_writes
+from workbench.analysis.circuits.tracing import Tracing, trace_circuit
+from workbench.core.metrics import LogitDifference
+from workbench.zoo.mlp import MLPClassifier, MLPConfig
+
+
+class FirstLogit:
+    def __call__(self, output: Tensor) -> Tensor:
+        return output[:, 0]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_constants_are_the_same_for_every_example_and_never_worse_than_means(name: str) -> None:
+    model = small(name)
+    graph, clean, corrupted = model.graph(), example(model, seed=0), example(model, seed=1)
+    metric = LogitDifference(torch.zeros(2).long(), torch.ones(2).long())
+    found, means = optimal_writes(graph, clean, corrupted, metric), other_writes(graph, corrupted, "mean")
+    with torch.no_grad():
+        intact = metric(model(clean))
+        ours, theirs = (distance(graph, clean, metric, intact, x, None) for x in (found, means))
+    assert ours <= theirs
+    for hook, x in found.items():
+        assert x.shape[1:] == means[hook].shape[1:]
+        assert_close(x, x[:1].expand_as(x))
+
+
+def test_with_everything_constant_the_best_constant_leaves_the_variance() -> None:
+    torch.manual_seed(0)
+    model = MLPClassifier(MLPConfig(n_features=3, hidden=(4,), n_classes=2)).double().eval()
+    inputs = torch.rand(40, 3).double()
+    with torch.no_grad():
+        intact = model(inputs)[:, 0]
+        elsewhere = inputs.flip(0) + 1
+        found = optimal_writes(model.graph(), inputs, elsewhere, FirstLogit())
+        means = other_writes(model.graph(), elsewhere, "mean")
+        left, before = (distance(model.graph(), inputs, FirstLogit(), intact, x, None) for x in (found, means))
+    variance = float(intact.var(unbiased=False))  # what the best constant output leaves
+    assert before > 30 * variance
+    assert variance * 0.999 <= float(left) <= 1.01 * variance
+
+
+def test_it_is_an_ablation_to_trace_with() -> None:
+    model = small("cnn")
+    metric = LogitDifference(torch.zeros(2).long(), torch.ones(2).long())
+    found = trace_circuit(model, example(model, seed=0), example(model, seed=1), metric, Tracing(ablation="optimal"))
+    assert found.ablation == "optimal" and found.faithfulness[-1] == pytest.approx(1, abs=1e-5)

@@ -1,0 +1,149 @@
+"""Addition modulo a prime by rotations: which frequencies a network adds with, and what is left without them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import pi
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from workbench.core.errors import InputError
+from workbench.core.hooked import HookedModel
+
+Table = Float[Tensor, "first second answer"]
+"""Logits of every answer to every pair of numbers."""
+KEPT = 0.95
+"""Share of what the sums explain that the key frequencies hold."""
+
+
+@dataclass(frozen=True)
+class FourierSpectrum:
+    """How much of a network is at each frequency k = 1 .. (prime - 1) / 2, as shares, 0 to 1.
+
+    `embedding` is of the numbers' centred embeddings, of which all frequencies make 1. `logits` is of the centred
+    logits as functions of the pair: the share along cos and sin of 2 pi k (a + b) / prime; what is missing from 1 does
+    not depend on the sum alone. `key` are the fewest frequencies with 95 % of what all have in the logits.
+    """
+
+    prime: int
+    embedding: Float[Tensor, " frequency"]
+    logits: Float[Tensor, " frequency"]
+    key: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class KeyFrequencies:
+    """What a network can do with the key frequencies alone and without them (Nanda et al. 2023, section 5).
+
+    Losses are in nats, accuracies shares of pairs. `restricted`: the logits keep nothing but their mean over pairs and
+    the key frequencies of the sum. `excluded`: these alone are taken out. Each is measured over all pairs, and
+    `trained` and `excluded_trained` over the training pairs alone.
+    """
+
+    loss: float
+    accuracy: float
+    trained: float
+    restricted: float
+    restricted_accuracy: float
+    excluded: float
+    excluded_accuracy: float
+    excluded_trained: float
+
+
+def fourier_basis(prime: int) -> Float[Tensor, "frequency two number"]:
+    """Cosine and sine of 2 pi k x / prime at the numbers x, for k = 1 .. (prime - 1) / 2, each of length 1.
+
+    With the constant they are an orthonormal basis of functions of a number modulo an odd prime.
+    """
+    if prime < 3 or prime % 2 == 0:
+        raise InputError(f"{prime} has no pairs of waves alone: take an odd modulus, 3 or more.")
+    angle = 2 * pi * torch.outer(torch.arange(1, (prime + 1) // 2), torch.arange(prime)).double() / prime
+    return (torch.stack([angle.cos(), angle.sin()], dim=1) * (2 / prime) ** 0.5).float()
+
+
+@torch.no_grad()
+def sum_logits(model: HookedModel, prime: int) -> Table:
+    """A model's logits for the answer of every `a b =`, the token of `=` being the prime. Costs one forward pass."""
+    numbers = torch.arange(prime)
+    pairs = torch.cartesian_prod(numbers, numbers)
+    logits = model(torch.cat([pairs, torch.full((len(pairs), 1), prime)], dim=1))[:, -1, :prime]
+    return rearrange(logits, "(first second) answer -> first second answer", first=prime)
+
+
+def spectrum(embedding: Float[Tensor, "number d_model"], logits: Table) -> FourierSpectrum:
+    """Shares of each frequency in the numbers' embeddings and in the logits as functions of a + b."""
+    prime = len(embedding)
+    basis = fourier_basis(prime).to(embedding)
+    centred = embedding - embedding.mean(dim=0)
+    waves = einsum(basis, centred, "k two number, number m -> k two m").square().sum(dim=(1, 2))
+    along = along_sum(logits).square().sum(dim=(1, 2))
+    total = (logits - logits.mean(dim=(0, 1))).square().sum()
+    return FourierSpectrum(prime, waves / centred.square().sum(), along / total, key_frequencies(along))
+
+
+def key_frequencies(strength: Float[Tensor, " frequency"], kept: float = KEPT) -> tuple[int, ...]:
+    """The fewest frequencies (from 1) with at least a share `kept` of the whole strength, ascending."""
+    order = strength.argsort(descending=True)
+    needed = int((strength[order].cumsum(0) < kept * strength.sum()).sum()) + 1
+    return tuple(sorted((order[:needed] + 1).tolist()))
+
+
+def along_sum(logits: Table) -> Float[Tensor, "frequency two answer"]:
+    """Components of the logits, as functions of the pair, along cos and sin of 2 pi k (a + b) / prime (length 1)."""
+    prime = len(logits)
+    return einsum(fourier_basis(prime).to(logits), by_sum(logits), "k two sum, sum answer -> k two answer") / prime**0.5
+
+
+def by_sum(logits: Table) -> Float[Tensor, "sum answer"]:
+    """Logits added up over the pairs of each sum."""
+    numbers = torch.arange(prime := len(logits))
+    sums = ((numbers[:, None] + numbers) % prime).flatten()
+    return logits.new_zeros(prime, logits.shape[2]).index_add(0, sums, logits.flatten(0, 1))
+
+
+def of_frequencies(logits: Table, frequencies: Sequence[int]) -> Table:
+    """The part of the logits that is a wave of a + b at one of the frequencies."""
+    prime = len(logits)
+    chosen = torch.tensor([k - 1 for k in frequencies], dtype=torch.long)
+    basis = fourier_basis(prime).to(logits)[chosen]
+    waves = einsum(basis, along_sum(logits)[chosen], "k two sum, k two answer -> sum answer") / prime**0.5
+    numbers = torch.arange(prime)
+    return waves[(numbers[:, None] + numbers) % prime]
+
+
+def restricted(logits: Table, frequencies: Sequence[int]) -> Table:
+    """Logits that keep these frequencies of the sum and their mean over all pairs, nothing else."""
+    return of_frequencies(logits, frequencies) + logits.mean(dim=(0, 1))
+
+
+def excluded(logits: Table, frequencies: Sequence[int]) -> Table:
+    """Logits without these frequencies of the sum."""
+    return logits - of_frequencies(logits, frequencies)
+
+
+def measure_frequencies(
+    logits: Table, frequencies: Sequence[int], trained: Bool[Tensor, "first second"]
+) -> KeyFrequencies:
+    """Losses and accuracies with the key frequencies alone and without them; `trained` marks the training pairs."""
+    alone, without = restricted(logits, frequencies), excluded(logits, frequencies)
+    everywhere = torch.ones_like(trained)
+    loss, accuracy = scored(logits, everywhere)
+    restricted_loss, restricted_accuracy = scored(alone, everywhere)
+    excluded_loss, excluded_accuracy = scored(without, everywhere)
+    return KeyFrequencies(
+        loss, accuracy, scored(logits, trained)[0], restricted_loss, restricted_accuracy, excluded_loss,
+        excluded_accuracy, scored(without, trained)[0],
+    )  # fmt: skip
+
+
+def scored(logits: Table, pairs: Bool[Tensor, "first second"]) -> tuple[float, float]:
+    """Mean loss and accuracy over some pairs."""
+    numbers = torch.arange(len(logits))
+    sums = ((numbers[:, None] + numbers) % len(logits))[pairs]
+    chosen = logits[pairs]
+    return float(cross_entropy(chosen, sums)), float((chosen.argmax(dim=-1) == sums).float().mean())

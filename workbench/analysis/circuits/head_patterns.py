@@ -1,0 +1,96 @@
+"""Where heads look in sequences of tokens: at the position before, at the same token, at what followed it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from einops import einsum
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from workbench.analysis.circuits.nodes import attention_layers
+from workbench.core.errors import ConfigError, UnknownNameError
+from workbench.core.fitting import needs_axes
+from workbench.core.hooked import HookedModel
+from workbench.core.registry import ANALYSES
+
+Tokens = Int[Tensor, "batch pos"]
+Places = Bool[Tensor, "batch query key"]
+
+
+KINDS = ("previous", "duplicate", "induction")
+
+
+@dataclass(frozen=True)
+class HeadPatterns:
+    """Share of its attention, 0 to 1, that each head gives to three kinds of places (Olsson et al. 2022).
+
+    "previous" is the position before, "duplicate" all earlier positions of the same token, "induction" those right
+    after them: the mean over all positions from which there is such a place, NaN when there are none. `heads` are
+    sites, in firing order.
+    """
+
+    heads: tuple[str, ...]
+    kinds: tuple[str, ...]
+    share: Float[Tensor, "kind head"]
+
+    def of(self, kind: str) -> Float[Tensor, " head"]:
+        """Every head's share for one kind of places."""
+        if kind not in self.kinds:
+            raise UnknownNameError("kind of places", kind, self.kinds)
+        return self.share[self.kinds.index(kind)]
+
+    def above(self, kind: str, least: float) -> tuple[str, ...]:
+        """The heads that give at least this share to one kind of places, the strongest first."""
+        shares = self.of(kind)
+        order = shares.argsort(descending=True).tolist()
+        return tuple(self.heads[i] for i in order if shares[i] >= least)
+
+
+@ANALYSES.register("head_patterns")
+@needs_axes("head")
+@torch.no_grad()
+def head_patterns(model: HookedModel, inputs: Any) -> HeadPatterns:
+    """Which heads look at the previous token, at the same token or at what followed it, by their attention patterns.
+
+    Of any model of tokens with heads that attend within one stream; the inputs should repeat tokens. Costs one forward
+    pass.
+    """
+    layers = list(attention_layers(model.graph()))
+    if not layers or model.input_axes != "batch pos":
+        raise ConfigError(f"{type(model).__name__} has no heads that read one sequence of tokens, so none has a score.")
+    cached = model.cache(inputs, [f"{layer}.hook_pattern" for layer in layers])
+    patterns = [cached[f"{layer}.hook_pattern"] for layer in layers]
+    places = [before(inputs), same_token(inputs), after_same_token(inputs)]
+    share = torch.stack([torch.cat([attended(pattern, where) for pattern in patterns]) for where in places])
+    names = [
+        f"{layer}.hook_z[head={i}]"
+        for layer, pattern in zip(layers, patterns, strict=True)
+        for i in range(pattern.shape[1])
+    ]
+    return HeadPatterns(tuple(names), KINDS, share)
+
+
+def before(tokens: Tokens) -> Places:
+    """True at the position right before each."""
+    n = tokens.shape[1]
+    return torch.eye(n, dtype=torch.bool).roll(-1, dims=1).tril(-1).expand(len(tokens), n, n)
+
+
+def same_token(tokens: Tokens) -> Places:
+    """True at the earlier positions with the same token."""
+    return (tokens[:, :, None] == tokens[:, None, :]).tril(-1)
+
+
+def after_same_token(tokens: Tokens) -> Places:
+    """True right after the earlier positions with the same token, where the token that follows next is to be found."""
+    return same_token(tokens).roll(1, dims=2).tril()
+
+
+def attended(pattern: Float[Tensor, "batch head query key"], places: Places) -> Float[Tensor, " head"]:
+    """Share of the attention that goes to these places, over the queries that have any."""
+    queries = places.any(dim=2)
+    given = einsum(pattern, places.to(pattern), "batch head query key, batch query key -> batch head query")
+    return einsum(given, queries.to(given), "batch head query, batch query -> head") / queries.sum()

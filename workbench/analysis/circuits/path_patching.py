@@ -1,0 +1,177 @@
+"""Path patching: what travels from one node along a given path, and along no other (Goldowsky-Dill et al. 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from workbench.analysis.circuits.attribution import Replacement, integrate_edges, other_writes
+from workbench.analysis.circuits.faithfulness import Behaviour
+from workbench.analysis.contrast import check_same_shape
+from workbench.core.errors import InputError, UnknownNameError
+from workbench.core.hooked import HookedModel
+from workbench.core.metrics import Metric
+from workbench.core.progress import Progress, silent
+from workbench.core.registry import ANALYSES
+from workbench.core.sites import Site
+from workbench.core.wiring import Edge, Wiring
+
+
+@dataclass(frozen=True)
+class PathEffect:
+    """What a path carries: metric(path patched) - metric(intact), on each example, in the metric's units.
+
+    `path` are the edges in order. `prefix[i]` is the effect, batch mean, when what arrives after i + 1 edges may go on
+    by every way: how much is left of it at each node on the path. A negative effect says that the path raises the
+    metric. `clean` is the intact metric, `corrupted` that with every edge cut.
+    """
+
+    path: tuple[str, ...]
+    ablation: str
+    metric: str
+    effect: Float[Tensor, " batch"]
+    prefix: Float[Tensor, " edge"]
+    clean: Float[Tensor, " batch"]
+    corrupted: Float[Tensor, " batch"]
+
+
+@ANALYSES.register("path")
+@torch.no_grad()
+def patch_path(
+    model: HookedModel,
+    inputs: Any,
+    corrupted: Any,
+    metric: Metric,
+    path: str = "",
+    ablation: Replacement = "resample",
+    progress: Progress = silent,
+) -> PathEffect:
+    """What one path through the graph carries, on any model with a graph.
+
+    `path` names sites from a node to the output, such as `hook_embed -> blocks.0.hook_v_input[head=1] ->
+    blocks.0.hook_resid_post`: a node, then ports; between two ports stands the node that the first one feeds, and may
+    be left out where there is only one. Left out altogether, it is the path whose weakest edge is strongest by EAP-IG.
+    The first node writes as in the corrupted run, or what `ablation` says; each later one what it makes of that on top
+    of the clean run. Costs a forward pass for each edge, and one more for each prefix.
+    """
+    check_same_shape(inputs, corrupted)
+    with model.lock:
+        graph = model.graph()
+        behaviour = Behaviour.of(graph, inputs, other_writes(graph, corrupted, ablation), metric)
+        assert behaviour.gap
+        edges = parsed(graph.wiring, path) if path else strongest_path(behaviour)
+        effects = carried_along(behaviour, edges, progress)
+        whole = effects[-1] if edges[-1].port.hook in graph.sinks else torch.zeros_like(behaviour.clean)
+    return PathEffect(
+        path=tuple(map(str, edges)),
+        ablation=ablation,
+        metric=getattr(metric, "__name__", type(metric).__name__),
+        effect=whole,
+        prefix=torch.stack(effects).mean(dim=1),
+        clean=behaviour.clean,
+        corrupted=behaviour.cut,
+    )
+
+
+def carried_along(behaviour: Behaviour, edges: Sequence[Edge], progress: Progress = silent) -> list[Tensor]:
+    """metric - intact for each prefix of the path, on each example.
+
+    Edge i carries what its writer makes of edge i - 1 alone: a run of its own, in which all else is clean.
+    """
+    graph, metric = behaviour.graph, behaviour.metric
+    other, found = behaviour.other, []
+    for done, edge in enumerate(edges):
+        wire, place = graph.wiring.find(str(edge))
+        cut = graph.full(0.0)
+        cut[wire][place] = 1
+        following = edges[done + 1].writer.hook if done + 1 < len(edges) else None
+        with graph.patched(other, cut) as model:
+            output, written = with_write(model, behaviour.inputs, following)
+        found.append(metric(output) - behaviour.clean)
+        other = written
+        progress(done + 1, len(edges))
+    return found
+
+
+def with_write(model: HookedModel, inputs: Any, hook: str | None) -> tuple[Any, dict[str, Tensor]]:
+    """The output, and the activation at a hook."""
+    if hook is None:
+        return model(inputs), {}
+    seen: dict[str, Tensor] = {}
+
+    def see(x: Tensor) -> Tensor:
+        seen[hook] = x
+        return x
+
+    with model.routed({hook: see}):
+        return model(inputs), seen
+
+
+def parsed(wiring: Wiring, text: str) -> list[Edge]:
+    """The edges of a path; raises where it names what is not there, jumps, or stops before the output."""
+    sites = [Site.parse(part) for part in text.split("->")]
+    if len(sites) < 2:
+        raise InputError(f"{text!r} is no path. Write it like 'node -> port -> node -> port', down to the output.")
+    edges: list[Edge] = []
+    node, port = sites[0], None
+    for site in sites[1:]:
+        if port is not None:
+            node = following(wiring, port, site)
+            if node == site:
+                port = None
+                continue
+        elif site.hook not in wiring.ports:
+            raise UnknownNameError("port", site.hook, wiring.ports, where=f" after {node} in this path")
+        wire, place = wiring.find(f"{node} -> {site}")
+        edges.append(wiring.edge(wire, *place))
+        port = site
+    if port is None or port.hook not in wiring.sinks:
+        ends = " or ".join(wiring.sinks)
+        raise InputError(f"This path stops at {sites[-1]}, before the output. Lead it on to {ends}.")
+    return edges
+
+
+def following(wiring: Wiring, port: Site, site: Site) -> Site:
+    """The node between a port and the next site: that site when the port feeds it, else the only node that it feeds."""
+    fed = [node for start, node in wiring.feeds() if start == str(port)]
+    if str(site) in fed:
+        return site
+    if site.hook not in wiring.ports:
+        raise UnknownNameError("node", str(site), fed, where=f" fed by {port}")
+    if len(fed) != 1:
+        raise InputError(
+            f"{port} feeds {len(fed)} nodes. Name one of them before {site}, such as {fed[0]}." if fed
+            else f"{port} is where the output is read, and nothing follows it. End the path there."
+        )  # fmt: skip
+    return Site.parse(fed[0])
+
+
+def strongest_path(behaviour: Behaviour) -> list[Edge]:
+    """The path from a source to a sink whose weakest edge is strongest, by EAP-IG."""
+    graph, wiring = behaviour.graph, behaviour.graph.wiring
+    scores = integrate_edges(graph, behaviour.inputs, behaviour.other, behaviour.metric)
+    strength = wiring.as_vector(scores).abs()
+    low, high = 1, wiring.n_edges
+    while low < high:
+        middle = (low + high) // 2
+        kept = wiring.as_vector(wiring.pruned(wiring.largest(strength, middle)))
+        low, high = (low, middle) if kept.any() else (middle + 1, high)
+    kept = wiring.pruned(wiring.largest(strength, low))
+    edges = [edge for edge, wire, place in wiring.edges() if kept[wire][place]]
+    return walked(wiring, edges)
+
+
+def walked(wiring: Wiring, edges: Sequence[Edge]) -> list[Edge]:
+    """One path through edges that all lie on some path, from a source to a sink."""
+    feeds: dict[str, set[str]] = {}
+    for port, node in wiring.feeds():
+        feeds.setdefault(port, set()).add(node)
+    path = [next(edge for edge in edges if edge.writer.hook in wiring.sources)]
+    while path[-1].port.hook not in wiring.sinks:
+        path.append(next(edge for edge in edges if str(edge.writer) in feeds[str(path[-1].port)]))
+    return path

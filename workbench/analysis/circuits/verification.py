@@ -1,0 +1,244 @@
+"""Is this the circuit? What it keeps, what is left without it, which edges it could do without, how stable it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from scipy.stats import pearsonr, spearmanr
+from torch import Tensor
+
+from workbench.analysis.circuits.circuit import ScoredEdge
+from workbench.analysis.circuits.exact import patch_edges
+from workbench.analysis.circuits.faithfulness import Behaviour, log_sizes, metric_kept
+from workbench.analysis.circuits.resampling import drawn, draws, faithfulness_interval, pairwise_jaccard
+from workbench.analysis.circuits.tracing import Tracing, score_edges, unchecked_scores
+from workbench.analysis.contrast import check_same_shape
+from workbench.core.errors import InputError
+from workbench.core.hooked import HookedModel
+from workbench.core.metrics import Metric
+from workbench.core.progress import Progress, silent
+from workbench.core.random import generator
+from workbench.core.registry import ANALYSES
+from workbench.core.wiring import Masks
+
+USUAL = Tracing()
+ENOUGH, POINTS = 0.9, 60
+"""Of a circuit without a given size: the smallest of so many sizes that keeps this share of the behaviour."""
+
+
+@dataclass(frozen=True)
+class Checking:
+    """What is checked, and how thoroughly.
+
+    `size`: edges in the circuit, before pruning (0: the smallest of about sixty sizes that keeps 90 %). `controls`:
+    random circuits with as many edges. `resamples`: draws of the examples from which the circuit is traced again.
+    `sampled`: edges whose score is compared with exact patching, half of them the strongest, half at random.
+    """
+
+    size: int = 0
+    controls: int = 20
+    resamples: int = 5
+    sampled: int = 60
+
+    def __post_init__(self) -> None:
+        if self.size < 0 or min(self.controls, self.resamples) < 2 or self.sampled < 3:
+            raise InputError(
+                f"{self} asks for less than can be measured. Give at least 2 controls, 2 resamples, 3 sampled edges "
+                "and a size of 0 or more."
+            )
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How well a circuit stands up to being checked.
+
+    `size` edges were kept, `live` of them on a path after pruning. Faithfulness is (m(kept) - m(cut)) / (m(clean) -
+    m(cut)) of batch means: of the circuit, of its complement (all other edges kept: 0 when the circuit is complete,
+    Wang et al. 2023), and of `random` circuits of equal size; intervals are over the examples. `edges` are the
+    circuit's, strongest first, `necessity[i]` what faithfulness loses when edge i is cut from the circuit (near 0: it
+    is not minimal). `jaccard` compares the circuits of pairs of resamples. `estimated` and `exact` are the scores of
+    the sampled edges by the method and by exact patching, `pearson`, `spearman` and `same_sign` how they agree (nan
+    where one of them does not vary).
+    """
+
+    method: str
+    ablation: str
+    metric: str
+    n: int
+    seed: int
+    size: int
+    live: int
+    n_edges: int
+    faithfulness: float
+    interval: tuple[float, float]
+    complement: float
+    complement_interval: tuple[float, float]
+    random: Float[Tensor, " control"]
+    edges: tuple[ScoredEdge, ...]
+    necessity: Float[Tensor, " live"]
+    jaccard: Float[Tensor, " pair"]
+    sampled: tuple[str, ...]
+    estimated: Float[Tensor, " sampled"]
+    exact: Float[Tensor, " sampled"]
+    pearson: float
+    spearman: float
+    same_sign: float
+
+
+@ANALYSES.register("verify")
+@torch.no_grad()
+def verify_circuit(
+    model: HookedModel,
+    inputs: Any,
+    corrupted: Any,
+    metric: Metric,
+    how: Tracing = USUAL,
+    check: Checking = Checking(),
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Verification:
+    """Traces a circuit and checks it: faithful, complete, minimal, stable, and scored as exact patching would?
+
+    Costs the tracing once for the examples and once for each resample, a forward pass for each edge of the circuit and
+    each control, and exact patching of the sampled edges. The metric must be a dataclass (all named ones are).
+    """
+    check_same_shape(inputs, corrupted)
+    with model.lock:
+        behaviour = how.behaviour(model, inputs, corrupted, metric)
+        graph = behaviour.graph
+        scores = score_edges(behaviour, how)
+        strength = graph.wiring.as_vector(scores).abs()
+        size = check.size or enough(behaviour, strength)
+        if size > graph.n_edges:
+            raise InputError(f"A circuit of {size} edges: this graph has {graph.n_edges}. Choose a smaller size.")
+        circuit = pruned(behaviour, how, graph.wiring.largest(strength, size))
+        total = check.controls + check.resamples + int(circuit.sum()) + 1
+        steps = iter(range(1, total + 1))
+        tick = lambda: progress(next(steps), total)  # noqa: E731
+        return assembled(behaviour, how, check, seed, (scores, size, circuit), tick)
+
+
+def assembled(
+    behaviour: Behaviour, how: Tracing, check: Checking, seed: int, found: tuple[Masks, int, Tensor], tick: Any
+) -> Verification:
+    """Every measurement on a circuit that was found: its scores, its size and its edges after pruning."""
+    scores, size, circuit = found
+    wiring, n = behaviour.graph.wiring, len(behaviour.clean)
+    strength = wiring.as_vector(scores)
+    kept, complement = (metric_of_edges(behaviour, edges) for edges in (circuit, ~circuit))
+    random = controls(behaviour, size, check.controls, seed, tick)
+    order = [i for i in strength.abs().argsort(descending=True, stable=True).tolist() if circuit[i]]
+    necessity = without_each(behaviour, circuit, order, tick)
+    again = [resampled(behaviour, how, size, rows, tick) for rows in draws(n, check.resamples, seed)]
+    places = sampled_edges(strength, check.sampled, seed)
+    estimated, exact = strength[places], exact_effects(behaviour, places)
+    tick()
+    names = [edge for edge, _, _ in wiring.edges()]
+    return Verification(
+        method=how.method,
+        ablation=how.ablation,
+        metric=getattr(behaviour.metric, "__name__", type(behaviour.metric).__name__),
+        n=n,
+        seed=seed,
+        size=size,
+        live=int(circuit.sum()),
+        n_edges=wiring.n_edges,
+        faithfulness=share(kept, behaviour),
+        interval=faithfulness_interval(kept, behaviour, seed),
+        complement=share(complement, behaviour),
+        complement_interval=faithfulness_interval(complement, behaviour, seed),
+        random=random,
+        edges=tuple(ScoredEdge(str(names[i].writer), str(names[i].port), float(strength[i])) for i in order),
+        necessity=necessity,
+        jaccard=torch.tensor(pairwise_jaccard(again)),
+        sampled=tuple(str(names[i]) for i in places),
+        estimated=estimated,
+        exact=exact,
+        pearson=correlation(pearsonr, estimated, exact),
+        spearman=correlation(spearmanr, estimated, exact),
+        same_sign=float((estimated.sign() == exact.sign()).double().mean()),
+    )
+
+
+def enough(behaviour: Behaviour, strength: Float[Tensor, " edge"]) -> int:
+    """The smallest size from the logarithmic scale whose circuit is faithful enough."""
+    wiring = behaviour.graph.wiring
+    sizes = log_sizes(wiring.n_edges, POINTS).tolist()
+    return next((k for k in sizes if behaviour.faithfulness(wiring.largest(strength, k)) >= ENOUGH), sizes[-1])
+
+
+def pruned(behaviour: Behaviour, how: Tracing, keep: Masks) -> Bool[Tensor, " edge"]:
+    """The edges of a circuit that are on a path."""
+    wiring = behaviour.graph.wiring
+    return wiring.as_vector(wiring.pruned(keep, counterfactual=how.ablation == "resample"))
+
+
+def metric_of_edges(behaviour: Behaviour, keep: Bool[Tensor, " edge"]) -> Float[Tensor, " batch"]:
+    """The metric when only these edges are kept."""
+    graph = behaviour.graph
+    return metric_kept(graph, behaviour.inputs, behaviour.other, behaviour.metric, graph.wiring.as_masks(keep))
+
+
+def share(kept: Float[Tensor, " batch"], behaviour: Behaviour) -> float:
+    """Faithfulness, from the metric of what was kept."""
+    return float(kept.mean() - behaviour.cut.mean()) / behaviour.gap
+
+
+def controls(behaviour: Behaviour, size: int, n: int, seed: int, tick: Any) -> Float[Tensor, " control"]:
+    """Faithfulness of random circuits with as many edges."""
+    wiring, random = behaviour.graph.wiring, generator(seed, "control circuits")
+    found = []
+    for _ in range(n):
+        keep = wiring.largest(torch.rand(wiring.n_edges, generator=random), size)
+        found.append(behaviour.faithfulness(keep))
+        tick()
+    return torch.tensor(found)
+
+
+def without_each(
+    behaviour: Behaviour, circuit: Bool[Tensor, " edge"], order: list[int], tick: Any
+) -> Float[Tensor, " cut"]:
+    """What faithfulness loses when each edge in turn is cut from the circuit too."""
+    whole = share(metric_of_edges(behaviour, circuit), behaviour)
+    losses = []
+    for edge in order:
+        fewer = circuit.clone()
+        fewer[edge] = False
+        losses.append(whole - share(metric_of_edges(behaviour, fewer), behaviour))
+        tick()
+    return torch.tensor(losses)
+
+
+def resampled(behaviour: Behaviour, how: Tracing, size: int, rows: Tensor, tick: Any) -> Bool[Tensor, " edge"]:
+    """The circuit of that size, traced on a draw of the examples."""
+    wiring = behaviour.graph.wiring
+    scores = unchecked_scores(drawn(behaviour, rows), how)
+    tick()
+    return pruned(behaviour, how, wiring.largest(wiring.as_vector(scores).abs(), size))
+
+
+def sampled_edges(strength: Float[Tensor, " edge"], n: int, seed: int) -> list[int]:
+    """Half of them the strongest, the others drawn from the rest."""
+    order = strength.abs().argsort(descending=True, stable=True)
+    top, rest = order[: n // 2], order[n // 2 :]
+    picked = rest[torch.randperm(len(rest), generator=generator(seed, "sampled edges"))[: n - len(top)]]
+    return torch.cat([top, picked]).tolist()
+
+
+def exact_effects(behaviour: Behaviour, places: list[int]) -> Float[Tensor, " sampled"]:
+    """metric(edge cut) - metric(intact) of some edges, in their order."""
+    graph = behaviour.graph
+    chosen = torch.zeros(graph.n_edges)
+    chosen[places] = 1
+    effects = patch_edges(graph, behaviour.inputs, behaviour.other, behaviour.metric, graph.wiring.as_masks(chosen))
+    return graph.wiring.as_vector(effects)[places]
+
+
+def correlation(statistic: Any, one: Tensor, other: Tensor) -> float:
+    """A correlation of scipy's; nan where one side does not vary."""
+    if one.unique().numel() < 2 or other.unique().numel() < 2:
+        return float("nan")
+    return float(statistic(one.double().numpy(force=True), other.double().numpy(force=True)).statistic)

@@ -1,0 +1,36 @@
+"""Which techniques fit which network: a technique names the axes it needs, and a network has them or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from workbench.core.errors import ConfigError
+from workbench.core.hooked import HookedModel
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+def needs_axes(*axes: str) -> Callable[[T], T]:
+    """Decorator: the technique works on networks that have these axes at some hook; without it, on all."""
+
+    def remember(technique: T) -> T:
+        technique.needed_axes = axes  # type: ignore[attr-defined]
+        return technique
+
+    return remember
+
+
+def missing_axes(technique: Callable[..., Any], model: HookedModel) -> list[str]:
+    """The axes that a technique needs and the network lacks; none when it fits."""
+    there = {axis for hook in model.hook_dict.values() for axis in hook.axes}
+    return [axis for axis in getattr(technique, "needed_axes", ()) if axis not in there]
+
+
+def require_fit(name: str, technique: Callable[..., Any], model: HookedModel) -> None:
+    """Raises when the technique does not fit the network."""
+    if missing := missing_axes(technique, model):
+        raise ConfigError(
+            f"{name!r} works on networks with an axis {missing[0]!r}, and {type(model).__name__} has none. Choose "
+            "another model; `workbench list models` names their architectures."
+        )

@@ -1,0 +1,43 @@
+"""A path: how much of what its first node sends is left at each node on it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from workbench.analysis.circuits.path_patching import PathEffect
+from workbench.figures.alt import describe
+from workbench.figures.figure import figure
+from workbench.figures.numerals import short
+from workbench.figures.table import table
+from workbench.figures.theme import BLUE, ORANGE, blank
+
+
+@figure.register
+def _(result: PathEffect) -> go.Figure:
+    picture = blank(f"A path of {len(result.path)} edges ({result.ablation})", "edge", "change of the metric")
+    values = result.prefix.tolist()
+    picture.add_trace(
+        go.Bar(
+            x=[f"{i + 1}. {edge}" for i, edge in enumerate(result.path)],
+            y=values,
+            marker_color=[BLUE if value < 0 else ORANGE for value in values],
+            hovertemplate="%{x}<br>%{y:.3g} up to here<extra></extra>",
+        )
+    )
+    return picture
+
+
+@describe.register
+def _(result: PathEffect) -> str:
+    gap, n = result.corrupted.mean() - result.clean.mean(), len(result.effect)
+    return (
+        f"Patching the path {' ; '.join(result.path)} changes the metric by {short(result.effect.mean())} from "
+        f"{short(result.clean.mean())}, which is {short(100 * result.effect.mean() / gap)} % of cutting every edge, "
+        f"over {n} example{'s' * (n > 1)}."
+    )
+
+
+@table.register
+def _(result: PathEffect) -> pd.DataFrame:
+    return pd.DataFrame({"edge": list(result.path), "effect up to here": result.prefix.tolist()})

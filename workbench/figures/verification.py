@@ -1,0 +1,87 @@
+"""Verification of a circuit: what it keeps beside its complement and random circuits, and scores against exact ones."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from workbench.analysis.circuits.verification import Verification
+from workbench.figures.alt import describe
+from workbench.figures.figure import figure
+from workbench.figures.numerals import short
+from workbench.figures.table import table
+from workbench.figures.theme import BLUE, GREY, ORANGE, TEMPLATE
+
+
+@figure.register
+def _(result: Verification) -> go.Figure:
+    picture = make_subplots(
+        rows=1, cols=2, column_widths=[0.4, 0.6], horizontal_spacing=0.14,
+        subplot_titles=("faithfulness", "scores of sampled edges"),
+    )  # fmt: skip
+    picture.add_trace(bars(result), row=1, col=1)
+    picture.add_trace(
+        go.Box(y=result.random.tolist(), x=["random"] * len(result.random), marker_color=GREY, boxpoints="all"),
+        row=1,
+        col=1,
+    )
+    for trace in scatter(result):
+        picture.add_trace(trace, row=1, col=2)
+    picture.update_xaxes(title_text="exact patching", row=1, col=2)
+    picture.update_yaxes(title_text=result.method, row=1, col=2)
+    title = f"{result.live} of {result.n_edges:,} edges ({result.method}, {result.ablation})"
+    return picture.update_layout(template=TEMPLATE, title=title, height=440, showlegend=False, hovermode="closest")
+
+
+def bars(result: Verification) -> go.Bar:
+    """What the circuit and its complement keep, with intervals over the examples."""
+    values = [result.faithfulness, result.complement]
+    ends = [result.interval, result.complement_interval]
+    above = [high - value for value, (_, high) in zip(values, ends, strict=True)]
+    below = [value - low for value, (low, _) in zip(values, ends, strict=True)]
+    return go.Bar(
+        x=["circuit", "complement"],
+        y=values,
+        marker_color=[BLUE, ORANGE],
+        error_y={"type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": GREY},
+        hovertemplate="%{x}<br>%{y:.3f}<extra></extra>",
+    )
+
+
+def scatter(result: Verification) -> list[go.Scatter]:
+    """Each sampled edge by its exact effect and its score, and the line on which they agree."""
+    exact, estimated = result.exact.tolist(), result.estimated.tolist()
+    ends = [min(exact), max(exact)]
+    return [
+        go.Scatter(x=ends, y=ends, mode="lines", line={"color": GREY, "dash": "dot"}, hoverinfo="skip"),
+        go.Scatter(
+            x=exact,
+            y=estimated,
+            mode="markers",
+            marker={"color": BLUE, "size": 7, "opacity": 0.7},
+            text=list(result.sampled),
+            hovertemplate="%{text}<br>exact %{x:.3g}, score %{y:.3g}<extra></extra>",
+        ),
+    ]
+
+
+@describe.register
+def _(result: Verification) -> str:
+    low, high = (short(end) for end in result.interval)
+    spare = int((result.necessity <= 0).sum())
+    return (
+        f"{result.live} of {result.n_edges:,} edges keep {short(100 * result.faithfulness)} % of the behaviour "
+        f"(interval {low} to {high}, {result.n} examples), all others {short(100 * result.complement)} %, "
+        f"{len(result.random)} random circuits of that size {short(100 * result.random.mean())} % in the mean and "
+        f"{short(100 * result.random.max())} % at most. {spare} of its edges could go without loss. Circuits traced on "
+        f"other draws of the examples share {short(100 * result.jaccard.mean())} % of their edges (Jaccard). Scores "
+        f"and exact effects of {len(result.sampled)} edges correlate by {short(result.pearson)} (ranks "
+        f"{short(result.spearman)}) and have the same sign for {short(100 * result.same_sign)} %."
+    )
+
+
+@table.register
+def _(result: Verification) -> pd.DataFrame:
+    rows = [(edge.writer, edge.port, edge.score) for edge in result.edges]
+    return pd.DataFrame(rows, columns=["writer", "port", "score"]).assign(necessity=result.necessity.tolist())
