@@ -25,9 +25,7 @@ CHECK_HELP = (
     "Faithful, complete, minimal and stable? Beside random circuits of equal size, with intervals over the examples, "
     "and with the scores of sampled edges next to exact patching."
 )
-CHECK_COST = (
-    "Checking traces the circuit again on draws of the examples and runs the network once for each edge."
-)
+CHECK_COST = "Checking traces the circuit again on draws of the examples and runs the network once for each edge."
 AT_FIRST = 80
 """Edges that are easy to look at."""
 
