@@ -6,8 +6,7 @@ from app import panel, questions, techniques
 from app.hooks import hooks
 from workbench.experiments.spec import Spec
 
-LATENT = ("hook_latent", "hook_input")
-"""Hooks that hold a code, in the order of preference."""
+LATENT = ("hook_latent", "hook_input")  # hooks that hold a code, in the order of preference
 
 
 def usual_hook(model: str) -> str | None:

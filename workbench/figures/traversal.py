@@ -66,6 +66,7 @@ def _(result: Traversal) -> str:
 @table.register
 def _(result: Traversal) -> pd.DataFrame:
     rows = frame((result.axis, "offset"), {"value": result.value, "distance": result.distance})
-    rows[result.axis] = torch.tensor(result.units)[torch.from_numpy(rows[result.axis].to_numpy())].numpy()
-    rows["offset"] = result.offset[torch.from_numpy(rows["offset"].to_numpy())].numpy()
+    places = {name: rows[name].to_numpy() for name in (result.axis, "offset")}
+    rows[result.axis] = torch.tensor(result.units).numpy()[places[result.axis]]
+    rows["offset"] = result.offset.numpy()[places["offset"]]
     return rows.assign(hook=result.hook, seen=result.seen)

@@ -32,7 +32,8 @@ class Strided(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch *input"]) -> Image:
         x = self.mapped(x)
-        return self.hook_post(leaky_relu(self.hook_pre(x if self.norm is None else self.norm(x)), self.slope))
+        pre = self.hook_pre(x if self.norm is None else self.norm(x))
+        return self.hook_post(leaky_relu(pre, self.slope) if self.slope else pre.relu())  # the leaky one gives -0
 
     def gain(self) -> Tensor | float:
         """What the folded BatchNorm multiplies each channel with."""
