@@ -20,7 +20,7 @@ def steps_of(model: object, n: int = 1) -> list:
 def test_the_sums_of_an_episode_are_those_of_its_definitions() -> None:
     model, discount = policy(1), 0.9
     steps = steps_of(model)
-    found = trace(model, steps, discount, terminated=True)
+    found = trace(model, steps, discount)
     n = len(steps)
     assert found.return_to_go[0] == pytest.approx(sum(discount**k * float(found.reward[k]) for k in range(n)), rel=1e-5)
     for t in range(n):
@@ -44,11 +44,11 @@ def test_a_critic_that_is_right_is_never_surprised_by_rewards() -> None:
     steps = [
         type(template)(
             template.rows, torch.full((1, 1), float(t)), torch.tensor([1]), torch.ones(1, dtype=torch.float64),
-            torch.full((1, 1), t + 1.0), torch.tensor([t == 5]),
+            torch.full((1, 1), t + 1.0), torch.tensor([t == 5]), torch.tensor([t == 5]),
         )
         for t in range(6)
     ]  # fmt: skip
-    found = trace(knowing, steps, 0.9, terminated=True)
+    found = trace(knowing, steps, 0.9)
     assert_close(found.td_error, torch.zeros(6), atol=1e-5, rtol=0)
     assert_close(found.return_to_go, found.value)
 
@@ -56,7 +56,7 @@ def test_a_critic_that_is_right_is_never_surprised_by_rewards() -> None:
 def test_a_q_network_tells_its_own_q_and_is_greedy() -> None:
     torch.manual_seed(0)
     model = QNetwork(QNetworkConfig(observation=(3,), hidden=(8,))).eval()
-    found = trace(model, steps_of(model), 0.99, terminated=True)
+    found = trace(model, steps_of(model), 0.99)
     assert_close(found.q, found.value)  # the greedy action's Q is the state's value
     assert (found.probability.max(1).values == 1).all() and (found.surprise == 0).all()
     assert (found.td_error != 0).any()
@@ -64,4 +64,4 @@ def test_a_q_network_tells_its_own_q_and_is_greedy() -> None:
 
 def test_several_rows_are_no_episode() -> None:
     with pytest.raises(InputError, match="single row"):
-        trace(policy(), steps_of(policy(), n=2), 0.9, terminated=True)
+        trace(policy(), steps_of(policy(), n=2), 0.9)

@@ -38,8 +38,8 @@ class EpisodeTrace:
 
 
 @torch.no_grad()
-def trace(policy: Callable[[Tensor], object], steps: list[Step], discount: float, terminated: bool) -> EpisodeTrace:
-    """The trace of the steps of one row. `terminated`: the last state is worth nothing, for nothing follows it.
+def trace(policy: Callable[[Tensor], object], steps: list[Step], discount: float) -> EpisodeTrace:
+    """The trace of the steps of one row. After a terminated episode nothing follows, which is worth nothing.
 
     Costs two forward passes on all steps.
     """
@@ -49,7 +49,7 @@ def trace(policy: Callable[[Tensor], object], steps: list[Step], discount: float
     action, reward = torch.cat([step.action for step in steps]), torch.cat([step.reward for step in steps]).float()
     output, after = policy(observation), policy(led_to)
     logits, value, following = output.logits, output.value, after.value.clone()  # type: ignore[attr-defined]
-    if terminated:
+    if terminated := bool(steps[-1].terminated[0]):
         following[-1] = 0
     backed_up = reward + discount * following
     if hasattr(output, "q"):
