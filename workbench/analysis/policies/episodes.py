@@ -20,7 +20,10 @@ Choose = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the rows whose first episode was not over: `led_to` is what they saw next, `ended` those it ended."""
+    """One step of the rows whose first episode was not over.
+
+    `led_to` is what they saw next; `ended` are those it ended, `terminated` those it ended otherwise than by time.
+    """
 
     rows: Int[Tensor, " row"]
     observation: Float[Tensor, "row *observation"]
@@ -28,6 +31,7 @@ class Step:
     reward: Float[Tensor, " row"]
     led_to: Float[Tensor, "row *observation"]
     ended: Bool[Tensor, " row"]
+    terminated: Bool[Tensor, " row"]
 
 
 def as_seen(observation: np.ndarray) -> Float[Tensor, "row *observation"]:
@@ -62,7 +66,8 @@ def first_episodes(
             led_to[torch.from_numpy(over)] = as_seen(np.stack(list(info["final_obs"][over])))
         gained = torch.from_numpy(np.asarray(reward, dtype=np.float64))
         refuse_infinite(gained[rows], rows, steps - 1)
-        yield Step(rows, before, action, gained[rows], led_to if whole else led_to[rows], ended[rows])
+        after = led_to if whole else led_to[rows]
+        yield Step(rows, before, action, gained[rows], after, ended[rows], torch.from_numpy(terminated)[rows])
         rows = rows[~ended[rows]]
 
 
