@@ -31,7 +31,9 @@ def _(result: Verification) -> go.Figure:
     picture.update_xaxes(title_text="exact patching", row=1, col=2)
     picture.update_yaxes(title_text=result.method, row=1, col=2)
     title = f"{result.live} of {result.n_edges:,} edges ({result.method}, {result.ablation})"
-    return picture.update_layout(template=TEMPLATE, title=title, height=440, showlegend=False, hovermode="closest")
+    return picture.update_layout(
+        template=TEMPLATE, title=title, height=460, margin={"t": 90}, showlegend=False, hovermode="closest"
+    )
 
 
 def bars(result: Verification) -> go.Bar:
