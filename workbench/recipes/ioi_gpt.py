@@ -1,4 +1,4 @@
-"""A small transformer that names the indirect object of a sentence."""
+"""A small transformer of attention alone that names the indirect object of a sentence."""
 
 from workbench.data.indirect_objects import LENGTH
 from workbench.recipes.recipe import Recipe, register
@@ -9,14 +9,16 @@ from workbench.zoo.gpt import GPTConfig
 RECIPE = register(
     Recipe(
         name="ioi_gpt",
-        title="Three-layer transformer on indirect objects",
+        title="Attention-only transformer on indirect objects",
         architecture="gpt",
-        config=GPTConfig(d_vocab=102, n_ctx=LENGTH, n_layers=3, d_model=96, n_heads=6),
-        training=FitConfig(
-            steps=2000, optimizer="adamw", lr=2e-3, weight_decay=0.1, betas=(0.9, 0.98), schedule="cosine", warmup=100,
-            gradient_clip=1.0, evaluate_every=100, log_every=20, checkpoint_every=500, keep_steps=(0, 200, 400),
+        config=GPTConfig(
+            d_vocab=102, n_ctx=LENGTH, n_layers=3, d_model=64, n_heads=4, positions="rotary", attn_only=True
         ),
-        train=train_on("indirect_objects", batch_size=128),
+        training=FitConfig(
+            steps=1000, optimizer="adamw", lr=3e-3, weight_decay=0.1, betas=(0.9, 0.98), schedule="cosine", warmup=50,
+            gradient_clip=1.0, evaluate_every=50, log_every=20, checkpoint_every=250, keep_steps=(0, 100, 200, 300, 400),
+        ),
+        train=train_on("indirect_objects", batch_size=64),
         targets={"test_accuracy": 0.99},
         note="Trained on every word of a sentence, tested on its indirect object, with pairs of names it never saw.",
     )
