@@ -16,7 +16,7 @@ from workbench.checkpoints.card import Card, read_card
 from workbench.experiments.episodes import Played, play
 
 BLUE, ORANGE = np.array([0, 114, 178]), np.array([213, 94, 0])
-UNITS = 48
+UNITS = 24
 """Units shown as bars: the strongest at the step."""
 
 
@@ -77,12 +77,14 @@ def choices(card: Card, episode: Played, step: int) -> None:
 def bars(names: list[str], values: np.ndarray, texts: list[str] | None = None, full: float | None = None) -> None:
     """Rows of a name, a bar and a number; orange above zero, blue below."""
     limit, lines = full or float(np.abs(values).max()) or 1.0, []
+    columns = f"grid-template-columns:minmax(4.5rem,{0.55 * max(map(len, names)):.1f}em) 1fr 4rem"
     for place, (name, value) in enumerate(zip(names, values.tolist(), strict=True)):
         colour = "#D55E00" if value > 0 else "#0072B2"
         width = 100 * min(1.0, abs(value) / limit)
         bar = f'<span class="wb-bar"><i style="width:{width:.1f}%;background:{colour}"></i></span>'
         told = texts[place] if texts else numbers.short(value)
-        lines.append(f'<div class="wb-answer"><span>{escape(name)}</span>{bar}<span>{escape(told)}</span></div>')
+        row = f"<span>{escape(name)}</span>{bar}<span>{escape(told)}</span>"
+        lines.append(f'<div class="wb-answer" style="{columns}">{row}</div>')
     st.html(f'<div class="wb-answers">{"".join(lines)}</div>')
 
 

@@ -17,11 +17,15 @@ def choose_change(hook: str, sizes: dict[str, int], axis: str | None) -> tuple[s
     """The site to change, and what is added there (None: it is set to zero)."""
     if axis is None or axis not in sizes:
         return "", None
-    kind = address.choose("Change", list(CHANGES), "change", help="; ".join(f"{k}: {v}" for k, v in CHANGES.items()))
+    with st.container(width=170):
+        told = "; ".join(f"{kind}: {meaning}" for kind, meaning in CHANGES.items())
+        kind = address.choose("Change", list(CHANGES), "change", help=told)
     if kind == "nothing":
         return "", None
-    unit = address.number("Unit", 0, sizes[axis] - 1, "unit", 0, help=f"One entry of {axis} at the hook.")
-    amount = float(address.number("Amount", -100, 100, "amount", 5)) if kind == "add" else None
+    with st.container(width=130):
+        unit = address.number("Unit", 0, sizes[axis] - 1, "unit", 0, help=f"One entry of {axis} at the hook.")
+    with st.container(width=130):
+        amount = float(address.number("Amount", -100, 100, "amount", 5)) if kind == "add" else None
     return f"{hook}[{axis}={unit}]", amount
 
 
@@ -44,18 +48,16 @@ if asked.kind != "policy":
     st.info(f"{asked.model} is no policy and plays no episodes. Choose one, such as maze_ppo or cartpole_ppo.")
     st.stop()
 card = read_card(asked.model)
-with st.container(border=True):
-    places = st.columns([3, 1.2, 3, 2, 1.6], vertical_alignment="bottom")
-    with places[0]:
+with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(width=260):
         environment = address.choose("Environment", environments_of(asked.model), "environment")
-    with places[1]:
+    with st.container(width=130):
         seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Decides how the episode begins.")
-    with places[2]:
+    with st.container(width=280):
         hook = choose_hook(asked.model)
         known = hooks(asked.model)[hook]
-    with places[3]:
-        edit, amount = choose_change(hook, known.sizes, known.unit)
-    with places[4]:
+    edit, amount = choose_change(hook, known.sizes, known.unit)
+    with st.container(width=170):
         kind = address.choose("Saliency", ["gradient", "perturbation"], "saliency")
 original = episodes.played(asked.model, seed, hook, environment)
 changed = episodes.played(asked.model, seed, hook, environment, edit, amount) if edit else None

@@ -23,6 +23,7 @@ def states(n: int = 200) -> torch.Tensor:
     return torch.randn(n, 3, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.slow
 def test_the_two_edges_that_decide_keep_the_whole_return() -> None:
     """The policy reads the first number through one unit: two edges of 20 are the circuit, whatever else is there."""
     model = first_number_policy()
@@ -38,6 +39,7 @@ def test_the_two_edges_that_decide_keep_the_whole_return() -> None:
     assert result.random[:, at_two].mean() < result.intact.mean()
 
 
+@pytest.mark.slow
 def test_all_edges_are_the_policy_and_none_a_constant_action() -> None:
     model = policy(2)
     result = circuit_returns(model, Guess, states(), SEEDS, points=4, draws=2)

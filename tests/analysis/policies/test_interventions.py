@@ -51,6 +51,7 @@ def test_every_row_is_edited_as_a_loop_would(seed: int) -> None:
     assert (result.edited[-1] == result.intact).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "model"), [("workbench/CartPole-v1", "cartpole_ppo"), ("workbench/Maze-v0", "maze_ppo")]
 )
