@@ -84,6 +84,13 @@ def number(label: str, low: int, high: int, key: str, default: int, help: str | 
     return remember(key, value)
 
 
+def scrub(label: str, last: int, key: str) -> int:
+    """A place from 0 to `last` on a slider, kept in the address."""
+    if st.session_state.get(key, 0) > last:
+        st.session_state[key] = last
+    return remember(key, st.slider(label, 0, last, 0, key=key, bind="query-params"))
+
+
 def write(label: str, key: str, default: str = "", help: str | None = None) -> str:
     """A line of text kept in the address."""
     return remember(key, st.text_input(label, default, key=key, help=help, bind="query-params") or default)

@@ -14,6 +14,7 @@ from workbench.training.curve import Curve
 
 ACTS = "acts in {}"
 TASKS = {"gpt": "predicts the next token of {}", "actor_critic": ACTS, "q_table": ACTS, "q_network": ACTS}
+TASKS |= {"vae": "reconstructs {} from a code", "gan": "generates images like {}, and judges them"}
 
 
 def task(card: Card) -> str:

@@ -29,7 +29,7 @@ def wall(model: str, result: Maximization) -> None:
         vectors(result, observation_names(card, result.inputs.shape[-1]))
         return
     cards = texts(result) if kind == "text" else pictures(model, result)
-    st.html(f'<div class="wb-wall {kind}">{"".join(cards)}</div>')
+    st.html(f'<div class="wb-wall {"image" if kind == "latent" else kind}">{"".join(cards)}</div>')
 
 
 def pictures(model: str, result: Maximization) -> list[str]:

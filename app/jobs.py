@@ -190,22 +190,22 @@ def watch(key: str) -> None:
         job.cancel.set()
 
 
-def offered(spec: Spec, cost: str) -> Any:
+def offered(spec: Spec, cost: str, go: str = "go") -> Any:
     """Like `result_of` for work that takes long: stored results come at once, others after a press on Run.
 
-    The press is in the link (`go`), so that it starts the same run wherever it is opened.
+    The press is in the link (under the name `go`), so that it starts the same run wherever it is opened.
     """
     from workbench.experiments.store import ResultStore
 
     key = spec.key
-    pressed = st.query_params.get("go")
+    pressed = st.query_params.get(go)
     if pressed is not None and pressed != key[:12]:
-        del st.query_params["go"]  # it asked another question
+        del st.query_params[go]  # it asked another question
     if pressed == key[:12] or board().find(key) is not None or ResultStore().has(key):
-        address.remember("go", key[:12])
+        address.remember(go, key[:12])
         return result_of(spec)
     st.info(f"Not computed yet. {cost}", icon=":material/play_circle:")
     if st.button("Run", type="primary", key=f"run {key}", icon=":material/play_arrow:"):
-        st.query_params["go"] = key[:12]
+        st.query_params[go] = key[:12]
         st.rerun()
     return None

@@ -36,7 +36,7 @@ def measured(name: str, value: float) -> str:
     """A metric's value in its usual unit."""
     if name.endswith(("accuracy", "error")):
         return f"{100 * value:.4g} %"
-    return f"{short(value)} nats" if name.endswith("loss") else short(value)
+    return f"{short(value)} nats" if name.endswith(("loss", "divergence")) else short(value)
 
 
 def title(name: str) -> str:

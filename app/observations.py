@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import cos, sin
+from urllib.parse import quote
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -10,7 +13,8 @@ from app import numbers
 from workbench.checkpoints.card import Card
 from workbench.data.environments.maze import drawn
 
-OBSERVATIONS = {"CartPole-v1": ("position (m)", "velocity (m/s)", "angle (rad)", "angular velocity (rad/s)")}
+CARTPOLE = "CartPole-v1"
+OBSERVATIONS = {CARTPOLE: ("position (m)", "velocity (m/s)", "angle (rad)", "angular velocity (rad/s)")}
 ACTIONS = {
     "CartPole-v1": ("push left", "push right"),
     "Maze-v0": ("up", "right", "down", "left"),
@@ -41,6 +45,21 @@ def grid(values: np.ndarray) -> np.ndarray:
     if values.shape[0] == 3:
         return drawn(values)
     return np.clip(values.mean(axis=0) * 255, 0, 255).astype(np.uint8).repeat(24, axis=0).repeat(24, axis=1)
+
+
+def cart_drawing(values: np.ndarray, dark: bool) -> str:
+    """CartPole from the side, as the address of a drawing: the track is 4.8 m long, the pole 1 m."""
+    position, _, angle, _ = map(float, values)
+    at, line = 240 + 100 * position, "#d5dce6" if dark else "#3a4656"
+    top = at + 100 * sin(angle), 130 - 100 * cos(angle)
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 480 170">'
+        f'<line x1="0" y1="150" x2="480" y2="150" stroke="{line}" stroke-width="2"/>'
+        f'<rect x="{at - 25:.1f}" y="130" width="50" height="20" fill="#2E8FC4"/>'
+        f'<line x1="{at:.1f}" y1="130" x2="{top[0]:.1f}" y2="{top[1]:.1f}" stroke="#D55E00" stroke-width="8" '
+        'stroke-linecap="round"/></svg>'
+    )
+    return f"data:image/svg+xml,{quote(drawing)}"
 
 
 def observation_names(card: Card, size: int) -> list[str]:

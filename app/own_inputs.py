@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.components.drawing import draw
 from app.errors import show
+from app.hooks import hooks
 from workbench.checkpoints.card import read_card
 from workbench.core.errors import WorkbenchError
 from workbench.data.user_images import read_image
@@ -25,9 +26,9 @@ LARGEST_CANVAS = 28
 def panel(model: str) -> None:
     """A button that opens the way to inputs of one's own, by what the model reads."""
     kind = kind_of(read_card(model).architecture)
-    label = {"text": "Type", "image": "Own", "policy": "Seed"}[kind]
+    label = {"text": "Type", "image": "Own", "policy": "Seed", "latent": "Seed"}[kind]
     with st.popover(label, icon=":material/edit:", help="Use an input of your own"):
-        {"text": prompt, "image": picture, "policy": episode}[kind](model)
+        {"text": prompt, "image": picture, "policy": episode, "latent": code}[kind](model)
 
 
 def use(inputs: str) -> None:
@@ -55,6 +56,16 @@ def episode(model: str) -> None:
     seed = st.number_input("Seed of the environment", 0, 2**31 - 1, 0, key="own seed")
     steps = st.number_input("Observations, spread over the episode", 1, 500, 16, key="own steps")
     st.button("Use this episode", type="primary", on_click=use, args=(f"rollout:{seed}:{steps}",))
+
+
+def code(model: str) -> None:
+    """Codes drawn from a seed, or one code with a latent moved."""
+    seed = st.number_input("Seed of the codes", 0, 2**31 - 1, 0, key="own seed")
+    n = st.number_input("Codes", 1, 500, 16, key="own codes")
+    st.button("Use these codes", type="primary", on_click=use, args=(f"sample:{seed}:{n}",))
+    last = hooks(model)["hook_input"].sizes["latent"] - 1
+    latent = st.number_input(f"Or move one latent (0 to {last})", 0, last, 0, key="own latent")
+    st.button("Move it from -3 to 3", on_click=use, args=(f"walk:{seed}:{latent}",))
 
 
 def picture(model: str) -> None:

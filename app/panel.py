@@ -78,13 +78,16 @@ def method(spec: Spec, key: str) -> str:
 
 
 def downloads(key: str, name: str) -> None:
-    """The result as CSV, JSON, Parquet and as a web page with its figure; made when asked for."""
+    """The result as CSV, JSON, Parquet, a web page with its figure, and a circuit as such; made when asked for."""
+    kinds = [("CSV", "csv"), ("JSON", "json"), ("Parquet", "parquet"), ("Figure", "html")]
+    if name == "circuit":
+        kinds += [("Circuit", "circuit"), ("GraphML", "graphml")]
     with st.container(horizontal=True, gap="small"):
-        for label, kind in (("CSV", "csv"), ("JSON", "json"), ("Parquet", "parquet"), ("Figure", "html")):
+        for label, kind in kinds:
             st.download_button(
                 label,
                 data=lambda kind=kind: rendered(key, kind, ResultStore()),
-                file_name=f"{name}-{key[:8]}.{kind}",
+                file_name=f"{name}-{key[:8]}.{'circuit.json' if kind == 'circuit' else kind}",
                 key=f"{kind} {key}",
                 icon=":material/download:",
                 on_click="ignore",
@@ -98,6 +101,6 @@ def curve(result: Any, key: str) -> None:
     twin(result, finding, f"curve {key}")
 
 
-def ask(spec: Spec, cost: str = "") -> Any:
-    """The result of a question; with a `cost`, only once the reader pressed Run."""
-    return jobs.offered(spec, cost) if cost else jobs.result_of(spec)
+def ask(spec: Spec, cost: str = "", go: str = "go") -> Any:
+    """The result of a question; with a `cost`, only once the reader pressed Run, which is in the link as `go`."""
+    return jobs.offered(spec, cost, go) if cost else jobs.result_of(spec)

@@ -32,12 +32,15 @@ class Asked:
 
     @property
     def kind(self) -> str:
-        """What the model reads: image, text or policy."""
+        """What the model reads: image, text, policy or latent."""
         return kind_of(read_card(self.model).architecture)
 
 
-def strip(inputs: bool = True, default: int = 0) -> Asked:
-    """Model and inputs, a box to jump to a site, the ways to share the page; `default` is the preset to begin with."""
+def strip(inputs: bool = True, default: int = 0, first: str = FIRST) -> Asked:
+    """Model and inputs, a box to jump to a site, the ways to share the page.
+
+    `default` is the preset and `first` the model to begin with.
+    """
     known = names()
     if not known:
         raise InputError(f"There is no trained network in {models_folder()}. Train one: workbench train digits_mlp.")
@@ -45,7 +48,7 @@ def strip(inputs: bool = True, default: int = 0) -> Asked:
     with st.container(key="strip"):
         places = st.columns([3, 4, 3, 1.3] if inputs else [3, 7, 1.3], vertical_alignment="bottom")
         with places[0]:
-            model = address.choose("Model", known, "m", FIRST, kind="trained model")
+            model = address.choose("Model", known, "m", first, kind="trained model")
         chosen = ""
         if inputs:
             with places[1]:
@@ -106,9 +109,19 @@ def choose_corrupted(asked: Asked) -> str:
 
 
 def choose_metric(asked: Asked, default: str = "logit") -> str:
-    """What is measured at the end of the network."""
-    options = [name for name in METRICS if name != "value" or asked.kind == "policy"]
-    return address.choose("Metric", options, "metric", default, help="One number per example, from the output.")
+    """What is measured at the end of the network; of an autoencoder first how well it reconstructs."""
+    autoencoder = read_card(asked.model).architecture == "vae"
+    hidden = set() if autoencoder else {"reconstruction", "divergence"}
+    hidden |= {"correct", "loss", "probability"} if autoencoder else set()
+    hidden |= set() if asked.kind == "policy" else {"value"}
+    options = [name for name in METRICS if name not in hidden]
+    return address.choose(
+        "Metric",
+        options,
+        "metric",
+        "reconstruction" if autoencoder else default,
+        help="One number per example, from the output.",
+    )
 
 
 def follow_jump(known: list[str]) -> None:
@@ -161,10 +174,16 @@ def running() -> None:
 
 def share(asked: Asked, spec: Spec) -> None:
     """The same question as a link, in Python and on the command line; each gives the same numbers."""
+    share_code(asked, f"import workbench\n\nresult = {spec.as_python()}", spec.as_command())
+
+
+def share_code(asked: Asked, python: str, command: str = "") -> None:
+    """A link to the page, and the code and the command that give the same numbers."""
     with asked.sharing, st.popover("Share", icon=":material/share:", help="Copy as link, Python or command line"):
         st.caption("Link to this page")
         st.code(address.link(), language=None, wrap_lines=True)
         st.caption("Python")
-        st.code(f"import workbench\n\nresult = {spec.as_python()}", language="python", wrap_lines=True)
-        st.caption("Command line")
-        st.code(spec.as_command(), language="bash", wrap_lines=True)
+        st.code(python, language="python", wrap_lines=True)
+        if command:
+            st.caption("Command line")
+            st.code(command, language="bash", wrap_lines=True)

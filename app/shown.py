@@ -16,6 +16,7 @@ from workbench.analysis.activations import Activations
 from workbench.checkpoints.card import read_card
 from workbench.experiments.batches import Batch, data_set
 from workbench.experiments.inputs import identity, kind_of, read_inputs
+from workbench.experiments.made_images import image_hook, made_images
 from workbench.experiments.run import loaded
 
 Q_FUNCTIONS = ("q_table", "q_network")
@@ -35,8 +36,22 @@ def _batch(model: str, weights: str, inputs: str, contents: str) -> Batch:
         return read_inputs(inputs, network)
 
 
+def makes_pictures(model: str) -> bool:
+    """Whether a network makes pictures: reconstructs what it sees, or generates them from codes."""
+    return image_hook(loaded(model)) is not None
+
+
+def made(model: str, inputs: Any) -> np.ndarray:
+    """The pictures that a network makes of inputs, as (batch, height, width, channel), 0 to 1."""
+    network = loaded(model)
+    with network.lock:
+        return made_images(network, inputs).permute(0, 2, 3, 1).numpy()
+
+
 def as_pictures(model: str, inputs: Any) -> np.ndarray:
-    """Inputs of a network for pictures as (batch, height, width, channel), 0 to 1."""
+    """Inputs of a network as pictures (batch, height, width, channel), 0 to 1; codes as what is made of them."""
+    if kind_of(read_card(model).architecture) == "latent":
+        return made(model, inputs)
     data = data_set(read_card(model).data.name)
     images = data.denormalize(inputs).clamp(0, 1)
     if images.ndim == 2:
@@ -57,6 +72,8 @@ def example(model: str, examples: Batch, row: int, strengths: np.ndarray | None 
     kind = kind_of(card.architecture)
     if kind == "image":
         picture(as_pictures(model, examples.inputs[row : row + 1])[0], examples.labels[row])
+    elif kind == "latent":
+        picture(as_pictures(model, examples.inputs[row : row + 1])[0], examples.labels[row], "generated picture")
     elif kind == "text":
         tokens(examples.tokens[row], strengths)
     else:
@@ -64,12 +81,10 @@ def example(model: str, examples: Batch, row: int, strengths: np.ndarray | None 
     st.caption(escaped(examples.note))
 
 
-def picture(image: np.ndarray, label: str) -> None:
+def picture(image: np.ndarray, label: str, what: str = "input picture") -> None:
     """A picture, its pixels visible, with its label."""
     big = enlarged(image)
-    st.image(
-        big[..., 0] if big.shape[2] == 1 else big, alt=f"input picture, labelled {label}", caption=f"label: {label}"
-    )
+    st.image(big[..., 0] if big.shape[2] == 1 else big, alt=f"{what}, labelled {label}", caption=f"label: {label}")
 
 
 def tokens(texts: tuple[str, ...], strengths: np.ndarray | None = None) -> None:
@@ -92,9 +107,17 @@ def choices(model: str) -> list[str]:
     kind = kind_of(card.architecture)
     if kind == "image":
         return list(data_set(card.data.name).class_names)
+    if kind == "latent":
+        return ["generated", "real"]
     if kind == "text":
         return [token.translate(SPACE) for token in loaded(model).tokenizer.tokens]
     return action_names(card)
+
+
+def reconstruction(model: str, examples: Batch, row: int) -> None:
+    """What an autoencoder makes of one example."""
+    image = made(model, examples.inputs[row : row + 1])[0]
+    picture(image, f"reconstruction of {examples.labels[row]}", "reconstructed picture")
 
 
 def answers(model: str, result: Activations, row: int, most: int = 5) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -9,15 +10,22 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from app import address, panel
 from app.components.circuit import MOST_EDGES, Curve, Edge, Link, Node, Picture
 from workbench.analysis.circuits.circuit import Circuit
 from workbench.core.sites import Site
 from workbench.core.wiring import Wiring
+from workbench.experiments.spec import Spec
 from workbench.figures.alt import describe
 from workbench.figures.circuit_drawing import entries, vertex
 
 LETTERS = 6
 """Letters that fit on a node."""
+CHECK_HELP = (
+    "Faithful, complete, minimal and stable? Beside random circuits of equal size, with intervals over the examples, "
+    "and with the scores of sampled edges next to exact patching."
+)
+CHECK_COST = "Checking traces the circuit again on draws of the examples and runs the network once for each edge."
 AT_FIRST = 80
 """Edges that are easy to look at."""
 
@@ -125,6 +133,18 @@ def live_edges(result: Circuit, size: int) -> int:
 def finding(result: Circuit) -> str:
     """The result in one sentence, as Markdown."""
     return describe(result).replace("_", "\\_")
+
+
+def check(traced: Spec) -> None:
+    """The same circuit put to the test, when asked: its complement, controls, resamples and exact effects."""
+    if not address.switch("Is this the circuit? Check it.", "check", False, help=CHECK_HELP):
+        return
+    with st.container(border=True):
+        size = address.number("Edges (0: the fewest that keep 90 %)", 0, 10**6, "size", 0)
+        spec = replace(traced, analysis="verify", parameters={**traced.parameters, **({"size": size} if size else {})})
+        result = panel.ask(spec, CHECK_COST, "go-check")
+        if result is not None:
+            panel.whole(result, spec)
 
 
 def detail(model: str, shown: Picture, selected: str | None) -> None:

@@ -31,6 +31,7 @@ settings.load_profile("project")
 # The file that shows that a data set which is not in the repository is here.
 DATA_FILES = {
     "mnist": "mnist.npz",
+    "binary_mnist": "mnist.npz",
     "cifar10": "cifar10_jpeg.npz",
     "tiny_shakespeare": "tinyshakespeare.txt",
     "english_stories": "english_stories_train.txt",

@@ -20,14 +20,16 @@ from workbench.core.fitting import missing_axes
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import ANALYSES, DATASETS, MODELS, RECIPES, Registry, config_type
 from workbench.data.image_data import ImageData
+from workbench.data.sequences import SequenceData
 from workbench.experiments.parameters import signature_of
 from workbench.experiments.run import run_analysis
 from workbench.recipes.recipe import Recipe, missed_targets
+from workbench.training.sequence_answers import answer_metrics
 from workbench.training.supervised import classification_metrics
 
 ROOT = Path(__file__).parent.parent
 REGISTRIES = {"zoo": MODELS, "analysis": ANALYSES, "recipes": RECIPES, "data": DATASETS}
-QUICK: dict[str, Any] = {"steps": 4, "limit": 2}
+QUICK: dict[str, Any] = {"steps": 4, "limit": 2, "cuts": 2, "controls": 2, "resamples": 2, "sampled": 4}
 """What makes an analysis short, for those of its parameters that are called so."""
 
 every_architecture = pytest.mark.parametrize("name", MODELS)
@@ -119,10 +121,11 @@ def test_a_classifier_is_as_accurate_as_its_card_says(model: str) -> None:
     if "test_accuracy" not in scores:
         pytest.skip(f"{model} is no classifier")
     require_data_of(model)
-    data: ImageData = DATASETS[read_card(model).data.name]()
+    data: ImageData | SequenceData = DATASETS[read_card(model).data.name]()
     rows = torch.linspace(0, len(data.test_targets) - 1, 400).long()
     with torch.no_grad():
-        measured = classification_metrics(workbench.load(model), data.test_inputs[rows], data.test_targets[rows])
+        measure = answer_metrics if isinstance(data, SequenceData) else classification_metrics
+        measured = measure(workbench.load(model), data.test_inputs[rows], data.test_targets[rows])
     low, high = measured["test_accuracy"]["interval"]
     assert low - 0.01 <= scores["test_accuracy"].value <= high + 0.01
 

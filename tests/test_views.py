@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -164,6 +165,37 @@ def test_a_stored_run_is_listed_and_can_be_opened_and_deleted(opened: Open) -> N
     assert key not in set(workbench.catalog()["key"])
 
 
+def test_an_episode_is_played_again_with_a_unit_changed(opened: Open) -> None:
+    choices = {"m": "cartpole_ppo", "hook": "actor.blocks.1.hook_post", "change": "add", "unit": "2", "amount": "80"}
+    page = clean(opened("episodes", step="3", **choices))
+    told = next(text.value for text in page.markdown if "Changed: " in text.value)
+    steps = [int(part.split(" steps")[0].split(": ")[-1]) for part in told.split(" · ")]
+    assert steps[0] == 500 and steps[1] < 500
+    assert page.slider[0].value == 3
+    code = next(block.value for block in page.code if "import play" in block.value)
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    assert len(scope["episode"].trace.action) == steps[1]
+    page = clean(page.slider[0].set_value(7).run())
+    assert any("step 7 of 499" in text.value for text in page.markdown)
+
+
+def test_a_network_that_is_no_policy_plays_no_episodes(opened: Open) -> None:
+    page = clean(opened("episodes", m="digits_mlp"))
+    assert any("no policy" in box.value for box in page.info)
+
+
 def test_views_are_thin() -> None:
     sizes = {view: len((Path(MAIN).parent / "views" / f"{view}.py").read_text().splitlines()) for view in VIEWS}
     assert max(sizes.values()) < 150, sizes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["digits_mlp", "induction_gpt"])
+def test_a_circuit_is_checked_on_its_page(opened: Open, model: str) -> None:
+    page = clean(opened("circuit", m=model, check="true", size="30"))
+    for _ in range(2):  # first traced, then checked
+        run = [button for button in page.button if button.label == "Run"]
+        page = clean(run[0].click().run())
+    assert any("verify of " in caption.value for caption in page.caption)
+    assert any("random circuits of that size" in text.value for text in page.markdown)

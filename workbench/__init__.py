@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from workbench.figures.figure import figure
     from workbench.figures.table import table
     from workbench.ground_truth.known import known_circuit
+    from workbench.zoo.from_transformers import from_transformers
 
 PLACES = {
     "load": "workbench.checkpoints.store:load",
@@ -37,6 +38,7 @@ PLACES = {
     "table": "workbench.figures.table:table",
     "read_circuit": "workbench.experiments.circuit_formats:read_circuit",
     "known_circuit": "workbench.ground_truth.known:known_circuit",
+    "from_transformers": "workbench.zoo.from_transformers:from_transformers",
     "wrap": "workbench.core.wrap:wrap",
     "sweep": "workbench.core.stages:sweep",
     "Site": "workbench.core.sites:Site",

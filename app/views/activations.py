@@ -80,7 +80,10 @@ if result is not None:
         st.subheader("Input", anchor=False)
         shown.example(asked.model, examples, row, shown.per_position(seen, 0))
         st.subheader("Answer", anchor=False)
-        shown.answers(asked.model, seen, 0)
+        if asked.kind == "image" and shown.makes_pictures(asked.model):
+            shown.reconstruction(asked.model, examples, row)
+        else:
+            shown.answers(asked.model, seen, 0)
     with right:
         st.subheader("Activation", anchor=False)
         statistics(seen.values.numpy())

@@ -26,4 +26,5 @@ if result is not None:
     panel.below(result, spec)
     if selected:
         address.remember("node", selected)
+    tracing.check(spec)
 questions.share(asked, spec)

@@ -29,6 +29,8 @@ HOOKS = {
     "q_network": ("blocks.0.hook_post", "unit"),
     "q_network duelling": ("blocks.1.hook_post", "unit"),
     "q_table": ("hook_input", "feature"),
+    "gan": ("generator.project.hook_post", "channel"),
+    "vae": ("hook_latent", "latent"),
 }
 
 

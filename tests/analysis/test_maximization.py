@@ -27,6 +27,8 @@ HIDDEN = {
     "q_network": "blocks.1.hook_post",
     "q_network duelling": "blocks.0.hook_post",
     "q_table": "hook_q",
+    "gan": "discriminator.blocks.0.hook_post",
+    "vae": "hook_latent",
 }
 
 

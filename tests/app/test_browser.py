@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from tests.app.server import PATIENCE, Visit, dashboard, visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
-VIEWS = ("", "model", "activations", "patch", "gallery", "circuit", "runs")
+VIEWS = ("", "model", "activations", "patch", "gallery", "circuit", "episodes", "runs")
 CIRCUIT = "/circuit?m=digits_mlp&inputs=test:0:4&method=eap"
 
 
@@ -67,6 +67,28 @@ def test_a_cold_link_shows_the_state_it_names(visited: Visit) -> None:
     expect(page.get_by_label("Example", exact=True)).to_have_value("2", timeout=PATIENCE)
     page.get_by_text("hook_input runs from").first.wait_for(timeout=PATIENCE)
     assert "row=2" in page.url and "hook=hook_input" in page.url
+
+
+def test_a_changed_unit_plays_the_episode_again_beside_the_original(visited: Visit) -> None:
+    page = visited.open("/episodes?m=cartpole_ppo&hook=actor.blocks.0.hook_post&change=add&unit=3&amount=50&step=4")
+    page.get_by_text("Changed at actor.blocks.0.hook_post").first.wait_for(timeout=PATIENCE)
+    assert page.get_by_alt_text("the cart at step 4").count() == 2
+    slider = page.get_by_role("slider", name="Step").first
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_alt_text("the cart at step 5").first.wait_for(timeout=PATIENCE)
+    visited.rest()
+    assert "step=5" in page.url
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_narrow_episode_does_not_scroll_sideways(browser: Any, address: str, scheme: str) -> None:
+    with visit(browser, address, width=390, scheme=scheme) as visited:
+        page = visited.open("/episodes?m=maze_ppo&change=zero&step=2")
+        page.get_by_alt_text("the maze at step 2", exact=True).first.wait_for(timeout=PATIENCE)
+        main = page.locator('[data-testid="stMain"]')
+        assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
+        assert visited.complaints == []
 
 
 def test_a_click_on_a_node_tells_its_edges_and_a_second_click_forgets_it(graph: Any, visited: Visit) -> None:

@@ -74,8 +74,8 @@ def attribution(name: str, model: HookedModel, clean: Tensor, corrupted: Tensor,
         yield Figure(
             f"circuits.eap_ig.{name}.{label}", paired(integrated, several, 3, 1.0).median, unit, peer, bounds[1]
         )
-    yield Figure(f"circuits.eap.{name}.memory", peak_memory(eap), "MB more at most")
-    yield Figure(f"circuits.plain.{name}.memory", peak_memory(backward), "MB more at most")
+    for label, run in (("eap", eap), ("eap_ig", integrated), ("plain", partial(passes, model, clean, 2, backward, 1))):
+        yield Figure(f"circuits.{label}.{name}.memory", peak_memory(run), "MB of tensors at most")
 
 
 def with_corrupted(score: Any, graph: Graph, clean: Tensor, corrupted: Tensor, metric: Metric) -> dict[str, Tensor]:

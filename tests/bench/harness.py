@@ -5,15 +5,14 @@ from __future__ import annotations
 import gc
 import json
 import operator
-import resource
 import statistics
-import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from time import perf_counter, process_time
 
+import numpy as np
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 RELATIONS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
 Run = Callable[[], object]
@@ -93,24 +92,12 @@ def paired(ours: Run, peer: Run, repeats: int = 21, budget: float = 4.0) -> Rati
 
 
 def peak_memory(run: Run) -> float:
-    """Megabytes by which the process grows while it runs, at most; looked at every millisecond (Linux)."""
-    statm, done, seen = Path("/proc/self/statm"), threading.Event(), [0]
-
-    def resident() -> int:
-        return int(statm.read_text().split()[1]) * resource.getpagesize()
-
-    def watch() -> None:
-        while not done.wait(1e-3):
-            seen.append(resident())
-
-    before, watcher = resident(), threading.Thread(target=watch)
-    watcher.start()
-    try:
+    """Megabytes of tensors that a run holds at once, at most, beyond those there before: torch's own count."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
         run()
-    finally:
-        done.set()
-        watcher.join()
-    return max(0, max(seen) - before) / 1e6
+    events = [event for event in watched.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = np.cumsum([event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())])
+    return float(held.max(initial=0)) / 1e6
 
 
 def repeat(run: Run, loops: int) -> Run:

@@ -51,3 +51,14 @@ def test_an_in_place_resnet_corrupts_a_naive_cache_and_not_ours() -> None:
     with torch.no_grad():
         naive, ours = corruption()
     assert naive.value == 17 and ours.met
+
+
+def test_peak_memory_counts_tensors_that_live_at_once() -> None:
+    def run() -> None:
+        one = torch.zeros(1_000_000)
+        del one
+        both = [torch.zeros(500_000), torch.zeros(1_500_000)]
+        both.clear()
+        torch.zeros(250_000)
+
+    assert peak_memory(run) == pytest.approx(8, abs=0.1)

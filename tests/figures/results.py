@@ -10,6 +10,7 @@ from torch import Tensor
 
 from workbench.analysis.ablation import Ablation
 from workbench.analysis.circuits.circuit import Circuit
+from workbench.analysis.generative.traversal import Traversal
 from workbench.analysis.patching import Patching
 from workbench.core.wiring import Group, Wiring
 from workbench.training.curve import Curve
@@ -63,4 +64,13 @@ def unheard() -> Unheard:
     return Unheard("hook", torch.tensor([[0.0, 3.0], [-1.0, 2.0]]), torch.tensor([1.0, 2.0]))
 
 
-RESULTS = (ablation(), patching(), patching(1, "noise"), circuit(), curve(), unheard())
+def traversal(shape: tuple[int, ...] = (1, 4, 6)) -> Traversal:
+    axes = ("channel", "height", "width") if len(shape) == 3 else ("class",)
+    response = torch.linspace(0, 1, 2 * 3)[:, None].expand(6, torch.Size(shape).numel()).reshape(2, 3, *shape)
+    distance = torch.tensor([[2.0, 0.0, 3.0], [0.1, 0.0, 0.1]])
+    value = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0]])
+    return Traversal("hook_latent", "latent", (4, 7), torch.tensor([-3.0, 0.0, 3.0]), value, "hook_image", axes,
+                     response, distance)  # fmt: skip
+
+
+RESULTS = (ablation(), patching(), patching(1, "noise"), circuit(), curve(), unheard(), traversal(), traversal((5,)))

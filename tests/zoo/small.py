@@ -13,11 +13,13 @@ from workbench.core.registry import MODELS
 from workbench.zoo.actor_critic import ActorCriticConfig
 from workbench.zoo.cnn import CNNConfig
 from workbench.zoo.encoder_decoder import EncoderDecoderConfig
+from workbench.zoo.gan import GANConfig
 from workbench.zoo.gpt import GPTConfig
 from workbench.zoo.mlp import MLPConfig
 from workbench.zoo.q_network import QNetworkConfig
 from workbench.zoo.q_table import QTableConfig
 from workbench.zoo.resnet import ResNetConfig
+from workbench.zoo.vae import VAEConfig
 
 SMALL: dict[str, tuple[str, Any]] = {
     "mlp": ("mlp", MLPConfig(n_features=6, hidden=(5, 4), n_classes=3)),
@@ -62,6 +64,8 @@ SMALL: dict[str, tuple[str, Any]] = {
         ),
     ),
     "q_table": ("q_table", QTableConfig(n_states=6, n_actions=3)),
+    "gan": ("gan", GANConfig(n_latents=4, out_channels=2, size=8, channels=(4, 6))),
+    "vae": ("vae", VAEConfig(in_channels=2, size=8, channels=(3, 4), n_latents=3)),
 }  # fmt: skip
 
 

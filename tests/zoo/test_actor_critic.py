@@ -127,3 +127,18 @@ def test_an_observation_of_the_wrong_shape_is_refused_with_both_shapes() -> None
 def test_a_trunk_that_cannot_read_the_observation_is_refused() -> None:
     with pytest.raises(ConfigError, match="convolutional"):
         ActorCriticConfig(observation=(4,), trunk="convolutional")
+
+
+def test_acting_gives_the_logits_without_the_critics_own_trunk(model: ActorCritic) -> None:
+    observation, ran = model.example(batch=5), []
+    full = model(observation).logits
+    with model.routed({"actor.hook_logits": lambda x: x}):
+        torch.testing.assert_close(model.act(observation), full)
+    handle = model.critic.readout.register_forward_hook(lambda *_: ran.append(1))
+    model.act(observation)
+    handle.remove()
+    assert bool(ran) == (model.cfg.critic == "shared")
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        twin.actor.readout.bias += 1.0
+    torch.testing.assert_close(twin.act(observation), full + 1)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from workbench.cli.writing import write, write_json, write_table
 
-Kind = Literal["models", "architectures", "analyses", "recipes", "datasets", "runs"]
+Kind = Literal["models", "architectures", "analyses", "recipes", "datasets", "runs", "studies"]
 
 
 def show_list(kind: Kind = "models", /, *, json: bool = False) -> None:
@@ -92,6 +92,13 @@ def datasets() -> list[dict[str, Any]]:
     return [{"name": name, "about": first_line(DATASETS[name])} for name in DATASETS]
 
 
+def kept_studies() -> list[dict[str, Any]]:
+    """Every study that comes with the workbench, for `workbench pipeline`."""
+    from workbench.experiments.pipeline import studies
+
+    return [{"name": name, "about": about} for name, about in studies().items()]
+
+
 def runs() -> list[dict[str, Any]]:
     """Every run, newest first."""
     from workbench.experiments.run_log import RunLog
@@ -112,7 +119,7 @@ def first_line(item: object) -> str:
 
 LISTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "models": models, "architectures": architectures, "analyses": analyses, "recipes": recipes,
-    "datasets": datasets, "runs": runs,
+    "datasets": datasets, "runs": runs, "studies": kept_studies,
 }  # fmt: skip
 EMPTY = {
     "models": "No model is trained yet. `workbench train digits_mlp` trains the smallest in half a minute.",
@@ -121,4 +128,5 @@ EMPTY = {
     "analyses": "No analysis is installed.",
     "recipes": "No recipe is installed.",
     "datasets": "No data set is installed.",
+    "studies": "No study is installed.",
 }

@@ -88,7 +88,11 @@ def own_flags(signature: Signature) -> list[inspect.Parameter]:
     usual = "Left out: the model's usual ones."
     about = {
         "model": ("Name of a trained model.", str, inspect.Parameter.empty),
-        "inputs": (f"Such as test:0:16, text:PROMPT, rollout:SEED:N or file:PATH. {usual}", str | None, None),
+        "inputs": (
+            f"test:0:16, text:PROMPT, rollout:SEED:N, sample:SEED:N, file:PATH. {usual}",
+            str | None,
+            None,
+        ),
         "corrupted": (f"Inputs to compare with, as many as the others. {usual}", str | None, None),
         "metric": (f"What is measured: {', '.join(METRICS)}.", str, "logit"),
         "seed": ("Seed of all that is random.", int, 0),
@@ -144,7 +148,8 @@ def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False) -> int
     Parameters
     ----------
     file
-        TOML: [defaults], [[runs]] and [runs.grid] with lists of values.
+        TOML: [defaults], [[runs]] and [runs.grid] with lists of values. Or the name of a study that comes with the
+        workbench: `workbench list studies` has them.
     json
         Write what became of each question as JSON.
     dry_run

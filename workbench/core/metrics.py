@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from workbench.core.errors import InputError
 
@@ -113,6 +113,34 @@ class Value:
         return output.value
 
 
+@dataclass(frozen=True)
+class Reconstruction:
+    """Log probability that an autoencoder's output gives to these images in 0..1, in nats per image."""
+
+    images: Float[Tensor, "batch channel height width"]
+
+    def __call__(self, output: Any) -> PerExample:
+        logits = logits_of(output)
+        wanted = self.images.flatten(1).expand_as(logits)
+        return -binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(dim=1)
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """KL divergence of an autoencoder's code from the standard normal prior, in nats per image."""
+
+    def __call__(self, output: Any) -> PerExample:
+        require_autoencoder(output)
+        mean, log_variance = output.mean, output.log_variance
+        return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
+
+
+def require_autoencoder(output: Any) -> None:
+    """Raises when an output is no reconstruction with its code."""
+    if not hasattr(output, "log_variance"):
+        raise InputError("This model reconstructs nothing from a code. Choose another metric, such as logit.")
+
+
 def runner_up(logits: Float[Tensor, "batch choice"], target: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
     """The choice with the largest logit besides the target."""
     return logits.scatter(1, target[:, None], -torch.inf).argmax(dim=-1)
@@ -120,11 +148,21 @@ def runner_up(logits: Float[Tensor, "batch choice"], target: Int[Tensor, " batch
 
 @dataclass(frozen=True)
 class Question:
-    """What a named metric is built from: outputs on the clean and, when there are any, corrupted inputs, and labels."""
+    """What a named metric is built from: outputs on the clean and, when there are any, corrupted inputs, and labels.
+
+    `inputs` are the clean inputs themselves.
+    """
 
     clean: Any
     corrupted: Any = None
     targets: Int[Tensor, " batch"] | None = None
+    inputs: Any = None
+
+    @property
+    def images(self) -> Float[Tensor, "batch channel height width"]:
+        """The clean inputs, for an autoencoder to reconstruct."""
+        require_autoencoder(self.clean)
+        return self.inputs
 
     @property
     def target(self) -> Int[Tensor, " batch"]:
@@ -149,5 +187,7 @@ METRICS: dict[str, Callable[[Question], Metric]] = {
     "kl": lambda q: KL(logits_of(q.clean).detach()),
     "correct": lambda q: Correct(q.target),
     "value": lambda q: Value(),
+    "reconstruction": lambda q: Reconstruction(q.images),
+    "divergence": lambda q: Divergence(),
 }
 """Metrics by name, for commands and pages; each is built from the question at hand."""

@@ -14,3 +14,22 @@ class HasHooks(Protocol):
     def trace(self, inputs: Any = None, on_request: bool = True) -> Any:
         """What each hook point gives, by name."""
         ...
+
+
+@runtime_checkable
+class Environments(Protocol):
+    """Rows of an environment stepped together, as gymnasium's vector environments are.
+
+    A list of seeds gives each row its own: rows of equal seed begin alike. An ended episode's own last observation
+    is in `final_obs`, and the next episode begins in the same step.
+    """
+
+    num_envs: int
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        """First observations of a new episode in every row."""
+        ...
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Observations, rewards, terminations, truncations and what else there is to know."""
+        ...

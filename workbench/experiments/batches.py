@@ -24,6 +24,8 @@ FORMS = {
     "fitted": "fitted:PATH (a picture of any size, cropped and resized)",
     "text": "text:PROMPT or text:PROMPT||PROMPT",
     "rollout": "rollout:SEED:N or rollout:SEED:FIRST:LAST",
+    "sample": "sample:SEED:N (codes drawn from the prior)",
+    "walk": "walk:SEED:LATENT (one code, that latent moved from -3 to 3)",
     "explored": "explored:SEED:N (states that random actions lead to)",
 }
 """How inputs are written, by source."""

@@ -53,6 +53,13 @@ def presets(model: str) -> tuple[Preset, ...]:
         )
     if kind == "text":
         return task_presets(*TASKS[card.data.name]) if card.data.name in TASKS else text_presets(model)
+    if kind == "latent":
+        return (
+            Preset("16 samples", "sample:0:16", "sample:1:16"),
+            Preset("one sample", "sample:0:1", "sample:1:1"),
+            Preset("64 samples", "sample:0:64", "sample:1:64"),
+            Preset("one latent from -3 to 3", "walk:0:0", "sample:1:9"),
+        )
     return (
         Preset("16 test images", "test:0:16", "other:0"),
         Preset("one test image", "test:0:1", "other:0"),
@@ -113,7 +120,7 @@ def default_corrupted(model: str, inputs: str) -> str:
     if any(preset.corrupted.startswith("other:") for preset in offered):
         return "other:0"
     source, _, rest = inputs.partition(":")
-    if source == "rollout" and (parts := rest.split(":"))[0].isdecimal():
+    if source in ("rollout", "sample") and (parts := rest.split(":"))[0].isdecimal():
         return ":".join([source, str(int(parts[0]) + 1), *parts[1:]])
     if source == "text" and ALSO in rest:
         first, *others = rest.split(ALSO)

@@ -11,6 +11,7 @@ from workbench.core.registry import MODELS
 from workbench.data.user_images import read_bytes
 from workbench.experiments.batches import ALSO, FORMS, Batch, Request
 from workbench.experiments.image_batches import image_rows, other_classes, pictures
+from workbench.experiments.latent_batches import samples, walk
 from workbench.experiments.policy_batches import explored, observations
 from workbench.experiments.text_batches import counterparts, prompts, text_rows
 
@@ -20,6 +21,7 @@ READERS: Mapping[str, Mapping[str, Callable[[Request], Batch]]] = {
     },
     "text": {"text": prompts, "test": text_rows, "train": text_rows, "other": counterparts},
     "policy": {"rollout": observations, "explored": explored},
+    "latent": {"sample": samples, "walk": walk},
 }  # fmt: skip
 """How each source of inputs is read, by what the model takes."""
 
@@ -37,10 +39,12 @@ def read_inputs(text: str, model: Any, clean: Batch | None = None) -> Batch:
 
 
 def kind_of(architecture: str) -> str:
-    """What an architecture reads: "image", "text" or "policy" (observations of an environment)."""
+    """What an architecture reads: "image", "text", "policy" (observations of an environment) or "latent" (codes)."""
     model_class: Any = MODELS[architecture]
     if model_class.family == "rl":
         return "policy"
+    if model_class.input_axes == "batch latent":
+        return "latent"
     return "text" if model_class.input_axes == "batch pos" else "image"
 
 

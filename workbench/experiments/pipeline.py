@@ -25,13 +25,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
-from workbench.core.errors import Cancelled, ConfigError, InputError, WorkbenchError, suggestion
+from workbench.core.errors import Cancelled, ConfigError, InputError, UnknownNameError, WorkbenchError, suggestion
 from workbench.core.progress import Progress, silent
 from workbench.experiments.run import run
 from workbench.experiments.spec import Spec, from_fields
 from workbench.experiments.store import ResultStore
 
 TABLES = ("defaults", "runs")
+STUDIES = Path(__file__).parent.parent / "studies"
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,26 @@ class Summary:
         return [asdict(outcome) for outcome in self.outcomes]
 
 
+def studies() -> dict[str, str]:
+    """The studies that come with the workbench, and what each asks: the first line of its file."""
+    return {
+        path.stem: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        for path in sorted(STUDIES.glob("*.toml"))
+    }
+
+
+def located(path: Path) -> Path:
+    """The file of a pipeline, or of the study that is called so."""
+    if path.exists() or path.suffix or path.parent != Path():
+        return path
+    if path.name not in studies():
+        raise UnknownNameError("study", path.name, studies(), where=", and no file is called so")
+    return STUDIES / f"{path.name}.toml"
+
+
 def read_pipeline(path: Path) -> tuple[Spec, ...]:
-    """The questions of a pipeline file, grids expanded, defaults spelled out and all of them checked."""
+    """The questions of a pipeline file or a study, grids expanded, defaults spelled out and all of them checked."""
+    path = located(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -148,7 +148,11 @@ def arguments_of(spec: Spec, model: HookedModel, progress: Progress) -> dict[str
 
 @torch.no_grad()
 def metric_of(name: str, model: HookedModel, clean: Batch, corrupted: Batch | None) -> Metric:
-    """The named metric for these inputs: about their labels, else about the model's own choice on them."""
+    """The named metric for these inputs: about their labels, else about the model's own choice on them.
+
+    Labels are classes, so they say nothing of an autoencoder, whose choices are pixels.
+    """
     answers = model(clean.inputs)
     other = None if corrupted is None else model(corrupted.inputs)
-    return METRICS[name](Question(answers, other, clean.targets))
+    targets = None if hasattr(answers, "log_variance") else clean.targets
+    return METRICS[name](Question(answers, other, targets, clean.inputs))

@@ -31,7 +31,9 @@ def _(result: Verification) -> go.Figure:
     picture.update_xaxes(title_text="exact patching", row=1, col=2)
     picture.update_yaxes(title_text=result.method, row=1, col=2)
     title = f"{result.live} of {result.n_edges:,} edges ({result.method}, {result.ablation})"
-    return picture.update_layout(template=TEMPLATE, title=title, height=440, showlegend=False, hovermode="closest")
+    return picture.update_layout(
+        template=TEMPLATE, title=title, height=460, margin={"t": 90}, showlegend=False, hovermode="closest"
+    )
 
 
 def bars(result: Verification) -> go.Bar:
@@ -74,7 +76,8 @@ def _(result: Verification) -> str:
         f"{result.live} of {result.n_edges:,} edges keep {short(100 * result.faithfulness)} % of the behaviour "
         f"(interval {low} to {high}, {result.n} examples), all others {short(100 * result.complement)} %, "
         f"{len(result.random)} random circuits of that size {short(100 * result.random.mean())} % in the mean and "
-        f"{short(100 * result.random.max())} % at most. {spare} of its edges could go without loss. Circuits traced on "
+        f"{short(100 * result.random.max())} % at most. {spare} of its {len(result.necessity)} strongest "
+        f"edges could go without loss. Circuits traced on "
         f"other draws of the examples share {short(100 * result.jaccard.mean())} % of their edges (Jaccard). Scores "
         f"and exact effects of {len(result.sampled)} edges correlate by {short(result.pearson)} (ranks "
         f"{short(result.spearman)}) and have the same sign for {short(100 * result.same_sign)} %."
@@ -84,4 +87,7 @@ def _(result: Verification) -> str:
 @table.register
 def _(result: Verification) -> pd.DataFrame:
     rows = [(edge.writer, edge.port, edge.score) for edge in result.edges]
-    return pd.DataFrame(rows, columns=["writer", "port", "score"]).assign(necessity=result.necessity.tolist())
+    untold = [float("nan")] * (len(rows) - len(result.necessity))
+    return pd.DataFrame(rows, columns=["writer", "port", "score"]).assign(
+        necessity=[*result.necessity.tolist(), *untold]
+    )

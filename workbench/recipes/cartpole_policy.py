@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,25 @@ Algorithm = Callable[..., Curve]
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session, algorithm: Algorithm, n_envs: int) -> Trained:
-    """The algorithm from five seeds; the returns of 100 greedy episodes of each, and the best one's weights."""
+    """The algorithm from five seeds; the returns of 100 greedy episodes of each, and the best one's weights.
+
+    Its networks on the way are kept too, when the training names some (those that one session of it passes).
+    """
+    keeps = getattr(recipe.training, "keep_updates", ())
+    on_the_way: dict[int, list[tuple[int, Any]]] = {}
 
     def learn(fresh: Any, seed: int, progress: Progress, state: Path) -> Curve:
         envs = make_vector(native(ENVIRONMENT), n_envs)
-        return algorithm(fresh, envs, recipe.training, seed=seed, progress=progress, checkpoint=state)
+        kept = on_the_way.setdefault(seed, [])
+        keep = {"keep": lambda step, seen: kept.append((step, deepcopy(seen)))} if keeps else {}
+        return algorithm(fresh, envs, recipe.training, seed=seed, progress=progress, checkpoint=state, **keep)
 
     evaluate = partial(
         evaluate_policy, make_vector_env=partial(make_vector, ENVIRONMENT), episodes=100, seed=EVALUATION_SEED
     )
     note = f"Trained in our vectorised version, evaluated in that of gymnasium {gymnasium.__version__}."
     data = DataSource(ENVIRONMENT, rules_sha256(ENVIRONMENT), note)
-    return best_of_seeds(recipe, model, session, learn, evaluate, data)
+    trained = best_of_seeds(recipe, model, session, learn, evaluate, data)
+    for step, seen in on_the_way.get(recipe.seed if trained.seed is None else trained.seed, []):
+        session.keep(step, seen)
+    return trained

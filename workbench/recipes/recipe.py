@@ -53,7 +53,8 @@ class Trained:
 class Recipe:
     """How one checkpoint is made.
 
-    `targets` holds a bound for each metric: at least, or at most when its name ends in `loss` or `error`.
+    `targets` holds a bound for each metric: at least, or at most when its name ends in `loss`, `error` or
+    `distance`.
     `training` is the configuration of the training algorithm, `train` what runs it. `weights` and `bias` name the
     initialisation (`core.initializers`); None leaves the architecture's own.
     """
@@ -154,7 +155,7 @@ def missed_targets(targets: Mapping[str, float], card: Card) -> list[str]:
     """What a card's metrics fall short of, one sentence each."""
     missed = []
     for name, bound in targets.items():
-        low_is_good = name.endswith(("loss", "error"))
+        low_is_good = name.endswith(("loss", "error", "distance"))
         met = operator.le if low_is_good else operator.ge
         if name not in card.metrics or not met(card.metrics[name].value, bound):
             found = card.metrics[name].value if name in card.metrics else "not measured"

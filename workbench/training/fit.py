@@ -60,9 +60,9 @@ def fit(
             _keep(run, keep)
             while run.step < cfg.steps:
                 advance(run, batch, loss)
-                _observe(run, evaluate)
+                observe(run, evaluate)
                 _keep(run, keep)
-                _pause(run, progress)
+                pause(run, progress)
         finally:
             model.eval()
     if run.average is not None:
@@ -203,7 +203,7 @@ def shown(run: Run) -> Iterator[nn.Module]:
     torch.set_rng_state(random_state)
 
 
-def _observe(run: Run, evaluate: Callable[[nn.Module], Metrics] | None) -> None:
+def observe(run: Run, evaluate: Callable[[nn.Module], Metrics] | None) -> None:
     """Adds what is due after this step to the curve."""
     cfg, last = run.cfg, run.step == run.cfg.steps
     point: dict[str, float] = {}
@@ -227,7 +227,7 @@ def _keep(run: Run, keep: Callable[[int, nn.Module], None] | None) -> None:
             keep(run.step, model)
 
 
-def _pause(run: Run, progress: Progress) -> None:
+def pause(run: Run, progress: Progress) -> None:
     """Between two steps: the caller hears of it and may cancel, which stores the state first."""
     if run.step % run.cfg.checkpoint_every == 0 or run.step == run.cfg.steps:
         run.save()

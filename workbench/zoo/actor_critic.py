@@ -154,6 +154,7 @@ class ActorCritic(HookedModel):
             stages = [*own.stages, self.forked]
         else:
             stages = [self.forked, *map(SideBySide, own.stages, other.stages)]
+        self.own_stages = tuple(own.stages)
         none = nn.ModuleList()
         self.actor = Actor(none if cfg.critic == "shared" else own.blocks, own.width, cfg.n_actions)
         self.critic = Critic(none if cfg.critic == "shared" else other.blocks, other.width)
@@ -185,6 +186,16 @@ class ActorCritic(HookedModel):
     def read_out(self, streams: Streams) -> PolicyValue:
         """Logits and values from the two last hidden layers."""
         return PolicyValue(self.actor.read_out(streams[0]), self.critic.read_out(streams[1]))
+
+    def act(self, observation: Features) -> Float[Tensor, "batch action"]:
+        """Action logits alone: a critic's own trunk is not run."""
+        if self.cfg.critic == "shared":
+            return self(observation).logits
+        with self.lock:
+            x = self.observed(observation)
+            for stage in self.own_stages:
+                x = stage(x)
+            return self.actor.read_out(x)
 
     def example(self, batch: int = 2, seed: int = 0) -> Features:
         return torch.randn(batch, *self.cfg.observation, generator=generator(seed, "example"))

@@ -18,6 +18,7 @@ from workbench.core.registry import MODELS
 from workbench.zoo.gpt import LIKELY, Block, GPTConfig
 from workbench.zoo.layers.attention import Attention, KeyValueCache, Visible
 from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
+from workbench.zoo.layers.mlp import Activation
 from workbench.zoo.layers.normalization import Normalization, norm
 from workbench.zoo.layers.sampling import Sampling, draw
 from workbench.zoo.layers.transformer_graph import DETAILS, encoder_decoder_graph
@@ -64,7 +65,7 @@ class EncoderDecoderConfig:
     d_mlp: int | None = None
     positions: Literal["learned", "rotary"] = "learned"
     normalization: Normalization = "layer"
-    activation: Literal["gelu", "relu"] = "gelu"
+    activation: Activation = "gelu"
     tie_embeddings: bool = False
     dropout: float = 0.0
     start: int = 0

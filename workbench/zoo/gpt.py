@@ -17,7 +17,7 @@ from workbench.core.random import generator
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.attention import Attention, KeyValueCache, Visible
 from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
-from workbench.zoo.layers.mlp import MLP, Neurons
+from workbench.zoo.layers.mlp import MLP, Activation, Neurons
 from workbench.zoo.layers.normalization import Normalization, norm
 from workbench.zoo.layers.sampling import Sampling, draw
 from workbench.zoo.layers.transformer_graph import DETAILS, residual_graph
@@ -49,7 +49,7 @@ class GPTConfig:
     causal: bool = True
     positions: Literal["learned", "rotary"] = "learned"
     normalization: Normalization = "layer"
-    activation: Literal["gelu", "relu"] = "gelu"
+    activation: Activation = "gelu"
     attn_only: bool = False
     tie_embeddings: bool = False
     dropout: float = 0.0

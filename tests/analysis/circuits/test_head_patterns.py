@@ -31,7 +31,9 @@ def test_a_head_that_looks_at_one_kind_of_places_alone_scores_one_there() -> Non
 
 
 def test_what_no_position_has_is_not_a_number() -> None:
-    scores = head_patterns(GPT(GPTConfig(d_vocab=9, n_ctx=4, n_layers=1, d_model=8, n_heads=2)).eval(), torch.arange(4)[None])
+    scores = head_patterns(
+        GPT(GPTConfig(d_vocab=9, n_ctx=4, n_layers=1, d_model=8, n_heads=2)).eval(), torch.arange(4)[None]
+    )
     assert scores.of("previous").isfinite().all() and scores.of("duplicate").isnan().all()
     assert scores.above("duplicate", 0.0) == ()
     with pytest.raises(UnknownNameError, match="Did you mean 'induction'"):

@@ -123,3 +123,9 @@ def test_bad_requests_are_named() -> None:
         clean, other = example(model, seed=0), example(model, seed=1)
         metric = LogitDifference(torch.zeros(2).long(), torch.ones(2).long())
         verify_circuit(model, clean, other, metric, EXACT, Checking(size=10**6))
+
+
+def test_a_size_at_which_nothing_leads_to_the_output_is_refused() -> None:
+    it = planted("planted_vote")
+    with pytest.raises(InputError, match="make no path"):
+        verify_circuit(it.model, it.inputs, it.corrupted, it.metric, EXACT, Checking(size=1))

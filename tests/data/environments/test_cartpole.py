@@ -93,3 +93,10 @@ def test_gymnasium_makes_it_by_name() -> None:
     theirs = gymnasium.make("CartPole-v1")
     assert envs.single_observation_space == theirs.observation_space
     assert envs.single_action_space == theirs.action_space
+
+
+def test_a_list_of_seeds_starts_every_row_as_gymnasium_would() -> None:
+    ours, again = VectorCartPole(4).reset(seed=[3, 9, 3, 0])[0], VectorCartPole(1).reset(seed=[9])[0]
+    theirs = np.stack([gymnasium.make("CartPole-v1").reset(seed=seed)[0] for seed in (3, 9, 3, 0)])
+    np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(ours[1], again[0])

@@ -34,20 +34,22 @@ class Checking:
     """What is checked, and how thoroughly.
 
     `size`: edges in the circuit, before pruning (0: the smallest of about sixty sizes that keeps 90 %). `controls`:
-    random circuits with as many edges. `resamples`: draws of the examples from which the circuit is traced again.
+    random circuits with as many edges. `cuts`: edges of the circuit, its strongest, that are cut from it in turn.
+    `resamples`: draws of the examples from which the circuit is traced again.
     `sampled`: edges whose score is compared with exact patching, half of them the strongest, half at random.
     """
 
     size: int = 0
     controls: int = 20
+    cuts: int = 200
     resamples: int = 5
     sampled: int = 60
 
     def __post_init__(self) -> None:
-        if self.size < 0 or min(self.controls, self.resamples) < 2 or self.sampled < 3:
+        if min(self.size, self.cuts) < 0 or min(self.controls, self.resamples) < 2 or self.sampled < 3:
             raise InputError(
                 f"{self} asks for less than can be measured. Give at least 2 controls, 2 resamples, 3 sampled edges "
-                "and a size of 0 or more."
+                "and a size and cuts of 0 or more."
             )
 
 
@@ -58,10 +60,10 @@ class Verification:
     `size` edges were kept, `live` of them on a path after pruning. Faithfulness is (m(kept) - m(cut)) / (m(clean) -
     m(cut)) of batch means: of the circuit, of its complement (all other edges kept: 0 when the circuit is complete,
     Wang et al. 2023), and of `random` circuits of equal size; intervals are over the examples. `edges` are the
-    circuit's, strongest first, `necessity[i]` what faithfulness loses when edge i is cut from the circuit (near 0: it
-    is not minimal). `jaccard` compares the circuits of pairs of resamples. `estimated` and `exact` are the scores of
-    the sampled edges by the method and by exact patching, `pearson`, `spearman` and `same_sign` how they agree (nan
-    where one of them does not vary).
+    circuit's, strongest first. `necessity[i]` is what faithfulness loses when edge i is cut from the circuit (near 0:
+    it is not minimal), for as many of them as were asked for. `jaccard` compares the circuits of pairs of resamples.
+    `estimated` and `exact` are the scores of the sampled edges by the method and by exact patching, `pearson`,
+    `spearman` and `same_sign` how they agree (nan where one of them does not vary).
     """
 
     method: str
@@ -78,7 +80,7 @@ class Verification:
     complement_interval: tuple[float, float]
     random: Float[Tensor, " control"]
     edges: tuple[ScoredEdge, ...]
-    necessity: Float[Tensor, " live"]
+    necessity: Float[Tensor, " cut"]
     jaccard: Float[Tensor, " pair"]
     sampled: tuple[str, ...]
     estimated: Float[Tensor, " sampled"]
@@ -102,7 +104,7 @@ def verify_circuit(
 ) -> Verification:
     """Traces a circuit and checks it: faithful, complete, minimal, stable, and scored as exact patching would?
 
-    Costs the tracing once for the examples and once for each resample, a forward pass for each edge of the circuit and
+    Costs the tracing once for the examples and once for each resample, a forward pass for each edge that is cut and
     each control, and exact patching of the sampled edges. The metric must be a dataclass (all named ones are).
     """
     check_same_shape(inputs, corrupted)
@@ -115,7 +117,12 @@ def verify_circuit(
         if size > graph.n_edges:
             raise InputError(f"A circuit of {size} edges: this graph has {graph.n_edges}. Choose a smaller size.")
         circuit = pruned(behaviour, how, graph.wiring.largest(strength, size))
-        total = check.controls + check.resamples + int(circuit.sum()) + 1
+        if not circuit.any():
+            raise InputError(
+                f"The {size} strongest edges make no path from the input to the output. Choose a larger size, or 0 for "
+                "one that keeps 90 % of the behaviour."
+            )
+        total = check.controls + check.resamples + min(check.cuts, int(circuit.sum())) + 1
         steps = iter(range(1, total + 1))
         tick = lambda: progress(next(steps), total)  # noqa: E731
         return assembled(behaviour, how, check, seed, (scores, size, circuit), tick)
@@ -131,7 +138,7 @@ def assembled(
     kept, complement = (metric_of_edges(behaviour, edges) for edges in (circuit, ~circuit))
     random = controls(behaviour, size, check.controls, seed, tick)
     order = [i for i in strength.abs().argsort(descending=True, stable=True).tolist() if circuit[i]]
-    necessity = without_each(behaviour, circuit, order, tick)
+    necessity = without_each(behaviour, circuit, order[: check.cuts], tick)
     again = [resampled(behaviour, how, size, rows, tick) for rows in draws(n, check.resamples, seed)]
     places = sampled_edges(strength, check.sampled, seed)
     estimated, exact = strength[places], exact_effects(behaviour, places)

@@ -40,11 +40,14 @@ class VectorCartPole(VectorEnv):
         self.elapsed = np.zeros(num_envs, dtype=np.int64)
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """First observations of a new episode in every row."""
-        super().reset(seed=seed)
+        """First observations of a new episode in every row; with a list, row by row those of gymnasium's own."""
+        super().reset(seed=seed[0] if isinstance(seed, list) else seed)
         self._restart(np.ones(self.num_envs, dtype=bool))
+        if isinstance(seed, list):
+            starts = {one: np.random.default_rng(one).uniform(-START, START, size=4) for one in set(seed)}
+            self.state = np.stack([starts[one] for one in seed], axis=1)
         return self._observation(), {}
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:

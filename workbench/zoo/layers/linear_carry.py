@@ -1,12 +1,13 @@
-"""Transports whose edges are entries of a weight: linear layers and convolutions."""
+"""Transports whose edges are entries of a weight: linear layers, convolutions and transposed convolutions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from einops import rearrange
+from einops import einsum, rearrange
+from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, conv_transpose2d
 
 from workbench.core.graph import Carry
 
@@ -24,6 +25,34 @@ def carry_conv(layer: nn.Conv2d, gain: Callable[[], Tensor | float] = lambda: 1.
         return conv2d(write, weight, None, layer.stride, layer.padding, layer.dilation)  # type: ignore[arg-type]
 
     return carry
+
+
+def carry_transposed(layer: nn.ConvTranspose2d, gain: Callable[[], Tensor | float] = lambda: 1.0) -> Carry:
+    """The same for a transposed convolution, whose kernels are kept as weight[u, p]."""
+
+    def carry(write: Tensor, mask: Tensor) -> Tensor:
+        weight = layer.weight * rearrange(mask * gain(), "node port -> node port 1 1")
+        steps = (layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation)
+        return conv_transpose2d(write, weight, None, *steps)  # type: ignore[arg-type]
+
+    return carry
+
+
+def carry_spread(
+    weight: Callable[[], Float[Tensor, "node port height width"]], gain: Callable[[], Tensor | float] = lambda: 1.0
+) -> Carry:
+    """Edge (u, p) adds unit u's map in the weight to channel p, times the gain of p."""
+
+    def carry(write: Tensor, mask: Tensor) -> Tensor:
+        masked = weight() * rearrange(mask * gain(), "node port -> node port 1 1")
+        return einsum(write, masked, "batch node, node port height width -> batch port height width")
+
+    return carry
+
+
+def carry_side_by_side(write: Tensor, mask: Tensor) -> Tensor:
+    """One port reads all units as they are, each through its own edge."""
+    return rearrange(write * mask[:, 0], "batch node -> batch 1 node")
 
 
 def fold(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -13,14 +14,16 @@ from workbench.core.hooked import AxisHookPoint
 
 Stream = Float[Tensor, "batch pos d_model"]
 Neurons = Float[Tensor, "batch pos d_mlp"]
+Activation = Literal["gelu", "gelu_tanh", "relu"]
+"""GPT-2's own is gelu_tanh, an approximation of gelu."""
 
 
 class MLP(nn.Module):
     """Two linear maps with a non-linearity between them, at each position."""
 
-    def __init__(self, d_model: int, d_mlp: int, activation: Literal["gelu", "relu"]) -> None:
+    def __init__(self, d_model: int, d_mlp: int, activation: Activation) -> None:
         super().__init__()
-        self.act = {"gelu": gelu, "relu": relu}[activation]
+        self.act = {"gelu": gelu, "gelu_tanh": partial(gelu, approximate="tanh"), "relu": relu}[activation]
         self.W_in = nn.Parameter(torch.empty(d_model, d_mlp))
         self.b_in = nn.Parameter(torch.zeros(d_mlp))
         self.W_out = nn.Parameter(torch.empty(d_mlp, d_model))

@@ -1,0 +1,86 @@
+"""Episodes: a policy at work, step by step, and the same episode played again with one of its parts changed."""
+
+import streamlit as st
+
+from app import address, episodes, panel, questions
+from app.hooks import choose_hook, hooks
+from workbench.checkpoints.card import read_card
+from workbench.experiments.episodes import Played, environments_of
+from workbench.figures.alt import describe
+from workbench.figures.episode import timeline
+
+CHANGES = {"nothing": "nothing", "zero": "set one unit to zero", "add": "add to one unit"}
+ENDS = {True: "ended", False: "cut off by time"}
+
+
+def choose_change(hook: str, sizes: dict[str, int], axis: str | None) -> tuple[str, float | None]:
+    """The site to change, and what is added there (None: it is set to zero)."""
+    if axis is None or axis not in sizes:
+        return "", None
+    with st.container(width=170):
+        told = "; ".join(f"{kind}: {meaning}" for kind, meaning in CHANGES.items())
+        kind = address.choose("Change", list(CHANGES), "change", help=told)
+    if kind == "nothing":
+        return "", None
+    with st.container(width=130):
+        unit = address.number("Unit", 0, sizes[axis] - 1, "unit", 0, help=f"One entry of {axis} at the hook.")
+    with st.container(width=130):
+        amount = float(address.number("Amount", -100, 100, "amount", 5)) if kind == "add" else None
+    return f"{hook}[{axis}={unit}]", amount
+
+
+def code(episode: Played, model: str) -> str:
+    """The same episode in Python."""
+    given = f'"{model}", seed={episode.seed}, hook="{episode.hook}", environment="{episode.environment}"'
+    edit = f', edit="{episode.edit}", amount={episode.amount}' if episode.edit else ""
+    return f"from workbench.experiments.episodes import play\n\nepisode = play({given}{edit})"
+
+
+def outcome(name: str, episode: Played) -> str:
+    """How an episode went, in a few words."""
+    told = episode.trace
+    end = ENDS[told.terminated]
+    return f"{name}: {len(told.action)} steps, return {float(told.reward.sum()):.4g}, {end}"
+
+
+asked = questions.strip(inputs=False, first="maze_ppo")
+if asked.kind != "policy":
+    st.info(f"{asked.model} is no policy and plays no episodes. Choose one, such as maze_ppo or cartpole_ppo.")
+    st.stop()
+card = read_card(asked.model)
+with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(width=260):
+        environment = address.choose("Environment", environments_of(asked.model), "environment")
+    with st.container(width=130):
+        seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Decides how the episode begins.")
+    with st.container(width=280):
+        hook = choose_hook(asked.model)
+        known = hooks(asked.model)[hook]
+    edit, amount = choose_change(hook, known.sizes, known.unit)
+    with st.container(width=170):
+        kind = address.choose("Saliency", ["gradient", "perturbation"], "saliency")
+original = episodes.played(asked.model, seed, hook, environment)
+changed = episodes.played(asked.model, seed, hook, environment, edit, amount) if edit else None
+shown = [("Original", original)] + ([(f"Changed at {edit}", changed)] if changed else [])
+longest = max(len(episode.trace.action) for _, episode in shown)
+step = address.scrub("Step", longest - 1, "step") if longest > 1 else 0
+st.markdown(" · ".join(outcome(name.split(" at ")[0], episode) for name, episode in shown))
+columns = st.columns(2, gap="large")
+for column, (name, episode) in zip(columns, shown, strict=False):
+    at = min(step, len(episode.trace.action) - 1)
+    with column:
+        episodes.frame(card, episode, at, kind, name)
+        episodes.choices(card, episode, at)
+        episodes.figures(episode, at)
+with columns[1] if changed is None else st.container():
+    st.markdown(f"**Activations** at `{hook}`, original, step {min(step, len(original.trace.action) - 1)}")
+    episodes.inside(original, min(step, len(original.trace.action) - 1))
+finding = describe(original.trace)
+panel.plot(timeline(original.trace, changed.trace if changed else None, step), "timeline", finding)
+st.markdown(finding)
+panel.twin(original.trace, finding, "episode")
+st.caption(
+    f"greedy episode of {asked.model} in {environment} · seed {seed} · n = 1 episode · "
+    f"discount {original.discount:g} · saliency of the greedy action's logit minus the runner-up's"
+)
+questions.share_code(asked, code(changed or original, asked.model))

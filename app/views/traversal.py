@@ -1,0 +1,25 @@
+"""Traversal: each unit moved over its range, and what the network makes of it further on."""
+
+import streamlit as st
+
+from app import panel, questions, techniques
+from app.hooks import hooks
+from workbench.experiments.spec import Spec
+
+LATENT = ("hook_latent", "hook_input")  # hooks that hold a code, in the order of preference
+
+
+def usual_hook(model: str) -> str | None:
+    """Where a network has latents, their hook; None stands for the usual one."""
+    known = hooks(model)
+    return next((name for name in LATENT if name in known and known[name].unit == "latent"), None)
+
+
+asked = questions.strip()
+with st.container(border=True):
+    filled = techniques.form("traversal", asked.model, usual_hook(asked.model))
+spec = Spec(asked.model, "traversal", asked.inputs, parameters=filled.parameters)
+questions.share(asked, spec)
+result = panel.ask(spec)
+if result is not None:
+    panel.whole(result, spec)

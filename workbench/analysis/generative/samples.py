@@ -1,0 +1,52 @@
+"""How good generated samples are: distance to the data, coverage of its classes, and whether they are copies."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from workbench.core.errors import InputError
+
+
+def frechet_distance(one: Float[Tensor, "row feature"], other: Float[Tensor, "other_row feature"]) -> Float[Tensor, ""]:
+    """Squared Frechet distance between normal distributions fitted to two sets of features (Heusel et al. 2017).
+
+    |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)). It is biased upwards for few rows: give as many in both.
+    """
+    if min(len(one), len(other)) < 2:
+        raise InputError("A Frechet distance needs two rows or more on each side, better several thousand.")
+    (mean1, cov1), (mean2, cov2) = (moments(x.double()) for x in (one, other))
+    root = square_root(cov1)
+    cross = torch.linalg.eigvalsh(root @ cov2 @ root).clamp(min=0).sqrt().sum()
+    return (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * cross
+
+
+def moments(x: Float[Tensor, "row feature"]) -> tuple[Float[Tensor, " feature"], Float[Tensor, "feature feature"]]:
+    """Mean and covariance, the latter unbiased."""
+    mean = x.mean(dim=0)
+    return mean, (x - mean).T @ (x - mean) / (len(x) - 1)
+
+
+def square_root(matrix: Float[Tensor, "feature feature"]) -> Float[Tensor, "feature feature"]:
+    """The symmetric square root of a positive semidefinite matrix."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors * values.clamp(min=0).sqrt() @ vectors.T
+
+
+def class_shares(classes: Int[Tensor, " row"], n_classes: int) -> Float[Tensor, " class"]:
+    """Share of each class."""
+    return torch.bincount(classes, minlength=n_classes) / len(classes)
+
+
+def classes_covered(classes: Int[Tensor, " row"], n_classes: int, share: float = 0.1) -> int:
+    """Number of classes that hold at least `share` of what each would hold if all held the same."""
+    return int((class_shares(classes, n_classes) >= share / n_classes).sum())
+
+
+def nearest_distance(
+    rows: Float[Tensor, "row *shape"], among: Float[Tensor, "other_row *shape"], chunk: int = 250
+) -> Float[Tensor, " row"]:
+    """Euclidean distance from each row to the nearest of the others. Costs one product of the two sets."""
+    flat = among.flatten(1)
+    return torch.cat([torch.cdist(part, flat).amin(dim=1) for part in rows.flatten(1).split(chunk)])

@@ -1,0 +1,1 @@
+"""What is inside a policy, checked by what it earns."""

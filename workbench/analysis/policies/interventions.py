@@ -1,0 +1,188 @@
+"""What interventions do to the return: condition x seed as rows of one vector environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from workbench.analysis.policies.episodes import first_episodes, mean_interval, total_returns
+from workbench.core.axes import unit_axis
+from workbench.core.errors import InputError, NeverFiredError
+from workbench.core.hooked import Handler, HookedModel, HookInfo
+from workbench.core.interventions import Intervention, apply_all, mean, zero
+from workbench.core.listeners import unchanged
+from workbench.core.metrics import logits_of
+from workbench.core.progress import Progress, silent
+from workbench.core.protocols import Environments
+from workbench.core.sites import Site
+
+Condition = Sequence[Intervention]
+MakeEnvironments = Callable[[int], Environments]
+ROWS = 4096
+"""Rows of one vector environment, at most; more conditions go into further ones."""
+FEW = 8
+"""An edit that changes less than one entry in so many changes just these."""
+
+
+@dataclass(frozen=True)
+class Affine:
+    """An edit of one hook for each condition: activation times `factor` plus `shift`."""
+
+    factor: Float[Tensor, "condition *activation"]
+    shift: Float[Tensor, "condition *activation"]
+
+    def on(self, of_row: Int[Tensor, " row"]) -> Handler:
+        """The edit of rows of these conditions: of a few entries when it changes few, else of all."""
+        factor, shift = self.factor.flatten(1), self.shift.flatten(1)
+        row, entry = ((factor != 1) | (shift != 0))[of_row].nonzero(as_tuple=True)
+        if FEW * len(row) > len(of_row) * factor.shape[1]:
+            factor, shift = self.factor[of_row], self.shift[of_row]
+            return lambda x: torch.addcmul(shift, factor, x)
+        place = row * factor.shape[1] + entry
+        return partial(edit_places, place, factor[of_row[row], entry], shift[of_row[row], entry])
+
+
+def edit_places(place: Int[Tensor, " place"], factor: Tensor, shift: Tensor, x: Tensor) -> Tensor:
+    """The activation with the entries at these places of its memory edited."""
+    y = x.clone(memory_format=torch.contiguous_format)
+    flat = y.reshape(-1)
+    flat[place] = torch.addcmul(shift, factor, flat[place])
+    return y
+
+
+@dataclass(frozen=True)
+class InterventionReturns:
+    """Undiscounted return of a greedy episode for each seed, intact and under each condition.
+
+    `effect` is the mean over seeds of return(edited) - return(intact), paired by seed, `low` and `high` the ends of
+    its 95 % bootstrap interval.
+    """
+
+    conditions: tuple[str, ...]
+    seeds: tuple[int, ...]
+    intact: Float[Tensor, " episode"]
+    edited: Float[Tensor, "condition episode"]
+    effect: Float[Tensor, " condition"]
+    low: Float[Tensor, " condition"]
+    high: Float[Tensor, " condition"]
+
+
+def intervene_in_rollouts(
+    model: HookedModel,
+    make_environments: MakeEnvironments,
+    conditions: Sequence[Condition],
+    seeds: Sequence[int],
+    limit: int | None = None,
+    progress: Progress = silent,
+) -> InterventionReturns:
+    """Returns of greedy episodes under each condition, every condition from the same `seeds`.
+
+    Equal to a loop over `model.edited(condition)`: each row of one batch is edited its own way. Edits must be affine
+    in each entry (zero, mean, steer, scale, patch with one row). An episode counts as far as `limit` steps. Costs one
+    forward pass on all unfinished rows per step.
+    """
+    if not conditions or not seeds:
+        raise InputError("There is nothing to compare: give at least one condition and one seed.")
+    at_once = max(1, ROWS // len(seeds))
+    whole: list[Condition] = [[], *conditions]
+    parts = []
+    for start in range(0, len(whole), at_once):
+        chunk = whole[start : start + at_once]
+        parts.append(returns_of(model, make_environments, chunk, seeds, limit))
+        progress(min(start + at_once, len(whole)), len(whole))
+    returns = torch.cat(parts)
+    change = returns[1:] - returns[0]
+    low, high = mean_interval(change)
+    names = tuple(", ".join(map(str, condition)) or "intact" for condition in conditions)
+    return InterventionReturns(names, tuple(seeds), returns[0], returns[1:], change.mean(dim=1), low, high)
+
+
+@torch.no_grad()
+def returns_of(
+    model: HookedModel,
+    make_environments: MakeEnvironments,
+    conditions: Sequence[Condition],
+    seeds: Sequence[int],
+    limit: int | None = None,
+) -> Float[Tensor, "condition episode"]:
+    """Return of a greedy episode for each condition and seed, all as rows of one vector environment."""
+    n_rows = len(conditions) * len(seeds)
+    condition_of = torch.arange(n_rows) // len(seeds)
+    envs, edits = make_environments(n_rows), affine_edits(model, conditions)
+    act, handlers = acting(model, edits), dict[str, Handler]()
+    asked = 0
+
+    def choose(observation: Tensor, rows: Tensor) -> Tensor:
+        nonlocal asked
+        if len(rows) != asked:  # rows only ever leave
+            handlers.update({hook: edit.on(condition_of[rows]) for hook, edit in edits.items()})
+            asked = len(rows)
+        with model.routed(handlers):
+            return logits_of(act(observation)).argmax(dim=-1)
+
+    steps = first_episodes(choose, envs, list(seeds) * len(conditions), limit)
+    return total_returns(steps, n_rows).reshape(len(conditions), len(seeds))
+
+
+def acting(model: HookedModel, hooks: Iterable[str]) -> Callable[[Tensor], Any]:
+    """What to run for an action: only what decides it, when the model knows and the hooks are all there."""
+    act: Any = getattr(model, "act", model)
+    try:
+        with model.routed(dict.fromkeys(hooks, unchanged)):
+            act(model.example())
+    except NeverFiredError:
+        return model
+    return act
+
+
+def affine_edits(model: HookedModel, conditions: Sequence[Condition]) -> dict[str, Affine]:
+    """For each hook that any condition touches, what every condition makes of it."""
+    infos = model.trace()
+    sites = {i.site.resolve(model).hook: None for condition in conditions for i in condition}
+    return {hook: affine_edit(infos[hook], conditions) for hook in sites}
+
+
+def affine_edit(info: HookInfo, conditions: Sequence[Condition]) -> Affine:
+    """The factor and the shift of each condition at one hook, found by applying it to zeros, ones and twos."""
+    shape = (1, *info.shape[1:])
+    probes = [torch.full(shape, value) for value in (0.0, 1.0, 2.0)]
+    factors, shifts = [], []
+    for condition in conditions:
+        here = [i for i in condition if i.site.hook == info.name]
+        refuse_batch(here)
+        at_zero, at_one, at_two = (apply_all(here, info.axes, probe) if here else probe for probe in probes)
+        factor = at_one - at_zero
+        if not torch.allclose(at_two, at_zero + 2 * factor, atol=1e-5) or any(i.name == "resample" for i in here):
+            raise InputError(
+                f"{', '.join(map(str, here))} is not affine in each entry, so rows of one batch cannot carry it. "
+                "Use zero, mean, steer, scale or patch, or loop over model.edited."
+            )
+        factors.append(factor)
+        shifts.append(at_zero)
+    return Affine(torch.cat(factors), torch.cat(shifts))
+
+
+def refuse_batch(interventions: Condition) -> None:
+    """Raises when a site picks examples: here the batch is the episodes."""
+    for intervention in interventions:
+        if "batch" in intervention.site.index:
+            raise InputError(f"{intervention} picks rows of the batch, which are episodes here. Leave the batch out.")
+
+
+def every_unit(model: HookedModel, hooks: Sequence[str], reference: dict[str, Tensor] | None = None) -> list[Condition]:
+    """A condition for each unit of the hooks that removes it: sets it to zero, or to its mean in `reference`."""
+    infos, conditions = model.trace(), list[Condition]()
+    for hook in model.select(list(hooks)):
+        axis = unit_axis(infos[hook].axes)
+        if axis is None:
+            raise InputError(f"{hook} has no axis of units. Choose a hook such as blocks.0.hook_post.")
+        for unit in range(infos[hook].size(axis)):
+            site = Site(hook, {axis: unit})
+            conditions.append([zero(site) if reference is None else mean(site, reference[hook])])
+    return conditions

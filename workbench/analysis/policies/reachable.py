@@ -1,0 +1,153 @@
+"""What a unit or an action likes best: over all observations within bounds, and over states that can be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from workbench.analysis.policies.episodes import as_seen, first_episodes
+from workbench.core.errors import InputError
+from workbench.core.hooked import HookedModel
+from workbench.core.progress import Progress, silent
+from workbench.core.protocols import Environments
+from workbench.core.random import generator
+from workbench.core.sites import Site
+
+Score = Callable[[Tensor], Float[Tensor, " batch"]]
+"""One number for each observation."""
+Observation = Float[Tensor, " *observation"]
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """The best observation found and its score; `path` are the actions that lead there from the episode of `seed`."""
+
+    observation: Observation
+    score: float
+    seed: int | None = None
+    path: Int[Tensor, " step"] | None = None
+
+
+@dataclass(frozen=True)
+class Maxima:
+    """The same score driven as high as it gets within bounds, and as high as any state found in the environment."""
+
+    bounded: Maximum
+    reachable: Maximum
+
+
+def site_score(model: HookedModel, site: Site | str) -> Score:
+    """The mean activation at a site: of a unit, an action's logit (`actor.hook_logits[action=1]`) or Q-value."""
+    where = Site.of(site).resolve(model)
+    axes = model.hook_dict[where.hook].axes
+
+    def score(observations: Tensor) -> Tensor:
+        return where.select(model.cache(observations, where.hook)[where.hook], axes).flatten(1).mean(dim=1)
+
+    return score
+
+
+@torch.enable_grad()
+def maximize_in_bounds(
+    score: Score, low: Observation, high: Observation, restarts: int = 32, steps: int = 200, seed: int = 0
+) -> Maximum:
+    """The best of `restarts` gradient ascents from random observations, kept between `low` and `high`.
+
+    Each step moves every entry by a share of its range that falls to zero, in the direction of its gradient's sign
+    (so that units do not matter). Costs `restarts` x `steps` forward and backward passes, in batches.
+    """
+    if not bool((low.isfinite() & high.isfinite() & (low < high)).all()):
+        raise InputError("Bounds must be finite, each low below its high. Take those of states that occur.")
+    span = high - low
+    x = low + span * torch.rand(restarts, *low.shape, generator=generator(seed, "bounds"))
+    best, value = x.clone(), torch.full((restarts,), -torch.inf)
+    for step in range(steps + 1):
+        leaf = x.detach().requires_grad_()
+        found = score(leaf)
+        better = found.detach() > value
+        value[better], best[better] = found.detach()[better], x.detach()[better]
+        gradient = torch.autograd.grad(found.sum(), leaf)[0]
+        x = (x + 0.1 * (1 - step / (steps + 1)) * span * gradient.sign()).detach().clamp(low, high)
+    winner = int(value.argmax())
+    return Maximum(best[winner], float(value[winner]))
+
+
+@torch.no_grad()
+def maximize_reachable(
+    score: Score,
+    policy: Callable[[Tensor], Tensor],
+    make_environments: Callable[[int], Environments],
+    seeds: Sequence[int],
+    steps: int = 100,
+    generations: int = 10,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Maximum:
+    """The best state that a search finds in the environment, with the actions that lead to it.
+
+    Row r plays the episode of `seeds[r]`: first as `policy` (logits) does but for a share of random actions that
+    differs from row to row; in each further generation it repeats one of the best quarter's ways up to a random
+    step and goes on at random or by the policy. A lower bound: a state not found may be better. Needs an environment
+    without chance after its start. Costs `generations` x `steps` forward passes on all rows.
+    """
+    random, n = generator(seed, "reachable"), len(seeds)
+    row_seeds, plans = torch.tensor(list(seeds)), torch.full((n, steps), -1)
+    n_actions = policy(as_seen(make_environments(1).reset(seed=[int(row_seeds[0])])[0])).shape[-1]
+    noise = torch.linspace(0, 1, n)
+    best: Maximum | None = None
+    for done in range(generations):
+        free = torch.where(torch.rand(n, steps, generator=random) < noise[:, None],
+                           torch.randint(n_actions, (n, steps), generator=random), -1)  # fmt: skip
+        tries = _played(score, policy, make_environments, row_seeds, torch.where(plans >= 0, plans, free))
+        order = tries.value.argsort(descending=True)
+        top = int(order[0])
+        if best is None or float(tries.value[top]) > best.score:
+            path = tries.action[top, : int(tries.step[top])]
+            best = Maximum(tries.observation[top], float(tries.value[top]), int(row_seeds[top]), path)
+        parents = order[: max(1, n // 4)][torch.randint(max(1, n // 4), (n,), generator=random)]
+        until = (torch.rand(n, generator=random) * (tries.step[parents] + 1)).long()
+        plans = torch.where(torch.arange(steps) < until[:, None], tries.action[parents], -1)
+        row_seeds = row_seeds[parents]
+        progress(done + 1, generations)
+    assert best is not None
+    return best
+
+
+@dataclass(frozen=True)
+class _Tries:
+    """The best state of each row, its score, after how many steps it came, and all actions taken."""
+
+    observation: Tensor
+    value: Tensor
+    step: Tensor
+    action: Tensor
+
+
+def _played(
+    score: Score, policy: Callable[[Tensor], Tensor], make: Callable[[int], Environments], seeds: Tensor, plan: Tensor
+) -> _Tries:
+    n, steps = plan.shape
+    action, value, at = torch.full((n, steps), -1), torch.full((n,), -torch.inf), torch.zeros(n, dtype=torch.long)
+    t, observation = 0, None
+
+    def choose(seen: Tensor, rows: Tensor) -> Tensor:
+        greedy = policy(seen).argmax(dim=-1)
+        planned = plan[rows, t]
+        return torch.where(planned >= 0, planned, greedy)
+
+    for step in first_episodes(choose, make(n), seeds.tolist(), steps):
+        if observation is None:
+            observation = step.observation.clone()
+            value = score(observation).clone()
+        action[step.rows, t] = step.action
+        found = score(step.led_to)
+        better = found > value[step.rows]
+        rows = step.rows[better]
+        value[rows], observation[rows], at[rows] = found[better], step.led_to[better], t + 1
+        t += 1
+    assert observation is not None
+    return _Tries(observation, value, at, action)

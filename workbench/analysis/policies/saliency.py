@@ -1,0 +1,79 @@
+"""What in an observation matters to a metric: by its gradient, and by taking parts of the observation away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from workbench.core.errors import InputError, ShapeError
+from workbench.core.hooked import HookedModel
+from workbench.core.metrics import Metric
+
+Observations = Float[Tensor, "batch *observation"]
+
+
+@dataclass(frozen=True)
+class Saliency:
+    """One number for each entry of each observation, in the metric's units.
+
+    `gradient` is d metric / d entry. `perturbation` is metric(observation) - metric(the part about that entry
+    replaced): what the part adds to the metric.
+    """
+
+    gradient: Float[Tensor, "batch *observation"]
+    perturbation: Float[Tensor, "batch *observation"]
+
+
+def saliency(
+    model: HookedModel,
+    observations: Observations,
+    metric: Metric,
+    reference: Float[Tensor, " *observation"] | None = None,
+    radius: int = 0,
+) -> Saliency:
+    """Both kinds for each observation. `metric` must tell the examples apart by place in a batch of the same size.
+
+    Parts are replaced by the `reference` (default: the mean of the observations). On grids (channel, row, column) a
+    part is a square `radius` places each way, one channel at a time. Costs one forward and backward pass and a
+    forward pass for each entry.
+    """
+    removed = by_perturbation(model, observations, metric, reference, radius)
+    return Saliency(by_gradient(model, observations, metric), removed)
+
+
+@torch.enable_grad()
+def by_gradient(model: HookedModel, observations: Observations, metric: Metric) -> Observations:
+    """The derivative of each observation's metric along its entries (Simonyan et al. 2014)."""
+    leaf = observations.detach().clone().requires_grad_()
+    value = metric(model(leaf))
+    if not value.requires_grad:
+        raise InputError("This metric has no gradient. Choose a differentiable one, such as logit_difference.")
+    return torch.autograd.grad(value.sum(), leaf)[0]
+
+
+@torch.no_grad()
+def by_perturbation(
+    model: HookedModel,
+    observations: Observations,
+    metric: Metric,
+    reference: Float[Tensor, " *observation"] | None = None,
+    radius: int = 0,
+) -> Observations:
+    """What each part adds to the metric, by replacing it with the reference (after Greydanus et al. 2018)."""
+    other = observations.mean(dim=0) if reference is None else reference
+    if other.shape != observations.shape[1:]:
+        raise ShapeError(f"A reference of shape {tuple(other.shape)} does not fit {tuple(observations.shape)}.")
+    if radius and observations.ndim != 4:
+        raise InputError("A radius is for grids (channel, row, column); leave it 0 for rows of numbers.")
+    intact, found = metric(model(observations)), torch.zeros_like(observations)
+    for place in torch.ones(observations.shape[1:]).nonzero().tolist():
+        (*channel,) = place[:1]
+        area = tuple(slice(max(0, i - radius), i + radius + 1) for i in place[1:])
+        part = (slice(None), *channel, *area)
+        changed = observations.clone()
+        changed[part] = other[part[1:]]
+        found[(slice(None), *place)] = intact - metric(model(changed))
+    return found

@@ -1,0 +1,72 @@
+"""An episode told step by step: what the policy saw, thought likely, expected, did, got, and how surprised it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from workbench.analysis.policies.episodes import Step
+from workbench.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class EpisodeTrace:
+    """Row t is step t. Returns are discounted, in units of the reward.
+
+    `probability` is softmax of the logits; for a Q-network, which is greedy, 1 for the best action. `value` is what
+    the network expects, `q` of the action taken: the network's own Q, else reward + discount x next value.
+    `advantage` is q - value; `surprise` -log of the action's probability, in nats; `td_error` reward + discount x
+    next value - value; `return_to_go` what came.
+    """
+
+    observation: Float[Tensor, "step *observation"]
+    logits: Float[Tensor, "step action"]
+    probability: Float[Tensor, "step action"]
+    value: Float[Tensor, " step"]
+    q: Float[Tensor, " step"]
+    advantage: Float[Tensor, " step"]
+    surprise: Float[Tensor, " step"]
+    td_error: Float[Tensor, " step"]
+    return_to_go: Float[Tensor, " step"]
+    action: Int[Tensor, " step"]
+    reward: Float[Tensor, " step"]
+    terminated: bool
+
+
+@torch.no_grad()
+def trace(policy: Callable[[Tensor], object], steps: list[Step], discount: float) -> EpisodeTrace:
+    """The trace of the steps of one row. After a terminated episode nothing follows, which is worth nothing.
+
+    Costs two forward passes on all steps.
+    """
+    if not steps or any(len(step.rows) != 1 for step in steps):
+        raise InputError("A trace is of one episode with at least one step: give the steps of a single row.")
+    observation, led_to = (torch.cat([getattr(step, name) for step in steps]) for name in ("observation", "led_to"))
+    action, reward = torch.cat([step.action for step in steps]), torch.cat([step.reward for step in steps]).float()
+    output, after = policy(observation), policy(led_to)
+    logits, value, following = output.logits, output.value, after.value.clone()  # type: ignore[attr-defined]
+    if terminated := bool(steps[-1].terminated[0]):
+        following[-1] = 0
+    backed_up = reward + discount * following
+    if hasattr(output, "q"):
+        probability = torch.eye(logits.shape[1])[logits.argmax(dim=1)]
+        q = logits.gather(1, action[:, None])[:, 0]
+    else:
+        probability, q = logits.softmax(dim=-1), backed_up
+    surprise = -probability.gather(1, action[:, None])[:, 0].log()
+    return EpisodeTrace(
+        observation, logits, probability, value, q, q - value, surprise, backed_up - value,
+        discounted(reward, discount), action, reward, terminated,
+    )  # fmt: skip
+
+
+def discounted(reward: Float[Tensor, " step"], discount: float) -> Float[Tensor, " step"]:
+    """The discounted sum of each step's reward and all later ones."""
+    total, found = torch.zeros(()), torch.zeros_like(reward)
+    for t in range(len(reward) - 1, -1, -1):
+        total = found[t] = reward[t] + discount * total
+    return found

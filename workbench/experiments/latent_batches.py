@@ -1,0 +1,48 @@
+"""Codes for a generator: drawn from the prior, or one code with one of its latents moved."""
+
+from __future__ import annotations
+
+import torch
+
+from workbench.core.errors import InputError
+from workbench.core.random import generator
+from workbench.experiments.batches import FORMS, Batch, Request
+
+REACH, STEPS = 3.0, 9
+"""How far a latent is moved each way, in standard deviations of the prior, and in how many steps in all."""
+MOST = 10_000
+
+
+def samples(request: Request) -> Batch:
+    """N codes from the standard normal prior, by seed."""
+    seed, n = numbers(request)
+    if not 1 <= n <= MOST:
+        raise InputError(f"{n} samples were asked for. Ask for 1 to {MOST:,}.")
+    latents = drawn(request, seed, n)
+    return Batch(latents, None, tuple(f"sample {i}" for i in range(n)), f"codes drawn from the prior, seed {seed}")
+
+
+def walk(request: Request) -> Batch:
+    """The first code of a seed with one latent at evenly spaced values, all others left alone."""
+    seed, latent = numbers(request)
+    code = drawn(request, seed, 1)
+    if latent >= code.shape[1]:
+        raise InputError(f"There is no latent {latent}: this model has {code.shape[1]}, the first being 0.")
+    values = torch.linspace(-REACH, REACH, STEPS)
+    latents = code.repeat(STEPS, 1).index_copy(1, torch.tensor([latent]), values[:, None])
+    labels = tuple(f"latent {latent} at {value:+.2f}" for value in values.tolist())
+    return Batch(latents, None, labels, f"one code (seed {seed}), latent {latent} from {-REACH:g} to {REACH:g}")
+
+
+def numbers(request: Request) -> tuple[int, int]:
+    """The two whole numbers after the source."""
+    parts = request.rest.split(":")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise InputError(f"{request.source}:{request.rest} names no codes. Write {FORMS[request.source]}.")
+    return int(parts[0]), int(parts[1])
+
+
+def drawn(request: Request, seed: int, n: int) -> torch.Tensor:
+    """So many codes."""
+    size = request.model.example(1).shape[1]
+    return torch.randn(n, size, generator=generator(seed, "prior"))

@@ -1,0 +1,56 @@
+"""Episodes: what the policy expected and got, step by step."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+from torch import Tensor
+
+from workbench.analysis.policies.traces import EpisodeTrace
+from workbench.figures.alt import describe
+from workbench.figures.figure import figure
+from workbench.figures.numerals import short
+from workbench.figures.table import frame, table
+from workbench.figures.theme import BLUE, GREY, ORANGE, TEMPLATE
+
+PANELS = (("value", "value"), ("advantage", "advantage"), ("surprise", "surprise (nats)"))
+
+
+@figure.register
+def timeline(result: EpisodeTrace, edited: EpisodeTrace | None = None, step: int | None = None) -> go.Figure:
+    """Value, advantage and surprise over the episode; the edited one's in orange, a line at `step`."""
+    picture = make_subplots(rows=len(PANELS), shared_xaxes=True, vertical_spacing=0.07)
+    picture.update_layout(template=TEMPLATE, title="The episode", height=420, legend_y=-0.16)
+    for trace, name, colour in ((result, "original", BLUE), (edited, "changed", ORANGE)):
+        for row, (field, label) in enumerate(PANELS, 1):
+            if trace is not None:
+                values: Tensor = getattr(trace, field)
+                line = {"color": colour, "width": 1.6, "dash": "solid" if colour == BLUE else "dot"}
+                picture.add_trace(
+                    go.Scatter(x=list(range(len(values))), y=values.tolist(), name=name, line=line, mode="lines",
+                               showlegend=row == 1 and edited is not None), row=row, col=1,
+                )  # fmt: skip
+                picture.update_yaxes(title_text=label, row=row, col=1)
+    picture.update_xaxes(title_text="step", row=len(PANELS), col=1)
+    if step is not None:
+        picture.add_vline(x=step, line={"color": GREY, "width": 1.5, "dash": "dash"})
+    return picture
+
+
+@describe.register
+def _(result: EpisodeTrace) -> str:
+    end = "ended by itself" if result.terminated else "was cut off by time"
+    most = int(result.surprise.argmax())
+    return (
+        f"The episode took {len(result.action)} steps, returned {short(result.reward.sum())} and {end}; the value at "
+        f"its start was {short(result.value[0])}, the least expected action came at step {most} "
+        f"({short(result.surprise[most])} nats)."
+    )
+
+
+@table.register
+def _(result: EpisodeTrace) -> object:
+    names = ("action", "reward", "value", "q", "advantage", "surprise", "td_error", "return_to_go")
+    columns = {name: getattr(result, name) for name in names}
+    columns |= {f"probability_{i}": result.probability[:, i] for i in range(result.probability.shape[1])}
+    return frame(("step",), columns)

@@ -1,0 +1,72 @@
+"""Traversals: images in rows, one for each unit; else how far each unit's moves are felt."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from workbench.analysis.generative.traversal import Traversal
+from workbench.figures.alt import describe
+from workbench.figures.figure import figure
+from workbench.figures.mosaic import as_png, paste
+from workbench.figures.numerals import short
+from workbench.figures.table import frame, table
+from workbench.figures.theme import blank, heat_map
+
+SCALE = 2
+"""Pixels of the picture for each of an image's."""
+
+
+@figure.register
+def _(result: Traversal) -> go.Figure:
+    title = f"{result.seen} as each {result.axis} at {result.hook} moves"
+    offsets, names = [f"{x:+.2g} sd" for x in result.offset.tolist()], [f"{result.axis} {u}" for u in result.units]
+    if result.seen_axes == ("channel", "height", "width") and result.response.shape[2] in (1, 3):
+        return strips(result.response, title, offsets, names)
+    picture = blank(title, f"where the {result.axis} is set to, from its mean", "")
+    picture.add_trace(heat_map(result.distance, offsets, names, "distance moved"))
+    return picture.update_yaxes(autorange="reversed")
+
+
+def strips(
+    images: Float[Tensor, "unit step channel height width"], title: str, columns: list[str], rows: list[str]
+) -> go.Figure:
+    """A row of images for each unit, whose values run from 0 to 1."""
+    high, wide = (SCALE * n + 2 for n in images.shape[3:])
+    canvas = torch.zeros(len(rows) * high, len(columns) * wide, 4, dtype=torch.uint8)
+    for i, strip in enumerate(images.clamp(0, 1)):
+        for j, image in enumerate(strip):
+            large = image.repeat_interleave(SCALE, dim=1).repeat_interleave(SCALE, dim=2)
+            paste(canvas, large, i * high, j * wide)
+    picture = blank(title)
+    picture.add_trace(go.Image(source=as_png(canvas), zsmooth=False, hoverinfo="skip"))
+    middle = [(n - 1) / 2 for n in (wide, high)]
+    ticks = {"tickmode": "array", "showgrid": False, "zeroline": False}
+    across = [j * wide + middle[0] for j in range(len(columns))]
+    down = [i * high + middle[1] for i in range(len(rows))]
+    picture.update_xaxes(tickvals=across, ticktext=columns, constrain="domain", **ticks)
+    picture.update_yaxes(tickvals=down, ticktext=rows, autorange="reversed", scaleanchor="x", **ticks)
+    return picture.update_layout(height=max(220, min(1400, 110 + 700 * canvas.shape[0] // canvas.shape[1])))
+
+
+@describe.register
+def _(result: Traversal) -> str:
+    farthest = result.distance.amax(dim=1)
+    most, still = int(farthest.argmax()), int((farthest < 0.05 * farthest.max()).sum())
+    return (
+        f"Moving {result.hook}[{result.axis}={result.units[most]}] from {result.offset[0]:g} to {result.offset[-1]:g} "
+        f"standard deviations changes {result.seen} most, by up to {short(float(farthest[most]))} (Euclidean); "
+        f"{still} of {len(result.units)} hardly change it (less than a twentieth of that)."
+    )
+
+
+@table.register
+def _(result: Traversal) -> pd.DataFrame:
+    rows = frame((result.axis, "offset"), {"value": result.value, "distance": result.distance})
+    places = {name: rows[name].to_numpy() for name in (result.axis, "offset")}
+    rows[result.axis] = torch.tensor(result.units).numpy()[places[result.axis]]
+    rows["offset"] = result.offset.numpy()[places["offset"]]
+    return rows.assign(hook=result.hook, seen=result.seen)

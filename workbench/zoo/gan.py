@@ -1,0 +1,133 @@
+"""Generative adversarial network (Goodfellow et al. 2014) with convolutions (DCGAN, Radford et al. 2016)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from workbench.core.errors import ConfigError
+from workbench.core.graph import Graph, Nodes, Ports, Wire
+from workbench.core.hooked import AxisHookPoint, HookedModel
+from workbench.core.random import generator
+from workbench.core.registry import MODELS
+from workbench.zoo.actor_critic import carry_flat
+from workbench.zoo.layers.linear_carry import carry_transposed
+from workbench.zoo.layers.strided import CHANNELS, Image, Spread, down, up
+
+Codes = Float[Tensor, "batch latent"]
+Verdict = Float[Tensor, "batch class"]
+SLOPE = 0.2
+"""Of the discriminator's leaky ReLUs."""
+
+
+@dataclass(frozen=True)
+class GANConfig:
+    """Sizes; the defaults fit 28x28 grey digits.
+
+    `channels` are those of the discriminator after each halving of the image; the generator has them in reverse.
+    `dropout` is the share of the discriminator's activations that training drops after each convolution.
+    """
+
+    n_latents: int = 64
+    out_channels: int = 1
+    size: int = 28
+    channels: tuple[int, ...] = (32, 64)
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not self.channels or self.size % 2 ** len(self.channels):
+            raise ConfigError(f"An image of side {self.size} cannot be halved {len(self.channels)} times.")
+
+    @property
+    def side(self) -> int:
+        """Side of the smallest map."""
+        return self.size // 2 ** len(self.channels)
+
+
+class Generator(nn.Module):
+    """Images in 0..1 from codes: a linear map to small maps, then transposed convolutions with BatchNorm."""
+
+    def __init__(self, cfg: GANConfig) -> None:
+        super().__init__()
+        widths = (*reversed(cfg.channels), cfg.out_channels)
+        self.project = Spread(cfg.n_latents, widths[0], cfg.side, norm=True)
+        self.blocks = nn.ModuleList(up(i, o, norm=True) for i, o in pairwise(widths[:-1]))
+        self.readout = nn.ConvTranspose2d(widths[-2], widths[-1], 4, 2, padding=1)
+        self.hook_out, self.hook_image = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
+
+    def forward(self, latent: Codes) -> Image:
+        x = self.project(latent)
+        for block in self.blocks:
+            x = block(x)
+        return self.read_out(x)
+
+    def read_out(self, x: Float[Tensor, "batch c h w"]) -> Image:
+        """The image from the last maps."""
+        return self.hook_image(self.hook_out(self.readout(x)).sigmoid())
+
+
+class Discriminator(nn.Module):
+    """For each image the logits of the two classes, generated and real: convolutions, then a linear map."""
+
+    def __init__(self, cfg: GANConfig) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(down(i, o, slope=SLOPE) for i, o in pairwise((cfg.out_channels, *cfg.channels)))
+        self.dropout = nn.Dropout(cfg.dropout)
+        self.readout = nn.Linear(cfg.channels[-1] * cfg.side**2, 2)
+        self.hook_logits = AxisHookPoint("batch class")
+
+    def forward(self, x: Image) -> Verdict:
+        for block in self.blocks:
+            x = self.dropout(block(x))
+        return self.read_out(x)
+
+    def read_out(self, x: Image) -> Verdict:
+        """The verdict on the last maps."""
+        return self.hook_logits(self.readout(x.flatten(1)))
+
+
+@MODELS.register("gan")
+class GAN(HookedModel):
+    """What the discriminator says (generated or real) of the images that the generator makes of codes."""
+
+    family = "gan"
+    input_axes = "batch latent"
+
+    def __init__(self, cfg: GANConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.hook_input = AxisHookPoint("batch latent")
+        self.generator, self.discriminator = Generator(cfg), Discriminator(cfg)
+        made = [self.generator.project, *self.generator.blocks, self.generator.read_out]
+        self.setup(stages=[self.hook_input, *made, *self.discriminator.blocks, self.discriminator.read_out])
+
+    def example(self, batch: int = 2, seed: int = 0) -> Codes:
+        return torch.randn(batch, self.cfg.n_latents, generator=generator(seed, "example"))
+
+    def graph(self) -> Graph:
+        """Latents, channels and the image write; pre-activations, pixels before the sigmoid and the verdict read."""
+        nodes, ports, wires = [Nodes("hook_input", "latent")], [], []
+        made: Any = self.generator
+        judge: Any = self.discriminator
+
+        def chain(layers: dict[str, Any]) -> None:
+            for here, layer in layers.items():
+                wires.append(Wire(nodes[-1].hook, f"{here}.hook_pre", layer.carry))
+                ports.append(Ports(f"{here}.hook_pre", "channel", layer.constant))
+                nodes.append(Nodes(f"{here}.hook_post", "channel", (ports[-1].hook,)))
+
+        blocks = {f"generator.blocks.{i}": block for i, block in enumerate(made.blocks)}
+        chain({"generator.project": made.project, **blocks})
+        wires.append(Wire(nodes[-1].hook, "generator.hook_out", carry_transposed(made.readout)))
+        ports.append(Ports("generator.hook_out", "channel", lambda: rearrange(made.readout.bias, "c -> c 1 1")))
+        nodes.append(Nodes("generator.hook_image", "channel", ("generator.hook_out",)))
+        chain({f"discriminator.blocks.{i}": block for i, block in enumerate(judge.blocks)})
+        wires.append(Wire(nodes[-1].hook, "discriminator.hook_logits", carry_flat(judge.readout)))
+        ports.append(Ports("discriminator.hook_logits", "class", lambda: judge.readout.bias))
+        return Graph(self, nodes, ports, wires)
