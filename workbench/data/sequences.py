@@ -42,7 +42,7 @@ class SequenceData:
         return content_hash([table.numpy() for table in tables])
 
 
-def answers_only(rows: Rows) -> tuple[Rows, Rows]:
+def answers_only(rows: Rows) -> tuple[Int[Tensor, "row shorter"], Int[Tensor, "row shorter"]]:
     """Inputs and targets of rows whose last token alone is to be predicted."""
     targets = torch.full_like(rows[:, 1:], UNSCORED)
     targets[:, -1] = rows[:, -1]

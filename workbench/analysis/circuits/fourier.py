@@ -25,9 +25,10 @@ KEPT = 0.95
 class FourierSpectrum:
     """How much of a network is at each frequency k = 1 .. (prime - 1) / 2, as shares, 0 to 1.
 
-    `embedding` is of the numbers' centred embeddings, of which all frequencies make 1. `logits` is of the centred
-    logits as functions of the pair: the share along cos and sin of 2 pi k (a + b) / prime; what is missing from 1 does
-    not depend on the sum alone. `key` are the fewest frequencies with 95 % of what all have in the logits.
+    `embedding` is of the numbers' centred embeddings, of which all frequencies make 1. `logits` is of the logits
+    (without what all answers share) as centred functions of the pair: the share along cos and sin of 2 pi k (a + b) /
+    prime; what is missing from 1 does not depend on the sum alone. `key` are the fewest frequencies with 95 % of what
+    all have in the logits.
     """
 
     prime: int
@@ -81,6 +82,7 @@ def spectrum(embedding: Float[Tensor, "number d_model"], logits: Table) -> Fouri
     basis = fourier_basis(prime).to(embedding)
     centred = embedding - embedding.mean(dim=0)
     waves = einsum(basis, centred, "k two number, number m -> k two m").square().sum(dim=(1, 2))
+    logits = logits - logits.mean(dim=2, keepdim=True)  # what all answers share, softmax does not see
     along = along_sum(logits).square().sum(dim=(1, 2))
     total = (logits - logits.mean(dim=(0, 1))).square().sum()
     return FourierSpectrum(prime, waves / centred.square().sum(), along / total, key_frequencies(along))
