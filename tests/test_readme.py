@@ -68,7 +68,10 @@ def model_row(name: str) -> str:
         f"{metric.replace('_', ' ')} {card.metrics[metric].value:.4g} (n = {card.metrics[metric].n:,})"
         for metric in recipe.targets
     ]
-    bounds = [f"{'<=' if m.endswith(('loss', 'error')) else '>='} {bound:g}" for m, bound in recipe.targets.items()]
+    bounds = [
+        f"{'<=' if m.endswith(('loss', 'error', 'distance')) else '>='} {bound:g}"
+        for m, bound in recipe.targets.items()
+    ]
     minutes = max(0.1, card.wall_time_seconds / 60)
     cells = [f"`{name}`", recipe.title, f"{card.parameters:,}", "; ".join(results), "; ".join(bounds), f"{minutes:.2g}"]
     return f"| {' | '.join(cells)} |"
