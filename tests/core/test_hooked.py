@@ -136,3 +136,17 @@ def test_a_plain_torch_hook_on_a_pattern_is_served_too() -> None:
     model.hook_dict["blocks.0.attn.hook_pattern"].register_forward_hook(lambda m, a, y: seen.append(y))
     model(example(model))
     assert torch.allclose(seen[0].sum(-1), torch.ones_like(seen[0].sum(-1)))
+
+
+@pytest.mark.parametrize(
+    "register", ["register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"]
+)
+def test_torchs_own_hooks_on_a_hook_point_fire(register: str) -> None:
+    model, seen = small("mlp"), []
+    point = model.hook_dict["blocks.0.hook_post"]
+    handle = getattr(point, register)(lambda *_: seen.append(1) and None)
+    model(example(model)).sum().backward()
+    assert seen == [1]
+    handle.remove()
+    model(example(model)).sum().backward()
+    assert seen == [1]

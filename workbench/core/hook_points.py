@@ -49,6 +49,11 @@ class AxisHookPoint(HookPoint):
         self.inferred = False
         self.router = Router()
 
+    def __call__(self, x: Tensor) -> Tensor:
+        # torch's own call costs more than a small policy's layer: it is made only when somebody may listen.
+        listened = self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks
+        return super().__call__(x) if listened or self.router.handlers is not None else x
+
     def forward(self, x: Tensor) -> Tensor:
         handlers = self.router.handlers
         if handlers is None:

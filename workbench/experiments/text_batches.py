@@ -85,9 +85,9 @@ def counterparts(request: Request) -> Batch:
         raise InputError("Sequences of another answer need clean ones: 'other' cannot stand alone.")
     if not request.rest.isdecimal():
         raise InputError(f"other:{request.rest} has no seed. Write other:0.")
-    data: TextData | SequenceData = data_set(request.model.card.data.name)
-    if isinstance(data, TextData):
-        raise InputError(f"{data.name} is text without questions and answers. Give prompts, as {FORMS['text']}.")
+    if not is_task(name := request.model.card.data.name):
+        raise InputError(f"{name} is text without questions and answers. Give prompts, as {FORMS['text']}.")
+    data: SequenceData = data_set(name)
     other = data.counterpart(request.clean.inputs, generator(int(request.rest), "counterparts"))
     return of_tokens(other, None, request.model, "the same with another answer")
 

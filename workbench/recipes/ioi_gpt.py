@@ -16,7 +16,8 @@ RECIPE = register(
         ),
         training=FitConfig(
             steps=1000, optimizer="adamw", lr=3e-3, weight_decay=0.1, betas=(0.9, 0.98), schedule="cosine", warmup=50,
-            gradient_clip=1.0, evaluate_every=50, log_every=20, checkpoint_every=250, keep_steps=(0, 100, 200, 300, 400),
+            gradient_clip=1.0, evaluate_every=50, log_every=20, checkpoint_every=250,
+            keep_steps=(0, 100, 200, 300, 400),
         ),
         train=train_on("indirect_objects", batch_size=64),
         targets={"test_accuracy": 0.99},

@@ -1,0 +1,59 @@
+"""Inputs for networks that learned a task made in code: rows, counterparts, prompts."""
+
+from __future__ import annotations
+
+import pytest
+
+from workbench.checkpoints.store import load
+from workbench.core.errors import InputError
+from workbench.experiments.defaults import default_corrupted, presets
+from workbench.experiments.inputs import read_inputs
+
+every_task = pytest.mark.parametrize("name", ["modular_addition_gpt", "induction_gpt", "ioi_gpt"])
+
+
+@every_task
+def test_the_network_answers_every_preset_and_its_counterpart_otherwise(name: str) -> None:
+    model = load(name)
+    for preset in presets(name):
+        clean = read_inputs(preset.inputs, model)
+        other = read_inputs(preset.corrupted, model, clean)
+        answers, others = (model(batch.inputs)[:, -1].argmax(dim=-1) for batch in (clean, other))
+        assert (answers != others).all()
+        if clean.targets is not None:
+            assert (answers == clean.targets).float().mean() > 0.95
+
+
+@every_task
+def test_a_seed_gives_the_same_counterparts_and_they_are_nothing_alone(name: str) -> None:
+    model = load(name)
+    clean = read_inputs("test:0:5", model)
+    one, again = (read_inputs("other:3", model, clean).labels for _ in range(2))
+    assert one == again and not set(one) & set(clean.labels)
+    with pytest.raises(InputError, match="cannot stand alone"):
+        read_inputs("other:3", model)
+    with pytest.raises(InputError, match="has no seed"):
+        read_inputs("other:three", model, clean)
+
+
+def test_sums_are_written_with_a_plus_and_answered() -> None:
+    model = load("modular_addition_gpt")
+    batch = read_inputs("text:7 + 12 =||58 + 3 =", model)
+    assert [model.tokenizer.tokens[i] for i in model(batch.inputs)[:, -1].argmax(dim=-1)] == ["19", "2"]
+
+
+def test_short_sentences_are_filled_up_as_in_training() -> None:
+    model = load("ioi_gpt")
+    batch = read_inputs("text:When Mary and John went to the shop , Mary gave a book to", model)
+    assert batch.inputs.shape == (1, 24) and batch.tokens[0][0] == "^"
+    assert model.tokenizer.tokens[int(model(batch.inputs)[0, -1].argmax())] == "John"
+
+
+def test_other_rows_of_a_task_have_counterparts_too() -> None:
+    assert default_corrupted("ioi_gpt", "test:5:9") == "other:0"
+
+
+def test_text_without_answers_has_no_counterparts() -> None:
+    model = load("shakespeare_gpt")
+    with pytest.raises(InputError, match="tiny_shakespeare is text without questions and answers"):
+        read_inputs("other:0", model, read_inputs("text:abc", model))
