@@ -139,9 +139,7 @@ def test_a_plain_torch_hook_on_a_pattern_is_served_too() -> None:
 
 
 @pytest.mark.parametrize("kind", ["forward_hook", "forward_pre_hook", "full_backward_hook"])
-    "register", ["register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"]
-)
-def test_torchs_own_hooks_on_a_hook_point_fire(register: str) -> None:
+def test_torchs_own_hooks_on_a_hook_point_fire(kind: str) -> None:
     model, seen = small("mlp"), []
     point = model.hook_dict["blocks.0.hook_post"]
     handle = getattr(point, f"register_{kind}")(lambda *_: seen.append(1) and None)
