@@ -138,13 +138,11 @@ def test_a_plain_torch_hook_on_a_pattern_is_served_too() -> None:
     assert torch.allclose(seen[0].sum(-1), torch.ones_like(seen[0].sum(-1)))
 
 
-@pytest.mark.parametrize(
-    "register", ["register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"]
-)
-def test_torchs_own_hooks_on_a_hook_point_fire(register: str) -> None:
+@pytest.mark.parametrize("kind", ["forward_hook", "forward_pre_hook", "full_backward_hook"])
+def test_torchs_own_hooks_on_a_hook_point_fire(kind: str) -> None:
     model, seen = small("mlp"), []
     point = model.hook_dict["blocks.0.hook_post"]
-    handle = getattr(point, register)(lambda *_: seen.append(1) and None)
+    handle = getattr(point, f"register_{kind}")(lambda *_: seen.append(1) and None)
     model(example(model)).sum().backward()
     assert seen == [1]
     handle.remove()
