@@ -54,9 +54,11 @@ def _(result: Composition) -> str:
 
 @table.register
 def _(result: Composition) -> pd.DataFrame:
+    known = ~result.score.isnan()
+    shown = known if known.any() else ~known  # heads of one layer do not compose, and still copy
     rows = [
         (result.parts[part], result.heads[writer], result.heads[reader], float(result.score[part, writer, reader]))
-        for part, writer, reader in (~result.score.isnan()).nonzero().tolist()
+        for part, writer, reader in shown.nonzero().tolist()
     ]
     found = pd.DataFrame(rows, columns=["part", "writer", "reader", "score"])
     copying = dict(zip(result.heads, result.copying.tolist(), strict=True))
