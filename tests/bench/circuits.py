@@ -23,11 +23,14 @@ from workbench.checkpoints.store import load
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import KL, LogitDifference, Metric, logits_of
+from workbench.experiments.defaults import presets
+from workbench.experiments.inputs import read_inputs
 from workbench.zoo.gpt import GPT, GPTConfig
 from workbench.zoo.resnet import ResNet, ResNetConfig
 
 STEPS = 5
 PLAIN = "plain passes of the same network, only the source differentiated"
+TASKS = ("induction_gpt", "ioi_gpt", "modular_addition_gpt")
 TRAINING = "plain passes of the same network, every parameter differentiated"
 
 
@@ -45,10 +48,12 @@ def figures() -> Iterator[Figure]:
     yield from attribution("resnet20_batch_64", resnet, resnet.example(64), resnet.example(64, seed=1), "<= 2")
     for name in ("cartpole_ppo", "digits_mlp", "mnist_cnn", "cifar10_resnet20", "shakespeare_gpt"):
         yield from exactness(name, load(name))
-        yield from (savings(name, load(name), threshold) for threshold in (0.01, 0.02, 0.05))
+    for name in (*TASKS, "cartpole_ppo", "digits_mlp", "mnist_cnn", "cifar10_resnet20", "shakespeare_gpt"):
+        yield from savings(name, load(name))
     yield from ground_truth.areas()
-    families = [name for name in names() if held(load(name).double())]
-    yield Figure("circuits.families", len({load(name).family for name in families}), "families", "1", ">= 5")
+    known = {load(name).family for name in names()}
+    families = {load(name).family for name in names() if held(load(name).double())}
+    yield Figure("circuits.families", len(families), "families", "1", f"== {len(known)}")
 
 
 def difference(batch: int) -> Metric:
@@ -124,16 +129,23 @@ def exactness(name: str, model: HookedModel, sample: int = 20) -> Iterator[Figur
 
 
 @torch.no_grad()
-def savings(name: str, model: HookedModel, threshold: float) -> Figure:
-    """ACDC's runs, each counted by its share of a pass, against one pass for each edge; the tests show equal edges."""
-    graph, clean = model.graph(), model.example(4)
-    metric = KL(logits_of(model(clean)).detach())
-    found = discover(graph, clean, graph.writes(model.example(4, seed=1)), metric, threshold)
-    n_kept = sum(int(kept.sum()) for kept in found.kept.values())
-    unit = f"x fewer passes, {n_kept} of {graph.n_edges} edges kept at a threshold of {threshold:.0%}"
-    target = ">= 10" if n_kept else None  # an empty circuit is cheap, and says nothing
-    label, saved = f"circuits.acdc.{name}.{threshold}", graph.n_edges / found.runs
-    return Figure(label, saved, unit, "one full pass for each edge", target)
+def savings(name: str, model: HookedModel) -> Iterator[Figure]:
+    """ACDC's runs, each counted by its share of a pass, against one pass for each edge; the tests show equal edges.
+
+    On the first four of the model's usual inputs, at the default threshold and on either side of it.
+    """
+    graph, usual = model.graph(), presets(name)[0]
+    clean = read_inputs(usual.inputs, model)
+    corrupted = read_inputs(usual.corrupted, model, clean).inputs[:4]
+    inputs = clean.inputs[:4]
+    metric, other = KL(logits_of(model(inputs)).detach()), graph.writes(corrupted)
+    for threshold in (0.01, 0.02, 0.05):
+        found = discover(graph, inputs, other, metric, threshold)
+        n_kept = sum(int(kept.sum()) for kept in found.kept.values())
+        unit = f"x fewer passes, {n_kept} of {graph.n_edges} edges kept at a threshold of {threshold:.0%}"
+        target = ">= 10" if n_kept else None  # an empty circuit is cheap, and says nothing
+        label, saved = f"circuits.acdc.{name}.{threshold}", graph.n_edges / found.runs
+        yield Figure(label, saved, unit, "one full pass for each edge", target)
 
 
 @torch.no_grad()
