@@ -185,5 +185,5 @@ def test_the_jump_box_leads_to_another_model(visited: Visit) -> None:
     page.get_by_label("Jump to a site", exact=True).fill("digits_mlp/blocks.0.hook_post[unit=3]")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Activations").first.wait_for(timeout=PATIENCE)
-    page.wait_for_url("**unit=3**", timeout=PATIENCE)
-    assert "hook=blocks.0.hook_post" in page.url
+    page.wait_for_url("**hook=blocks.0.hook_post**", timeout=PATIENCE)
+    assert "unit=3" in page.url

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import torch
 
 from tests.bench import peers
 from tests.bench.__main__ import names
-from tests.bench.harness import Figure, paired
+from tests.bench.harness import Figure, paired, peak_memory
 from tests.bench.hooks import corruption
 from tests.zoo.small import SMALL, example, small
 
