@@ -18,8 +18,6 @@ from workbench.core.registry import ANALYSES
 
 Tokens = Int[Tensor, "batch pos"]
 Places = Bool[Tensor, "batch query key"]
-
-
 KINDS = ("previous", "duplicate", "induction")
 
 

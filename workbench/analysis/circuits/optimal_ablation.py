@@ -27,7 +27,7 @@ def optimal_writes(
     mean square over examples, when random sets of nodes write their constants: at each step a share of the nodes,
     itself drawn from 0 to 1. Li and Janson train a constant for each circuit; these are trained once for circuits of
     all sizes. The best constants of all steps are kept, by the metric's distance with every node constant, so they are
-    never worse there than means. Costs 2 forward passes, and 2 forward and 1 backward pass for each of 100 steps.
+    never worse there than means. Costs 4 forward passes, and 2 forward and 1 backward pass for each of 100 steps.
     """
     start = other_writes(graph, corrupted, "mean")
     with torch.no_grad():
