@@ -9,7 +9,8 @@ import torch
 
 from workbench.analysis.policies.q_accuracy import q_accuracy
 from workbench.core.errors import InputError
-from workbench.data.environments.cartpole import VectorCartPole
+from workbench.data.environments.cartpole import CARTPOLE
+from workbench.data.environments.classic_control import VectorControl
 from workbench.data.environments.tabular import VectorTable, rules
 from workbench.training.value_iteration import value_iteration
 
@@ -28,10 +29,10 @@ def test_exact_values_of_a_table_are_those_of_value_iteration() -> None:
 def test_a_branch_is_the_episode_replayed_by_hand() -> None:
     weight = torch.tensor([[0.0, 0.1, 1.0, 1.0]])
     network = lambda x: SimpleNamespace(logits=torch.cat([-x @ weight.T, x @ weight.T], 1))  # noqa: E731
-    found = q_accuracy(network, lambda n: VectorCartPole(n, 60), 3, [0, 20], 0.95, limit=60)
+    found = q_accuracy(network, lambda n: VectorControl(CARTPOLE, n, 60), 3, [0, 20], 0.95, limit=60)
     for i, at in enumerate((0, 20)):
         for action in range(2):
-            envs, total, done, t = VectorCartPole(1, 60), 0.0, False, 0
+            envs, total, done, t = VectorControl(CARTPOLE, 1, 60), 0.0, False, 0
             seen = envs.reset(seed=[3])[0]
             while not done:
                 chosen = int(network(torch.from_numpy(seen)).logits.argmax()) if t != at else action
@@ -40,4 +41,4 @@ def test_a_branch_is_the_episode_replayed_by_hand() -> None:
                 done, t = bool(ended[0] or cut[0]), t + 1
             assert float(found.exact[i, action]) == pytest.approx(total)
     with pytest.raises(InputError, match="ask for some of these"):
-        q_accuracy(network, lambda n: VectorCartPole(n, 60), 3, [999], 0.95, limit=60)
+        q_accuracy(network, lambda n: VectorControl(CARTPOLE, n, 60), 3, [999], 0.95, limit=60)

@@ -11,17 +11,24 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers import FlattenObservation
 
 from workbench.core.errors import ConfigError, UnknownNameError
+from workbench.data.environments.acrobot import ACROBOT
+from workbench.data.environments.cartpole import CARTPOLE
+from workbench.data.environments.classic_control import VectorControl
+from workbench.data.environments.mountain_car import MOUNTAIN_CAR
 from workbench.data.environments.tabular import VectorTable
 
 NAMESPACE = "workbench/"
+EXTRAS = ("box2d",)
+"""Our optional dependencies, each called like the part of gymnasium that needs it."""
 
-gymnasium.register(
-    id=f"{NAMESPACE}CartPole-v1",
-    entry_point="gymnasium.envs.classic_control:CartPoleEnv",
-    vector_entry_point="workbench.data.environments.cartpole:VectorCartPole",
-    max_episode_steps=500,
-)
-
+for rules, version in ((CARTPOLE, 1), (ACROBOT, 1), (MOUNTAIN_CAR, 0)):
+    theirs = gymnasium.spec(f"{rules.name}-v{version}")
+    gymnasium.register(
+        id=f"{NAMESPACE}{theirs.id}",
+        entry_point=theirs.entry_point,
+        vector_entry_point=partial(VectorControl, rules),
+        max_episode_steps=rules.max_steps,
+    )
 for table in ("FrozenLake-v1", "Taxi-v4", "CliffWalking-v1"):
     theirs = gymnasium.spec(table)
     gymnasium.register(
@@ -90,5 +97,8 @@ def require(name: str) -> None:
 
 
 def not_installed(name: str, missing: Exception) -> ConfigError:
-    """The error that names the package an environment needs."""
-    return ConfigError(f"The environment {name!r} needs a package that is not installed: {missing}")
+    """The error that names the package an environment needs, and the extra of ours that brings it."""
+    entry = str(gymnasium.spec(name).entry_point)
+    extra = next((extra for extra in EXTRAS if extra in entry), None)
+    step = f' Install it: pip install "interpretability-workbench[{extra}]".' if extra else ""
+    return ConfigError(f"The environment {name!r} needs a package that is not installed: {missing}.{step}")
