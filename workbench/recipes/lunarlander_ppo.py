@@ -14,7 +14,7 @@ RECIPE = register(
         architecture="actor_critic",
         config=ActorCriticConfig(observation=(8,), n_actions=4, hidden=(64, 64)),
         training=PPOConfig(
-            steps=1_500_000, segment=512, minibatch=256, lr=1e-3, discount=0.999, decay=0.98, entropy_bonus=0.01,
+            steps=1_000_000, segment=512, minibatch=256, lr=1e-3, discount=0.999, decay=0.98, entropy_bonus=0.01,
         ),
         train=partial(train, algorithm=ppo, n_envs=32, environment="LunarLander-v3"),
         targets={"return_mean": 240.0},

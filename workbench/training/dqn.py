@@ -60,8 +60,10 @@ class DQNConfig:
     """Transitions seen before the first optimiser step."""
     minibatch: int = 128
     """Transitions per optimiser step."""
+    learn_every: int = 1
+    """Rounds, in which every environment makes a step, between two times of learning."""
     optimizer_steps: int = 4
-    """Optimiser steps per round, in which every environment makes a step."""
+    """Optimiser steps each time."""
     target_every: int = 1
     """Rounds between two updates of the slow copy."""
     target_share: float = 0.03
@@ -80,7 +82,7 @@ class DQNConfig:
     def __post_init__(self) -> None:
         schedule(self.schedule)
         require_exploration(self.epsilon_start, self.epsilon_end, self.epsilon_share)
-        for name in ("steps", "minibatch", "optimizer_steps", "target_every", "log_every"):
+        for name in ("steps", "minibatch", "learn_every", "optimizer_steps", "target_every", "log_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
 
@@ -194,7 +196,7 @@ def stage(run: Run, cfg: DQNConfig, rounds: int) -> None:
     for _ in range(min(cfg.log_every, rounds - run.round)):
         epsilon = epsilon_at(run.round / rounds, cfg.epsilon_start, cfg.epsilon_end, cfg.epsilon_share)
         finished.append(explore(run, epsilon))
-        if run.replay.added >= cfg.warmup:
+        if run.replay.added >= cfg.warmup and run.round % cfg.learn_every == 0:
             losses += learn(run, cfg, cfg.lr * schedule(cfg.schedule)(run.round, rounds, 0, 0.0))
         run.round += 1
         if run.round % cfg.target_every == 0:
