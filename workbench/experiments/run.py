@@ -25,6 +25,7 @@ from workbench.experiments.inputs import read_inputs
 from workbench.experiments.parameters import signature_of
 from workbench.experiments.spec import Spec
 from workbench.experiments.store import ResultStore
+from workbench.experiments.worlds import world_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,6 +138,7 @@ def arguments_of(spec: Spec, model: HookedModel, progress: Progress) -> dict[str
         "model": model,
         "inputs": clean and clean.inputs,
         "corrupted": corrupted and corrupted.inputs,
+        "world": world_of(spec.model) if "world" in signature.injected else None,
         "seed": spec.seed,
         "progress": progress,
     }

@@ -235,7 +235,7 @@ def learn(run: Run, cfg: DQNConfig, lr: float) -> list[Tensor]:
         loss = temporal_difference_loss(run.model, run.slow, run.replay.sample(cfg.minibatch, run.rng), cfg)
         run.optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(list(run.model.parameters()), cfg.gradient_clip)
+        nn.utils.clip_grad_norm_(list(run.model.parameters()), cfg.gradient_clip, foreach=True)
         run.optimizer.step()
         losses.append(loss.detach())
     return losses

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 from gymnasium.spaces import Discrete
@@ -56,18 +57,19 @@ def make(name: str, render_mode: str | None = None) -> gymnasium.Env:
         raise not_installed(name, missing) from missing
 
 
-def make_vector(name: str, n: int) -> VectorEnv:
+def make_vector(name: str, n: int, steps: int | None = None) -> VectorEnv:
     """`n` independent copies of an environment, each reset in the very step that ends its episode.
 
     Ours step all rows at once; any other one is stepped row by row. gymnasium's default would instead spend
-    one further step, without meaning, on each reset.
+    one further step, without meaning, on each reset. `steps` is another time limit than the environment's own.
     """
     require(name)
+    options: dict[str, Any] = {} if steps is None else {"max_episode_steps": steps}
     try:
         if name.startswith(NAMESPACE):
-            return gymnasium.make_vec(name, n, vectorization_mode="vector_entry_point")
-        options = {"autoreset_mode": AutoresetMode.SAME_STEP}
-        return gymnasium.make_vec(name, n, vectorization_mode="sync", vector_kwargs=options, wrappers=[one_hot])  # type: ignore[list-item]
+            return gymnasium.make_vec(name, n, vectorization_mode="vector_entry_point", **options)
+        options |= {"vector_kwargs": {"autoreset_mode": AutoresetMode.SAME_STEP}, "wrappers": [one_hot]}
+        return gymnasium.make_vec(name, n, vectorization_mode="sync", **options)
     except gymnasium.error.DependencyNotInstalled as missing:
         raise not_installed(name, missing) from missing
 
