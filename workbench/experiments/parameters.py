@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.registry import ANALYSES
 
-INJECTED = ("model", "inputs", "corrupted", "metric", "world", "seed", "progress")
+INJECTED = ("model", "inputs", "corrupted", "metric", "world", "load", "seed", "progress")
 """Arguments that an experiment makes for an analysis; all others are parameters."""
 SCALARS = (str, int, float, bool, types.NoneType)
 TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}

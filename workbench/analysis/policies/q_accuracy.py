@@ -90,7 +90,7 @@ def q_accuracy(
         since = t - branch[step.rows]
         total[step.rows] += (since >= 0) * discount ** since.clamp(min=0).double() * step.reward
         here = branch[step.rows] == t
-        if here.any():
+        if here.any() and not hasattr(said, "q"):
             after = network(step.led_to[here]).value * ~step.terminated[here]  # type: ignore[attr-defined]
             backed_up[step.rows[here]] = step.reward[here].float() + discount * after
         t += 1
