@@ -14,6 +14,7 @@ from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress
 from workbench.data.environments import make_vector, native, rules_sha256
+from workbench.recipes.observation_ranges import even_out
 from workbench.recipes.recipe import Recipe, Session, Trained
 from workbench.recipes.several_seeds import best_of_seeds
 from workbench.training.curve import Curve
@@ -31,16 +32,19 @@ def train(
     algorithm: Algorithm,
     n_envs: int,
     environment: str = CARTPOLE,
+    even: bool = False,
 ) -> Trained:
     """The algorithm from five seeds; the returns of 100 greedy episodes of each, and the best one's weights.
 
-    Its networks on the way are kept too, when the training names some (those that one session of it passes).
+    With `even` the first weights see all entries of an observation alike. Its networks on the way are kept too, when the training names some (those that one session of it passes).
     """
     keeps = getattr(recipe.training, "keep_updates", ())
     on_the_way: dict[int, list[tuple[int, Any]]] = {}
 
     def learn(fresh: Any, seed: int, progress: Progress, state: Path) -> Curve:
         envs = make_vector(native(environment), n_envs)
+        if even:
+            even_out(fresh, envs.single_observation_space)
         kept = on_the_way.setdefault(seed, [])
         keep = {"keep": lambda step, seen: kept.append((step, deepcopy(seen)))} if keeps else {}
         return algorithm(fresh, envs, recipe.training, seed=seed, progress=progress, checkpoint=state, **keep)

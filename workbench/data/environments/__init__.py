@@ -19,8 +19,8 @@ from workbench.data.environments.mountain_car import MOUNTAIN_CAR
 from workbench.data.environments.tabular import VectorTable
 
 NAMESPACE = "workbench/"
-EXTRAS = ("box2d",)
-"""Our optional dependencies, each called like the part of gymnasium that needs it."""
+EXTRAS = {"box2d": "box2d", "classic_control": "frames", "toy_text": "frames"}
+"""For parts of gymnasium the optional dependencies of ours that they need, some of them only to draw."""
 
 for rules, version in ((CARTPOLE, 1), (ACROBOT, 1), (MOUNTAIN_CAR, 0)):
     theirs = gymnasium.spec(f"{rules.name}-v{version}")
@@ -101,6 +101,6 @@ def require(name: str) -> None:
 def not_installed(name: str, missing: Exception) -> ConfigError:
     """The error that names the package an environment needs, and the extra of ours that brings it."""
     entry = str(gymnasium.spec(name).entry_point)
-    extra = next((extra for extra in EXTRAS if extra in entry), None)
+    extra = next((extra for part, extra in EXTRAS.items() if part in entry), None)
     step = f' Install it: pip install "interpretability-workbench[{extra}]".' if extra else ""
     return ConfigError(f"The environment {name!r} needs a package that is not installed: {missing}.{step}")
