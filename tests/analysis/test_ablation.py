@@ -17,6 +17,7 @@ every_network = pytest.mark.parametrize("name", SMALL)
 HOOKS = {
     "mlp": ("blocks.0.hook_post", "unit"),
     "cnn": ("blocks.0.hook_pooled", "height"),
+    "airbench": ("blocks.1.hook_conv", "channel"),
     "resnet": ("blocks.1.hook_mid", "channel"),
     "gpt": ("blocks.1.attn.hook_z", "head"),
     "gpt rotary rms tied": ("blocks.0.hook_resid_mid", "pos"),
