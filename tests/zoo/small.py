@@ -27,6 +27,9 @@ SMALL: dict[str, tuple[str, Any]] = {
     "cnn": ("cnn", CNNConfig(in_channels=2, size=8, channels=(3, 4), n_classes=3)),
     "airbench": ("airbench", AirbenchConfig(in_channels=2, size=9, channels=(3, 4), n_classes=3)),
     "resnet": ("resnet", ResNetConfig(in_channels=2, size=8, channels=(4, 6), blocks_per_group=2, n_classes=3)),
+    "resnet plain": (
+        "resnet", ResNetConfig(in_channels=2, size=8, channels=(4, 6), blocks_per_group=1, n_classes=3, residual=False),
+    ),
     "gpt": ("gpt", GPTConfig(d_vocab=11, n_ctx=12, n_layers=2, d_model=16, n_heads=2)),
     "gpt rotary rms tied": (
         "gpt",

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
 from workbench.data.augmentation import crop_and_flip
-from workbench.data.minibatches import minibatches
+from workbench.recipes.image_classifier import ImageClassification
 from workbench.recipes.recipe import Recipe, Session, Trained, register
 from workbench.training.fit import FitConfig
-from workbench.training.supervised import classification_metrics, train_classifier
+from workbench.training.supervised import classification_metrics
 from workbench.training.whitening import whitening_kernels
 from workbench.zoo.airbench import AirbenchConfig
 
-BATCH, EPOCH = 1000, 50
+EPOCH = 100
 WHITENED = 5000
 """Training images whose patches the first layer is fitted to."""
 
@@ -35,16 +35,18 @@ class BothSides(nn.Module):
         return (self.model(images) + self.model(images.flip(-1))) / 2
 
 
+LEARNING = ImageClassification(
+    "cifar10", batch_size=500, augment=partial(crop_and_flip, padding=2, flip=0.0), label_smoothing=0.2, alternate=True
+)
+
+
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     """The whitening layer is fitted and frozen, the rest trained; accuracy without and with mirror images."""
     data = DATASETS["cifar10"]()
     whiten(model, data.inputs_from(data.train_pixels[:WHITENED]))
-    batch = minibatches(data, BATCH, recipe.seed, partial(crop_and_flip, padding=2, flip=0.0), alternate=True)
-    test = (data.test_inputs, data.test_targets)
-    curve = train_classifier(model, batch, recipe.training, test, 0.2, session.state, session.progress, session.keep)
-    metrics = classification_metrics(model, *test)
-    metrics["both_sides_accuracy"] = classification_metrics(BothSides(model), *test)["test_accuracy"]
-    return Trained(curve, metrics, DataSource(data.name, data.sha256, data.note))
+    trained = LEARNING(recipe, model, session)
+    both = classification_metrics(BothSides(model), data.test_inputs, data.test_targets)
+    return replace(trained, metrics={**trained.metrics, "both_sides_accuracy": both["test_accuracy"]})
 
 
 @torch.no_grad()
@@ -62,11 +64,11 @@ RECIPE = register(
         architecture="airbench",
         config=AirbenchConfig(),
         training=FitConfig(
-            steps=14 * EPOCH, optimizer="muon", lr=0.02, weight_decay=0.1, schedule="linear", warmup=EPOCH // 2,
-            precision="bf16", evaluate_every=2 * EPOCH, log_every=10, checkpoint_every=EPOCH,
+            steps=12 * EPOCH, optimizer="muon", lr=0.02, weight_decay=0.1, schedule="linear", warmup=EPOCH // 2,
+            precision="bf16", evaluate_every=2 * EPOCH, log_every=20, checkpoint_every=EPOCH,
         ),
         train=train,
-        targets={"test_accuracy": 0.92},
+        targets={"test_accuracy": 0.91, "both_sides_accuracy": 0.92},
         dtype="bfloat16",
         note="Trained and tested on a JPEG copy of CIFAR-10 (quality 75, 4:2:0). Its accuracy is not comparable with "
         "published figures for lossless images (airbench94: 94.0 %, averaged over moved and mirrored copies of each "

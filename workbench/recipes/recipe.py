@@ -75,23 +75,32 @@ class Recipe:
     note: str = ""
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
-        """The recipe with other values for the named fields of its training or model configuration, or its seed."""
+        """The recipe with other values for the named fields of its training or model configuration, or its own."""
         changed = self
         own = ("weights", "bias", "seed", "threads", "dtype")
         for name, value in settings.items():
-            holder = next((h for h in ("training", "config") if name in _field_names(getattr(self, h))), None)
+            holder = next((h for h in ("training", "config", "train") if name in _field_names(getattr(self, h))), None)
             if name in own:
                 changed = replace(changed, **{name: value})
             if holder is not None:
                 changed = replace(changed, **{holder: replace(getattr(changed, holder), **{name: value})})
             elif name not in own:
-                known = [*_field_names(self.training), *_field_names(self.config), *own]
+                known = [*_field_names(self.training), *_field_names(self.config), *_field_names(self.train), *own]
                 raise UnknownNameError("setting", name, known, where=f" in recipe {self.name}")
         return changed
 
 
 def _field_names(config: Any) -> list[str]:
     return [f.name for f in fields(config)] if is_dataclass(config) else []
+
+
+def fresh(recipe: Recipe) -> HookedModel:
+    """The network as its training begins; seeds everything that is random."""
+    seed_everything(recipe.seed)
+    model = MODELS[recipe.architecture](recipe.config)
+    if recipe.weights is not None:
+        initialize(model, recipe.weights, recipe.bias, generator(recipe.seed, "weights"))
+    return model
 
 
 def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent) -> Card:
@@ -104,10 +113,7 @@ def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent
     commit()  # remembered now: the files may change while the run goes on
     keep_freed_pages()
     torch.set_num_threads(recipe.threads)
-    seed_everything(recipe.seed)
-    model = MODELS[recipe.architecture](recipe.config)
-    if recipe.weights is not None:
-        initialize(model, recipe.weights, recipe.bias, generator(recipe.seed, "weights"))
+    model = fresh(recipe)
     state = folder / STATE
     begin = perf_counter()
     session = Session(state, progress, lambda step, m: _keep(folder, step, m, recipe.dtype))
