@@ -83,7 +83,7 @@ def pale(colour: str) -> str:
 def top(result: Comparison) -> list[float]:
     """A range in which ordinary losses fill the panel, however high a diverging one goes."""
     highest = sorted(max(max(some) for _, some in losses(v, False)) for v in result.variants if losses(v, False))
-    return [0, 1.05 * highest[len(highest) // 2] if highest else 1]
+    return [0.0, 1.05 * highest[len(highest) // 2] if highest else 1.0]
 
 
 def gradient_ratio(variant: Variant) -> float:
