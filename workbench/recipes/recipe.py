@@ -24,6 +24,8 @@ from workbench.core.registry import MODELS, RECIPES
 from workbench.training.curve import Curve
 
 STATE = "training_state.safetensors"
+Metrics = Mapping[str, Mapping[str, Any]]
+"""name -> {"value": number, "n": samples, "interval": its 95 % interval, where there is one}."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Trained:
     """
 
     curve: Curve
-    metrics: Mapping[str, Mapping[str, Any]]
+    metrics: Metrics
     data: DataSource
     tokenizer: Any = None
     seed: int | None = None
@@ -56,7 +58,8 @@ class Recipe:
     `targets` holds a bound for each metric: at least, or at most when its name ends in `loss`, `error` or
     `distance`.
     `training` is the configuration of the training algorithm, `train` what runs it. `weights` and `bias` name the
-    initialisation (`core.initializers`); None leaves the architecture's own.
+    initialisation (`core.initializers`); None leaves the architecture's own. `measure` gives the metrics of a trained
+    network that `train` would put on its card; None where `recipes.measuring` knows how by the data.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Recipe:
     dtype: str = "float32"
     licence: str = "MIT"
     note: str = ""
+    measure: Callable[[Recipe, HookedModel], Metrics] | None = None
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
         """The recipe with other values for the named fields of its training or model configuration, or its own."""
