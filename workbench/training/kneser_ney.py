@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -66,7 +66,9 @@ def fit_ngrams(tokens: Int[Tensor, " token"], vocab: int, order: int = 5) -> Ngr
     """
     bits = max(1, math.ceil(math.log2(vocab)))
     if order < 1 or order * bits > 63:
-        raise ConfigError(f"{order}-grams of {vocab} tokens do not fit 63 bits. Choose an order from 1 to {63 // bits}.")
+        raise ConfigError(
+            f"{order}-grams of {vocab} tokens do not fit 63 bits. Choose an order from 1 to {63 // bits}."
+        )
     if len(tokens) <= order:
         raise DataError(f"A text of {len(tokens)} tokens has no {order}-grams to learn from. Give a longer one.")
     keys, counts = np.unique(packed(tokens.numpy(), order, bits), return_counts=True)
@@ -111,9 +113,7 @@ def found(known: Keys, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.bool_]
     return at, known[at] == keys
 
 
-def ngram_metrics(
-    model: NgramModel, tokens: Int[Tensor, " token"], n_bytes: int
-) -> dict[str, Any]:
+def ngram_metrics(model: NgramModel, tokens: Int[Tensor, " token"], n_bytes: int) -> dict[str, Any]:
     """`validation_loss` (nats per token) and `bits_per_byte` of a text, counted as `language_metrics` counts them."""
     losses = -np.log(model.probabilities(tokens)[1:])
     loss, n = float(losses.mean()), len(losses)
