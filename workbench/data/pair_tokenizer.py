@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,12 +55,12 @@ class PairTokenizer:
         """One id per character."""
         if not text:
             raise InputError("The source is empty. Type at least one character.")
-        return self._known(list(text), self.source, "character")
+        return known(text, self._readable, "character")
 
     def target_ids(self, text: str) -> list[int]:
         """The start, and the answer as far as it is known, which may be nothing."""
-        names = list(text) if self.joined else text.split()
-        return self._known([START, *names], (START, *self.target), "character" if self.joined else "word")
+        names = [START, *(text if self.joined else text.split())]
+        return known(names, self._writable, "character" if self.joined else "word")
 
     def encode(self, text: str) -> Int[Tensor, " pos"]:
         """The ids of a source alone."""
@@ -82,8 +82,19 @@ class PairTokenizer:
     def to_json(self) -> str:
         return json.dumps({"kind": "pair", "source": self.source, "target": self.target, "joined": self.joined})
 
-    def _known(self, names: list[str], allowed: tuple[str, ...], what: str) -> list[int]:
-        for place, name in enumerate(names):
-            if name not in allowed:
-                raise UnknownNameError(what, name, allowed, where=f" (place {place}) in this vocabulary")
-        return [self.ids[name] for name in names]
+    @cached_property
+    def _readable(self) -> dict[str, int]:
+        return {name: self.ids[name] for name in self.source}
+
+    @cached_property
+    def _writable(self) -> dict[str, int]:
+        return {name: self.ids[name] for name in (START, *self.target)}
+
+
+def known(names: Sequence[str], ids: Mapping[str, int], what: str) -> list[int]:
+    """The id of each name; raises at the first that has none."""
+    try:
+        return [ids[name] for name in names]
+    except KeyError:
+        place, name = next((place, name) for place, name in enumerate(names) if name not in ids)
+        raise UnknownNameError(what, name, ids, where=f" (place {place}) in this vocabulary") from None

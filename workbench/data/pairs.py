@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -69,7 +70,7 @@ def encoded_pairs(texts: Sequence[tuple[str, str]], tokenizer: PairTokenizer) ->
 def filled(rows: list[list[int]], pad: int) -> Int[Tensor, "row pos"]:
     """Rows of one length, padding at the end of shorter ones."""
     longest = max(map(len, rows))
-    return torch.tensor([row + [pad] * (longest - len(row)) for row in rows])
+    return torch.from_numpy(np.array([row + [pad] * (longest - len(row)) for row in rows]))
 
 
 def lengths(rows: Int[Tensor, "row pos"], pad: int) -> Int[Tensor, " row"]:
