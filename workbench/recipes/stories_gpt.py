@@ -58,7 +58,7 @@ RECIPE = register(
         training=FitConfig(
             steps=4500, optimizer="muon", lr=3e-3, weight_decay=0.1, betas=(0.9, 0.99), momentum=0.95,
             schedule="cosine", warmup=100, gradient_clip=1.0, precision="bf16", evaluate_every=1500, log_every=10,
-            checkpoint_every=100, keep_steps=(1000,),
+            checkpoint_every=100,
         ),
         train=train,
         measure=measure,
