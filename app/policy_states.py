@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from workbench.analysis.policies.counterfactuals import Counterfactuals
 from workbench.analysis.policies.reachable import ReachableMaxima
 from workbench.checkpoints.card import Card, read_card
 
+COLUMNS = "grid-template-columns:repeat(auto-fill,minmax(165px,1fr))"
 SHOWN = 8
 """States side by side, at most; the table below has all."""
 
@@ -73,9 +75,11 @@ def wall(titles: list[str], pictures: list[list[np.ndarray]], alts: tuple[str, s
     """Cards with two pictures each."""
     cards = []
     for title, pair in zip(titles, pictures, strict=True):
-        images = "".join(
-            f'<img alt="{alt}" style="width:48%" src="{as_png(x)}"> ' for x, alt in zip(pair, alts, strict=True)
-        )
-        cards.append(f'<figure class="wb-exhibit"><figcaption><b>{title}</b></figcaption>{images}</figure>')
-    st.html(f'<div class="wb-wall policy">{"".join(cards)}</div>')
+        images = [
+            f'<img alt="{alt}, {escape(title)}" style="width:48%" src="{as_png(x)}">'
+            for x, alt in zip(pair, alts, strict=True)
+        ]
+        row = f'<div style="display:flex;justify-content:space-between">{"".join(images)}</div>'
+        cards.append(f'<figure class="wb-exhibit"><figcaption><b>{escape(title)}</b></figcaption>{row}</figure>')
+    st.html(f'<div class="wb-wall" style="{COLUMNS}">{"".join(cards)}</div>')
     st.caption(f"Left: {alts[0]}; right: {alts[1]}.")
