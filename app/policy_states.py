@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -9,12 +10,15 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import numbers
+from app import address, numbers, panel
 from app.episodes import as_png, tinted
 from app.observations import action_names, grid, observation_names
+from workbench.analysis.maximization import Maximization
 from workbench.analysis.policies.counterfactuals import Counterfactuals
 from workbench.analysis.policies.reachable import ReachableMaxima
 from workbench.checkpoints.card import Card, read_card
+from workbench.core.sites import Site
+from workbench.experiments.spec import Spec
 
 COLUMNS = "grid-template-columns:repeat(auto-fill,minmax(165px,1fr))"
 SHOWN = 8
@@ -69,6 +73,18 @@ def peaks(card: Card, result: ReachableMaxima) -> None:
             rows.insert(0, result.axis, list(result.units[: len(said)]))
             st.markdown(f"**{title}**")
             st.dataframe(rows, hide_index=True, alt=f"{title}: the observation that each unit likes best")
+
+
+def also_reached(spec: Spec, result: Maximization) -> None:
+    """The same units among the states that really come up, when the reader wants them: found by playing."""
+    if not address.switch("Compare with states that can be reached", "reach"):
+        return
+    parameters = {"hook": Site.parse(result.hook).hook, "units": list(result.units[:SHOWN])}
+    asked = replace(spec, analysis="reachable", parameters=parameters)
+    found = panel.ask(asked)
+    if found is not None:
+        beside(spec.model, found)
+        panel.whole(found, asked)
 
 
 def wall(titles: list[str], pictures: list[list[np.ndarray]], alts: tuple[str, str]) -> None:
