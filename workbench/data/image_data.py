@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
+
+from workbench.core.errors import ConfigError
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,22 @@ class ImageData:
     def per_channel(self, values: tuple[float, ...], like: Tensor) -> Tensor:
         """One number per channel, shaped to broadcast over pictures."""
         return torch.tensor(values, dtype=like.dtype, device=like.device).reshape(-1, *[1] * (len(self.shape) - 1))
+
+
+def held_out(data: ImageData, share: float) -> ImageData:
+    """The data set with the last `share` of its training set in the test set's place, which is not looked at."""
+    kept = len(data.train_targets) - round(share * len(data.train_targets))
+    if not 0 < kept < len(data.train_targets):
+        raise ConfigError(f"A share of {share} leaves nothing to train or nothing to test on. Choose one such as 0.1.")
+    pixels, targets = data.train_pixels, data.train_targets
+    return replace(
+        data,
+        train_pixels=pixels[:kept],
+        train_targets=targets[:kept],
+        test_pixels=pixels[kept:],
+        test_targets=targets[kept:],
+        note=f"{data.note} Measured on the last {share:.3g} of the training set, which training left out.".strip(),
+    )
 
 
 def channel_statistics(
