@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workbench.core.errors import ConfigError
+from workbench.core.random import generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,18 +75,20 @@ class ImageData:
 
 
 def held_out(data: ImageData, share: float) -> ImageData:
-    """The data set with the last `share` of its training set in the test set's place, which is not looked at."""
-    kept = len(data.train_targets) - round(share * len(data.train_targets))
-    if not 0 < kept < len(data.train_targets):
+    """The data set with a random `share` of its training set, always the same, in place of the test set."""
+    total = len(data.train_targets)
+    kept = total - round(share * total)
+    if not 0 < kept < total:
         raise ConfigError(f"A share of {share} leaves nothing to train or nothing to test on. Choose one such as 0.1.")
-    pixels, targets = data.train_pixels, data.train_targets
+    order = torch.randperm(total, generator=generator(0, "held out"))
+    train, test = order[:kept], order[kept:]
     return replace(
         data,
-        train_pixels=pixels[:kept],
-        train_targets=targets[:kept],
-        test_pixels=pixels[kept:],
-        test_targets=targets[kept:],
-        note=f"{data.note} Measured on the last {share:.3g} of the training set, which training left out.".strip(),
+        train_pixels=data.train_pixels[train],
+        train_targets=data.train_targets[train],
+        test_pixels=data.train_pixels[test],
+        test_targets=data.train_targets[test],
+        note=f"{data.note} Measured on {share:.3g} of the training set, which training left out.".strip(),
     )
 
 

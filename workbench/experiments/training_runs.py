@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ def train(
     settings: Mapping[str, Any],
     folder: Path | None = None,
     progress: Progress = silent,
-    log: RunLog | None = None,
 ) -> Card:
     """The card of a recipe's model, trained with other settings and saved; goes on where it was interrupted.
 
@@ -38,34 +38,49 @@ def train(
             f"Say where to save it: --folder {models_folder() / f'{name}_2'}"
         )
     folder = folder or models_folder() / name
-    log, key = log or RunLog(), key_of(folder)
-    log.start(key, spec_of(name, settings, folder))
+    spec = {
+        "analysis": "train",
+        "model": folder.name,
+        "recipe": name,
+        "settings": told(settings),
+        "folder": str(folder),
+    }
+    with logged(key_of("train", str(folder.resolve())), spec, progress) as report:
+        return make(chosen, folder, report)
+
+
+@contextmanager
+def logged(key: str, spec: Mapping[str, Any], progress: Progress = silent) -> Iterator[Progress]:
+    """Work that the run log knows of, as long as the block lasts: the progress to report, which may be cancelled there.
+
+    How the block ends (done, failed, cancelled) is written down; its errors pass through.
+    """
+    log = RunLog()
+    log.start(key, spec)
 
     def report(done: int, total: int) -> None:
         progress(done, total)
         log.progress(key, done, total)
 
     try:
-        card = make(chosen, folder, report)
+        yield report
     except (Cancelled, KeyboardInterrupt):
         log.cancel(key)
-        raise Cancelled(f"Stopped. {folder / STATE} holds what was learned; the same command goes on.") from None
+        raise
     except BaseException as error:
         log.fail(key, str(error) or type(error).__name__)
         raise
     log.finish(key)
-    return card
 
 
-def key_of(folder: Path) -> str:
-    """The run's key: one place is trained in once at a time."""
-    return hashlib.sha256(f"train {folder.resolve()}".encode()).hexdigest()[:32]
+def key_of(kind: str, name: str) -> str:
+    """The key of a training, a search or a comparison: one of a name goes on at a time."""
+    return hashlib.sha256(f"{kind} {name}".encode()).hexdigest()[:32]
 
 
-def spec_of(name: str, settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """What the run log says of a training."""
-    told = json.loads(json.dumps(dict(settings), default=str))
-    return {"analysis": "train", "model": folder.name, "recipe": name, "settings": told, "folder": str(folder)}
+def told(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as the run log writes them."""
+    return json.loads(json.dumps(dict(settings), default=str))
 
 
 def curve_so_far(folder: Path) -> Curve | None:

@@ -33,7 +33,7 @@ class ImageClassification:
     alternate: bool = False
     """Mirrors half of the pictures in even epochs and the other half in odd ones."""
     held_out: float = 0.0
-    """Share of the training set, its end, that takes the test set's place: to choose settings by."""
+    """Share of the training set that takes the test set's place: to choose settings by."""
 
     def __call__(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         data = self.data()
