@@ -37,6 +37,7 @@ DATA_FILES = {
     "cifar10": "cifar10_jpeg.npz",
     "tiny_shakespeare": "tinyshakespeare.txt",
     "english_stories": "english_stories_train.txt",
+    "wikitext2": "wikitext2_test.txt",
 }
 
 
