@@ -18,7 +18,9 @@ from workbench.core.wrap import wrap
 HIDDEN = {
     "mlp": "blocks.1.hook_post",
     "cnn": "blocks.0.hook_post",
+    "airbench": "blocks.1.hook_pre",
     "resnet": "blocks.1.hook_mid",
+    "resnet plain": "blocks.1.hook_mid",
     "gpt": "blocks.0.mlp.hook_post",
     "gpt rotary rms tied": "blocks.1.mlp.hook_post",
     "gpt attention only": "blocks.0.hook_attn_out",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
@@ -37,7 +37,8 @@ class Batch:
     """Inputs for a model (a tensor, of an encoder-decoder a `SourceTarget`), what is right about them, their names.
 
     `labels` has one text per example, `tokens` its tokens when it is text; `note` says where they come from. Of pairs
-    `tokens` is the answer as far as it is known, `sources` what it is the answer to.
+    `tokens` is the answer as far as it is known, `sources` what it is the answer to. `right` marks the right choices of
+    a task that has more than one.
     """
 
     inputs: Any
@@ -46,6 +47,7 @@ class Batch:
     note: str
     tokens: tuple[tuple[str, ...], ...] = ()
     sources: tuple[tuple[str, ...], ...] = ()
+    right: Bool[Tensor, "batch choice"] | None = None
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
