@@ -8,9 +8,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from workbench.core.hooked import HookedModel
 from workbench.core.metrics import ProbabilityDifference
+from workbench.core.registry import DATASETS
 from workbench.data.greater_than import START, later_years
-from workbench.recipes.recipe import Recipe, register
+from workbench.data.sequences import SequenceData
+from workbench.recipes.recipe import Metrics, Recipe, register
 from workbench.recipes.sequence_task import train_on
 from workbench.training.fit import FitConfig
 from workbench.training.supervised import mean_interval
@@ -33,6 +36,12 @@ def year_metrics(
     return {k: {"value": x.mean().item(), "n": len(x), "interval": mean_interval(x)} for k, x in found.items()}
 
 
+def measure(recipe: Recipe, model: HookedModel) -> Metrics:
+    """Both metrics on the test sentences."""
+    data: SequenceData = DATASETS["greater_than"]()
+    return year_metrics(model, data.test_inputs, data.test_targets)
+
+
 RECIPE = register(
     Recipe(
         name="greater_than_gpt",
@@ -44,6 +53,7 @@ RECIPE = register(
             gradient_clip=1.0, evaluate_every=250, log_every=50, checkpoint_every=500,
         ),
         train=train_on("greater_than", batch_size=64, measure=year_metrics),
+        measure=measure,
         targets={"probability_difference": 0.9},
         note="GPT-2 small has a probability difference of 0.817, a cutoff sharpness of 0.06 (Hanna et al. 2023).",
     )
