@@ -1,5 +1,4 @@
 """Training throughput of the zoo, beside the same networks without hook points, at the recipes' batch sizes."""
-"""Training throughput of the zoo's recipes, beside the same networks without hooks, at the recipes' batch size."""
 
 from __future__ import annotations
 
