@@ -13,7 +13,7 @@ from workbench.analysis.policies.episodes import as_seen, first_episodes
 from workbench.core.axes import unit_axis
 from workbench.core.errors import ConfigError, InputError
 from workbench.core.fitting import needs_axes
-from workbench.core.hooked import HookedModel
+from workbench.core.hooked import HookedModel, HookInfo
 from workbench.core.metrics import logits_of
 from workbench.core.progress import Progress, silent
 from workbench.core.protocols import Environments, World
@@ -92,9 +92,7 @@ def maximize_both_ways(
     step of each generation.
     """
     info = model.trace()[Site.of(hook).resolve(model).hook]
-    axis = unit_axis(info.axes)
-    if axis is None:
-        raise InputError(f"{hook} has no axis of units. Choose a hook such as actor.blocks.0.hook_post.")
+    axis = axis_of_units(info)
     chosen = tuple(range(min(8, info.size(axis)))) if units is None else units
     low, high = inputs.amin(dim=0), inputs.amax(dim=0)
     seeds, act = range(seed, seed + ROWS), lambda x: logits_of(model(x))
@@ -122,6 +120,14 @@ def maximize_both_ways(
         seeds=torch.tensor([found.seed or 0 for found in reached]),
         steps=torch.tensor([0 if found.path is None else len(found.path) for found in reached]),
     )
+
+
+def axis_of_units(info: HookInfo) -> str:
+    """The axis on which a hook's units lie; raises when there is none."""
+    axis = unit_axis(info.axes)
+    if axis is None:
+        raise InputError(f"{info.name} has no axis of units. Choose a hook such as actor.blocks.0.hook_post.")
+    return axis
 
 
 def site_score(model: HookedModel, site: Site | str) -> Score:
