@@ -14,6 +14,7 @@ from app.errors import escaped
 from app.observations import action_names, observation
 from workbench.analysis.activations import Activations
 from workbench.checkpoints.card import read_card
+from workbench.data.pair_tokenizer import PAD
 from workbench.experiments.batches import Batch, data_set
 from workbench.experiments.inputs import identity, kind_of, read_inputs
 from workbench.experiments.made_images import image_hook, made_images
@@ -81,7 +82,8 @@ def example(model: str, examples: Batch, row: int, strengths: np.ndarray | None 
     elif kind == "pair":
         of_source = along_source(hook)
         st.markdown("**Source**")
-        tokens(examples.sources[row], strengths if of_source else None)
+        source = examples.sources[row]
+        tokens(source[: len("".join(source).rstrip(PAD))], strengths if of_source else None)
         st.markdown("**Answer so far**")
         tokens(examples.tokens[row], None if of_source else strengths)
     else:

@@ -13,10 +13,9 @@ WHAT = {
 
 
 def usual_hook(model: str, analysis: str, kind: str) -> str | None:
-    """Patching a language model starts with its residual stream, layer by layer."""
-    stream = "blocks.*.hook_resid_pre"
-    known = hooks(model)
-    return stream if analysis == "patching" and kind == "text" and "blocks.0.hook_resid_pre" in known else None
+    """Patching a language model starts with its residual stream (or the source's), layer by layer."""
+    stream = {"text": "blocks.*.hook_resid_pre", "pair": "encoder.blocks.*.hook_resid_pre"}.get(kind, "")
+    return stream if analysis == "patching" and stream.replace("*", "0") in hooks(model) else None
 
 
 asked = questions.strip()

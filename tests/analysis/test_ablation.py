@@ -23,6 +23,7 @@ HOOKS = {
     "gpt": ("blocks.1.attn.hook_z", "head"),
     "gpt rotary rms tied": ("blocks.0.hook_resid_mid", "pos"),
     "gpt attention only": ("blocks.0.attn.hook_pattern", "key"),
+    "lora_gpt": ("blocks.1.attn.hook_z", "head"),
     "gpt bare": ("blocks.0.attn.hook_z", "head"),
     "encoder_decoder": ("decoder.blocks.0.cross_attn.hook_z", "head"),
     "encoder_decoder bare": ("encoder.blocks.0.attn.hook_z", "head"),

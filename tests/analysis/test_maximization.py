@@ -24,6 +24,7 @@ HIDDEN = {
     "gpt": "blocks.0.mlp.hook_post",
     "gpt rotary rms tied": "blocks.1.mlp.hook_post",
     "gpt attention only": "blocks.0.hook_attn_out",
+    "lora_gpt": "blocks.0.mlp.hook_post",
     "gpt bare": "blocks.1.mlp.hook_pre",
     "actor_critic": "actor.blocks.1.hook_post",
     "actor_critic shared": "trunk.blocks.0.hook_post",

@@ -16,6 +16,7 @@ from workbench.zoo.cnn import CNNConfig
 from workbench.zoo.encoder_decoder import EncoderDecoderConfig
 from workbench.zoo.gan import GANConfig
 from workbench.zoo.gpt import GPTConfig
+from workbench.zoo.lora_gpt import LoRAGPTConfig
 from workbench.zoo.mlp import MLPConfig
 from workbench.zoo.q_network import QNetworkConfig
 from workbench.zoo.q_table import QTableConfig
@@ -46,6 +47,7 @@ SMALL: dict[str, tuple[str, Any]] = {
         ),
     ),
     "gpt attention only": ("gpt", GPTConfig(d_vocab=11, n_ctx=12, n_layers=2, d_model=8, n_heads=2, attn_only=True)),
+    "lora_gpt": ("lora_gpt", LoRAGPTConfig(d_vocab=11, n_ctx=12, n_layers=2, d_model=8, n_heads=2, rank=2, alpha=0.5)),
     "encoder_decoder": ("encoder_decoder", EncoderDecoderConfig(d_vocab=11, n_ctx=12, d_model=16, n_heads=2, pad=10)),
     "encoder_decoder bare": (
         "encoder_decoder",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from workbench.checkpoints import atomic
 from workbench.checkpoints.card import Card, card_of, model_folder, steps
+from workbench.checkpoints.inheritance import base_of, own, told, whole
 from workbench.checkpoints.restoring import restore
 from workbench.checkpoints.tensor_file import WAY_OUT, pack, sha256, unpack
 from workbench.core.errors import CheckpointError, ConfigError, UnknownNameError, suggestion
@@ -42,7 +43,7 @@ def save(
     if tokenizer is not None:
         texts[TOKENIZER] = tokenizer.to_json()
     about = {f"{name}_sha256": sha256(text.encode()) for name, text in texts.items()}
-    content = pack(stored_weights(model, card.dtype), about)
+    content = pack(stored_weights(model, card.dtype), about | told(model))
     card = replace(
         card,
         config=stored_config(model, card.architecture),
@@ -85,9 +86,17 @@ def load_folder(folder: Path, step: int | None = None) -> HookedModel:
     if step is not None:
         tensors = step_weights(folder, step)
     model = build(card, f"{folder.name}/{CARD}: config")
+    if base := base_of(model):
+        tensors = whole(model, tensors, about, weights_of(model_folder(base)), folder.name)
     fill(model, tensors, f"{folder.name}")
     model.card, model.tokenizer = card, tokenizer_of(texts, about, folder)  # type: ignore[assignment]
     return model.eval()
+
+
+def weights_of(folder: Path) -> dict[str, Tensor]:
+    """The verified tensors in a checkpoint's folder."""
+    with atomic.locked(folder, shared=True):
+        return verified(weights_file(folder).read_bytes(), card_of(folder), folder)[0]
 
 
 def weights_file(folder: Path) -> Path:
@@ -168,10 +177,10 @@ def require_finite(tensor: Tensor, where: str) -> None:
 
 
 def stored_weights(model: HookedModel, dtype: str) -> dict[str, Tensor]:
-    """The model's weights as they go to disk, floating ones cast to `dtype`."""
+    """The model's weights as they go to disk, floating ones cast to `dtype`; none that it inherits."""
     if dtype not in DTYPES:
         raise ConfigError(f"Weights cannot be saved as {dtype!r}. {suggestion(dtype, DTYPES)}")
-    weights = distinct_weights(model)
+    weights = own(model, distinct_weights(model))
     stored = {n: t.to(DTYPES[dtype]) if t.is_floating_point() else t for n, t in weights.items()}
     for name, tensor in stored.items():
         require_finite(tensor, f"{name!r} as {dtype}")

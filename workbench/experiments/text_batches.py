@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from inspect import unwrap
 from typing import Any, get_type_hints
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from workbench.core.errors import InputError
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
+from workbench.data.questions import QuestionData, filled_before, filling_of
 from workbench.data.sequences import SequenceData
 from workbench.data.text_data import TextData
 from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, row_match
@@ -53,11 +53,13 @@ def is_task(name: str) -> bool:
 def text_rows(request: Request) -> Batch:
     """Consecutive windows of the model's own text; the target is the token that follows each."""
     model, match = request.model, row_match(request)
-    data: TextData | SequenceData = data_set(model.card.data.name)
+    data: TextData | SequenceData | QuestionData = data_set(model.card.data.name)
     if match["name"]:
         raise InputError(f"{data.name} is text and has no classes. Write {FORMS['train']}.")
     if isinstance(data, SequenceData):
         return sequence_rows(request, data)
+    if isinstance(data, QuestionData):
+        return question_rows(request, data)
     split = "validation" if request.source == "test" else "train"
     length = min(model.cfg.n_ctx, WINDOW)
     needed = None  # all of the text
@@ -71,14 +73,25 @@ def text_rows(request: Request) -> Batch:
     return of_tokens(tokens[first:last].reshape(-1, length), targets, model, note)
 
 
+def question_rows(request: Request, data: QuestionData) -> Batch:
+    """Questions, shorter ones filled up before them; the target is the first token of the answer."""
+    tokenizer, match = request.model.tokenizer_or_raise(), row_match(request)
+    questions = data.test if request.source == "test" else data.train
+    chosen = cut(match, len(questions), f"the {request.source} split of {data.name}")
+    some = questions[chosen]
+    prompts = filled_before([tokenizer.encode(q.prompt) for q in some], filling_of(tokenizer))
+    targets = torch.stack([tokenizer.encode(q.answer)[0] for q in some])
+    note = f"{data.name}, {request.source} questions {chosen.start} to {chosen.stop - 1}"
+    return of_tokens(prompts, targets, request.model, note)
+
+
 def sequence_rows(request: Request, data: SequenceData) -> Batch:
     """Sequences of a task; the target is what the last token is to be followed by."""
     test, match = request.source == "test", row_match(request)
     inputs, targets = (data.test_inputs, data.test_targets) if test else (data.train_inputs, data.train_targets)
     chosen = cut(match, len(inputs), f"the {request.source} split of {data.name}")
     note = f"{data.name}, {request.source} rows {chosen.start} to {chosen.stop - 1}"
-    batch = of_tokens(inputs[chosen], targets[chosen, -1], request.model, note)
-    return batch if data.right is None else replace(batch, right=data.right(batch.inputs))
+    return of_tokens(inputs[chosen], targets[chosen, -1], request.model, note)
 
 
 def counterparts(request: Request) -> Batch:
@@ -110,4 +123,6 @@ def of_tokens(ids: Int[Tensor, "batch pos"], targets: Int[Tensor, " batch"] | No
     """A batch of tokens with each of them as one reads it."""
     tokenizer = model.tokenizer_or_raise()
     labels, names = tuple(tokenizer.decode(row) for row in ids), tokenizer.tokens
-    return Batch(ids, targets, labels, note, tuple(tuple(names[i] for i in row) for row in ids.tolist()))
+    rule = data_set(name).right if is_task(name := model.card.data.name) else None
+    tokens = tuple(tuple(names[i] for i in row) for row in ids.tolist())
+    return Batch(ids, targets, labels, note, tokens, right=None if rule is None else rule(ids))

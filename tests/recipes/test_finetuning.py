@@ -1,0 +1,103 @@
+"""Fine-tuning on questions, from a small GPT that knows nothing: fully, and with adapters alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from workbench.checkpoints.card import Card, DataSource
+from workbench.checkpoints.store import WEIGHTS, load, save
+from workbench.checkpoints.tensor_file import unpack
+from workbench.core.registry import DATASETS
+from workbench.data.questions import Question, QuestionData
+from workbench.data.tokenizers import BytePairTokenizer, train_bpe
+from workbench.experiments.batches import data_set
+from workbench.experiments.inputs import read_inputs
+from workbench.recipes.finetuning import FineTuning, chosen_rightly, free_answers, in_numbers, score
+from workbench.recipes.recipe import Recipe, make
+from workbench.training.curve import Curve
+from workbench.training.fit import FitConfig
+from workbench.zoo.gpt import GPT, GPTConfig
+from workbench.zoo.lora_gpt import LoRAGPTConfig
+
+COLOURS = {"apple": " red", "sky": " blue", "grass": " green"}
+CHOICES = tuple(COLOURS.values())
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> BytePairTokenizer:
+    return train_bpe("The apple is red, the sky is blue, the grass is green. Colour: " * 20, 300)
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: BytePairTokenizer) -> GPTConfig:
+    """A stored GPT, and questions about colours."""
+    monkeypatch.setenv("WORKBENCH_MODELS", str(tmp_path))
+    asked = tuple(
+        Question(f"{'very ' * n}{thing}\nColour:", colour, CHOICES)
+        for n in range(3)
+        for thing, colour in COLOURS.items()
+    )
+    data = QuestionData("colours", asked, asked, asked, "", "")
+    monkeypatch.setitem(DATASETS._items, "colours", lambda: data)
+    torch.manual_seed(0)
+    cfg = GPTConfig(tokenizer.vocab_size, 32, 1, 32, 2, tie_embeddings=True)
+    save(
+        tmp_path / "tiny",
+        GPT(cfg),
+        Card("gpt", "none", DataSource("x", "ab"), 0),
+        Curve([1], {"loss": [1.0]}),
+        tokenizer,
+    )
+    data_set.cache_clear()
+    yield cfg
+    data_set.cache_clear()
+
+
+def recipe(cfg: GPTConfig, architecture: str) -> Recipe:
+    training = FitConfig(steps=80, lr=1e-2 if architecture == "lora_gpt" else 3e-3, log_every=20)
+    task = FineTuning("colours", batch_size=9, base="tiny")
+    return Recipe("tuned", "", architecture, cfg, training, task.train, {"test_accuracy": 0.8})
+
+
+@pytest.mark.parametrize("architecture", ["gpt", "lora_gpt"])
+def test_questions_are_learned_from_the_weights_of_another_checkpoint(
+    base: GPTConfig, tmp_path: Path, architecture: str
+) -> None:
+    cfg = base if architecture == "gpt" else LoRAGPTConfig(**asdict(base), rank=4, base="tiny")
+    card = make(recipe(cfg, architecture), tmp_path / "tuned")
+    assert card.metrics["test_accuracy"].value > 0.8 > card.metrics["base_accuracy"].value
+    model = load("tuned")
+    again = score(model, DATASETS["colours"]().test, model.tokenizer)
+    assert again["test_accuracy"]["value"] == card.metrics["test_accuracy"].value
+    held = unpack((tmp_path / "tuned" / WEIGHTS).read_bytes(), "")[0]
+    adapters = [name for name in held if name.endswith((".down", ".up"))]
+    assert len(adapters) == (0 if architecture == "gpt" else len(held))
+    batch = read_inputs("test:0:9", model)
+    assert batch.inputs[0, 0] == batch.inputs[3, 0] and batch.tokens[0][0] == "<|endoftext|>"
+    assert batch.targets.tolist() == [int(model.tokenizer.encode(colour)[0]) for colour in COLOURS.values()] * 3
+
+
+@torch.no_grad()
+def test_a_choice_is_as_likely_as_all_its_tokens_together(base: GPTConfig) -> None:
+    """The likeliest choice, by one pass over prompt and choice written out."""
+    model = load("tiny")
+    question = DATASETS["colours"]().test[0]
+    likely = []
+    for choice in CHOICES:
+        prompt, answer = model.tokenizer.encode(question.prompt), model.tokenizer.encode(choice)
+        logp = model(torch.cat([prompt, answer])[None, :-1]).log_softmax(dim=-1)[0, len(prompt) - 1 :]
+        likely.append(float(logp.gather(1, answer[:, None]).sum()))
+    best = CHOICES[likely.index(max(likely))]
+    for answer in CHOICES:
+        assert chosen_rightly(model, [replace(question, answer=answer)], model.tokenizer) == [answer == best]
+
+
+def test_free_answers_end_with_their_line_and_are_counted_by_words(base: GPTConfig) -> None:
+    model = load("tiny")
+    given = free_answers(model, [Question("sky\nColour:", " blue\n")], model.tokenizer)
+    assert len(given) == 1 and "\n" not in given[0]
+    assert in_numbers(["AA B", "B"], ["AA", "B C"]) == ([[0, 1], [1]], [[[0]], [[1, 2]]])
