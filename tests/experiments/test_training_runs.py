@@ -33,7 +33,7 @@ def status_of(folder: Path) -> str:
 
 def test_a_training_cancelled_in_the_log_stops_and_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    settings = SETTINGS | {"steps": 600}  # 0.53 of the test digits are right long before
+    settings = SETTINGS | {"steps": 600, "checkpoint_every": 200}  # 0.53 of the test digits are right long before
     train("digits_mlp", settings | {"lr": 0.01}, whole)
     assert status_of(whole) == "done"
 
@@ -61,7 +61,7 @@ def test_a_training_that_fails_says_so_in_the_log(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_training_killed_from_outside_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    settings = {"steps": 600, "checkpoint_every": 5, "evaluate_every": 0, "lr": 0.01}
+    settings = {"steps": 600, "checkpoint_every": 100, "evaluate_every": 0, "lr": 0.01}
     words = [f"{name}={value}" for name, value in settings.items()]
     command = [sys.executable, "-m", "workbench", "train", "digits_mlp", "--folder", str(tmp_path / "cut"), "--set"]
     killed = subprocess.Popen([*command, *words], env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
