@@ -34,6 +34,9 @@ VIEWS = (
     View("episodes", "Episodes", "sports_esports", "A policy at work, step by step: what it sees, expects and does."),
     View("policy", "Policy", "explore", "What its parts are worth in play, what it would do elsewhere, what it knows."),
     View("circuit", "Circuit", "hub", "The edges that carry a behaviour, and how faithful they are to the network."),
+    View(
+        "training", "Training", "model_training", "Train a network, look before you do, and find what trains it best."
+    ),
     View("runs", "Runs", "history", "What was computed here, on the command line or by a script.", light=True),
 )
 

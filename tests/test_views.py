@@ -56,7 +56,7 @@ def test_every_page_opens_on_every_model(opened: Open, view: str, model: str) ->
     require_data_of(model)
     page = clean(opened(view, m=model))
     assert len(page.title) == 1
-    if view not in ("home", "runs"):
+    if view not in ("home", "runs", "training"):
         assert value(page, "Model") == model
 
 
@@ -199,6 +199,14 @@ def test_a_policys_techniques_show_figure_finding_and_table(opened: Open, techni
     page = clean(opened("policy", m="maze_ppo", technique=technique))
     assert page.get("plotly_chart") and page.dataframe
     assert any(f"{technique} of maze_ppo" in caption.value for caption in page.caption)
+
+
+@pytest.mark.slow
+def test_the_gallery_compares_a_policys_units_with_states_that_come_up(opened: Open) -> None:
+    page = opened("gallery", m="cartpole_ppo", steps="4", units="0,1", reach="true")
+    page = clean(next(button for button in page.button if button.label == "Run").click().run())
+    assert any("driven higher in the box" in text.value for text in page.markdown)
+    assert any("reachable of cartpole_ppo" in caption.value for caption in page.caption)
 
 
 def test_a_technique_that_does_not_fit_a_policy_is_not_offered(opened: Open) -> None:

@@ -27,6 +27,7 @@ function diff(parent, items, keyOf, create, update) {
   for (const child of old.values()) child.remove();
 }
 
+const share = (value) => number(value == null ? value : Math.round(value * 1e4) / 1e4 + 0);
 const number = (value) => (value == null || !isFinite(value) ? "–" : Number(value.toPrecision(3)).toString());
 const count = (value) => value.toLocaleString("en");
 
@@ -88,7 +89,7 @@ class CircuitGraph {
     const chance = interpolate(curve.edges, curve.random, n);
     const live = this.edges.length < n ? ` (${count(this.edges.length)} on a path to the output)` : "";
     this.empty.hidden = this.edges.length > 0;
-    const text = `${count(n)} of ${count(total)} edges kept${live}: faithfulness ${number(own)}, random circuits ${number(chance)}`;
+    const text = `${count(n)} of ${count(total)} edges kept${live}: faithfulness ${share(own)}, random circuits ${share(chance)}`;
     this.summary.textContent = text;
     this.slider.setAttribute("aria-valuetext", text);
     this.draw();

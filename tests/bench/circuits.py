@@ -30,7 +30,7 @@ from workbench.zoo.resnet import ResNet, ResNetConfig
 
 STEPS = 5
 PLAIN = "plain passes of the same network, only the source differentiated"
-TASKS = ("induction_gpt", "ioi_gpt", "modular_addition_gpt")
+TASKS = ("greater_than_gpt", "induction_gpt", "ioi_gpt", "modular_addition_gpt")
 TRAINING = "plain passes of the same network, every parameter differentiated"
 
 

@@ -1,4 +1,4 @@
-"""Training throughput of the zoo's recipes, beside the same networks without hooks, at the recipes' batch size."""
+"""Training throughput of the zoo, beside the same networks without hook points, at the recipes' batch sizes."""
 
 from __future__ import annotations
 

@@ -64,11 +64,11 @@ def test_what_is_there_is_not_trained_again_and_what_changed_is(
         compare(plan, tmp_path, stop)
     monkeypatch.setattr(comparison, "attempt", counted)
     compare(plan, tmp_path)
-    assert asked == [1, 0, 1]  # the first attempt had come to its end
+    assert asked == [0, 1, 1]  # the first attempt had come to its end
     compare(plan, tmp_path)
-    assert asked == [1, 0, 1]
+    assert asked == [0, 1, 1]
     compare(replace(plan, variants={"SGD": {**plan.variants["SGD"], "steps": 5}}), tmp_path)
-    assert asked == [1, 0, 1, 0, 1]
+    assert asked == [0, 1, 1, 0, 1]
 
 
 def test_gradients_by_layer_are_autograds_and_leave_the_network_as_it_was() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from workbench.checkpoints.store import load
 from workbench.core.errors import InputError
 from workbench.experiments.defaults import default_corrupted, presets
 from workbench.experiments.inputs import read_inputs
+from workbench.experiments.run import metric_of
 
 every_task = pytest.mark.parametrize("name", ["modular_addition_gpt", "induction_gpt", "ioi_gpt"])
 
@@ -34,6 +36,16 @@ def test_a_seed_gives_the_same_counterparts_and_they_are_nothing_alone(name: str
         read_inputs("other:3", model)
     with pytest.raises(InputError, match="has no seed"):
         read_inputs("other:three", model, clean)
+
+
+def test_rows_and_prompts_of_later_years_know_every_right_answer() -> None:
+    model = load("greater_than_gpt")
+    for preset in presets("greater_than_gpt"):
+        clean = read_inputs(preset.inputs, model)
+        metric = metric_of("probability_difference", model, clean, None)
+        other = read_inputs(preset.corrupted, model, clean)
+        assert metric(model(clean.inputs)).max() > 0.85
+        assert len(other.inputs) == len(clean.inputs) and not torch.equal(other.inputs, clean.inputs)
 
 
 def test_sums_are_written_with_a_plus_and_answered() -> None:

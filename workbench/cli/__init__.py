@@ -19,6 +19,8 @@ COMMANDS = {
     "export": ("exporting:export_result", "A stored result as CSV, JSON, Parquet or a web page."),
     "train": ("training:train_model", "A recipe's model, trained and saved; resumes where it was interrupted."),
     "evaluate": ("evaluating:evaluate_model", "A trained model measured again and held against its card."),
+    "check": ("checking:check_recipe", "Can a recipe learn? One batch by heart, gradients and activations by layer."),
+    "search": ("searching:search_settings", "Better settings for a recipe, by Optuna; goes on where it stopped."),
     "compare": ("comparing:compare_settings", "One recipe under several settings, side by side."),
     "app": ("dashboard:open_dashboard", "The dashboard, in the browser."),
 }

@@ -32,12 +32,18 @@ def compare_settings(
         Write curves, gradients and accuracies as JSON.
     """
     from workbench.experiments.comparison import compare, comparisons, read_plan
+    from workbench.experiments.training_runs import key_of, logged
 
     if not comparison:
         write_table([{"comparison": name, "question": question} for name, question in comparisons().items()])
         return
-    with bar(f"comparing {comparison}", quiet=json) as progress:
-        result = compare(read_plan(comparison), folder, progress)
+    plan = read_plan(comparison)
+    told = {"analysis": "compare", "model": plan.name, "recipe": plan.recipe}
+    with (
+        bar(f"comparing {comparison}", quiet=json) as progress,
+        logged(key_of("compare", plan.name), told, progress) as report,
+    ):
+        result = compare(plan, folder, report)
     if output is not None:
         from workbench.figures.figure import figure
 

@@ -8,7 +8,6 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from workbench.cli.writing import bar, write, write_json
-from workbench.core.errors import InputError
 
 
 def train_model(
@@ -35,24 +34,16 @@ def train_model(
     json
         Write the card as JSON.
     """
-    from dataclasses import asdict, replace
+    from dataclasses import asdict
 
     from workbench.checkpoints.card import models_folder
     from workbench.core.registry import RECIPES
     from workbench.experiments.settings import from_words
-    from workbench.recipes.recipe import make
+    from workbench.experiments.training_runs import train
 
-    plain = RECIPES[recipe]
-    values = from_words(plain, settings or []) | ({} if seed is None else {"seed": seed})
-    # One seed for everything: that of the training algorithm is set with the recipe's.
-    chosen = replace(plain.with_settings(values), seed=values.get("seed", plain.seed))
-    if chosen != plain and folder is None:
-        raise InputError(
-            f"With these settings it is another model than {recipe}, which would be written over. "
-            f"Say where to save it: --folder {models_folder() / f'{recipe}_2'}"
-        )
+    values = from_words(RECIPES[recipe], settings or []) | ({} if seed is None else {"seed": seed})
     with bar(f"training {recipe}", quiet=json) as progress:
-        card = make(chosen, folder, progress)
+        card = train(recipe, values, folder, progress)
     if json:
         write_json(asdict(card))
         return

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +10,9 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
+
+from workbench.core.errors import ConfigError
+from workbench.core.random import generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +72,24 @@ class ImageData:
     def per_channel(self, values: tuple[float, ...], like: Tensor) -> Tensor:
         """One number per channel, shaped to broadcast over pictures."""
         return torch.tensor(values, dtype=like.dtype, device=like.device).reshape(-1, *[1] * (len(self.shape) - 1))
+
+
+def held_out(data: ImageData, share: float) -> ImageData:
+    """The data set with a random `share` of its training set, always the same, in place of the test set."""
+    total = len(data.train_targets)
+    kept = total - round(share * total)
+    if not 0 < kept < total:
+        raise ConfigError(f"A share of {share} leaves nothing to train or nothing to test on. Choose one such as 0.1.")
+    order = torch.randperm(total, generator=generator(0, "held out"))
+    train, test = order[:kept], order[kept:]
+    return replace(
+        data,
+        train_pixels=data.train_pixels[train],
+        train_targets=data.train_targets[train],
+        test_pixels=data.train_pixels[test],
+        test_targets=data.train_targets[test],
+        note=f"{data.note} Measured on {share:.3g} of the training set, which training left out.".strip(),
+    )
 
 
 def channel_statistics(

@@ -20,6 +20,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -121,16 +122,16 @@ def compare(plan: Plan, folder: Path | None = None, progress: Progress = silent)
     data = DATASETS[plan.recipe_of(wanted[0].label, 0).train.dataset]()  # type: ignore[attr-defined]
     result = Comparison(plan.name, plan.question, plan.recipe, data.sha256, commit(), tuple(found), seconds)
     total, done = len(wanted) * len(plan.seeds), sum(len(v.attempts) for v in found)
-    for place, label in enumerate(plan.variants):
-        tried = {attempt.seed for attempt in found[place].attempts}
-        for seed in (seed for seed in plan.seeds if seed not in tried):
-            begin, start = perf_counter(), done
-            report: Progress = lambda part, whole, start=start: progress(start * whole + part, total * whole)  # noqa: E731
-            made = attempt(plan.recipe_of(label, seed), seed, report)
-            found[place] = replace(found[place], attempts=(*found[place].attempts, made))
-            result = replace(result, variants=tuple(found), seconds=result.seconds + perf_counter() - begin)
-            write_atomically(path, (json.dumps(result.to_json(), allow_nan=False) + "\n").encode())
-            done += 1
+    for seed, (place, label) in product(plan.seeds, enumerate(plan.variants)):
+        if seed in {attempt.seed for attempt in found[place].attempts}:
+            continue
+        begin, start = perf_counter(), done
+        report: Progress = lambda part, whole, start=start: progress(start * whole + part, total * whole)  # noqa: E731
+        made = attempt(plan.recipe_of(label, seed), seed, report)
+        found[place] = replace(found[place], attempts=(*found[place].attempts, made))
+        result = replace(result, variants=tuple(found), seconds=result.seconds + perf_counter() - begin)
+        write_atomically(path, (json.dumps(result.to_json(), allow_nan=False) + "\n").encode())
+        done += 1
     return result
 
 

@@ -27,6 +27,11 @@ TASKS = {
     "modular_addition": ("sums", "7 + 12 =", "30 + 12 ="),
     "repeated_tokens": ("repetitions", "^ A B C D E F G H A B C D", "^ A B D C E F G H A B C D"),
     "indirect_objects": ("sentences", *PAIRS[0]),
+    "greater_than": (
+        "sentences",
+        "The war lasted from the year 17 32 to the year 17",
+        "The war lasted from the year 17 01 to the year 17",
+    ),
 }
 """What the sequences of each task are called, and a prompt for it with another that has another answer."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from inspect import unwrap
 from typing import Any, get_type_hints
 
@@ -92,8 +91,7 @@ def sequence_rows(request: Request, data: SequenceData) -> Batch:
     inputs, targets = (data.test_inputs, data.test_targets) if test else (data.train_inputs, data.train_targets)
     chosen = cut(match, len(inputs), f"the {request.source} split of {data.name}")
     note = f"{data.name}, {request.source} rows {chosen.start} to {chosen.stop - 1}"
-    batch = of_tokens(inputs[chosen], targets[chosen, -1], request.model, note)
-    return batch if data.right is None else replace(batch, right=data.right(batch.inputs))
+    return of_tokens(inputs[chosen], targets[chosen, -1], request.model, note)
 
 
 def counterparts(request: Request) -> Batch:
@@ -125,4 +123,6 @@ def of_tokens(ids: Int[Tensor, "batch pos"], targets: Int[Tensor, " batch"] | No
     """A batch of tokens with each of them as one reads it."""
     tokenizer = model.tokenizer_or_raise()
     labels, names = tuple(tokenizer.decode(row) for row in ids), tokenizer.tokens
-    return Batch(ids, targets, labels, note, tuple(tuple(names[i] for i in row) for row in ids.tolist()))
+    rule = data_set(name).right if is_task(name := model.card.data.name) else None
+    tokens = tuple(tuple(names[i] for i in row) for row in ids.tolist())
+    return Batch(ids, targets, labels, note, tokens, right=None if rule is None else rule(ids))

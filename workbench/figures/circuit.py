@@ -11,7 +11,7 @@ from workbench.analysis.circuits.circuit import Circuit
 from workbench.figures.alt import describe
 from workbench.figures.circuit_drawing import column_names, drawing, placed
 from workbench.figures.figure import figure
-from workbench.figures.numerals import short
+from workbench.figures.numerals import percent, short
 from workbench.figures.table import table
 from workbench.figures.theme import BLUE, GREY, TEMPLATE
 
@@ -56,11 +56,11 @@ def curves(result: Circuit) -> list[go.Scatter]:
 def _(result: Circuit) -> str:
     enough = (result.faithfulness >= ENOUGH).nonzero()
     place = int(enough[0]) if len(enough) else len(result.sizes) - 1
-    size, kept = int(result.sizes[place]), short(100 * result.faithfulness[place])
-    control = short(100 * result.random_faithfulness[:, place].mean())
+    size, kept = int(result.sizes[place]), percent(result.faithfulness[place])
+    control = percent(result.random_faithfulness[:, place].mean())
     return (
-        f"The {size:,} strongest of {result.wiring.n_edges:,} edges keep {kept} % of the behaviour, as many "
-        f"random ones {control} %; the distance of the curve from the model (CMD) is {short(result.cmd)} against "
+        f"The {size:,} strongest of {result.wiring.n_edges:,} edges keep {kept} of the behaviour, as many "
+        f"random ones {control}; the distance of the curve from the model (CMD) is {short(result.cmd)} against "
         f"{short(result.random_cmd)} for random edges."
     )
 

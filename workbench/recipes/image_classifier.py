@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
+from workbench.data.image_data import ImageData, held_out
 from workbench.data.minibatches import Augment, minibatches
 from workbench.recipes.recipe import Recipe, Session, Trained
 from workbench.training.sanity import Lesson
 from workbench.training.supervised import (
     channels_last,
     classification_metrics,
+    least_loss,
     smoothed_cross_entropy,
     train_classifier,
 )
@@ -30,9 +32,11 @@ class ImageClassification:
     """Share of the target that is spread over all classes."""
     alternate: bool = False
     """Mirrors half of the pictures in even epochs and the other half in odd ones."""
+    held_out: float = 0.0
+    """Share of the training set that takes the test set's place: to choose settings by."""
 
     def __call__(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-        data = DATASETS[self.dataset]()
+        data = self.data()
         batch = minibatches(data, self.batch_size, recipe.seed, self.augment, self.alternate)
         test = (data.test_inputs, data.test_targets)
         curve = train_classifier(
@@ -40,8 +44,17 @@ class ImageClassification:
         )
         return Trained(curve, classification_metrics(model, *test), DataSource(data.name, data.sha256, data.note))
 
+    def data(self) -> ImageData:
+        """What is learned and what is tested on."""
+        data = DATASETS[self.dataset]()
+        return held_out(data, self.held_out) if self.held_out else data
+
     def lesson(self, recipe: Recipe) -> Lesson:
         """Batches and loss of this training, for checks before it."""
-        data = DATASETS[self.dataset]()
+        data = self.data()
         batch = minibatches(data, self.batch_size, recipe.seed, self.augment, self.alternate)
-        return Lesson(channels_last(batch), smoothed_cross_entropy(self.label_smoothing))
+        loss, floor = (
+            smoothed_cross_entropy(self.label_smoothing),
+            least_loss(self.label_smoothing, len(data.class_names)),
+        )
+        return Lesson(channels_last(batch), loss, floor)

@@ -12,10 +12,11 @@ from workbench.training.optimizers import trainable
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a network is taught: its batches by step, and the loss on its answers."""
+    """What a network is taught: its batches by step, the loss on its answers, and the least that loss can be."""
 
     batch: Batch
     loss: Loss
+    floor: float = 0.0
 
 
 def gradient_norms(model: nn.Module, loss: Float[Tensor, ""]) -> dict[str, float]:

@@ -56,6 +56,13 @@ def smoothed_cross_entropy(label_smoothing: float) -> Loss:
     return loss
 
 
+def least_loss(label_smoothing: float, n_classes: int) -> float:
+    """The smoothed cross entropy of the best answer in nats: the entropy of a smoothed target."""
+    other = label_smoothing / n_classes
+    shares = [1 - label_smoothing + other, *[other] * (n_classes - 1)]
+    return -sum(share * math.log(share) for share in shares if share)
+
+
 def lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:
     """Orders the kernels of a model in memory; their shapes and values stay."""
     for parameter in model.parameters():

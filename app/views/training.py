@@ -1,0 +1,127 @@
+"""Training: a recipe with other settings, checks before it, searches, comparisons."""
+
+import streamlit as st
+
+from app import address, panel, trainings
+from app.errors import explained
+from workbench.checkpoints.card import names
+from workbench.core.registry import RECIPES
+from workbench.experiments.checking import check
+from workbench.experiments.comparison import comparisons, read_comparison, read_plan, stored_at
+from workbench.experiments.search import opened, ranges_from, searches
+from workbench.experiments.settings import from_words
+from workbench.experiments.training_runs import curve_so_far
+from workbench.figures.search import finding, search_figures
+from workbench.training.check import TrainingCheck
+
+SETTINGS_HELP = "NAME=VALUE, separated by spaces: `steps=500 lr=0.01 hidden=32,32`"
+RANGES_HELP = "NAME=LOW..HIGH, with `,log` for a logarithmic scale, or NAME=THIS|THAT, separated by spaces"
+EVERY, CHECKABLE = trainings.recipes()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def checked(recipe: str, settings: str, steps: int) -> TrainingCheck:
+    """The check of a recipe, with a bar while it runs."""
+    shown = st.progress(0.0, text="Learning one batch by heart")
+
+    def report(done: int, total: int) -> None:
+        shown.progress(done / total)
+
+    found = check(recipe, from_words(RECIPES[recipe], trainings.words(settings)), steps, report)
+    shown.empty()
+    return found
+
+
+def train() -> None:
+    """A recipe under other settings, live."""
+    recipe = address.choose("Recipe", EVERY, "r", "digits_mlp")
+    settings = address.write("Settings", "set", "steps=1000", help=SETTINGS_HELP)
+    name = address.write("Name of the new model", "name", f"{recipe}_2")
+    with st.expander("Every setting of this recipe", icon=":material/tune:"):
+        st.dataframe(trainings.settings_table(recipe), hide_index=True, alt=f"The settings of {recipe}")
+    folder = trainings.folder_of(name)
+    state = trainings.state_of("train", str(folder.resolve()))
+
+    def command() -> list[str]:
+        return ["train", recipe, "--folder", str(folder), "--set", *trainings.checked_words(recipe, settings)]
+
+    def show() -> None:
+        curve = curve_so_far(folder)
+        if curve is not None and curve.step:
+            panel.curve(curve, f"live {name}")
+        elif name in names():
+            st.page_link(
+                "views/model.py", label=f"Open {name}", icon=":material/arrow_forward:", query_params={"m": name}
+            )
+
+    trainings.start("Train", state, command)
+    trainings.watch("train", str(folder.resolve()), show)
+
+
+def look() -> None:
+    """One batch by heart, gradients and activations by layer."""
+    recipe = address.choose("Recipe", CHECKABLE, "r", "digits_mlp")
+    settings = address.write("Settings", "set", "", help=SETTINGS_HELP)
+    steps = address.number("Steps on one batch", 1, 1000, "steps", 100)
+    found = checked(recipe, settings, steps)
+    panel.show(found, f"check {recipe}")
+    panel.twin(found, f"Each parameter of {recipe} before training", f"check {recipe}")
+    st.dataframe(
+        [vars(hook) for hook in found.hooks],
+        hide_index=True,
+        alt=f"Activations of {recipe} before training",
+    )
+
+
+def search() -> None:
+    """Better settings, by Optuna."""
+    recipe = address.choose("Recipe", CHECKABLE, "r", "digits_mlp")
+    ranges = address.write("Ranges", "ranges", "lr=1e-4..1e-1,log batch_size=16..256,log", help=RANGES_HELP)
+    settings = address.write("Fixed settings", "set", "steps=200 evaluate_every=0", help=SETTINGS_HELP)
+    trials = address.number("Trials to add", 1, 500, "trials", 10)
+    name = address.write("Name of the search", "name", recipe)
+    st.caption("Judged on a held-out tenth of the training set; the test set is never looked at.")
+
+    def command() -> list[str]:
+        ranges_from(RECIPES[recipe], trainings.words(ranges))
+        fixed = trainings.checked_words(recipe, settings)
+        return ["search", recipe, *trainings.words(ranges), "--trials", str(trials), "--name", name, "--set", *fixed]
+
+    def show() -> None:
+        if name not in searches():
+            st.info("No trial yet.")
+            return
+        study = opened(name)
+        st.markdown(finding(study))
+        for title, picture in search_figures(study).items():
+            st.subheader(title, anchor=False)
+            panel.plot(picture, f"{title} {name}", f"{title} of the search {name}. {finding(study)}")
+        st.dataframe(
+            study.trials_dataframe(attrs=("number", "value", "params", "state")), hide_index=True, alt="Trials"
+        )
+
+    trainings.start("Search", trainings.state_of("search", name), command)
+    trainings.watch("search", name, show)
+
+
+def compare() -> None:
+    """Settings side by side."""
+    known = comparisons()
+    name = address.choose("Comparison", list(known), "comparison")
+    st.markdown(known[name])
+    path = stored_at(read_plan(name))
+
+    def show() -> None:
+        if path.is_file():
+            result = read_comparison(path)
+            panel.show(result, f"comparison {name}")
+            panel.twin(result, known[name], f"comparison {name}")
+
+    trainings.start("Train what is missing", trainings.state_of("compare", name), lambda: ["compare", name])
+    trainings.watch("compare", name, show)
+
+
+WAYS = {"Train": train, "Check": look, "Search": search, "Compare": compare}
+way = address.pick("What to do", list(WAYS), "do")
+with explained():
+    WAYS[way]()

@@ -1,0 +1,51 @@
+"""`workbench check`: can this recipe learn at all?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from workbench.cli.writing import bar, write, write_json, write_table
+
+FAILS = 1
+
+
+def check_recipe(
+    recipe: str,
+    /,
+    *,
+    settings: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative="")] = None,
+    steps: int = 100,
+    json: bool = False,
+) -> int:
+    """One batch learned by heart, and each layer's gradient and activations before training; exit code 1 if it fails.
+
+    Parameters
+    ----------
+    recipe
+        Name of a recipe; `workbench list recipes` has them.
+    settings
+        Other values, as NAME=VALUE: `--set weights=naive lr=0.01`.
+    steps
+        Updates on the one batch.
+    json
+        Write JSON.
+    """
+    from workbench.core.registry import RECIPES
+    from workbench.experiments.checking import check
+    from workbench.experiments.settings import from_words
+    from workbench.figures.alt import describe
+    from workbench.training.comparison import finite
+
+    with bar(f"checking {recipe}", quiet=json) as progress:
+        found = check(recipe, from_words(RECIPES[recipe], settings or []), steps, progress)
+    if json:
+        write_json(finite(asdict(found)) | {"learned": found.learned, "idle": found.idle})
+    else:
+        write(f"{describe(found)}\n")
+        write_table([asdict(weight) for weight in found.weights])
+        write("")
+        write_table([asdict(hook) for hook in found.hooks])
+    return 0 if found.learned and not found.idle else FAILS

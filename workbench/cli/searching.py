@@ -1,0 +1,74 @@
+"""`workbench search`: better settings for a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from workbench.cli.writing import bar, write, write_json, write_table
+
+SHOWN = 10
+"""Trials written out, the best first."""
+
+
+def search_settings(
+    recipe: str,
+    /,
+    *ranges: str,
+    trials: int = 20,
+    metric: str = "test_accuracy",
+    name: str = "",
+    settings: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative="")] = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: bool = False,
+) -> None:
+    """Searches ranges of a recipe's settings with Optuna, judged on a held-out tenth of the training set.
+
+    The search is kept on disk: the same command goes on with more trials, after a kill as well.
+
+    Parameters
+    ----------
+    recipe
+        Name of a recipe; `workbench list recipes` has them.
+    ranges
+        `NAME=LOW..HIGH`, `NAME=LOW..HIGH,log` or `NAME=THIS|THAT`: `lr=1e-4..1e-1,log optimizer=adam|muon`.
+    trials
+        Trainings to add.
+    metric
+        What to judge by; low is good for a loss, error or distance, else high.
+    name
+        Name of the search; left out, the recipe's.
+    settings
+        Settings that stay fixed, as NAME=VALUE.
+    output
+        A web page (.html) for history, importance and all trials.
+    json
+        Write every trial as JSON.
+    """
+    from workbench.core.registry import RECIPES
+    from workbench.experiments.search import SearchPlan, ranges_from, search
+    from workbench.experiments.settings import from_words
+    from workbench.experiments.training_runs import key_of, logged
+    from workbench.figures.search import finding, finished_trials, search_figures
+
+    plain = RECIPES[recipe]
+    plan = SearchPlan(recipe, ranges_from(plain, ranges), from_words(plain, settings or []), metric)
+    name = name or recipe
+    told = {"analysis": "search", "model": name, "recipe": recipe, "ranges": list(ranges)}
+    with (
+        bar(f"searching {recipe}", quiet=json) as progress,
+        logged(key_of("search", name), told, progress) as report,
+    ):
+        study = search(name, plan, trials, report)
+    best = sorted(finished_trials(study), key=lambda t: t.value or 0.0, reverse=plan.direction == "maximize")
+    rows = [{"trial": t.number, metric: t.value, **t.params} for t in best]
+    if json:
+        write_json(rows)
+    else:
+        write_table(rows[:SHOWN])
+        write(finding(study))
+    if output is not None:
+        pages = [figure.to_html(include_plotlyjs=i == 0) for i, figure in enumerate(search_figures(study).values())]
+        output.write_text("\n".join(pages), encoding="utf-8")
