@@ -14,7 +14,7 @@ RECIPE = register(
             d_vocab=46, n_ctx=32, encoder_layers=1, decoder_layers=1, d_model=64, n_heads=4, start=1, pad=0
         ),
         training=FitConfig(
-            steps=4000, optimizer="adamw", lr=3e-3, weight_decay=0.1, betas=(0.9, 0.98), schedule="cosine", warmup=50,
+            steps=2500, optimizer="muon", lr=5e-3, weight_decay=0.01, betas=(0.9, 0.98), schedule="cosine", warmup=50,
             gradient_clip=1.0, evaluate_every=500, log_every=20, checkpoint_every=500, keep_steps=(250, 500, 1000),
         ),
         train=PairTask("dates", batch_size=128, token="character", sequence="date").train,
