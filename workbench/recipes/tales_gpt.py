@@ -1,0 +1,80 @@
+"""A small GPT that learned English from stories, and then, by supervised fine-tuning, to tell tales to order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+from workbench.checkpoints.card import DataSource
+from workbench.core.hooked import HookedModel
+from workbench.core.registry import DATASETS
+from workbench.data.text_windows import random_windows
+from workbench.data.tokenizers import train_bpe
+from workbench.recipes.recipe import Recipe, Session, Trained, register
+from workbench.recipes.tales_outcomes import marks_of, prompts_of, tale_metrics, tale_rows, told_by
+from workbench.training.fit_config import FitConfig
+from workbench.training.language_modelling import train_language_model
+from workbench.training.rlhf.completions import next_in_completion, random_completions
+from workbench.training.sequence_answers import answer_metrics
+from workbench.zoo.gpt import GPTConfig
+
+
+@dataclass(frozen=True)
+class TalesConfig:
+    """Pre-training on stories, then fine-tuning on tales; batch sizes count rows."""
+
+    pretraining: FitConfig
+    finetuning: FitConfig
+    pretraining_batch: int = 32
+    finetuning_batch: int = 32
+
+
+def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
+    """Next-token cross entropy on windows of stories, then on the completions of tales."""
+    cfg: TalesConfig = recipe.training
+    stories, data = DATASETS["english_stories"](), DATASETS["tales"]()
+    tokenizer = train_bpe(stories.train + data.train, recipe.config.d_vocab)
+    windows = random_windows(tokenizer.encode(stories.train), cfg.pretraining_batch, recipe.config.n_ctx, recipe.seed)
+    curve = train_language_model(
+        model, windows, cfg.pretraining, None, session.state, session.progress, session.keep
+    )  # fmt: skip
+    marks = marks_of(tokenizer)
+    rows, held_out = (tale_rows(text, tokenizer, marks) for text in (data.train, data.validation))
+    batch = random_completions(rows, marks, cfg.finetuning_batch, recipe.seed)
+    inputs, targets = next_in_completion(held_out, marks)
+    evaluate = partial(answer_metrics, inputs=inputs, targets=targets, prefix="validation")
+    state = session.state.with_name(f"finetuning_{session.state.name}")
+    finetuning = replace(cfg.finetuning, seed=recipe.seed)
+    curve = curve.followed_by(train_language_model(model, batch, finetuning, evaluate, state, session.progress))
+    state.unlink(missing_ok=True)
+    told = told_by(model, prompts_of(data.validation), tokenizer, recipe.seed)
+    note = f"{stories.name} (sha256 {stories.sha256[:12]}) before: {stories.note}"
+    return Trained(curve, evaluate(model) | tale_metrics(told), DataSource(data.name, data.sha256, note), tokenizer)
+
+
+RECIPE = register(
+    Recipe(
+        name="tales_gpt",
+        title="GPT on English stories, fine-tuned on tales",
+        architecture="gpt",
+        config=GPTConfig(
+            d_vocab=2048, n_ctx=128, n_layers=4, d_model=128, n_heads=4, positions="rotary", normalization="rms",
+            tie_embeddings=True,
+        ),
+        training=TalesConfig(
+            pretraining=FitConfig(
+                steps=1200, optimizer="muon", lr=2e-3, weight_decay=0.1, betas=(0.9, 0.99), momentum=0.95,
+                schedule="cosine", warmup=100, final_factor=0.1, gradient_clip=1.0, precision="bf16",
+                keep_steps=(1200,),
+            ),
+            finetuning=FitConfig(
+                steps=500, optimizer="muon", lr=1e-3, betas=(0.9, 0.99), momentum=0.95, schedule="cosine", warmup=20,
+                gradient_clip=1.0, precision="bf16", evaluate_every=100,
+            ),
+        ),
+        train=train,
+        targets={"grammatical": 0.95},
+        dtype="bfloat16",
+        note="Step 1200 is the pre-trained network. Before learning from preferences: the reference of tales_ppo.",
+    )
+)  # fmt: skip

@@ -1,0 +1,79 @@
+"""What a GPT makes of orders for tales: its tales, and what the simulated annotator and the grammar say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from workbench.core.random import generator
+from workbench.data.annotator import true_reward
+from workbench.data.tales import grammatical
+from workbench.data.tokenizers import END_OF_TEXT, BytePairTokenizer
+from workbench.recipes.maze_outcomes import share
+from workbench.training.rlhf.completions import Marks, completion_mask, rows_of
+
+N_NEW = 72
+"""Tokens after the longest prompt of a batch; nearly every tale of the grammar is shorter."""
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """Prompts and the tales that followed; `rows` are both in tokens. `ended` is False for what was cut off."""
+
+    prompts: Sequence[str]
+    tales: Sequence[str]
+    rows: Int[Tensor, "row pos"]
+    ended: Bool[Tensor, " row"]
+    length: Int[Tensor, " row"]
+    """Tokens of the tale, the end included."""
+    true_reward: Float[Tensor, " row"]
+
+
+def marks_of(tokenizer: Any) -> Marks:
+    """A line break ends the prompt, `<|endoftext|>` the tale."""
+    return Marks(int(tokenizer.encode("\n")[0]), int(tokenizer.encode(END_OF_TEXT)[0]))
+
+
+def tale_rows(text: str, tokenizer: BytePairTokenizer, marks: Marks) -> Int[Tensor, "row pos"]:
+    """Each order with its tale as one row of tokens."""
+    return rows_of([tokenizer.encode(tale + END_OF_TEXT) for tale in text.split(END_OF_TEXT)[:-1]], marks)
+
+
+def prompts_of(text: str) -> list[str]:
+    """The orders in a text of tales."""
+    return [tale.partition("\n")[0] + "\n" for tale in text.split(END_OF_TEXT)[:-1]]
+
+
+def told_by(model: Any, prompts: Sequence[str], tokenizer: Any, seed: int, n_new: int = N_NEW) -> Told:
+    """One tale for each order, sampled at temperature 1."""
+    encoded = [tokenizer.encode(prompt) for prompt in prompts]
+    rows = model.complete(encoded, n_new, marks_of(tokenizer).end, generator(seed, "tales"))
+    return read_back(rows, prompts, tokenizer)
+
+
+def read_back(rows: Int[Tensor, "row pos"], prompts: Sequence[str], tokenizer: Any) -> Told:
+    """Rows of tokens as tales."""
+    marks = marks_of(tokenizer)
+    mask = completion_mask(rows, marks)
+    ended = (mask & (rows == marks.end)).any(dim=1)
+    tales = [
+        tokenizer.decode(row[kept]).removesuffix(END_OF_TEXT) for row, kept in zip(rows, mask, strict=True)
+    ]  # fmt: skip
+    rewards = torch.tensor([true_reward(prompt, tale) for prompt, tale in zip(prompts, tales, strict=True)])
+    return Told(prompts, tales, rows, ended, mask.sum(dim=1), rewards)
+
+
+def tale_metrics(told: Told, seed: int = 0) -> dict[str, dict[str, Any]]:
+    """True reward (of the simulated annotator), shares of grammatical and of unique tales, length in tokens.
+
+    Grammatical is what the tales' own grammar accepts and what ended; unique are those told once, of all.
+    """
+    right = torch.tensor([grammatical(tale) for tale in told.tales]) & told.ended
+    unique = torch.tensor([told.tales.count(tale) == 1 for tale in told.tales])
+    columns = {"true_reward": told.true_reward, "grammatical": right, "unique": unique, "length": told.length}
+    return {name: share(column, seed) for name, column in columns.items()}
