@@ -58,14 +58,14 @@ RECIPE = register(
         title="GPT on English stories, fine-tuned on tales",
         architecture="gpt",
         config=GPTConfig(
-            d_vocab=2048, n_ctx=128, n_layers=4, d_model=128, n_heads=4, positions="rotary", normalization="rms",
+            d_vocab=2048, n_ctx=128, n_layers=3, d_model=128, n_heads=4, positions="rotary", normalization="rms",
             tie_embeddings=True,
         ),
         training=TalesConfig(
             pretraining=FitConfig(
-                steps=1200, optimizer="muon", lr=2e-3, weight_decay=0.1, betas=(0.9, 0.99), momentum=0.95,
+                steps=600, optimizer="muon", lr=2e-3, weight_decay=0.1, betas=(0.9, 0.99), momentum=0.95,
                 schedule="cosine", warmup=100, final_factor=0.1, gradient_clip=1.0, precision="bf16",
-                keep_steps=(1200,),
+                keep_steps=(600,),
             ),
             finetuning=FitConfig(
                 steps=500, optimizer="muon", lr=1e-3, betas=(0.9, 0.99), momentum=0.95, schedule="cosine", warmup=20,
@@ -75,6 +75,6 @@ RECIPE = register(
         train=train,
         targets={"grammatical": 0.95},
         dtype="bfloat16",
-        note="Step 1200 is the pre-trained network. Before learning from preferences: the reference of tales_ppo.",
+        note="Step 600 is the pre-trained network. Before learning from preferences: the reference of tales_ppo.",
     )
 )  # fmt: skip

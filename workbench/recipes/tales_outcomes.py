@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from workbench.core.random import generator
 from workbench.data.annotator import true_reward
@@ -32,6 +33,22 @@ class Told:
     length: Int[Tensor, " row"]
     """Tokens of the tale, the end included."""
     true_reward: Float[Tensor, " row"]
+
+    def row(self, i: int) -> Told:
+        """One of the tales."""
+        at = slice(i, i + 1)
+        columns = (self.rows[at], self.ended[at], self.length[at], self.true_reward[at])
+        return Told(self.prompts[at], self.tales[at], *columns)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Told], end: int) -> Told:
+        """Several sets of tales as one, rows filled up with the token `end`."""
+        prompts, tales = ([text for part in parts for text in getattr(part, name)] for name in ("prompts", "tales"))
+        rows = pad_sequence([row for part in parts for row in part.rows], batch_first=True, padding_value=end)
+        ended, length, reward = (
+            torch.cat([getattr(part, name) for part in parts]) for name in ("ended", "length", "true_reward")
+        )
+        return cls(prompts, tales, rows, ended, length, reward)
 
 
 def marks_of(tokenizer: Any) -> Marks:

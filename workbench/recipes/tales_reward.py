@@ -1,0 +1,54 @@
+"""A reward model for tales, learned from simulated preferences: the network that PPO optimises against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workbench.core.hooked import HookedModel
+from workbench.recipes.recipe import Recipe, Session, Trained, register
+from workbench.recipes.tales_gpt import RECIPE as REFERENCE
+from workbench.recipes.tales_preferences import (
+    HELD_OUT,
+    PAIRS,
+    REWARD_TRAINING,
+    learn_reward,
+    reward_metrics,
+    scorer_from,
+    setting,
+    training_pairs,
+)
+from workbench.training.fit_config import FitConfig
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """Preferences to learn from, and how; `held_out` more of them measure what was learned."""
+
+    fit: FitConfig = REWARD_TRAINING
+    pairs: int = PAIRS
+    held_out: int = HELD_OUT
+
+
+def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
+    """Bradley-Terry's likelihood on pairs of tales by the reference, from the reference's own weights."""
+    at, cfg = setting(), recipe.training
+    model.load_state_dict(at.reference.state_dict())
+    scorer = scorer_from(at, model)
+    pairs = training_pairs(at, recipe.seed, cfg.pairs)
+    curve = learn_reward(at, scorer, pairs, recipe.seed, cfg.fit, session.state, session.progress)
+    return Trained(curve, reward_metrics(at, scorer, recipe.seed, cfg.held_out), at.source, at.tokenizer)
+
+
+RECIPE = register(
+    Recipe(
+        name="tales_reward",
+        title="Reward model of tales, from simulated preferences",
+        architecture="gpt",
+        config=REFERENCE.config,
+        training=RewardConfig(),
+        train=train,
+        targets={"preference_accuracy": 0.72},
+        dtype="bfloat16",
+        note="The reward of a tale is the logit of ' good' minus that of ' bad' after its <|endoftext|>.",
+    )
+)
