@@ -47,7 +47,7 @@ class Setting:
     sha256: str
 
     @cached_property
-    def encoded(self) -> list[Int[Tensor, " pos"]]:
+    def encoded(self) -> list[Int[Tensor, " _"]]:
         """The training split's orders in tokens."""
         return [self.tokenizer.encode(prompt) for prompt in self.prompts]
 

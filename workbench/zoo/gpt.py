@@ -220,7 +220,7 @@ class GPT(HookedModel):
     @torch.no_grad()
     def complete(
         self,
-        prompts: Sequence[Int[Tensor, " pos"]],
+        prompts: Sequence[Int[Tensor, " _"]],
         n_new: int,
         end: int,
         random: torch.Generator,

@@ -35,7 +35,7 @@ def after_first(marked: Bool[Tensor, "row pos"]) -> Bool[Tensor, "row pos"]:
     return marked.cumsum(dim=1) - marked.long() > 0
 
 
-def rows_of(texts: list[Int[Tensor, " pos"]], marks: Marks) -> Rows:
+def rows_of(texts: list[Int[Tensor, " _"]], marks: Marks) -> Rows:
     """Texts of any lengths as rows of one tensor, filled up with `end`."""
     return torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=marks.end)
 

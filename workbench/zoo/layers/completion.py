@@ -16,7 +16,7 @@ Extend = Callable[[Int[Tensor, "batch new"]], Float[Tensor, "batch new vocab"]]
 
 def completed(
     extend: Extend,
-    prompts: Sequence[Int[Tensor, " pos"]],
+    prompts: Sequence[Int[Tensor, " _"]],
     n_new: int,
     end: int,
     sampling: Sampling,
