@@ -34,6 +34,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
              "sat down to rest"),
     "he": ("he", "she"), "He": ("He", "She"), "him": ("him", "her"),
 }  # fmt: skip
+SLOT, ARTICLE = re.compile(r"{(\w+)}"), re.compile(r"\b([Aa]) (?=[aeiou])")
 AGREE = ("name", "trait", "animal", "thing", "other", "he", "him")
 """Slots that hold the same words wherever they occur in a tale."""
 PLAINNESS = 0.7
@@ -85,18 +86,24 @@ class Sentence:
 
 
 @DATASETS.register("tales")
+@cache
 def tales() -> TextData:
     """12,000 tales to learn from and 1,000 to validate, each after the order it fulfils; no order occurs twice."""
     rng = Random(derived_seed(0, "tales"))
     made: dict[str, str] = {}
     while len(made) < TRAIN + VALIDATION:
-        slots = {slot: rng.choice(SLOTS[slot]) for slot in ("name", "trait", "animal", "thing", "other")}
-        slots |= pronouns(slots["name"])
+        slots = drawn(rng)
         made.setdefault(written(PROMPT, slots, rng), told(slots, rng))
     texts = [prompt + tale + END_OF_TEXT for prompt, tale in made.items()]
     train, validation = "".join(texts[:TRAIN]), "".join(texts[TRAIN:])
     note = "An order in one line and a tale of five sentences in the next, `<|endoftext|>` after each tale."
     return TextData("tales", train, validation, "made in code", "made in code", text_hash(train, validation), note)
+
+
+def drawn(rng: Random) -> dict[str, str]:
+    """The words that stay the same throughout a tale."""
+    slots = {slot: rng.choice(SLOTS[slot]) for slot in ("name", "trait", "animal", "thing", "other")}
+    return slots | pronouns(slots["name"])
 
 
 def pronouns(name: str) -> dict[str, str]:
@@ -111,26 +118,27 @@ def told(slots: Slots, rng: Random) -> str:
 
 def written(wording: str, slots: Slots, rng: Random) -> str:
     """A wording with its slots filled, those not given at random, and with "an" where it belongs."""
-
-    def fill(match: re.Match[str]) -> str:
-        slot = match[1]
-        if slot == "vivid" and rng.random() < PLAINNESS:
-            return ""
-        return slots[slot] if slot in slots else rng.choice(SLOTS[slot])
-
-    return re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", re.sub(r"{(\w+)}", fill, wording))
+    filled = SLOT.sub(
+        lambda match: (
+            "" if match[1] == "vivid" and rng.random() < PLAINNESS
+            else slots[match[1]] if match[1] in slots
+            else rng.choice(SLOTS[match[1]])
+        ),
+        wording,
+    )  # fmt: skip
+    return ARTICLE.sub(r"\1n ", filled)
 
 
 @cache
 def pattern(wording: str) -> re.Pattern[str]:
     """What has this wording; "a" and "an" each only where they belong."""
-
-    def alternatives(match: re.Match[str]) -> str:
-        slot = match[1]
-        return f"(?P<{slot}>{'|'.join(SLOTS[slot])}{'|' if slot == 'vivid' else ''})"
-
     articled = re.sub(r"\ba (?={)", "(?:an (?=[aeiou])|a (?![aeiou]))", wording.replace(".", r"\."))
-    return re.compile(re.sub(r"{(\w+)}", alternatives, articled))
+    return re.compile(SLOT.sub(lambda match: alternatives(match[1]), articled))
+
+
+def alternatives(slot: str) -> str:
+    """A named group of all that a slot may hold."""
+    return f"(?P<{slot}>{'|'.join(SLOTS[slot])}{'|' if slot == 'vivid' else ''})"
 
 
 def order(prompt: str) -> Slots:
