@@ -33,6 +33,7 @@ VIEWS = (
     View("traversal", "Traversal", "swipe", "A unit, or a latent, moved over its range: what comes of it further on?"),
     View("episodes", "Episodes", "sports_esports", "A policy at work, step by step: what it sees, expects and does."),
     View("circuit", "Circuit", "hub", "The edges that carry a behaviour, and how faithful they are to the network."),
+    View("preferences", "Preferences", "thumbs_up_down", "Two tales told to one order: say which is better."),
     View("runs", "Runs", "history", "What was computed here, on the command line or by a script.", light=True),
 )
 

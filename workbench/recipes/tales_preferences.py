@@ -15,15 +15,18 @@ from torch import Tensor
 from workbench.analysis.rlhf.token_kl import token_kl
 from workbench.checkpoints.card import DataSource
 from workbench.checkpoints.store import load
+from workbench.core.errors import InputError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import derived_seed, generator
 from workbench.core.registry import DATASETS, MODELS
 from workbench.data.annotator import ceiling, prefers_first
+from workbench.data.preferences import read
+from workbench.data.tokenizers import END_OF_TEXT
 from workbench.recipes.maze_outcomes import share
-from workbench.recipes.tales_outcomes import Told, marks_of, prompts_of, tale_metrics, told_by
+from workbench.recipes.tales_outcomes import Told, marks_of, prompts_of, read_back, tale_metrics, told_by
 from workbench.training.curve import Curve
 from workbench.training.fit_config import FitConfig
-from workbench.training.rlhf.completions import Marks, Rows, completion_mask
+from workbench.training.rlhf.completions import Marks, Rows, completion_mask, rows_of
 from workbench.training.rlhf.preference_losses import best_of_n
 from workbench.training.rlhf.reward_model import Scorer, pair_batches, preference_accuracy, scores, train_reward_model
 
@@ -104,6 +107,17 @@ def training_pairs(at: Setting, seed: int, n: int = PAIRS) -> Pairs:
     return labelled(at, at.prompts[:n], derived_seed(seed, "training pairs"))
 
 
+def labelled_by_person(at: Setting, path: Path) -> Pairs:
+    """Pairs that a person judged on the dashboard's Preferences page; those judged equal teach nothing."""
+    judged = [(p.prompt + "\n", *texts) for p in read(path) if (texts := p.ordered)]
+    if not judged:
+        raise InputError(f"{path} has no pair of which one was preferred. Judge some on the Preferences page.")
+    prompts = [prompt for prompt, _, _ in judged]
+    texts = ([at.tokenizer.encode(row[0] + row[i] + END_OF_TEXT) for row in judged] for i in (1, 2))
+    first, second = (read_back(rows_of(tokens, at.marks), prompts, at.tokenizer) for tokens in texts)
+    return Pairs(first, second, torch.ones(len(judged), dtype=torch.bool))
+
+
 def scorer_from(at: Setting, gpt: Any) -> Scorer:
     """A network as reward model: its verdict after a tale is the logit of " good" minus that of " bad"."""
     good, bad = (int(at.tokenizer.encode(word)[0]) for word in (" good", " bad"))
@@ -116,7 +130,9 @@ def learn_reward(
 ) -> Curve:  # fmt: skip
     """Fits a reward model to pairs in place; its scores of their tales have mean zero afterwards."""
     first, second = pairs.first.rows, pairs.second.rows
-    batch = pair_batches(*equally_long(first, second, at.marks.end), pairs.prefers_first, PAIR_BATCH, seed)
+    batch = pair_batches(
+        *equally_long(first, second, at.marks.end), pairs.prefers_first, min(PAIR_BATCH, len(first)), seed
+    )
     curve = train_reward_model(scorer, batch, cfg, None, state, progress)
     scorer.requires_grad_(False).center(first)
     return curve

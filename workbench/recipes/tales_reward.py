@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from workbench.core.hooked import HookedModel
 from workbench.recipes.recipe import Recipe, Session, Trained, register
@@ -11,6 +12,7 @@ from workbench.recipes.tales_preferences import (
     HELD_OUT,
     PAIRS,
     REWARD_TRAINING,
+    labelled_by_person,
     learn_reward,
     reward_metrics,
     scorer_from,
@@ -27,6 +29,8 @@ class RewardConfig:
     fit: FitConfig = REWARD_TRAINING
     pairs: int = PAIRS
     held_out: int = HELD_OUT
+    labels: str = ""
+    """A file of a person's preferences (JSON lines) to learn from in place of simulated ones."""
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
@@ -34,7 +38,7 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     at, cfg = setting(), recipe.training
     model.load_state_dict(at.reference.state_dict())
     scorer = scorer_from(at, model)
-    pairs = training_pairs(at, recipe.seed, cfg.pairs)
+    pairs = labelled_by_person(at, Path(cfg.labels)) if cfg.labels else training_pairs(at, recipe.seed, cfg.pairs)
     curve = learn_reward(at, scorer, pairs, recipe.seed, cfg.fit, session.state, session.progress)
     return Trained(curve, reward_metrics(at, scorer, recipe.seed, cfg.held_out), at.source, at.tokenizer)
 
