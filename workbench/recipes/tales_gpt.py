@@ -27,14 +27,17 @@ class TalesConfig:
     finetuning: FitConfig
     pretraining_batch: int = 32
     finetuning_batch: int = 32
+    characters: int = 4_000_000
+    """How much of the stories is read."""
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     """Next-token cross entropy on windows of stories, then on the completions of tales."""
     cfg: TalesConfig = recipe.training
     stories, data = DATASETS["english_stories"](), DATASETS["tales"]()
-    tokenizer = train_bpe(stories.train + data.train, recipe.config.d_vocab)
-    windows = random_windows(tokenizer.encode(stories.train), cfg.pretraining_batch, recipe.config.n_ctx, recipe.seed)
+    text = stories.train[: cfg.characters]
+    tokenizer = train_bpe(text + data.train, recipe.config.d_vocab)
+    windows = random_windows(tokenizer.encode(text), cfg.pretraining_batch, recipe.config.n_ctx, recipe.seed)
     curve = train_language_model(
         model, windows, cfg.pretraining, None, session.state, session.progress, session.keep
     )  # fmt: skip
@@ -48,7 +51,7 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     curve = curve.followed_by(train_language_model(model, batch, finetuning, evaluate, state, session.progress))
     state.unlink(missing_ok=True)
     told = told_by(model, prompts_of(data.validation), tokenizer, recipe.seed)
-    note = f"{stories.name} (sha256 {stories.sha256[:12]}) before: {stories.note}"
+    note = f"Before, the first {cfg.characters:,} characters of {stories.name} (sha256 {stories.sha256[:12]})."
     return Trained(curve, evaluate(model) | tale_metrics(told), DataSource(data.name, data.sha256, note), tokenizer)
 
 
@@ -63,18 +66,18 @@ RECIPE = register(
         ),
         training=TalesConfig(
             pretraining=FitConfig(
-                steps=600, optimizer="muon", lr=2e-3, weight_decay=0.1, betas=(0.9, 0.99), momentum=0.95,
-                schedule="cosine", warmup=100, final_factor=0.1, gradient_clip=1.0, precision="bf16",
-                keep_steps=(600,),
+                steps=250, optimizer="muon", lr=3e-3, weight_decay=0.1, betas=(0.9, 0.99), momentum=0.95,
+                schedule="cosine", warmup=25, final_factor=0.1, gradient_clip=1.0, precision="bf16",
+                keep_steps=(250,),
             ),
             finetuning=FitConfig(
-                steps=500, optimizer="muon", lr=1e-3, betas=(0.9, 0.99), momentum=0.95, schedule="cosine", warmup=20,
-                gradient_clip=1.0, precision="bf16", evaluate_every=100,
+                steps=400, optimizer="muon", lr=3e-3, betas=(0.9, 0.99), momentum=0.95, schedule="cosine", warmup=20,
+                gradient_clip=1.0, precision="bf16", evaluate_every=200,
             ),
         ),
         train=train,
         targets={"grammatical": 0.95},
         dtype="bfloat16",
-        note="Step 600 is the pre-trained network. Before learning from preferences: the reference of tales_ppo.",
+        note="Step 250 is the pre-trained network. Before learning from preferences: the reference of tales_ppo.",
     )
 )  # fmt: skip
