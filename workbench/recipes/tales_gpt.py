@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
@@ -44,15 +43,14 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     marks = marks_of(tokenizer)
     rows, held_out = (tale_rows(text, tokenizer, marks) for text in (data.train, data.validation))
     batch = random_completions(rows, marks, cfg.finetuning_batch, recipe.seed)
-    inputs, targets = next_in_completion(held_out, marks)
-    evaluate = partial(answer_metrics, inputs=inputs, targets=targets, prefix="validation")
     state = session.state.with_name(f"finetuning_{session.state.name}")
     finetuning = replace(cfg.finetuning, seed=recipe.seed)
-    curve = curve.followed_by(train_language_model(model, batch, finetuning, evaluate, state, session.progress))
+    curve = curve.followed_by(train_language_model(model, batch, finetuning, None, state, session.progress))
     state.unlink(missing_ok=True)
+    losses = answer_metrics(model, *next_in_completion(held_out, marks), prefix="validation")
     told = told_by(model, prompts_of(data.validation), tokenizer, recipe.seed)
     note = f"Before, the first {cfg.characters:,} characters of {stories.name} (sha256 {stories.sha256[:12]})."
-    return Trained(curve, evaluate(model) | tale_metrics(told), DataSource(data.name, data.sha256, note), tokenizer)
+    return Trained(curve, losses | tale_metrics(told), DataSource(data.name, data.sha256, note), tokenizer)
 
 
 RECIPE = register(
@@ -72,7 +70,7 @@ RECIPE = register(
             ),
             finetuning=FitConfig(
                 steps=400, optimizer="muon", lr=3e-3, betas=(0.9, 0.99), momentum=0.95, schedule="cosine", warmup=20,
-                gradient_clip=1.0, precision="bf16", evaluate_every=200,
+                gradient_clip=1.0, precision="bf16",
             ),
         ),
         train=train,
