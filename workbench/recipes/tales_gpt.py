@@ -74,7 +74,7 @@ RECIPE = register(
             ),
         ),
         train=train,
-        targets={"grammatical": 0.95},
+        targets={"grammatical": 0.85},
         dtype="bfloat16",
         note="Step 250 is the pre-trained network. Before learning from preferences: the reference of tales_ppo.",
     )

@@ -31,9 +31,9 @@ from workbench.training.rlhf.preference_losses import best_of_n
 from workbench.training.rlhf.reward_model import Scorer, pair_batches, preference_accuracy, scores, train_reward_model
 
 REFERENCE = "tales_gpt"
-PAIRS, HELD_OUT, CANDIDATES, BEST_OF_PROMPTS = 4096, 1000, 16, 256
+PAIRS, HELD_OUT, CANDIDATES, BEST_OF_PROMPTS = 2048, 500, 16, 128
 REWARD_TRAINING = FitConfig(
-    steps=256, lr=3e-4, betas=(0.9, 0.99), schedule="cosine", warmup=10, gradient_clip=1.0, precision="bf16"
+    steps=128, lr=1e-3, betas=(0.9, 0.99), schedule="cosine", warmup=10, gradient_clip=1.0, precision="bf16"
 )
 PAIR_BATCH = 32
 

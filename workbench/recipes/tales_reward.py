@@ -51,7 +51,7 @@ RECIPE = register(
         config=REFERENCE.config,
         training=RewardConfig(),
         train=train,
-        targets={"preference_accuracy": 0.72},
+        targets={"preference_accuracy": 0.66},
         dtype="bfloat16",
         note="The reward of a tale is the logit of ' good' minus that of ' bad' after its <|endoftext|>.",
     )
