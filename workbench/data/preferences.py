@@ -61,12 +61,12 @@ def read(path: Path) -> list[Preference]:
 def parsed(line: str, where: str) -> Preference:
     """One line."""
     try:
-        preference = Preference(**json.loads(line))
-    except (json.JSONDecodeError, TypeError) as reason:
+        fields = json.loads(line)
+        if fields["chosen"] not in CHOICES:
+            raise DataError(f"{where}: chosen is {fields['chosen']!r}. Write one of {', '.join(CHOICES)}.")
+        return Preference(**fields)
+    except (json.JSONDecodeError, KeyError, TypeError) as reason:
         raise DataError(f"{where} is no preference: {reason}. Mend or delete the line.") from reason
-    if preference.chosen not in CHOICES:
-        raise DataError(f"{where}: chosen is {preference.chosen!r}. Write one of {', '.join(CHOICES)}.")
-    return preference
 
 
 def left_share(preferences: Sequence[Preference]) -> float | None:
