@@ -16,10 +16,11 @@ from workbench.checkpoints.store import load
 from workbench.core.errors import InputError
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.recipes.tales_outcomes import N_NEW, marks_of, prompts_of, read_back
+from workbench.recipes.tales_outcomes import N_NEW, TEMPERATURE, marks_of, prompts_of, read_back
 from workbench.training.rlhf.completions import Marks, completion_mask
+from workbench.zoo.layers.sampling import Sampling
 
-TALES = 128
+TALES, SAMPLING = 128, Sampling(TEMPERATURE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Pair:
     def write(self, model: Any, extend: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """A tale for every order, as tokens; the same random numbers whoever writes."""
         prompts = [self.original.tokenizer.encode(prompt) for prompt in self.prompts]
-        return model.complete(prompts, N_NEW, self.marks.end, generator(self.seed, "compared"), extend=extend)
+        return model.complete(prompts, N_NEW, self.marks.end, generator(self.seed, "compared"), SAMPLING, extend)
 
     def true_reward(self, rows: Tensor) -> Float[Tensor, " row"]:
         """What the simulated annotator thinks of the tales."""
@@ -71,7 +72,7 @@ def compare(pair: Pair) -> Comparison:
     """Everything that can be read off without changing anything. Costs one writing and two passes of each model."""
     rows = pair.write(pair.tuned)
     counted = completion_mask(rows, pair.marks)
-    kl = token_kl(pair.tuned, pair.original, rows, counted)
+    kl = token_kl(pair.tuned, pair.original, rows, counted, TEMPERATURE)
     shift = stream_shift(pair.tuned, pair.original, rows, counted)
     weights = weight_change(pair.tuned, pair.original)
     return Comparison(weights, kl, shift, tuple(pair.original.tokenizer.tokens))

@@ -16,7 +16,7 @@ from workbench.data.annotator import true_reward
 from workbench.data.preferences import Choice, Preference, append
 from workbench.experiments.run import loaded
 from workbench.experiments.run_log import runs_folder
-from workbench.recipes.tales_outcomes import prompts_of, told_by
+from workbench.recipes.tales_outcomes import TEMPERATURE, prompts_of, told_by
 
 TALES = "tales"
 
@@ -48,7 +48,7 @@ def shown(model: str, pair: int, seed: int) -> Shown:
     drawn = Random(derived_seed(seed, "pair", pair))
     prompt = drawn.choice(prompts)
     with network.lock:
-        tales = told_by(network, [prompt] * 2, network.tokenizer, derived_seed(seed, "tales", pair)).tales
+        tales = told_by(network, [prompt] * 2, network.tokenizer, derived_seed(seed, "tales", pair), TEMPERATURE).tales
     swapped = drawn.random() < 0.5
     left, right = tales[::-1] if swapped else tales
     return Shown(model, pair, seed, prompt.strip(), left, right, swapped)

@@ -17,9 +17,12 @@ from workbench.data.tales import grammatical
 from workbench.data.tokenizers import END_OF_TEXT, BytePairTokenizer
 from workbench.recipes.maze_outcomes import share
 from workbench.training.rlhf.completions import Marks, completion_mask, rows_of
+from workbench.zoo.layers.sampling import Sampling
 
 N_NEW = 72
 """Tokens after the longest prompt of a batch; nearly every tale of the grammar is shorter."""
+TEMPERATURE = 0.7
+"""At which policies are tuned and measured (TRL's default); pairs to learn preferences from are sampled at 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +69,10 @@ def prompts_of(text: str) -> list[str]:
     return [tale.partition("\n")[0] + "\n" for tale in text.split(END_OF_TEXT)[:-1]]
 
 
-def told_by(model: Any, prompts: Sequence[str], tokenizer: Any, seed: int, n_new: int = N_NEW) -> Told:
-    """One tale for each order, sampled at temperature 1."""
+def told_by(model: Any, prompts: Sequence[str], tokenizer: Any, seed: int, temperature: float = 1.0) -> Told:
+    """One sampled tale for each order."""
     encoded = [tokenizer.encode(prompt) for prompt in prompts]
-    rows = model.complete(encoded, n_new, marks_of(tokenizer).end, generator(seed, "tales"))
+    rows = model.complete(encoded, N_NEW, marks_of(tokenizer).end, generator(seed, "tales"), Sampling(temperature))
     return read_back(rows, prompts, tokenizer)
 
 

@@ -23,7 +23,7 @@ from workbench.data.annotator import ceiling, prefers_first
 from workbench.data.preferences import read
 from workbench.data.tokenizers import END_OF_TEXT
 from workbench.recipes.maze_outcomes import share
-from workbench.recipes.tales_outcomes import Told, marks_of, prompts_of, read_back, tale_metrics, told_by
+from workbench.recipes.tales_outcomes import TEMPERATURE, Told, marks_of, prompts_of, read_back, tale_metrics, told_by
 from workbench.training.curve import Curve
 from workbench.training.fit_config import FitConfig
 from workbench.training.rlhf.completions import Marks, Rows, completion_mask, rows_of
@@ -94,10 +94,13 @@ def labelled(at: Setting, prompts: Sequence[str], seed: int) -> Pairs:
     return Pairs(first, second, chosen)
 
 
-def told_in_parts(at: Setting, model: Any, prompts: Sequence[str], seed: int, size: int = 512) -> Told:
+def told_in_parts(
+    at: Setting, model: Any, prompts: Sequence[str], seed: int, temperature: float = 1.0, size: int = 512
+) -> Told:
     """A tale for each order, sampled `size` at a time."""
     parts = [
-        told_by(model, prompts[i : i + size], at.tokenizer, derived_seed(seed, i)) for i in range(0, len(prompts), size)
+        told_by(model, prompts[i : i + size], at.tokenizer, derived_seed(seed, i), temperature)
+        for i in range(0, len(prompts), size)
     ]
     return Told.joined(parts, at.marks.end)
 
@@ -145,11 +148,13 @@ def equally_long(first: Rows, second: Rows, end: int) -> tuple[Rows, Rows]:
     return one, two
 
 
-def reward_metrics(at: Setting, scorer: Scorer, seed: int, n: int = HELD_OUT) -> dict[str, Mapping[str, Any]]:
+def reward_metrics(
+    at: Setting, scorer: Scorer, seed: int, n: int = HELD_OUT, temperature: float = 1.0
+) -> dict[str, Mapping[str, Any]]:
     """Accuracy on new simulated labels beside the annotator's ceiling, and the best of 16 by this reward model."""
     pairs = labelled(at, at.new_prompts[:n], derived_seed(seed, "held-out pairs"))
     first, second = scores(scorer, pairs.first.rows), scores(scorer, pairs.second.rows)
-    best = best_of(at, scorer, seed)
+    best = best_of(at, scorer, seed, temperature)
     named = {f"best_of_16_{name}": score for name, score in tale_metrics(best, seed).items()}
     return {
         "preference_accuracy": preference_accuracy(first, second, pairs.prefers_first),
@@ -159,10 +164,10 @@ def reward_metrics(at: Setting, scorer: Scorer, seed: int, n: int = HELD_OUT) ->
     }
 
 
-def best_of(at: Setting, scorer: Scorer, seed: int, n: int = CANDIDATES, prompts: int = BEST_OF_PROMPTS) -> Told:
+def best_of(at: Setting, scorer: Scorer, seed: int, temperature: float, n: int = CANDIDATES) -> Told:
     """The reward model's choice of `n` tales for each of the first new orders."""
-    asked = at.new_prompts[:prompts]
-    drawn = [told_in_parts(at, at.reference, asked, derived_seed(seed, "candidate", i)) for i in range(n)]
+    asked, seeds = at.new_prompts[:BEST_OF_PROMPTS], [derived_seed(seed, "candidate", i) for i in range(n)]
+    drawn = [told_in_parts(at, at.reference, asked, one, temperature) for one in seeds]
     chosen = best_of_n(torch.stack([scores(scorer, told.rows) for told in drawn]))
     return Told.joined([drawn[draw].row(i) for i, draw in enumerate(chosen.tolist())], at.marks.end)
 
@@ -175,18 +180,20 @@ def policy_metrics(
     `win_rate` is against a tale of the reference for the same order, by true reward, ties half; `length_error` the
     relative difference of mean lengths; `kl_per_token` and `kl` (of whole tales) are in nats.
     """
-    asked = at.new_prompts if prompts is None else prompts
+    asked = at.new_prompts[:HELD_OUT] if prompts is None else prompts
     told, plain = (
-        told_in_parts(at, model, asked, derived_seed(seed, "evaluation", name))
+        told_in_parts(at, model, asked, derived_seed(seed, "evaluation", name), TEMPERATURE)
         for model, name in ((policy, "policy"), (at.reference, "reference"))
     )
     better = (told.true_reward > plain.true_reward).double() + (told.true_reward == plain.true_reward) / 2
-    kl = token_kl(policy, at.reference, told.rows, completion_mask(told.rows, at.marks))
+    kl = token_kl(policy, at.reference, told.rows, completion_mask(told.rows, at.marks), TEMPERATURE)
     lengths = told.length.double().mean() / plain.length.double().mean()
     return {
         **tale_metrics(told, seed),
         "reward": share(scores(scorer, told.rows), seed),
         "win_rate": share(better, seed),
+        "reference_true_reward": share(plain.true_reward, seed),
+        "reference_reward": share(scores(scorer, plain.rows), seed),
         "kl": share(kl.per_row, seed),
         "kl_per_token": {"value": kl.per_token, "n": int(kl.mask.sum())},
         "length_error": {"value": abs(float(lengths) - 1), "n": len(asked)},

@@ -11,6 +11,7 @@ from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress
 from workbench.recipes.recipe import Recipe, Session, Trained
 from workbench.recipes.several_seeds import shifted
+from workbench.recipes.tales_outcomes import TEMPERATURE
 from workbench.recipes.tales_preferences import (
     Pairs,
     Setting,
@@ -59,7 +60,7 @@ def reward_model(at: Setting, pairs: Pairs, seed: int, committed: bool) -> tuple
     if not committed:
         learn_reward(at, scorer, pairs, seed)
     scorer.requires_grad_(False)
-    metrics = reward_metrics(at, scorer, seed)
+    metrics = reward_metrics(at, scorer, seed, temperature=TEMPERATURE)
     return scorer, {name: metrics[name] for name in metrics if name in KEPT}
 
 

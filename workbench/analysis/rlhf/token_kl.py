@@ -42,14 +42,23 @@ class TokenKL:
 
 
 @torch.no_grad()
-def token_kl(model: Any, reference: Any, tokens: Rows, counted: Bool[Tensor, "row pos"], chunk: int = 64) -> TokenKL:
+def token_kl(
+    model: Any,
+    reference: Any,
+    tokens: Rows,
+    counted: Bool[Tensor, "row pos"],
+    temperature: float = 1.0,
+    chunk: int = 64,
+) -> TokenKL:
     """KL(model || reference) of the next token, exact over the vocabulary, at every token `counted` but a row's first.
+
+    Both distributions are those at this temperature.
 
     Costs one forward pass of each model on all rows, `chunk` at a time.
     """
     parts = []
     for rows in tokens.split(chunk):
-        logp, ref_logp = (gpt(rows)[:, :-1].log_softmax(dim=-1) for gpt in (model, reference))
+        logp, ref_logp = ((gpt(rows)[:, :-1] / temperature).log_softmax(dim=-1) for gpt in (model, reference))
         parts.append((logp.exp() * (logp - ref_logp)).sum(dim=-1))
     mask = counted[:, 1:]
     return TokenKL(tokens[:, 1:], mask, torch.cat(parts) * mask)

@@ -32,6 +32,7 @@ from workbench.training.resume import (
 from workbench.training.rlhf.completions import Rows, completion_mask, token_log_probabilities
 from workbench.training.rlhf.preference_losses import clipped_value_loss, last_true, masked_mean, penalized_rewards
 from workbench.training.rlhf.reward_model import Scorer
+from workbench.training.schedules import schedule
 
 Shown = Float[Tensor, "row less"]
 Complete = Callable[[Any, Sequence[Tensor], torch.Generator], Rows]
@@ -42,7 +43,7 @@ Complete = Callable[[Any, Sequence[Tensor], torch.Generator], Rows]
 class KLPPOConfig:
     """How to train; the defaults are TRL's except for `updates`, `batch`, `lr` and `epochs`, which suit a small GPT."""
 
-    updates: int = 60
+    updates: int = 18
     """Batches of fresh completions."""
     batch: int = 64
     """Completions per update."""
@@ -50,8 +51,10 @@ class KLPPOConfig:
     """Completions per optimiser step."""
     epochs: int = 2
     """Passes over each batch."""
-    lr: float = 1e-4
-    """Learning rate of policy and critic."""
+    lr: float = 2e-4
+    """Learning rate of policy and critic where the schedule's factor is 1."""
+    schedule: str = "linear"
+    """One of `schedules.SCHEDULES`, over updates."""
     kl_coef: float = 0.05
     """Reward, in the reward model's logits, that one nat of log-ratio to the reference costs."""
     cliprange: float = 0.2
@@ -64,9 +67,11 @@ class KLPPOConfig:
     """Discount per token."""
     lam: float = 0.95
     """How far advantages look past the critic, the paper's lambda."""
+    temperature: float = 0.7
+    """Of sampling; the policy and the reference are what they are at this temperature."""
     missing_eos_penalty: float = 1.0
     """What a completion that was cut off loses of its score."""
-    checkpoint_every: int = 20
+    checkpoint_every: int = 6
     """Updates between two writes of the training state."""
 
 
@@ -163,6 +168,8 @@ def advance(run: Run, prompts: Sequence[Tensor], complete: Complete, cfg: KLPPOC
     chosen = torch.randint(len(prompts), (cfg.batch,), generator=random).tolist()
     tokens = complete(run.players.policy, [prompts[i] for i in chosen], random)
     experience, told = judged(run.players, tokens, cfg)
+    for group in run.optimizer.param_groups:
+        group["lr"] = cfg.lr * schedule(cfg.schedule)(run.update, cfg.updates, 0, 0.0)
     told |= improve(run.players, run.optimizer, experience, cfg, random)
     run.update += 1
     run.seconds += perf_counter() - began
@@ -180,7 +187,7 @@ def judged(players: Players, tokens: Rows, cfg: KLPPOConfig) -> tuple[Experience
     marks = players.reward_model.marks
     whole = completion_mask(tokens, marks)
     mask = whole[:, 1:]
-    logp, ref_logp = (token_log_probabilities(gpt(tokens), tokens) for gpt in (players.policy, players.reference))
+    logp, ref_logp = (spoken(gpt, tokens, cfg) for gpt in (players.policy, players.reference))
     score = players.reward_model(tokens)
     cut_off = tokens.gather(1, last_true(whole)[:, None])[:, 0] != marks.end
     reward = penalized_rewards(score - cfg.missing_eos_penalty * cut_off, logp, ref_logp, mask, cfg.kl_coef)
@@ -196,6 +203,11 @@ def judged(players: Players, tokens: Rows, cfg: KLPPOConfig) -> tuple[Experience
         "cut_off": cut_off.double().mean().item(),
     }
     return experience, told
+
+
+def spoken(gpt: Any, tokens: Rows, cfg: KLPPOConfig) -> Shown:
+    """Log-probability of each token but the first, at the temperature of sampling."""
+    return token_log_probabilities(gpt(tokens) / cfg.temperature, tokens)
 
 
 def advantages(reward: Shown, value: Shown, mask: Bool[Tensor, "row less"], cfg: KLPPOConfig) -> Shown:
@@ -225,7 +237,7 @@ def improve(
 
 def objective(players: Players, part: Experience, cfg: KLPPOConfig) -> tuple[Float[Tensor, ""], dict[str, float]]:
     """The loss of one minibatch, and what it says of the step."""
-    logp = token_log_probabilities(players.policy(part.tokens), part.tokens)[part.mask]
+    logp = spoken(players.policy, part.tokens, cfg)[part.mask]
     value = players.critic.everywhere(part.tokens)[:, :-1][part.mask]
     policy = clipped_surrogate(logp, part.logp[part.mask], part.advantage[part.mask], cfg.cliprange)
     critic = clipped_value_loss(value, part.value[part.mask], part.target[part.mask], cfg.cliprange_value)
