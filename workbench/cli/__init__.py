@@ -18,7 +18,10 @@ COMMANDS = {
     "pipeline": ("running:run_file", "Several analyses from a file; what is stored is not computed again."),
     "export": ("exporting:export_result", "A stored result as CSV, JSON, Parquet or a web page."),
     "train": ("training:train_model", "A recipe's model, trained and saved; resumes where it was interrupted."),
-    "compare": ("comparing:compare_models", "What tuning changed in a GPT that tells tales, and what brings it back."),
+    "difference": (
+        "difference:show_difference",
+        "What tuning changed in a GPT that tells tales, and what brings it back.",
+    ),
     "app": ("dashboard:open_dashboard", "The dashboard, in the browser."),
 }
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130

@@ -10,7 +10,7 @@ from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress
 from workbench.recipes.recipe import Recipe, Session, Trained, register
 from workbench.recipes.tales_gpt import RECIPE as REFERENCE
-from workbench.recipes.tales_preferences import PAIR_BATCH, Pairs, Setting, equally_long
+from workbench.recipes.tales_preferences import PAIR_BATCH, Setting, equally_long, training_pairs
 from workbench.recipes.tales_seeds import run_seeds
 from workbench.training.curve import Curve
 from workbench.training.fit_config import FitConfig
@@ -19,9 +19,10 @@ from workbench.training.rlhf.reward_model import Scorer, pair_batches
 
 
 def learn(
-    cfg: FitConfig, at: Setting, policy: Any, scorer: Scorer, pairs: Pairs, seed: int, progress: Progress, state: Path
+    cfg: FitConfig, at: Setting, policy: Any, scorer: Scorer, seed: int, progress: Progress, state: Path
 ) -> Curve:
     """DPO from the reference's weights; the reward model only measures."""
+    pairs = training_pairs(at, seed)
     first, second = equally_long(pairs.first.rows, pairs.second.rows, at.marks.end)
     batch = pair_batches(first, second, pairs.prefers_first, PAIR_BATCH, seed)
     tuned, reference = (
@@ -33,7 +34,7 @@ def learn(
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     """Three seeds of pairs and DPO."""
-    return run_seeds(recipe, model, session, partial(learn, recipe.training))
+    return run_seeds(recipe, model, session, partial(learn, recipe.training), own_rewards=False)
 
 
 RECIPE = register(
@@ -42,7 +43,7 @@ RECIPE = register(
         title="GPT tuned by DPO on simulated preferences",
         architecture="gpt",
         config=REFERENCE.config,
-        training=FitConfig(steps=128, lr=1e-4, betas=(0.9, 0.99), schedule="linear", warmup=10, gradient_clip=1.0),
+        training=FitConfig(steps=48, lr=2e-4, betas=(0.9, 0.99), schedule="linear", warmup=10, gradient_clip=1.0),
         train=train,
         targets={"worst_margin": -1.0, "worst_grammatical": 0.9},
         dtype="bfloat16",

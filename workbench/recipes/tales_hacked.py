@@ -7,7 +7,7 @@ from workbench.core.hooked import HookedModel
 from workbench.recipes.recipe import Recipe, Session, Trained, register
 from workbench.recipes.tales_gpt import RECIPE as REFERENCE
 from workbench.recipes.tales_ppo import learn
-from workbench.recipes.tales_preferences import policy_metrics, scorer_from, setting, training_pairs
+from workbench.recipes.tales_preferences import policy_metrics, scorer_from, setting
 from workbench.training.rlhf.ppo import KLPPOConfig
 
 
@@ -16,8 +16,7 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     at, seed = setting(), recipe.seed
     model.load_state_dict(at.reference.state_dict())
     scorer = scorer_from(at, load("tales_reward").requires_grad_(False))
-    pairs = training_pairs(at, seed, 1)
-    curve = learn(recipe.training, at, model, scorer, pairs, seed, session.progress, session.state)
+    curve = learn(recipe.training, at, model, scorer, seed, session.progress, session.state)
     hacked, honest = (policy_metrics(at, gpt.eval(), scorer, seed) for gpt in (model, at.reference))
     gained = hacked["reward"]["value"] - honest["reward"]["value"]
     lost = honest["true_reward"]["value"] - hacked["true_reward"]["value"]
@@ -32,7 +31,7 @@ RECIPE = register(
         title="GPT that hacked its reward model",
         architecture="gpt",
         config=REFERENCE.config,
-        training=KLPPOConfig(kl_coef=0.0, lr=3e-4, updates=60),
+        training=KLPPOConfig(kl_coef=0.0, lr=5e-4, schedule="constant", updates=60, batch=32, minibatch=16),
         train=train,
         targets={"reward_gained": 2.0, "true_reward_lost": 0.5},
         dtype="bfloat16",

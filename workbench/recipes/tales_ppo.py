@@ -11,7 +11,7 @@ from workbench.core.progress import Progress
 from workbench.recipes.recipe import Recipe, Session, Trained, register
 from workbench.recipes.tales_gpt import RECIPE as REFERENCE
 from workbench.recipes.tales_outcomes import N_NEW
-from workbench.recipes.tales_preferences import Pairs, Setting, copied, scorer_from
+from workbench.recipes.tales_preferences import Setting, copied, scorer_from
 from workbench.recipes.tales_seeds import run_seeds
 from workbench.training.curve import Curve
 from workbench.training.rlhf.ppo import KLPPOConfig, Players, kl_ppo
@@ -20,7 +20,7 @@ from workbench.zoo.layers.sampling import Sampling
 
 
 def learn(
-    cfg: KLPPOConfig, at: Setting, policy: Any, scorer: Scorer, pairs: Pairs, seed: int, progress: Progress, state: Path
+    cfg: KLPPOConfig, at: Setting, policy: Any, scorer: Scorer, seed: int, progress: Progress, state: Path
 ) -> Curve:
     """PPO from the reference's weights; the critic starts as the reward model, as in TRL."""
     critic = scorer_from(at, copied(scorer.gpt))
@@ -32,7 +32,7 @@ def learn(
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     """Three seeds of pairs, reward model and PPO."""
-    return run_seeds(recipe, model, session, partial(learn, recipe.training))
+    return run_seeds(recipe, model, session, partial(learn, recipe.training), own_rewards=True)
 
 
 RECIPE = register(

@@ -141,7 +141,9 @@ def learn_reward(
     return curve
 
 
-def equally_long(first: Rows, second: Rows, end: int) -> tuple[Rows, Rows]:
+def equally_long(
+    first: Int[Tensor, "row one"], second: Int[Tensor, "row other"], end: int
+) -> tuple[Int[Tensor, "row longest"], Int[Tensor, "row longest"]]:
     """Two tables of rows filled up to one length."""
     length = max(first.shape[1], second.shape[1])
     one, two = (torch.nn.functional.pad(rows, (0, length - rows.shape[1]), value=end) for rows in (first, second))

@@ -13,7 +13,6 @@ from workbench.recipes.recipe import Recipe, Session, Trained
 from workbench.recipes.several_seeds import shifted
 from workbench.recipes.tales_outcomes import TEMPERATURE
 from workbench.recipes.tales_preferences import (
-    Pairs,
     Setting,
     copied,
     learn_reward,
@@ -26,27 +25,29 @@ from workbench.recipes.tales_preferences import (
 from workbench.training.curve import Curve
 from workbench.training.rlhf.reward_model import Scorer
 
-Learn = Callable[[Setting, Any, Scorer, Pairs, int, Progress, Path], Curve]
-"""Trains a copy of the reference in place: with the reward model, the pairs it learned from, and the seed."""
+Learn = Callable[[Setting, Any, Scorer, int, Progress, Path], Curve]
+"""Trains a copy of the reference in place: with a reward model and the seed, of which pairs may be drawn."""
 SEEDS = 3
 Metrics = dict[str, Mapping[str, Any]]
 
 
-def run_seeds(recipe: Recipe, model: HookedModel, session: Session, learn: Learn, seeds: int = SEEDS) -> Trained:
+def run_seeds(
+    recipe: Recipe, model: HookedModel, session: Session, learn: Learn, own_rewards: bool, seeds: int = SEEDS
+) -> Trained:
     """One policy for each seed from the recipe's on; `model` becomes the first, chosen before anything was measured.
 
-    The first seed's reward model is the committed `tales_reward`, the others' are trained here. Metrics are those of
-    the first seed, of the others with the seed in their name, and the worst of all for each gate.
+    The first seed's reward model is the committed `tales_reward`; so are the others' unless they have `own_rewards`,
+    trained here. Metrics are those of the first seed, of the others with the seed in their name, and the worst of all
+    for each gate.
     """
     at, found, curves, states = setting(), [], [], []
     for i in range(seeds):
         seed = recipe.seed + i
-        pairs = training_pairs(at, seed)
-        scorer, metrics = reward_model(at, pairs, seed, committed=i == 0)
+        scorer, metrics = reward_model(at, seed, committed=i == 0 or not own_rewards)
         policy = model if i == 0 else copied(at.reference)
         policy.load_state_dict(at.reference.state_dict())
         states.append(session.state.with_name(f"seed_{seed}_{session.state.name}"))
-        curves.append(learn(at, policy, scorer, pairs, seed, shifted(session.progress, i, seeds), states[-1]))
+        curves.append(learn(at, policy, scorer, seed, shifted(session.progress, i, seeds), states[-1]))
         found.append(metrics | policy_metrics(at, policy.eval(), scorer, seed))
     for state in states:
         state.unlink(missing_ok=True)
@@ -54,11 +55,11 @@ def run_seeds(recipe: Recipe, model: HookedModel, session: Session, learn: Learn
     return Trained(beside(curves, recipe.seed), found[0] | later | worst(found), at.source, at.tokenizer)
 
 
-def reward_model(at: Setting, pairs: Pairs, seed: int, committed: bool) -> tuple[Scorer, Metrics]:
+def reward_model(at: Setting, seed: int, committed: bool) -> tuple[Scorer, Metrics]:
     """The reward model of one seed, and how good it is."""
     scorer = scorer_from(at, load("tales_reward") if committed else copied(at.reference))
     if not committed:
-        learn_reward(at, scorer, pairs, seed)
+        learn_reward(at, scorer, training_pairs(at, seed), seed)
     scorer.requires_grad_(False)
     metrics = reward_metrics(at, scorer, seed, temperature=TEMPERATURE)
     return scorer, {name: metrics[name] for name in metrics if name in KEPT}

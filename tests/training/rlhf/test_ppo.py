@@ -9,7 +9,7 @@ from tests.training.rlhf.tiny import MARKS, PROMPTS, LikesOneToken, complete, ne
 from workbench.core.errors import Cancelled, TrainingError
 from workbench.training.rlhf.ppo import KLPPOConfig, Players, advantages, judged, kl_ppo, objective
 
-SHORT = KLPPOConfig(updates=4, batch=16, minibatch=8, lr=1e-2, kl_coef=0.01, temperature=1.0)
+SHORT = KLPPOConfig(updates=4, batch=16, minibatch=8, lr=1e-2, kl_coef=0.01, temperature=1.0, schedule="constant")
 
 
 def players(seed: int = 0) -> Players:

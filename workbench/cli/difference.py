@@ -1,4 +1,4 @@
-"""`workbench compare`: what tuning changed in a GPT that tells tales."""
+"""`workbench difference`: what tuning changed in a GPT that tells tales."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from workbench.experiments.comparing import Comparison
 
 
-def compare_models(
+def show_difference(
     tuned: str,
     original: str = "tales_gpt",
     /,
