@@ -1,4 +1,4 @@
-"""Direct preference optimisation on the pairs that taught the reward model; three seeds."""
+"""Direct preference optimisation on the pairs that taught the reward model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def learn(
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-    """Three seeds of pairs and DPO."""
+    """DPO for each seed, on pairs of its own."""
     return run_seeds(recipe, model, session, partial(learn, recipe.training), own_rewards=False)
 
 

@@ -1,4 +1,4 @@
-"""PPO with a KL penalty against a learned reward model, on tales; three seeds."""
+"""PPO with a KL penalty against a learned reward model, on tales."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def learn(
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-    """Three seeds of pairs, reward model and PPO."""
+    """PPO for each seed, with a reward model of its own."""
     return run_seeds(recipe, model, session, partial(learn, recipe.training), own_rewards=True)
 
 

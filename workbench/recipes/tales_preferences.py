@@ -26,7 +26,7 @@ from workbench.recipes.maze_outcomes import share
 from workbench.recipes.tales_outcomes import TEMPERATURE, Told, marks_of, prompts_of, read_back, tale_metrics, told_by
 from workbench.training.curve import Curve
 from workbench.training.fit_config import FitConfig
-from workbench.training.rlhf.completions import Marks, Rows, completion_mask, rows_of
+from workbench.training.rlhf.completions import Marks, completion_mask, rows_of
 from workbench.training.rlhf.preference_losses import best_of_n
 from workbench.training.rlhf.reward_model import Scorer, pair_batches, preference_accuracy, scores, train_reward_model
 
