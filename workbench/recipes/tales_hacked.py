@@ -7,7 +7,7 @@ from workbench.core.hooked import HookedModel
 from workbench.recipes.recipe import Recipe, Session, Trained, register
 from workbench.recipes.tales_gpt import RECIPE as REFERENCE
 from workbench.recipes.tales_ppo import learn
-from workbench.recipes.tales_preferences import policy_metrics, scorer_from, setting
+from workbench.recipes.tales_preferences import policy_measured, policy_metrics, scorer_from, setting
 from workbench.training.rlhf.ppo import KLPPOConfig
 
 
@@ -35,6 +35,7 @@ RECIPE = register(
         train=train,
         targets={"reward_gained": 2.0, "true_reward_lost": 0.5},
         dtype="bfloat16",
+        measure=policy_measured,
         note="Its reward model likes it better than tales_ppo, the simulated annotator less than tales_gpt.",
     )
 )
