@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app.errors import show
-from workbench.core.errors import UnknownNameError
+from workbench.core.errors import InputError, UnknownNameError
 
 STATE, BEFORE = "address", "address before"
 
@@ -85,7 +85,11 @@ def number(label: str, low: int, high: int, key: str, default: int, help: str | 
 
 
 def scrub(label: str, last: int, key: str) -> int:
-    """A place from 0 to `last` on a slider, kept in the address."""
+    """A place from 0 to `last` on a slider, kept in the address; one that a link asks for beyond them is refused."""
+    asked = st.query_params.get(key)
+    if key not in st.session_state and asked is not None and not (asked.isdecimal() and int(asked) <= last):
+        show(InputError(f"There is no {label.lower()} {asked}: they go from 0 to {last}. Shown is the nearest."))
+        st.session_state[key] = 0 if asked.startswith("-") or not asked.isdecimal() else last
     if st.session_state.get(key, 0) > last:
         st.session_state[key] = last
     return remember(key, st.slider(label, 0, last, 0, key=key, bind="query-params"))

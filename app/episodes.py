@@ -11,9 +11,12 @@ import streamlit as st
 from PIL import Image
 
 from app import numbers, style
+from app.errors import escaped
 from app.observations import CARTPOLE, action_names, cart_drawing, grid, observation_names
 from workbench.checkpoints.card import Card, read_card
+from workbench.core.errors import WorkbenchError
 from workbench.experiments.episodes import Played, play
+from workbench.experiments.frames import frame_at
 
 BLUE, ORANGE = np.array([0, 114, 178]), np.array([213, 94, 0])
 UNITS = 24
@@ -47,12 +50,22 @@ def frame(card: Card, episode: Played, step: int, kind: str, title: str) -> None
         return
     if card.data.name == CARTPOLE:
         st.html(f'<img alt="the cart at step {step}" style="width:100%" src="{cart_drawing(seen, style.dark())}">')
+    else:
+        drawn(episode, step)
     if card.architecture == "q_table":
         st.markdown(f"State {int(seen.argmax())} of {seen.size}")
         return
     named = zip(observation_names(card, seen.size), seen.tolist(), strict=True)
     bars([f"{name}: {numbers.short(value)}" for name, value in named], mattered)
     st.caption(f"Saliency by {kind}: what each number does to the action's lead over the runner-up.")
+
+
+def drawn(episode: Played, step: int) -> None:
+    """The environment's own picture, or why there is none."""
+    try:
+        st.image(frame_at(episode, step), alt=f"{episode.environment} at step {step}", width="stretch")
+    except WorkbenchError as error:
+        st.caption(escaped(str(error)))
 
 
 def tinted(values: np.ndarray) -> np.ndarray:

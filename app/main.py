@@ -32,6 +32,7 @@ VIEWS = (
     View("gallery", "Gallery", "imagesmode", "What each unit likes best: optimised inputs beside natural ones."),
     View("traversal", "Traversal", "swipe", "A unit, or a latent, moved over its range: what comes of it further on?"),
     View("episodes", "Episodes", "sports_esports", "A policy at work, step by step: what it sees, expects and does."),
+    View("policy", "Policy", "explore", "What its parts are worth in play, what it would do elsewhere, what it knows."),
     View("circuit", "Circuit", "hub", "The edges that carry a behaviour, and how faithful they are to the network."),
     View("preferences", "Preferences", "thumbs_up_down", "Two tales told to one order: say which is better."),
     View("runs", "Runs", "history", "What was computed here, on the command line or by a script.", light=True),

@@ -14,8 +14,17 @@ from workbench.checkpoints.card import Card
 from workbench.data.environments.maze import drawn
 
 CARTPOLE = "CartPole-v1"
-OBSERVATIONS = {CARTPOLE: ("position (m)", "velocity (m/s)", "angle (rad)", "angular velocity (rad/s)")}
+OBSERVATIONS = {
+    CARTPOLE: ("position (m)", "velocity (m/s)", "angle (rad)", "angular velocity (rad/s)"),
+    "Acrobot-v1": ("cos first angle", "sin first angle", "cos second angle", "sin second angle", "first speed (rad/s)",
+                   "second speed (rad/s)"),
+    "MountainCar-v0": ("position", "velocity"),
+    "LunarLander-v3": ("x", "y", "x speed", "y speed", "angle", "angular speed", "left leg down", "right leg down"),
+}  # fmt: skip
 ACTIONS = {
+    "Acrobot-v1": ("torque -1", "no torque", "torque 1"),
+    "MountainCar-v0": ("push left", "do nothing", "push right"),
+    "LunarLander-v3": ("do nothing", "left engine", "main engine", "right engine"),
     "CartPole-v1": ("push left", "push right"),
     "Maze-v0": ("up", "right", "down", "left"),
     "FrozenLake-v1": ("left", "down", "right", "up"),

@@ -182,8 +182,9 @@ def test_an_episode_is_played_again_with_a_unit_changed(opened: Open) -> None:
     assert any("step 7 of 499" in text.value for text in page.markdown)
 
 
-def test_a_network_that_is_no_policy_plays_no_episodes(opened: Open) -> None:
-    page = clean(opened("episodes", m="digits_mlp"))
+@pytest.mark.parametrize("view", ["episodes", "policy"])
+def test_a_network_that_is_no_policy_plays_no_episodes(opened: Open, view: str) -> None:
+    page = clean(opened(view, m="digits_mlp"))
     assert any("no policy" in box.value for box in page.info)
 
 
@@ -203,6 +204,26 @@ def test_a_judgement_is_kept_and_the_next_pair_is_shown(
 def test_a_model_of_something_else_has_nothing_to_judge(opened: Open) -> None:
     page = clean(opened("preferences", m="digits_mlp"))
     assert any("tells no tales" in box.value for box in page.info)
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("99999", 499), ("-3", 0), ("last", 0)])
+def test_a_step_that_is_not_there_is_said_and_the_nearest_shown(opened: Open, asked: str, shown: int) -> None:
+    page = opened("episodes", m="cartpole_ppo", step=asked)
+    assert not page.exception and page.slider[0].value == shown
+    assert any("There is no step" in box.value and "from 0 to 499" in box.value for box in page.error)
+    assert clean(page.slider[0].set_value(7).run()).slider[0].value == 7
+
+
+@pytest.mark.parametrize("technique", ["counterfactuals", "vector_field", "saliency", "q_accuracy"])
+def test_a_policys_techniques_show_figure_finding_and_table(opened: Open, technique: str) -> None:
+    page = clean(opened("policy", m="maze_ppo", technique=technique))
+    assert page.get("plotly_chart") and page.dataframe
+    assert any(f"{technique} of maze_ppo" in caption.value for caption in page.caption)
+
+
+def test_a_technique_that_does_not_fit_a_policy_is_not_offered(opened: Open) -> None:
+    page = opened("policy", m="cartpole_ppo", technique="vector_field")
+    assert not page.exception and any("vector" in box.value for box in page.error)
 
 
 def test_views_are_thin() -> None:

@@ -28,7 +28,7 @@ CLEANRL = PPOConfig(steps=4096, segment=128, epochs=4, minibatch=128, lr=2.5e-4,
 """CleanRL's settings for CartPole, with 4 environments."""
 WIDE = PPOConfig(steps=16384)
 """Ours, with 64."""
-SOLVING = PPOConfig(steps=60_000)
+SOLVING = PPOConfig(steps=80_000)
 EPISODES = 20
 
 

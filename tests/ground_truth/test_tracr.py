@@ -64,7 +64,7 @@ def test_our_gpt_gives_what_the_compiled_network_gave_on_every_input(name: str) 
 @every_program
 @pytest.mark.parametrize("ablation", ["zero", "resample"])
 def test_an_edge_matters_clearly_or_not_at_all(name: str, ablation: str) -> None:
-    felt = torch.stack(changes(name, ablation))
+    felt = torch.stack(changes(program(name), ablation))
     assert not ((felt > UNFELT) & (felt <= FELT)).any()
     assert matters(name, ablation).sum() < len(felt)
     assert matters(name, ablation).any() or (name, ablation) == ("length", "resample")  # all inputs are equally long

@@ -12,6 +12,7 @@ from tests.training.test_ppo import cartpoles, weights
 from workbench.core.errors import Cancelled, ConfigError
 from workbench.core.random import generator, seed_everything
 from workbench.training.dqn import DQNConfig, approach, double_target, dqn, temporal_difference_loss
+from workbench.training.exploration import Held, epsilon_greedy, extended_epsilon_greedy
 from workbench.training.replay import Replay, Transitions
 from workbench.zoo.q_network import QNetwork, QNetworkConfig
 
@@ -106,3 +107,17 @@ def test_a_stopped_run_continues_bit_for_bit(tmp_path: Path) -> None:
 def test_settings_that_leave_nothing_to_do_are_refused() -> None:
     with pytest.raises(ConfigError, match="minibatch=0"):
         DQNConfig(minibatch=0)
+
+
+def test_a_random_action_lasts_and_a_single_step_of_it_is_epsilon_greedy() -> None:
+    q, held, rng = torch.tensor([[1.0, 0.0, 0.0]]).expand(4000, 3), Held.none(4000), generator(0)
+    taken = []
+    for _ in range(12):
+        action, held = extended_epsilon_greedy(q, 0.2, held, 6, rng)
+        taken.append(action)
+    history = torch.stack(taken)
+    random = history != 0
+    again = (history[1:] == history[:-1])[random[:-1]].double().mean()
+    assert again > 0.6  # a chain of 1 to 6 steps goes on after 5 of 7 of them, and some begin anew
+    single, _ = extended_epsilon_greedy(q, 0.2, Held.none(4000), 1, generator(1))
+    assert torch.equal(single, epsilon_greedy(q, 0.2, generator(1)))

@@ -14,11 +14,20 @@ from tests.training.corridor import DISCOUNT, LENGTH, corridor_value, corridors
 from workbench.core.errors import Cancelled, CheckpointError, ConfigError, TrainingError
 from workbench.core.random import seed_everything
 from workbench.data.environments import make_vector
+from workbench.training.advantages import normalized
 from workbench.training.optimizers import build_optimizer
 from workbench.training.policy_evaluation import evaluate_policy
-from workbench.training.ppo import PPOConfig, improve, ppo
+from workbench.training.policy_losses import (
+    approximate_kl,
+    clipped_fraction,
+    clipped_surrogate,
+    entropy,
+    log_probability,
+    value_loss,
+)
+from workbench.training.ppo import PPOConfig, improve, ppo, slopes
 from workbench.training.rollouts import Frontier, Segment, collect, start
-from workbench.training.samples import learnable
+from workbench.training.samples import Batch, learnable
 from workbench.zoo.actor_critic import ActorCritic, ActorCriticConfig
 
 SMALL = PPOConfig(steps=6 * 4 * 8, segment=8, epochs=2, minibatch=16, checkpoint_every=2)
@@ -92,6 +101,27 @@ def test_an_update_moves_the_weights_where_stable_baselines3_moves_them(bonus: f
     assert measured["explained_variance"] == pytest.approx(logged["train/explained_variance"], abs=1e-4)
 
 
+@pytest.mark.parametrize("bonus", [0.0, 0.3])
+def test_the_slopes_written_out_are_those_that_autograd_finds(bonus: float) -> None:
+    rng, n = torch.Generator().manual_seed(0), 200
+    logits, value = torch.randn(n, 5, generator=rng).requires_grad_(), torch.randn(n, generator=rng).requires_grad_()
+    action = torch.randint(5, (n,), generator=rng)
+    old_logp = log_probability(logits, action).detach() + 0.3 * torch.randn(n, generator=rng)
+    part = Batch(torch.zeros(n, 1), action, old_logp, *torch.randn(2, n, generator=rng))
+    cfg = replace(SMALL, entropy_bonus=bonus)
+    found = slopes(logits.detach(), value.detach(), part, cfg)
+    logp = log_probability(logits, action)
+    policy, error = (
+        clipped_surrogate(logp, old_logp, normalized(part.advantage), cfg.clip),
+        value_loss(value, part.target),
+    )
+    loss = policy + cfg.value_weight * error - bonus * entropy(logits).mean()
+    torch.testing.assert_close((found.logits, found.value), torch.autograd.grad(loss, (logits, value)))
+    kl, clipped = approximate_kl(logp, old_logp), clipped_fraction(logp, old_logp, cfg.clip)
+    assert 0.2 < clipped < 0.8
+    torch.testing.assert_close(found.measures, torch.stack([policy, error, kl, clipped]).detach())
+
+
 @pytest.mark.slow
 def test_the_critic_learns_the_known_values_of_the_corridor() -> None:
     model = policy(features=1, units=32)
@@ -105,7 +135,7 @@ def test_the_critic_learns_the_known_values_of_the_corridor() -> None:
 
 @pytest.mark.slow
 def test_a_short_run_learns_to_balance() -> None:
-    model = policy(units=64)
+    model = policy(1, units=64)
     evaluate = partial(evaluate_policy, model, partial(make_vector, "workbench/CartPole-v1"), episodes=40, seed=1)
     before = evaluate().mean
     ppo(model, cartpoles(64), PPOConfig(steps=30_000))

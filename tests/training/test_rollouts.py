@@ -12,8 +12,11 @@ from gymnasium.vector import AutoresetMode
 from tests.training.corridor import DISCOUNT, LENGTH, corridor_value, corridors
 from workbench.core.errors import ConfigError, InputError
 from workbench.data.environments import make_vector
+from workbench.data.environments.cartpole import CARTPOLE
+from workbench.data.environments.classic_control import VectorControl
 from workbench.training.advantages import generalized_advantages
-from workbench.training.rollouts import collect, greedy_rollout, sampled, start
+from workbench.training.rollouts import Segment, collect, greedy_rollout, gumbel, sampled, start
+from workbench.zoo.actor_critic import ActorCritic, ActorCriticConfig
 
 
 def knows_corridors(observation: torch.Tensor) -> SimpleNamespace:
@@ -81,8 +84,23 @@ def test_finished_episodes_are_counted_with_their_returns_and_lengths() -> None:
 
 def test_actions_are_drawn_with_the_probabilities_of_the_policy() -> None:
     logits = torch.tensor([0.5, -1.0, 2.0])
-    counts = sampled(logits.expand(100_000, 3), torch.Generator().manual_seed(0)).bincount(minlength=3)
+    noise = gumbel((100_000, 3), torch.Generator().manual_seed(0))
+    counts = sampled(logits.expand(100_000, 3), noise).bincount(minlength=3)
     torch.testing.assert_close(counts / 100_000, logits.softmax(0), rtol=0, atol=0.01)
+
+
+def test_a_critic_that_values_all_steps_at_once_says_what_it_says_step_by_step() -> None:
+    torch.manual_seed(0)
+    model = ActorCritic(ActorCriticConfig(hidden=(16, 16)))
+    whole: list[Segment] = []
+    for policy in (model, model.forward):  # the second hides that actor and critic are apart
+        envs = VectorControl(CARTPOLE, 6, max_episode_steps=11)
+        rng = torch.Generator().manual_seed(0)
+        whole.append(collect(policy, envs, start(policy, envs, 0), 40, rng))
+    assert (whole[0].done & ~whole[0].terminated).any()
+    assert torch.equal(whole[0].action, whole[1].action)
+    for name in ("logits", "value", "next_value"):
+        torch.testing.assert_close(getattr(whole[0], name), getattr(whole[1], name))
 
 
 def test_environments_that_insert_a_dummy_step_are_refused() -> None:

@@ -22,6 +22,8 @@ COMMANDS = {
         "difference:show_difference",
         "What tuning changed in a GPT that tells tales, and what brings it back.",
     ),
+    "evaluate": ("evaluating:evaluate_model", "A trained model measured again and held against its card."),
+    "compare": ("comparing:compare_settings", "One recipe under several settings, side by side."),
     "app": ("dashboard:open_dashboard", "The dashboard, in the browser."),
 }
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130

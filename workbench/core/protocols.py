@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 
@@ -33,3 +35,18 @@ class Environments(Protocol):
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Observations, rewards, terminations, truncations and what else there is to know."""
         ...
+
+
+@dataclass(frozen=True)
+class World:
+    """Where a policy acts: `make(n, steps)` makes n rows of its environment, cut off after so many steps (None: the
+    environment's own limit); `discount` is that of its training.
+    """
+
+    name: str
+    make: Callable[[int, int | None], Environments]
+    discount: float
+
+    def rows(self, n: int) -> Environments:
+        """`n` rows of the environment as it is."""
+        return self.make(n, None)

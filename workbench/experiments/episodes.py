@@ -10,22 +10,16 @@ from torch import Tensor
 
 from workbench.analysis.policies.episodes import first_episodes
 from workbench.analysis.policies.saliency import Saliency, saliency
+from workbench.analysis.policies.steering import change_at
 from workbench.analysis.policies.traces import EpisodeTrace, trace
-from workbench.checkpoints.card import read_card
-from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
-from workbench.core.interventions import Intervention, zero
 from workbench.core.metrics import LogitDifference, logits_of, runner_up
-from workbench.core.registry import RECIPES
-from workbench.core.sites import Site
 from workbench.data.environments import make_vector, native
-from workbench.experiments.inputs import kind_of
 from workbench.experiments.run import loaded
+from workbench.experiments.worlds import discount_of, environment_of
 
 STEPS = 500
 """An episode is shown up to this step."""
-DISCOUNT = 0.99
-"""Where the recipe names none."""
 ELSEWHERE = {"workbench/Maze-v0": ("workbench/MazeAnywhere-v0",)}
 """Environments that a policy was not trained in, but fits."""
 
@@ -52,25 +46,8 @@ class Played:
 
 def environments_of(model: str) -> tuple[str, ...]:
     """The environments a policy can be watched in, that of its training first."""
-    card = read_card(model)
-    if kind_of(card.architecture) != "policy":
-        raise InputError(
-            f"{model} is no policy, so it plays no episodes. Choose one, such as maze_ppo or cartpole_ppo."
-        )
-    return (card.data.name, *ELSEWHERE.get(card.data.name, ()))
-
-
-def discount_of(model: str) -> float:
-    """The discount that a policy was trained with."""
-    recipe = read_card(model).recipe
-    return float(getattr(RECIPES[recipe].training, "discount", DISCOUNT)) if recipe in RECIPES else DISCOUNT
-
-
-def change_at(site: str, amount: float | None) -> Intervention:
-    """Sets a site to zero, or adds an amount to it."""
-    if amount is None:
-        return zero(site)
-    return Intervention(Site.parse(site), lambda part, axes: part + amount, f"add {amount:g}")
+    own = environment_of(model)
+    return (own, *ELSEWHERE.get(own, ()))
 
 
 def play(

@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.registry import ANALYSES
 
-INJECTED = ("model", "inputs", "corrupted", "metric", "seed", "progress")
+INJECTED = ("model", "inputs", "corrupted", "metric", "world", "load", "seed", "progress")
 """Arguments that an experiment makes for an analysis; all others are parameters."""
 SCALARS = (str, int, float, bool, types.NoneType)
 TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -105,9 +105,10 @@ def read_signature(analysis: str, function: Callable[..., Any]) -> Signature:
     """The signature of a function that is an analysis."""
     plain = inspect.unwrap(function)
     hints, given = get_type_hints(plain), inspect.signature(plain).parameters
-    settings = {name: hint for name, hint in hints.items() if name in given and is_dataclass(hint)}
+    told = [name for name in given if name not in INJECTED]
+    settings = {name: hints[name] for name in told if is_dataclass(hints.get(name))}
     parameters: dict[str, Parameter] = {}
-    for name in (name for name in given if name not in INJECTED):
+    for name in told:
         if name in settings:
             parameters |= parameters_of(analysis, settings[name], tuple(f.name for f in fields(settings[name])))
         else:

@@ -14,7 +14,7 @@ import torch
 from workbench.checkpoints.card import read_card
 from workbench.checkpoints.provenance import provenance
 from workbench.checkpoints.store import load
-from workbench.core.errors import Cancelled, CheckpointError, UnknownNameError
+from workbench.core.errors import Cancelled, CheckpointError, InputError, UnknownNameError
 from workbench.core.fitting import require_fit
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import METRICS, Metric, Question
@@ -25,6 +25,7 @@ from workbench.experiments.inputs import read_inputs
 from workbench.experiments.parameters import signature_of
 from workbench.experiments.spec import Spec
 from workbench.experiments.store import ResultStore
+from workbench.experiments.worlds import world_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,6 +124,14 @@ def loaded(name: str) -> HookedModel:
         return _loaded(name, read_card(name).weights_sha256)
 
 
+def loaded_at(name: str) -> HookedModel:
+    """The trained network of that name, or of `name@step` as it was at a step that was kept of its training."""
+    name, at, step = name.partition("@")
+    if at and not step.isdecimal():
+        raise InputError(f"{name}@{step} names no step. Write {name}, or {name}@10 for how it was at step 10.")
+    return load(name, int(step)) if at else loaded(name)
+
+
 @lru_cache(maxsize=4)
 def _loaded(name: str, weights: str) -> HookedModel:
     return load(name)
@@ -137,6 +146,8 @@ def arguments_of(spec: Spec, model: HookedModel, progress: Progress) -> dict[str
         "model": model,
         "inputs": clean and clean.inputs,
         "corrupted": corrupted and corrupted.inputs,
+        "world": world_of(spec.model) if "world" in signature.injected else None,
+        "load": loaded_at,
         "seed": spec.seed,
         "progress": progress,
     }
@@ -155,4 +166,4 @@ def metric_of(name: str, model: HookedModel, clean: Batch, corrupted: Batch | No
     answers = model(clean.inputs)
     other = None if corrupted is None else model(corrupted.inputs)
     targets = None if hasattr(answers, "log_variance") else clean.targets
-    return METRICS[name](Question(answers, other, targets, clean.inputs))
+    return METRICS[name](Question(answers, other, targets, clean.inputs, clean.right))

@@ -46,6 +46,9 @@ class Spec:
         """Hash of everything that the result depends on: defaults, weights, a user's files and `FORMAT` included."""
         spec = self.completed()
         facts = asdict(spec) | {"inputs": identity(spec.inputs), "corrupted": identity(spec.corrupted)}
+        if "load" in signature_of(self.analysis).injected:
+            named = [name.partition("@")[0] for name in spec.parameters["others"]]
+            facts |= {"others": [read_card(name).weights_sha256 for name in named]}
         facts |= {"format": FORMAT, "weights": read_card(self.model).weights_sha256}
         return hashlib.sha256(canonical(facts).encode()).hexdigest()[:32]
 

@@ -39,6 +39,8 @@ class KnownCircuit:
     metric: Metric
     matter: Matter
     duplicates: tuple[frozenset[str], ...] = ()
+    labelled: tuple[Ablation, ...] = ("zero", "resample")
+    """The ablations under which it is known which edges matter."""
 
     @cached_property
     def graph(self) -> Graph:
@@ -53,8 +55,10 @@ class KnownCircuit:
     def auroc(self, scores: Masks, ablation: Ablation) -> float | None:
         """Chance that an edge that matters has a larger absolute score than one that does not (1 is perfect).
 
-        None where no edge matters, or all do.
+        None where no edge matters, or all do, or where it is not known.
         """
+        if ablation not in self.labelled:
+            return None
         matters = self.matter(ablation)
         if matters.all() or not matters.any():
             return None

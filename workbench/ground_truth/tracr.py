@@ -43,9 +43,9 @@ class Answer:
         return (right - (inside.sum(dim=-1) - right) / (inside.shape[-1] - 1)).sum(dim=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
-    """One compiled network: its stored tensors and facts, and the same as a GPT."""
+    """One stored network: its tensors and facts, and the same as a GPT."""
 
     name: str
     stored: dict[str, Tensor]
@@ -60,12 +60,17 @@ class Program:
 
 @cache
 def program(name: str) -> Program:
-    """The stored network of this name, in double precision."""
-    with safe_open(FOLDER / f"{name}.safetensors", framework="pt") as file:
+    """The compiled network of this name, in double precision."""
+    return read_program(FOLDER / f"{name}.safetensors")
+
+
+def read_program(path: Path) -> Program:
+    """A stored network, in double precision."""
+    with safe_open(path, framework="pt") as file:
         stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         facts = {key: json.loads(value) for key, value in file.metadata().items()}
     stored = {key: x.double() if x.is_floating_point() else x for key, x in stored.items()}
-    return Program(name, stored, facts, as_gpt(stored))
+    return Program(path.stem, stored, facts, as_gpt(stored))
 
 
 def compiled(name: str) -> KnownCircuit:
@@ -150,9 +155,8 @@ def named(edge: str) -> Edge:
 
 
 @cache
-def changes(name: str, ablation: Ablation) -> tuple[Tensor, ...]:
+def changes(known: Program, ablation: Ablation) -> tuple[Tensor, ...]:
     """For every edge, in our graph's order, the largest change of any output on any input when it is cut."""
-    known = program(name)
     tokens, stored = known.stored["tokens"], known.stored
     clean, _ = outputs(stored, tokens)
     other = outputs(stored, known.corrupted)[1] if ablation == "resample" else None
@@ -162,4 +166,4 @@ def changes(name: str, ablation: Ablation) -> tuple[Tensor, ...]:
 
 def matters(name: str, ablation: Ablation) -> Tensor:
     """Which edges matter, in our graph's order."""
-    return torch.stack(changes(name, ablation)) > FELT
+    return torch.stack(changes(program(name), ablation)) > FELT

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from workbench.recipes.cartpole_policy import train
+from workbench.recipes.control_policy import train
 from workbench.recipes.recipe import Recipe, register
 from workbench.training.dqn import DQNConfig, dqn
 from workbench.zoo.q_network import QNetworkConfig

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from workbench.recipes.cartpole_policy import train
+from workbench.recipes.control_policy import train
 from workbench.recipes.recipe import Recipe, register
 from workbench.training.trpo import TRPOConfig, trpo
 from workbench.zoo.actor_critic import ActorCriticConfig

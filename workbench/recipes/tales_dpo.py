@@ -10,7 +10,7 @@ from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress
 from workbench.recipes.recipe import Recipe, Session, Trained, register
 from workbench.recipes.tales_gpt import RECIPE as REFERENCE
-from workbench.recipes.tales_preferences import PAIR_BATCH, Setting, equally_long, training_pairs
+from workbench.recipes.tales_preferences import PAIR_BATCH, Setting, equally_long, policy_measured, training_pairs
 from workbench.recipes.tales_seeds import run_seeds
 from workbench.training.curve import Curve
 from workbench.training.fit_config import FitConfig
@@ -47,6 +47,7 @@ RECIPE = register(
         train=train,
         targets={"worst_margin": -1.0, "worst_grammatical": 0.9},
         dtype="bfloat16",
+        measure=policy_measured,
         note="Rewards are those of a simulated annotator; margin is the true reward above that of best of 16.",
     )
 )

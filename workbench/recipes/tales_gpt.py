@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
 from workbench.data.text_windows import random_windows
 from workbench.data.tokenizers import train_bpe
-from workbench.recipes.recipe import Recipe, Session, Trained, register
+from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
 from workbench.recipes.tales_outcomes import marks_of, prompts_of, tale_metrics, tale_rows, told_by
 from workbench.training.fit_config import FitConfig
 from workbench.training.language_modelling import train_language_model
@@ -41,16 +42,27 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         model, windows, cfg.pretraining, None, session.state, session.progress, session.keep
     )  # fmt: skip
     marks = marks_of(tokenizer)
-    rows, held_out = (tale_rows(text, tokenizer, marks) for text in (data.train, data.validation))
+    rows = tale_rows(data.train, tokenizer, marks)
     batch = random_completions(rows, marks, cfg.finetuning_batch, recipe.seed)
     state = session.state.with_name(f"finetuning_{session.state.name}")
     finetuning = replace(cfg.finetuning, seed=recipe.seed)
     curve = curve.followed_by(train_language_model(model, batch, finetuning, None, state, session.progress))
     state.unlink(missing_ok=True)
-    losses = answer_metrics(model, *next_in_completion(held_out, marks), prefix="validation")
-    told = told_by(model, prompts_of(data.validation), tokenizer, recipe.seed)
     note = f"Before, the first {cfg.characters:,} characters of {stories.name} (sha256 {stories.sha256[:12]})."
-    return Trained(curve, losses | tale_metrics(told), DataSource(data.name, data.sha256, note), tokenizer)
+    source = DataSource(data.name, data.sha256, note)
+    return Trained(curve, on_new_orders(model, tokenizer, recipe.seed), source, tokenizer)
+
+
+def on_new_orders(model: HookedModel, tokenizer: Any, seed: int) -> Metrics:
+    """Loss on the validation tales, and what the model's own tales for their orders are like, at temperature 1."""
+    text, marks = DATASETS["tales"]().validation, marks_of(tokenizer)
+    losses = answer_metrics(model, *next_in_completion(tale_rows(text, tokenizer, marks), marks), prefix="validation")
+    return losses | tale_metrics(told_by(model, prompts_of(text), tokenizer, seed))
+
+
+def measure(recipe: Recipe, model: HookedModel) -> Metrics:
+    """The same of a trained network."""
+    return on_new_orders(model, model.tokenizer, recipe.seed)
 
 
 RECIPE = register(
@@ -75,6 +87,7 @@ RECIPE = register(
         ),
         train=train,
         targets={"grammatical": 0.85},
+        measure=measure,
         dtype="bfloat16",
         note="Step 250 is the pre-trained network. Before learning from preferences: the reference of tales_ppo.",
     )

@@ -7,7 +7,7 @@ from workbench.core.hooked import HookedModel
 from workbench.recipes.recipe import Recipe, Session, Trained, register
 from workbench.recipes.tales_gpt import RECIPE as REFERENCE
 from workbench.recipes.tales_ppo import learn
-from workbench.recipes.tales_preferences import policy_metrics, scorer_from, setting
+from workbench.recipes.tales_preferences import policy_measured, policy_metrics, scorer_from, setting
 from workbench.training.rlhf.ppo import KLPPOConfig
 
 
@@ -17,9 +17,9 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     model.load_state_dict(at.reference.state_dict())
     scorer = scorer_from(at, load("tales_reward").requires_grad_(False))
     curve = learn(recipe.training, at, model, scorer, seed, session.progress, session.state)
-    hacked, honest = (policy_metrics(at, gpt.eval(), scorer, seed) for gpt in (model, at.reference))
-    gained = hacked["reward"]["value"] - honest["reward"]["value"]
-    lost = honest["true_reward"]["value"] - hacked["true_reward"]["value"]
+    hacked = policy_metrics(at, model.eval(), scorer, seed)
+    gained = hacked["reward"]["value"] - hacked["reference_reward"]["value"]
+    lost = hacked["reference_true_reward"]["value"] - hacked["true_reward"]["value"]
     n = hacked["reward"]["n"]
     drift = {"reward_gained": {"value": gained, "n": n}, "true_reward_lost": {"value": lost, "n": n}}
     return Trained(curve, hacked | drift, at.source, at.tokenizer)
@@ -31,10 +31,11 @@ RECIPE = register(
         title="GPT that hacked its reward model",
         architecture="gpt",
         config=REFERENCE.config,
-        training=KLPPOConfig(kl_coef=0.0, lr=5e-4, schedule="constant", updates=60, batch=32, minibatch=16),
+        training=KLPPOConfig(kl_coef=0.0, lr=5e-4, schedule="constant", updates=40, batch=32, minibatch=16),
         train=train,
         targets={"reward_gained": 2.0, "true_reward_lost": 0.5},
         dtype="bfloat16",
+        measure=policy_measured,
         note="Its reward model likes it better than tales_ppo, the simulated annotator less than tales_gpt.",
     )
 )

@@ -11,7 +11,7 @@ from workbench.core.progress import Progress
 from workbench.recipes.recipe import Recipe, Session, Trained, register
 from workbench.recipes.tales_gpt import RECIPE as REFERENCE
 from workbench.recipes.tales_outcomes import N_NEW
-from workbench.recipes.tales_preferences import Setting, copied, scorer_from
+from workbench.recipes.tales_preferences import Setting, copied, policy_measured, scorer_from
 from workbench.recipes.tales_seeds import run_seeds
 from workbench.training.curve import Curve
 from workbench.training.rlhf.ppo import KLPPOConfig, Players, kl_ppo
@@ -45,6 +45,7 @@ RECIPE = register(
         train=train,
         targets={"worst_margin": 0.0, "worst_grammatical": 0.9, "worst_unique": 0.95, "worst_length_error": 0.2},
         dtype="bfloat16",
+        measure=policy_measured,
         note="Rewards are those of a simulated annotator; margin is the true reward above that of best of 16.",
     )
 )

@@ -23,6 +23,7 @@ from workbench.data.annotator import ceiling, prefers_first
 from workbench.data.preferences import read
 from workbench.data.tokenizers import END_OF_TEXT
 from workbench.recipes.maze_outcomes import share
+from workbench.recipes.recipe import Recipe
 from workbench.recipes.tales_outcomes import TEMPERATURE, Told, marks_of, prompts_of, read_back, tale_metrics, told_by
 from workbench.training.curve import Curve
 from workbench.training.fit_config import FitConfig
@@ -172,6 +173,12 @@ def best_of(at: Setting, scorer: Scorer, seed: int, temperature: float, n: int =
     drawn = [told_in_parts(at, at.reference, asked, one, temperature) for one in seeds]
     chosen = best_of_n(torch.stack([scores(scorer, told.rows) for told in drawn]))
     return Told.joined([drawn[draw].row(i) for i, draw in enumerate(chosen.tolist())], at.marks.end)
+
+
+def policy_measured(recipe: Recipe, model: Any) -> dict[str, Mapping[str, Any]]:
+    """A trained policy's metrics by the committed reward model."""
+    at = setting()
+    return policy_metrics(at, model, scorer_from(at, load("tales_reward")), recipe.seed)
 
 
 def policy_metrics(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.core.hooked import HookedModel
-from workbench.recipes.recipe import Recipe, Session, Trained, register
+from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
 from workbench.recipes.tales_gpt import RECIPE as REFERENCE
 from workbench.recipes.tales_preferences import (
     HELD_OUT,
@@ -43,6 +43,12 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     return Trained(curve, reward_metrics(at, scorer, recipe.seed, cfg.held_out), at.source, at.tokenizer)
 
 
+def measure(recipe: Recipe, model: HookedModel) -> Metrics:
+    """The same of a trained reward model."""
+    at = setting()
+    return reward_metrics(at, scorer_from(at, model), recipe.seed, recipe.training.held_out)
+
+
 RECIPE = register(
     Recipe(
         name="tales_reward",
@@ -52,6 +58,7 @@ RECIPE = register(
         training=RewardConfig(),
         train=train,
         targets={"preference_accuracy": 0.66},
+        measure=measure,
         dtype="bfloat16",
         note="The reward of a tale is the logit of ' good' minus that of ' bad' after its <|endoftext|>.",
     )

@@ -84,7 +84,7 @@ def improve(
     loss = policy + cfg.value_weight * value - cfg.entropy_bonus * entropy(output.logits).mean()
     optimizer.zero_grad()
     loss.backward()
-    norm = nn.utils.clip_grad_norm_(list(model.parameters()), cfg.gradient_clip)
+    norm = nn.utils.clip_grad_norm_(list(model.parameters()), cfg.gradient_clip, foreach=True)
     optimizer.step()
     measured = {"policy_loss": policy.item(), "value_loss": value.item(), "gradient_norm": norm.item()}
     foreseen = explained_variance(segment.value.flatten(), batch.target).item()

@@ -20,16 +20,17 @@ def generalized_advantages(
     surprise = reward + discount * next_value * ~terminated - value
     # Cut at episode ends, or the next episode's surprise leaks into this one.
     carry = discount * decay * (~done).to(reward.dtype)
-    advantage = torch.empty_like(surprise)
-    running = torch.zeros_like(surprise[0])
-    for step in reversed(range(len(surprise))):
-        running = torch.addcmul(surprise[step], carry[step], running, out=advantage[step])
-    return advantage
+    running, found = torch.zeros_like(surprise[0]), []
+    for now, on in zip(reversed(surprise.unbind()), reversed(carry.unbind()), strict=True):
+        running = torch.addcmul(now, on, running)
+        found.append(running)
+    return torch.stack(found[::-1])
 
 
 def normalized(advantage: Float[Tensor, " *sample"]) -> Float[Tensor, " *sample"]:
     """Advantages with mean zero and standard deviation one, so that one learning rate suits every reward scale."""
-    return (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    spread, centre = torch.std_mean(advantage)
+    return (advantage - centre) / (spread + 1e-8)
 
 
 def explained_variance(value: Float[Tensor, " *sample"], target: Float[Tensor, " *sample"]) -> Float[Tensor, ""]:

@@ -19,7 +19,7 @@ from workbench.core.errors import ConfigError, TrainingError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
 from workbench.training.curve import Curve
-from workbench.training.exploration import epsilon_at, epsilon_greedy, require_exploration
+from workbench.training.exploration import Held, epsilon_at, extended_epsilon_greedy, require_exploration
 from workbench.training.on_policy import environment_state
 from workbench.training.optimizers import Optimizer, build_optimizer
 from workbench.training.q_learning import bellman_target
@@ -60,8 +60,10 @@ class DQNConfig:
     """Transitions seen before the first optimiser step."""
     minibatch: int = 128
     """Transitions per optimiser step."""
+    learn_every: int = 1
+    """Rounds, in which every environment makes a step, between two times of learning."""
     optimizer_steps: int = 4
-    """Optimiser steps per round, in which every environment makes a step."""
+    """Optimiser steps each time."""
     target_every: int = 1
     """Rounds between two updates of the slow copy."""
     target_share: float = 0.03
@@ -72,6 +74,8 @@ class DQNConfig:
     """The same at the end."""
     epsilon_share: float = 0.3
     """Share of training over which it falls from one to the other."""
+    longest: int = 1
+    """Steps that a random action lasts at most (temporally extended exploration, Dabney et al. 2021)."""
     gradient_clip: float = 10.0
     """Largest global norm of the gradient."""
     log_every: int = 50
@@ -80,7 +84,7 @@ class DQNConfig:
     def __post_init__(self) -> None:
         schedule(self.schedule)
         require_exploration(self.epsilon_start, self.epsilon_end, self.epsilon_share)
-        for name in ("steps", "minibatch", "optimizer_steps", "target_every", "log_every"):
+        for name in ("steps", "minibatch", "learn_every", "optimizer_steps", "target_every", "longest", "log_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
 
@@ -123,6 +127,7 @@ class Run:
     rng: torch.Generator
     frontier: Frontier
     identity: dict[str, Any]
+    held: Held
     curve: Curve = field(default_factory=Curve)
     round: int = 0
     seconds: float = 0.0
@@ -137,6 +142,7 @@ class Run:
             "random": {"actions": self.rng.get_state()},
             "frontier": vars(self.frontier),
             "environments": environment_state(self.envs),
+            "held": vars(self.held),
         }
         tensors = {f"{group}.{name}": t for group, entries in groups.items() for name, t in entries.items()}
         facts = {"config": self.identity, "round": self.round, "seconds": self.seconds, "added": self.replay.added}
@@ -154,6 +160,7 @@ class Run:
         if stored := state.under("environments"):
             self.envs.unwrapped.set_state({name: x.numpy() for name, x in stored.items()})  # type: ignore[attr-defined]
             self.frontier = Frontier(**state.under("frontier"))
+        self.held = Held(**state.under("held"))
         self.curve = Curve(*state.facts["curve"])
         self.round, self.seconds = state.facts["round"], state.facts["seconds"]
 
@@ -176,7 +183,9 @@ def dqn(
     replay = Replay(cfg.capacity, tuple(frontier.observation.shape[1:]))
     identity = asdict(cfg) | {"seed": seed, "environments": envs.num_envs}
     optimizer, slow = build_optimizer(model, "adam", cfg.lr), copy.deepcopy(model)
-    run = Run(model, slow, envs, optimizer, replay, generator(seed, "dqn"), frontier, identity)
+    run = Run(
+        model, slow, envs, optimizer, replay, generator(seed, "dqn"), frontier, identity, Held.none(envs.num_envs)
+    )
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     while run.round < rounds:
@@ -193,8 +202,8 @@ def stage(run: Run, cfg: DQNConfig, rounds: int) -> None:
     began, losses, finished, epsilon = time.perf_counter(), list[Tensor](), list[Tensor](), 1.0
     for _ in range(min(cfg.log_every, rounds - run.round)):
         epsilon = epsilon_at(run.round / rounds, cfg.epsilon_start, cfg.epsilon_end, cfg.epsilon_share)
-        finished.append(explore(run, epsilon))
-        if run.replay.added >= cfg.warmup:
+        finished.append(explore(run, epsilon, cfg.longest))
+        if run.replay.added >= cfg.warmup and run.round % cfg.learn_every == 0:
             losses += learn(run, cfg, cfg.lr * schedule(cfg.schedule)(run.round, rounds, 0, 0.0))
         run.round += 1
         if run.round % cfg.target_every == 0:
@@ -211,10 +220,10 @@ def stage(run: Run, cfg: DQNConfig, rounds: int) -> None:
 
 
 @torch.no_grad()
-def explore(run: Run, epsilon: float) -> Float[Tensor, " episode"]:
+def explore(run: Run, epsilon: float, longest: int = 1) -> Float[Tensor, " episode"]:
     """One step of every environment, remembered; the returns of the episodes that it ended."""
     seen = run.frontier.observation
-    action = epsilon_greedy(run.model(seen).q, epsilon, run.rng)
+    action, run.held = extended_epsilon_greedy(run.model(seen).q, epsilon, run.held, longest, run.rng)
     shown, gained, *ends, info = run.envs.step(action.numpy())
     reward, (terminated, truncated) = torch.as_tensor(gained, dtype=torch.float32), map(torch.from_numpy, ends)
     refuse_infinite(reward[None])
@@ -233,7 +242,7 @@ def learn(run: Run, cfg: DQNConfig, lr: float) -> list[Tensor]:
         loss = temporal_difference_loss(run.model, run.slow, run.replay.sample(cfg.minibatch, run.rng), cfg)
         run.optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(list(run.model.parameters()), cfg.gradient_clip)
+        nn.utils.clip_grad_norm_(list(run.model.parameters()), cfg.gradient_clip, foreach=True)
         run.optimizer.step()
         losses.append(loss.detach())
     return losses

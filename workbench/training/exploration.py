@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -28,3 +30,31 @@ def epsilon_greedy(q: Float[Tensor, "env action"], epsilon: float, rng: torch.Ge
     n, actions = q.shape
     anything = torch.randint(actions, (n,), generator=rng)
     return torch.where(torch.rand(n, generator=rng) < epsilon, anything, q.argmax(dim=1))
+
+
+@dataclass(frozen=True)
+class Held:
+    """The last random action of each environment, and for how many more steps it is to be repeated."""
+
+    action: Int[Tensor, " env"]
+    left: Int[Tensor, " env"]
+
+    @classmethod
+    def none(cls, n: int) -> Held:
+        """No environment repeats anything."""
+        return cls(torch.zeros(n, dtype=torch.int64), torch.zeros(n, dtype=torch.int64))
+
+
+def extended_epsilon_greedy(
+    q: Float[Tensor, "env action"], epsilon: float, held: Held, longest: int, rng: torch.Generator
+) -> tuple[Int[Tensor, " env"], Held]:
+    """`epsilon_greedy` whose random actions last 1 to `longest` steps, all equally likely (Dabney et al. 2021).
+
+    It reaches what single random steps do not, such as the top of a hill.
+    """
+    n, actions = q.shape
+    anything = torch.randint(actions, (n,), generator=rng)
+    begins = (torch.rand(n, generator=rng) < epsilon) & (held.left == 0)
+    lasts = torch.randint(1, longest + 1, (n,), generator=rng) if longest > 1 else torch.ones_like(anything)
+    left, action = torch.where(begins, lasts, held.left), torch.where(begins, anything, held.action)
+    return torch.where(left > 0, action, q.argmax(dim=1)), Held(action, (left - 1).clamp(min=0))

@@ -66,9 +66,11 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def decay_groups(parameters: dict[str, nn.Parameter], weight_decay: float) -> Groups:
-    """Parameter groups: weights, which decay, then everything else, which does not."""
+    """Parameter groups: weights, which decay, then everything else, which does not; one group when nothing decays."""
     weights = [p for n, p in parameters.items() if is_weight(n, p)]
     others = [p for n, p in parameters.items() if not is_weight(n, p)]
+    if weight_decay == 0:
+        return [{"params": weights + others, "weight_decay": 0.0}]
     groups = [
         {"params": weights, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},

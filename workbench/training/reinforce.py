@@ -96,7 +96,7 @@ def improve(
     policy = policy_gradient_loss(logp, weight)
     optimizer.zero_grad()
     (policy + 0.5 * critic).backward()
-    nn.utils.clip_grad_norm_(list(model.parameters()), cfg.gradient_clip)
+    nn.utils.clip_grad_norm_(list(model.parameters()), cfg.gradient_clip, foreach=True)
     optimizer.step()
     measured = {"policy_loss": policy, "weight_variance": weight.var()} | (
         {"value_loss": critic} if cfg.baseline else {}

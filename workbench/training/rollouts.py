@@ -74,10 +74,14 @@ def led_to(shown: np.ndarray, info: dict[str, Any]) -> Float[Tensor, "env *obser
     return after
 
 
-def sampled(logits: Float[Tensor, "env action"], rng: torch.Generator) -> Int[Tensor, " env"]:
-    """One action per row, drawn from the softmax of its logits (by a race of exponential clocks)."""
-    clocks = torch.empty_like(logits).exponential_(generator=rng)
-    return (logits.softmax(-1) / clocks).argmax(-1)
+def gumbel(shape: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    """Noise whose sum with logits is largest as often as the softmax says (Gumbel 1954; Maddison et al. 2014)."""
+    return -torch.rand(shape, generator=rng).log_().neg_().log_()
+
+
+def sampled(logits: Float[Tensor, "env action"], noise: Float[Tensor, "env action"]) -> Int[Tensor, " env"]:
+    """One action per row, drawn from the softmax of its logits by `gumbel` noise."""
+    return (logits + noise).argmax(-1)
 
 
 def require_same_step_reset(envs: VectorEnv) -> None:
@@ -109,30 +113,43 @@ def start(policy: Policy, envs: VectorEnv, seed: int) -> Frontier:
 def collect(policy: Policy, envs: VectorEnv, frontier: Frontier, steps: int, rng: torch.Generator) -> Segment:
     """`steps` steps of every environment from `frontier` on, actions sampled from the policy.
 
-    Costs one forward pass per step, and one or two for the values of the states where the segment was cut.
+    Costs one forward pass per step, and one or two for the values of the states where the segment was cut. A policy
+    whose actor and critic are `apart` acts without its critic, which then values all steps at once.
     """
+    n, apart = envs.num_envs, getattr(policy, "apart", False)
     observation = torch.empty(steps + 1, *frontier.observation.shape)
     observation[0] = frontier.observation
-    reward = torch.empty(steps, envs.num_envs)
-    action = torch.empty(steps, envs.num_envs, dtype=torch.int64)
-    terminated, truncated = torch.empty(2, steps, envs.num_envs, dtype=torch.bool)
-    outputs, cuts = [], []
-    for t in range(steps):
-        outputs.append(policy(observation[t]))
-        action[t] = sampled(outputs[t].logits, rng)
-        shown, *results, info = envs.step(action[t].numpy())
-        observation[t + 1] = torch.from_numpy(shown)
-        reward[t], terminated[t], truncated[t] = map(torch.from_numpy, results)
-        if (cut := (truncated[t] & ~terminated[t]).numpy()).any():
+    reward, action = torch.empty(steps, n), torch.empty(steps, n, dtype=torch.int64)
+    terminated, truncated = torch.empty(2, steps, n, dtype=torch.bool)
+    # NumPy sees the same memory, and writes a row of it with less ado than torch.
+    rows = [x.numpy() for x in (observation[1:], reward, terminated, truncated)]
+    noise = gumbel((steps, n, int(envs.single_action_space.n)), rng)  # type: ignore[attr-defined]
+    logits, values, cuts = [], [], []
+    for t, seen in enumerate(observation[:-1].unbind()):
+        if apart:
+            logits.append(policy.act(seen))  # type: ignore[attr-defined]
+        else:
+            output = policy(seen)
+            logits.append(output.logits)
+            values.append(output.value)
+        action[t] = sampled(logits[t], noise[t])
+        *results, info = envs.step(action[t].numpy())
+        for row, result in zip(rows, results, strict=True):
+            row[t] = result
+        if info and (cut := results[3] & ~results[2]).any():
             cuts.append((t, cut, np.stack(list(info["final_obs"][cut]))))
-    value = torch.stack([output.value for output in outputs])
-    next_value = torch.cat([value[1:], policy(observation[steps]).value[None]])
-    for t, cut, last in cuts:
-        next_value[t, cut] = policy(as_observation(last)).value
     refuse_infinite(reward)
+    judge = policy.judge if apart else lambda seen: policy(seen).value  # type: ignore[attr-defined]
+    if apart:
+        value = judge(observation.flatten(0, 1)).unflatten(0, (steps + 1, n))
+    else:
+        value = torch.stack([*values, judge(observation[steps])])
+    next_value = value[1:].clone()
+    for t, cut, last in cuts:
+        next_value[t, cut] = judge(as_observation(last))
     done = terminated | truncated
     return Segment(
-        observation[:steps], action, torch.stack([output.logits for output in outputs]), value, next_value, reward,
+        observation[:steps], action, torch.stack(logits), value[:-1], next_value, reward,
         terminated, done, *tally(frontier, reward, done, observation[steps]),
     )  # fmt: skip
 
@@ -178,17 +195,19 @@ def tally(
     observation: Float[Tensor, "env *observation"],
 ) -> tuple[Float[Tensor, " episode"], Int[Tensor, " episode"], Frontier]:
     """Returns and lengths of the episodes that end in a segment, and the frontier after it."""
-    total, length = frontier.episode_return.clone(), frontier.episode_length.clone()
-    returns, lengths = [], []
-    for gained, ended in zip(reward, done, strict=True):
-        total += gained
+    total, length = frontier.episode_return.numpy().copy(), frontier.episode_length.numpy().copy()
+    gained, over, some_over = reward.numpy(), done.numpy(), done.any(dim=1).tolist()
+    returns, lengths = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
+    for t in range(len(over)):
+        total += gained[t]
         length += 1
-        if ended.any():
-            returns.append(total[ended])
-            lengths.append(length[ended])
-            total[ended], length[ended] = 0, 0
-    none = torch.empty(0), torch.empty(0, dtype=torch.int64)
-    return torch.cat([none[0], *returns]), torch.cat([none[1], *lengths]), Frontier(observation, total, length)
+        if some_over[t]:
+            returns.append(total[over[t]])
+            lengths.append(length[over[t]])
+            total[over[t]], length[over[t]] = 0, 0
+    told = (np.concatenate(returns), np.concatenate(lengths), total, length)
+    finished, spans, total_now, length_now = map(torch.from_numpy, told)
+    return finished, spans, Frontier(observation, total_now, length_now)
 
 
 @torch.no_grad()

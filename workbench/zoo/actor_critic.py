@@ -19,13 +19,14 @@ from workbench.core.hooked import AxisHookPoint, HookedModel, Stage
 from workbench.core.random import generator
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.linear_carry import carry_conv
+from workbench.zoo.layers.tanh import tanh
 from workbench.zoo.mlp import DenseBlock
 
 Features = Float[Tensor, "batch *feature"]
 Streams = tuple[Float[Tensor, "batch ..."], Float[Tensor, "batch ..."]]
 INPUT_AXES = {"mlp": "batch feature", "convolutional": "batch channel height width"}
 ENDS = {"actor": ("actor.hook_logits", "action"), "critic": ("critic.hook_value", None)}
-ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
+ACTIVATIONS = {"tanh": tanh, "relu": torch.relu}
 
 
 class PolicyValue(NamedTuple):
@@ -154,7 +155,7 @@ class ActorCritic(HookedModel):
             stages = [*own.stages, self.forked]
         else:
             stages = [self.forked, *map(SideBySide, own.stages, other.stages)]
-        self.own_stages = tuple(own.stages)
+        self.own_stages, self.critic_stages = tuple(own.stages), tuple(other.stages)
         none = nn.ModuleList()
         self.actor = Actor(none if cfg.critic == "shared" else own.blocks, own.width, cfg.n_actions)
         self.critic = Critic(none if cfg.critic == "shared" else other.blocks, other.width)
@@ -187,15 +188,28 @@ class ActorCritic(HookedModel):
         """Logits and values from the two last hidden layers."""
         return PolicyValue(self.actor.read_out(streams[0]), self.critic.read_out(streams[1]))
 
+    @property
+    def apart(self) -> bool:
+        """Whether actor and critic share no layer, so that each can be run alone."""
+        return self.cfg.critic == "separate"
+
     def act(self, observation: Features) -> Float[Tensor, "batch action"]:
         """Action logits alone: a critic's own trunk is not run."""
-        if self.cfg.critic == "shared":
-            return self(observation).logits
+        return self.alone(self.own_stages, self.actor.read_out, observation) if self.apart else self(observation).logits
+
+    def judge(self, observation: Features) -> Float[Tensor, " batch"]:
+        """Values alone: an actor's own trunk is not run."""
+        if not self.apart:
+            return self(observation).value
+        return self.alone(self.critic_stages, self.critic.read_out, observation)
+
+    def alone(self, stages: Iterable[Stage], end: Stage, observation: Features) -> Tensor:
+        """What comes out at the end of one stream."""
         with self.lock:
             x = self.observed(observation)
-            for stage in self.own_stages:
+            for stage in stages:
                 x = stage(x)
-            return self.actor.read_out(x)
+            return end(x)
 
     def example(self, batch: int = 2, seed: int = 0) -> Features:
         return torch.randn(batch, *self.cfg.observation, generator=generator(seed, "example"))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import gelu, relu
 
 from workbench.core.graph import Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
@@ -16,6 +17,7 @@ from workbench.core.random import generator
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.linear_carry import carry_linear
 from workbench.zoo.layers.readout import ReadOut
+from workbench.zoo.layers.tanh import tanh
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class DenseBlock(nn.Module):
     def __init__(self, n_in: int, n_out: int, activation: str) -> None:
         super().__init__()
         self.linear = nn.Linear(n_in, n_out)
-        self.act = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}[activation]()
+        self.act = {"relu": relu, "tanh": tanh, "gelu": gelu}[activation]
         self.hook_pre = AxisHookPoint("batch unit")
         self.hook_post = AxisHookPoint("batch unit")
 

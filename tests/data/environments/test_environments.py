@@ -27,7 +27,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gymnasium, "make", missing)
     monkeypatch.setattr(gymnasium, "make_vec", missing)
     for build in (make, lambda name: make_vector(name, 1)):
-        with pytest.raises(ConfigError, match=r"LunarLander-v3.*gymnasium\[box2d\]"):
+        with pytest.raises(ConfigError, match=r"LunarLander-v3.*Box2D is not installed.*workbench\[box2d\]"):
             build("LunarLander-v3")
 
 

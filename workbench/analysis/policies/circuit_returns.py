@@ -13,14 +13,16 @@ from torch import Tensor
 
 from workbench.analysis.circuits.attribution import derivative, integrate_edges
 from workbench.analysis.circuits.faithfulness import log_sizes
-from workbench.analysis.policies.episodes import first_episodes, mean_interval, total_returns
+from workbench.analysis.policies.episodes import USUAL, Playing, first_episodes, mean_interval, total_returns
 from workbench.core.errors import ConfigError, InputError
+from workbench.core.fitting import needs_axes
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import LogitDifference, logits_of, runner_up
 from workbench.core.progress import Progress, silent
-from workbench.core.protocols import Environments
+from workbench.core.protocols import Environments, World
 from workbench.core.random import generator
+from workbench.core.registry import ANALYSES
 from workbench.core.wiring import Masks
 
 PROBES = 200
@@ -88,6 +90,27 @@ def circuit_returns(
         progress(done + 1, len(strengths) * len(sizes))
     intact, cut = run.keeping(graph.full(1.0)), run.keeping(graph.full(0.0))
     return CircuitReturns(sizes, returns[0], returns[1], returns[2:], intact, cut, scores)
+
+
+@ANALYSES.register("circuit_returns")
+@needs_axes("action")
+def check_by_return(
+    model: HookedModel,
+    inputs: Any,
+    world: World,
+    play: Playing = USUAL,
+    points: int = 8,
+    draws: int = 2,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> CircuitReturns:
+    """What a policy earns with only some of its edges: the strongest on the inputs, the loudest, random ones.
+
+    Circuits of `points` sizes play the same episodes; `draws` random orders of the edges are the control. Costs
+    (2 + `draws`) x `points` rollouts.
+    """
+    with model.lock:
+        return circuit_returns(model, play.rows(world), inputs, play.seeds(seed), points, draws, seed, progress)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from workbench.core.errors import InputError
+from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import logits_of
+from workbench.core.registry import ANALYSES
 
 Observations = Float[Tensor, "batch *observation"]
 
@@ -28,6 +30,19 @@ class Counterfactuals:
     after: Int[Tensor, " batch"]
     distance: Float[Tensor, " batch"]
     found: Bool[Tensor, " batch"]
+
+
+@ANALYSES.register("counterfactuals")
+@needs_axes("action")
+def flip(model: HookedModel, inputs: Observations, steps: int = 50) -> Counterfactuals:
+    """The smallest change of each observation that makes the policy do something else; see `smallest_edit`.
+
+    Changes are measured in the range that each entry has over the inputs (1 where it has none). Costs `steps` forward
+    passes and a backward pass for each action.
+    """
+    span = inputs.amax(dim=0) - inputs.amin(dim=0)
+    with model.lock:
+        return smallest_edit(model, inputs, torch.where(span > 0, span, torch.ones_like(span)), steps=steps)
 
 
 @torch.enable_grad()

@@ -10,12 +10,35 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from workbench.core.errors import InputError, ShapeError
-from workbench.core.protocols import Environments
+from workbench.core.errors import ConfigError, InputError, ShapeError
+from workbench.core.protocols import Environments, World
 from workbench.core.random import derived_seed
 
 Choose = Callable[[Tensor, Tensor], Tensor]
 """From the observations of some rows, and the rows' numbers, to an action for each."""
+
+
+@dataclass(frozen=True)
+class Playing:
+    """How many `episodes` are played, and how far: up to `limit` steps instead of the environment's own limit."""
+
+    episodes: int = 20
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1 or (self.limit is not None and self.limit < 1):
+            raise ConfigError(f"{self.episodes} episodes of {self.limit} steps show nothing. Choose 1 or more of each.")
+
+    def seeds(self, first: int) -> range:
+        """One for each episode, from `first` on."""
+        return range(first, first + self.episodes)
+
+    def rows(self, world: World) -> Callable[[int], Environments]:
+        """What makes rows of a world with this time limit."""
+        return lambda n: world.make(n, self.limit)
+
+
+USUAL = Playing()
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,22 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from workbench.analysis.policies.episodes import as_seen, first_episodes
-from workbench.core.errors import InputError
+from workbench.core.axes import unit_axis
+from workbench.core.errors import ConfigError, InputError
+from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
+from workbench.core.metrics import logits_of
 from workbench.core.progress import Progress, silent
-from workbench.core.protocols import Environments
+from workbench.core.protocols import Environments, World
 from workbench.core.random import generator
+from workbench.core.registry import ANALYSES
 from workbench.core.sites import Site
 
 Score = Callable[[Tensor], Float[Tensor, " batch"]]
 """One number for each observation."""
 Observation = Float[Tensor, " *observation"]
+ROWS = 32
+"""Episodes searched side by side."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,89 @@ class Maximum:
 
 
 @dataclass(frozen=True)
-class Maxima:
-    """The same score driven as high as it gets within bounds, and as high as any state found in the environment."""
+class ReachableMaxima:
+    """The largest activation of each unit: on the inputs, in the box they span, and in states that can be reached.
 
-    bounded: Maximum
-    reachable: Maximum
+    `bounded_observation` and `reached_observation` are where; the latter comes `steps` steps after the start of the
+    episode of `seeds`.
+    """
+
+    hook: str
+    axis: str
+    units: tuple[int, ...]
+    natural: Float[Tensor, " unit"]
+    bounded: Float[Tensor, " unit"]
+    reachable: Float[Tensor, " unit"]
+    bounded_observation: Float[Tensor, "unit *observation"]
+    reached_observation: Float[Tensor, "unit *observation"]
+    seeds: Int[Tensor, " unit"]
+    steps: Int[Tensor, " unit"]
+
+
+@dataclass(frozen=True)
+class Reaching:
+    """A search for states: 32 episodes of up to `steps` steps, `generations` times, each from the best ways so far."""
+
+    steps: int = 100
+    generations: int = 6
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.generations) < 1:
+            raise ConfigError(f"{self} reaches nothing. Choose 1 or more of each.")
+
+
+USUAL = Reaching()
+
+
+@ANALYSES.register("reachable")
+@needs_axes("action")
+def maximize_both_ways(
+    model: HookedModel,
+    inputs: Float[Tensor, "batch *observation"],
+    world: World,
+    hook: str,
+    units: tuple[int, ...] | None = None,
+    search: Reaching = USUAL,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> ReachableMaxima:
+    """What each unit at `hook` likes best among all observations in a box, and among states that really come up.
+
+    `units` are numbers on the axis of the units, by default the first 8. The box is spanned by the inputs; reachable
+    ones are searched for by playing. Costs for each unit 200 gradient steps in the box, and a forward pass for each
+    step of each generation.
+    """
+    info = model.trace()[Site.of(hook).resolve(model).hook]
+    axis = unit_axis(info.axes)
+    if axis is None:
+        raise InputError(f"{hook} has no axis of units. Choose a hook such as actor.blocks.0.hook_post.")
+    chosen = tuple(range(min(8, info.size(axis)))) if units is None else units
+    low, high = inputs.amin(dim=0), inputs.amax(dim=0)
+    seeds, act = range(seed, seed + ROWS), lambda x: logits_of(model(x))
+    pairs, natural = list[tuple[Maximum, Maximum]](), list[Tensor]()
+    with model.lock:
+        for done, unit in enumerate(chosen):
+            score = site_score(model, Site(info.name, {axis: unit}))
+            in_box = maximize_in_bounds(score, low, torch.where(high > low, high, low + 1e-6), seed=seed)
+            pairs.append(
+                (in_box, maximize_reachable(score, act, world.rows, seeds, search.steps, search.generations, seed))
+            )
+            with torch.no_grad():
+                natural.append(score(inputs).max())
+            progress(done + 1, len(chosen))
+    boxed, reached = zip(*pairs, strict=True)
+    return ReachableMaxima(
+        hook=info.name,
+        axis=axis,
+        units=chosen,
+        natural=torch.stack(natural),
+        bounded=torch.tensor([found.score for found in boxed]),
+        reachable=torch.tensor([found.score for found in reached]),
+        bounded_observation=torch.stack([found.observation for found in boxed]),
+        reached_observation=torch.stack([found.observation for found in reached]),
+        seeds=torch.tensor([found.seed or 0 for found in reached]),
+        steps=torch.tensor([0 if found.path is None else len(found.path) for found in reached]),
+    )
 
 
 def site_score(model: HookedModel, site: Site | str) -> Score:

@@ -9,8 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from workbench.core.errors import InputError, ShapeError
+from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
+from workbench.core.registry import ANALYSES
 
 Observations = Float[Tensor, "batch *observation"]
 
@@ -42,6 +44,18 @@ def saliency(
     """
     removed = by_perturbation(model, observations, metric, reference, radius)
     return Saliency(by_gradient(model, observations, metric), removed)
+
+
+@ANALYSES.register("saliency")
+@needs_axes("action")
+def policy_saliency(model: HookedModel, inputs: Observations, metric: Metric, radius: int = 0) -> Saliency:
+    """What each entry of each observation does to the metric: its gradient there, and what taking it away costs.
+
+    On grids a part taken away is a square `radius` places each way. What is taken away becomes its mean over the
+    inputs. Costs one forward and backward pass and a forward pass for each entry.
+    """
+    with model.lock:
+        return saliency(model, inputs, metric, radius=radius)
 
 
 @torch.enable_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,10 +13,12 @@ from torch import Tensor
 
 from workbench.analysis.policies.episodes import first_episodes, mean_interval
 from workbench.core.errors import InputError
+from workbench.core.fitting import needs_axes
 from workbench.core.hooked import Handler, HookedModel
-from workbench.core.interventions import Intervention, steer
+from workbench.core.interventions import Intervention, steer, zero
 from workbench.core.metrics import logits_of
-from workbench.core.protocols import Environments
+from workbench.core.protocols import Environments, World
+from workbench.core.registry import ANALYSES
 from workbench.core.sites import Site
 
 
@@ -46,6 +49,46 @@ def policy_field(
     return PolicyField(places, probability, probability @ moves)
 
 
+@dataclass(frozen=True)
+class FieldChange:
+    """A policy's field as it is (`before`) and with a part changed (`after`): the mean move (row, column) at each
+    place. `change` is the site that was changed, "" when none was; `shift` is how much probability moved from one
+    action to another at each place (total variation, 0 to 1).
+    """
+
+    change: str
+    places: Int[Tensor, "place two"]
+    before: Float[Tensor, "place two"]
+    after: Float[Tensor, "place two"]
+    shift: Float[Tensor, " place"]
+
+
+@ANALYSES.register("vector_field")
+@needs_axes("action", "height")
+def change_field(
+    model: HookedModel,
+    inputs: Float[Tensor, "batch *observation"],
+    world: World,
+    change: str = "",
+    amount: float | None = None,
+) -> FieldChange:
+    """Where a policy would go from every place of the first input's grid, before and after a part is changed.
+
+    `change` is the site to change, such as "trunk.blocks.1.hook_post[channel=3]"; it is set to zero, or `amount` is
+    added there. Costs two forward passes on all places (Turner et al. 2023).
+    """
+    grid: Any = world.rows(1).unwrapped  # type: ignore[attr-defined]
+    if not hasattr(grid, "everywhere"):
+        raise InputError(f"{world.name} is no grid to walk over, so it has no field. Choose a maze's policy.")
+    observations, places = grid.everywhere(inputs[0])
+    moves = torch.as_tensor(grid.moves, dtype=torch.float32)
+    with model.lock:
+        changes = [change_at(change, amount)] if change else []
+        one, other = (policy_field(model, observations, places, moves, edits) for edits in ([], changes))
+    shift = (one.probability - other.probability).abs().sum(dim=1) / 2
+    return FieldChange(change, places, one.move, other.move, shift)
+
+
 @torch.no_grad()
 def steering_vector(
     model: HookedModel,
@@ -63,6 +106,13 @@ def added(hook: str, vector: Float[Tensor, " *activation"], strength: float = 1.
         return steer(hook, strength * vector)
     site = Site.of(hook)
     return Intervention(site, lambda part, axes: part + strength * vector.to(part), "steer")
+
+
+def change_at(site: str, amount: float | None = None) -> Intervention:
+    """Sets a site to zero, or adds an amount to it."""
+    if amount is None:
+        return zero(site)
+    return Intervention(Site.parse(site), lambda part, axes: part + amount, f"add {amount:g}")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 from gymnasium.spaces import Discrete
@@ -11,17 +12,24 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers import FlattenObservation
 
 from workbench.core.errors import ConfigError, UnknownNameError
+from workbench.data.environments.acrobot import ACROBOT
+from workbench.data.environments.cartpole import CARTPOLE
+from workbench.data.environments.classic_control import VectorControl
+from workbench.data.environments.mountain_car import MOUNTAIN_CAR
 from workbench.data.environments.tabular import VectorTable
 
 NAMESPACE = "workbench/"
+EXTRAS = {"box2d": "box2d", "classic_control": "frames", "toy_text": "frames"}
+"""For parts of gymnasium the optional dependencies of ours that they need, some of them only to draw."""
 
-gymnasium.register(
-    id=f"{NAMESPACE}CartPole-v1",
-    entry_point="gymnasium.envs.classic_control:CartPoleEnv",
-    vector_entry_point="workbench.data.environments.cartpole:VectorCartPole",
-    max_episode_steps=500,
-)
-
+for rules, version in ((CARTPOLE, 1), (ACROBOT, 1), (MOUNTAIN_CAR, 0)):
+    theirs = gymnasium.spec(f"{rules.name}-v{version}")
+    gymnasium.register(
+        id=f"{NAMESPACE}{theirs.id}",
+        entry_point=theirs.entry_point,
+        vector_entry_point=partial(VectorControl, rules),
+        max_episode_steps=rules.max_steps,
+    )
 for table in ("FrozenLake-v1", "Taxi-v4", "CliffWalking-v1"):
     theirs = gymnasium.spec(table)
     gymnasium.register(
@@ -49,18 +57,19 @@ def make(name: str, render_mode: str | None = None) -> gymnasium.Env:
         raise not_installed(name, missing) from missing
 
 
-def make_vector(name: str, n: int) -> VectorEnv:
+def make_vector(name: str, n: int, steps: int | None = None) -> VectorEnv:
     """`n` independent copies of an environment, each reset in the very step that ends its episode.
 
     Ours step all rows at once; any other one is stepped row by row. gymnasium's default would instead spend
-    one further step, without meaning, on each reset.
+    one further step, without meaning, on each reset. `steps` is another time limit than the environment's own.
     """
     require(name)
+    options: dict[str, Any] = {} if steps is None else {"max_episode_steps": steps}
     try:
         if name.startswith(NAMESPACE):
-            return gymnasium.make_vec(name, n, vectorization_mode="vector_entry_point")
-        options = {"autoreset_mode": AutoresetMode.SAME_STEP}
-        return gymnasium.make_vec(name, n, vectorization_mode="sync", vector_kwargs=options, wrappers=[one_hot])  # type: ignore[list-item]
+            return gymnasium.make_vec(name, n, vectorization_mode="vector_entry_point", **options)
+        options |= {"vector_kwargs": {"autoreset_mode": AutoresetMode.SAME_STEP}, "wrappers": [one_hot]}
+        return gymnasium.make_vec(name, n, vectorization_mode="sync", **options)
     except gymnasium.error.DependencyNotInstalled as missing:
         raise not_installed(name, missing) from missing
 
@@ -90,5 +99,8 @@ def require(name: str) -> None:
 
 
 def not_installed(name: str, missing: Exception) -> ConfigError:
-    """The error that names the package an environment needs."""
-    return ConfigError(f"The environment {name!r} needs a package that is not installed: {missing}")
+    """The error that names the package an environment needs, and the extra of ours that brings it."""
+    entry = str(gymnasium.spec(name).entry_point)
+    extra = next((extra for part, extra in EXTRAS.items() if part in entry), None)
+    step = f' Install it: pip install "interpretability-workbench[{extra}]".' if extra else ""
+    return ConfigError(f"The environment {name!r} needs a package that is not installed: {missing}.{step}")

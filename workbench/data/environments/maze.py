@@ -6,9 +6,11 @@ from typing import Any, Literal
 
 import gymnasium
 import numpy as np
+import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from torch import Tensor
 
 from workbench.core.errors import InputError
 from workbench.data.environments.maze_layouts import MOVES, random_maze
@@ -81,6 +83,19 @@ class VectorMaze(VectorEnv):
             setattr(self, name, state[name].copy())
         self.generators = [generator_from_words(words) for words in state["random"]]
         return self._observation()
+
+    @property
+    def moves(self) -> np.ndarray:
+        """What each action adds to (row, column) where no wall is in the way."""
+        return MOVES
+
+    def everywhere(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """An observation for each open square with the agent there, and the squares (row, column)."""
+        places = observation[OPEN].nonzero()
+        seen = observation.expand(len(places), *observation.shape).clone()
+        seen[:, AGENT] = 0
+        seen[torch.arange(len(places)), AGENT, places[:, 0], places[:, 1]] = 1
+        return seen, places
 
     def _restart(self, rows: np.ndarray) -> None:
         for row in rows:

@@ -1,4 +1,4 @@
-"""Policies for CartPole: five seeds in our vector environment, evaluated in gymnasium's own."""
+"""Policies for control tasks: five seeds in our vector environment where there is one, evaluated in gymnasium's own."""
 
 from __future__ import annotations
 
@@ -14,36 +14,54 @@ from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress
 from workbench.data.environments import make_vector, native, rules_sha256
+from workbench.recipes.observation_ranges import even_out
 from workbench.recipes.recipe import Recipe, Session, Trained
 from workbench.recipes.several_seeds import best_of_seeds
 from workbench.training.curve import Curve
 from workbench.training.policy_evaluation import evaluate_policy
 
-ENVIRONMENT = "CartPole-v1"
+CARTPOLE = "CartPole-v1"
 EVALUATION_SEED = 10_000
 Algorithm = Callable[..., Curve]
 
 
-def train(recipe: Recipe, model: HookedModel, session: Session, algorithm: Algorithm, n_envs: int) -> Trained:
+def train(
+    recipe: Recipe,
+    model: HookedModel,
+    session: Session,
+    algorithm: Algorithm,
+    n_envs: int,
+    environment: str = CARTPOLE,
+    even: bool = False,
+) -> Trained:
     """The algorithm from five seeds; the returns of 100 greedy episodes of each, and the best one's weights.
 
-    Its networks on the way are kept too, when the training names some (those that one session of it passes).
+    With `even` the first weights see all entries of an observation alike. Its networks on the way are kept too, when
+    the training names some (those that one session of it passes).
     """
     keeps = getattr(recipe.training, "keep_updates", ())
     on_the_way: dict[int, list[tuple[int, Any]]] = {}
 
     def learn(fresh: Any, seed: int, progress: Progress, state: Path) -> Curve:
-        envs = make_vector(native(ENVIRONMENT), n_envs)
+        envs = make_vector(native(environment), n_envs)
+        if even:
+            even_out(fresh, envs.single_observation_space)
         kept = on_the_way.setdefault(seed, [])
         keep = {"keep": lambda step, seen: kept.append((step, deepcopy(seen)))} if keeps else {}
         return algorithm(fresh, envs, recipe.training, seed=seed, progress=progress, checkpoint=state, **keep)
 
     evaluate = partial(
-        evaluate_policy, make_vector_env=partial(make_vector, ENVIRONMENT), episodes=100, seed=EVALUATION_SEED
+        evaluate_policy, make_vector_env=partial(make_vector, environment), episodes=100, seed=EVALUATION_SEED
     )
-    note = f"Trained in our vectorised version, evaluated in that of gymnasium {gymnasium.__version__}."
-    data = DataSource(ENVIRONMENT, rules_sha256(ENVIRONMENT), note)
+    data = DataSource(environment, rules_sha256(environment), origin(environment))
     trained = best_of_seeds(recipe, model, session, learn, evaluate, data)
     for step, seen in on_the_way.get(recipe.seed if trained.seed is None else trained.seed, []):
         session.keep(step, seen)
     return trained
+
+
+def origin(environment: str) -> str:
+    """Whose rules the policy was trained and evaluated by."""
+    if native(environment) == environment:
+        return f"Trained and evaluated in gymnasium {gymnasium.__version__}."
+    return f"Trained in our vectorised version, evaluated in that of gymnasium {gymnasium.__version__}."

@@ -1,0 +1,52 @@
+"""Policy: what its parts earn, where it would go, what would change its mind, and what it knows."""
+
+import streamlit as st
+
+from app import address, panel, policy_states, questions, techniques
+from app.hooks import hooks
+from workbench.core.registry import ANALYSES
+from workbench.experiments.parameters import signature_of
+from workbench.experiments.spec import Spec
+
+WHAT = {
+    "counterfactuals": "The smallest change to what it sees that makes it do something else.",
+    "vector_field": "Where it would go from every place of the maze, before and after a part is changed.",
+    "saliency": "What each entry of an observation does to the action's lead: by its gradient, and by taking it away.",
+    "q_accuracy": "What it expects of every action, beside what playing the action and going on really brings.",
+    "probes": "What can be read off a hook, beside the raw input and a random network.",
+    "unit_returns": "Each unit removed in turn for whole episodes: what does it earn without it?",
+    "circuit_returns": "Only some edges kept, the others at their mean: what does the circuit earn?",
+    "reachable": "What each unit likes best: in a box of observations, and in states that really come up.",
+}
+COST = {
+    "unit_returns": "Whole episodes are played for each unit, all side by side: seconds to a minute.",
+    "circuit_returns": "About 30 rollouts: seconds to a minute.",
+    "reachable": "Each unit is searched for by playing: seconds to a minute.",
+    "probes": "Episodes are played and a probe is fitted to each source: seconds.",
+}
+
+
+def fitting(model: str) -> list[str]:
+    """The techniques whose axes the policy has."""
+    there = {axis for hook in hooks(model).values() for axis in hook.sizes}
+    return [name for name in WHAT if there.issuperset(getattr(ANALYSES[name], "needed_axes", ()))]
+
+
+asked = questions.strip(first="maze_ppo")
+if asked.kind != "policy":
+    st.info(f"{asked.model} is no policy. Choose one, such as maze_ppo or cartpole_ppo.")
+    st.stop()
+analysis = address.pick("Technique", fitting(asked.model), "technique")
+st.caption(WHAT[analysis])
+with st.container(border=True):
+    filled = techniques.form(analysis, asked.model)
+    takes = signature_of(analysis).injected
+    metric = questions.choose_metric(asked, "logit_difference") if "metric" in takes else ""
+spec = Spec(
+    asked.model, analysis, asked.inputs if "inputs" in takes else "", "", metric, filled.parameters, filled.seed
+)
+questions.share(asked, spec)
+result = panel.ask(spec, COST.get(analysis, ""))
+if result is not None:
+    policy_states.beside(asked.model, result)
+    panel.whole(result, spec)

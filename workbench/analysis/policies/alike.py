@@ -1,0 +1,177 @@
+"""Whether networks that do the same do it alike: the overlap of their circuits, and of what their layers hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from workbench.analysis.policies.circuit_returns import attributed
+from workbench.core.errors import ConfigError, InputError
+from workbench.core.fitting import needs_axes
+from workbench.core.graph import Graph
+from workbench.core.hooked import HookedModel
+from workbench.core.metrics import logits_of
+from workbench.core.random import derived_seed
+from workbench.core.registry import ANALYSES
+
+DRAWS = 20
+"""Random pairings of units, whose overlap is what chance gives."""
+
+
+@dataclass(frozen=True)
+class Alikeness:
+    """How alike other networks are to one; the first other is the same network untrained.
+
+    `jaccard` is the overlap of the `size` strongest edges (in both over in either) after units were paired by
+    correlation, `chance` the same with units paired at random. `cka` compares what the layers at `hooks` hold (1: equal
+    up to rotation and scale), `agreement` is the share of states in which both act alike.
+    """
+
+    others: tuple[str, ...]
+    hooks: tuple[str, ...]
+    size: int
+    jaccard: Float[Tensor, " other"]
+    chance: Float[Tensor, " other"]
+    agreement: Float[Tensor, " other"]
+    cka: Float[Tensor, "other layer"]
+
+
+@ANALYSES.register("alike")
+@needs_axes("action")
+def compare_policies(
+    model: HookedModel,
+    inputs: Float[Tensor, "batch *observation"],
+    load: Callable[[str], HookedModel],
+    others: tuple[str, ...] = (),
+    size: int = 200,
+    seed: int = 0,
+) -> Alikeness:
+    """How alike the circuits and layers of `others` are to the model's, on the same states.
+
+    `others` are names of trained policies of the same observations, actions and number of layers, such as
+    "cartpole_a2c" or "cartpole_ppo@10" (as it was after 10 updates). Edges are scored by EAP-IG of the chosen action's
+    logit minus the runner-up's, and the `size` strongest compared; units are paired by the absolute correlation of
+    their activations (Li et al. 2016); layers by linear CKA (Kornblith et al. 2019). Costs for each network about a
+    dozen forward and backward passes.
+    """
+    with model.lock:
+        mine = Look.at(model, inputs)
+        with torch.random.fork_rng():
+            torch.manual_seed(derived_seed(seed, "untrained"))  # not the beginning of a training
+            networks = {"untrained": type(model)(model.cfg).eval()} | {name: load(name) for name in others}
+        found = [compared(mine, Look.at(network, inputs), name, size, seed) for name, network in networks.items()]
+    jaccard, chance, agreement = (torch.tensor([row[i] for row in found]) for i in range(3))
+    return Alikeness(tuple(networks), mine.hooks, size, jaccard, chance, agreement,
+                     torch.tensor([row[3] for row in found]).reshape(len(found), -1))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """A network on some states: its hidden layers, what they hold, the strength of its edges, and what it does."""
+
+    hooks: tuple[str, ...]
+    hidden: tuple[Float[Tensor, "batch _unit _place"], ...]
+    scores: tuple[Float[Tensor, "_node _port"], ...]
+    action: Int[Tensor, " batch"]
+
+    @classmethod
+    def at(cls, model: HookedModel, states: Float[Tensor, "batch *observation"]) -> Look:
+        """The layers on the way from the observation to the action, in order."""
+        graph = model.graph()
+        wires = way_to_action(graph)
+        scores = attributed(graph, states)
+        hooks = tuple(graph.wires[name].writer for name in wires[1:])
+        with torch.no_grad():
+            held = model.cache(states, list(hooks)) if hooks else {}
+            action = logits_of(model(states)).argmax(dim=1)
+        hidden = tuple(held[hook].reshape(*held[hook].shape[:2], -1) for hook in hooks)
+        return cls(hooks, hidden, tuple(scores[name].abs() for name in wires), action)
+
+
+def way_to_action(graph: Graph) -> list[str]:
+    """The wires from the observation to the action logits, in order; raises when there is more than one way."""
+    port = next((sink for sink in graph.sinks if graph.ports[sink].axis == "action"), None)
+    if port is None:
+        raise ConfigError(f"{type(graph.model).__name__} chooses no action: none of {graph.sinks} has an action axis.")
+    way: list[str] = []
+    while True:
+        wires = graph.wires_into(port)
+        if len(wires) != 1:
+            raise InputError(f"{port} is read from {len(wires)} layers. Layers are compared along a single way.")
+        way.insert(0, wires[0].name)
+        reads = graph.nodes[wires[0].writer].reads
+        if not reads:
+            return way
+        port = reads[0]
+
+
+def compared(mine: Look, other: Look, name: str, size: int, seed: int) -> tuple[float, float, float, list[float]]:
+    """Overlap, that of random pairs, agreement and CKA of two networks."""
+    if len(mine.hidden) != len(other.hidden) or mine.scores[0].shape[0] != other.scores[0].shape[0]:
+        raise InputError(
+            f"{name} has {len(other.hidden)} hidden layers and {other.scores[0].shape[0]} inputs, this model "
+            f"{len(mine.hidden)} and {mine.scores[0].shape[0]}. Compare policies of one environment and depth."
+        )
+    pairs = [paired_units(a, b) for a, b in zip(mine.hidden, other.hidden, strict=True)]
+    random, chances = np.random.default_rng(derived_seed(seed, "pairing", name)), []
+    for _ in range(DRAWS):
+        shuffled = [random.permutation(pair) for pair in pairs]
+        chances.append(overlap(mine.scores, other.scores, shuffled, size))
+    agreement = float((mine.action == other.action).double().mean())
+    layers = [linear_cka(a.flatten(1), b.flatten(1)) for a, b in zip(mine.hidden, other.hidden, strict=True)]
+    return overlap(mine.scores, other.scores, pairs, size), float(np.mean(chances)), agreement, layers
+
+
+def paired_units(mine: Float[Tensor, "batch _unit _place"], other: Float[Tensor, "batch _unit _place"]) -> np.ndarray:
+    """For each unit of the other layer the number of its partner here, -1 where it has none.
+
+    One to one, with the largest sum of absolute correlations.
+    """
+    a, b = (rearrange(x, "batch unit place -> unit (batch place)").double() for x in (mine, other))
+    a, b = ((x - x.mean(dim=1, keepdim=True)) for x in (a, b))
+    a, b = (x / x.norm(dim=1, keepdim=True).clamp(min=1e-12) for x in (a, b))
+    here, there = linear_sum_assignment((a @ b.T).abs().numpy(), maximize=True)
+    pair = np.full(len(b), -1)
+    pair[there] = here
+    return pair
+
+
+def overlap(
+    mine: tuple[Float[Tensor, "_node _port"], ...],
+    other: tuple[Float[Tensor, "_node _port"], ...],
+    pairs: list[np.ndarray],
+    size: int,
+) -> float:
+    """Jaccard index of the `size` strongest edges of both, the other's units renamed by their partners here."""
+    ends = [np.arange(mine[0].shape[0]), *pairs, np.arange(mine[-1].shape[1])]
+    own, theirs = strongest(mine, size), strongest(other, size)
+    renamed = {(layer, int(ends[layer][i]), int(ends[layer + 1][j])) for layer, i, j in theirs}
+    both = len(own & {edge for edge in renamed if min(edge) >= 0})
+    return both / (len(own) + len(theirs) - both)
+
+
+def strongest(scores: tuple[Float[Tensor, "_node _port"], ...], size: int) -> set[tuple[int, int, int]]:
+    """The strongest edges as (layer, node, port)."""
+    flat = torch.cat([layer.flatten() for layer in scores])
+    if not 1 <= size <= len(flat):
+        raise InputError(f"A circuit of {size} edges cannot be had of {len(flat)}. Choose from 1 to that many.")
+    starts = np.cumsum([0, *(layer.numel() for layer in scores)])
+    found = set()
+    for place in flat.topk(size).indices.tolist():
+        layer = int(np.searchsorted(starts, place, side="right")) - 1
+        found.add((layer, *divmod(place - int(starts[layer]), scores[layer].shape[1])))
+    return found
+
+
+def linear_cka(x: Float[Tensor, "batch feature"], y: Float[Tensor, "batch other"]) -> float:
+    """Linear centred kernel alignment (Kornblith et al. 2019, equation 3): 0 unrelated, 1 equal up to rotation."""
+    x, y = ((z - z.mean(dim=0)).double() for z in (x, y))
+    one, two = x @ x.T, y @ y.T
+    return float((one * two).sum() / (one.norm() * two.norm()).clamp(min=1e-12))

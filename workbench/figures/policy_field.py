@@ -1,0 +1,82 @@
+"""A policy's vector field: from every place an arrow to where it would go, before and after a change."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from workbench.analysis.policies.steering import FieldChange
+from workbench.figures.alt import describe
+from workbench.figures.figure import figure
+from workbench.figures.numerals import short
+from workbench.figures.table import table
+from workbench.figures.theme import BLUE, GREY, ORANGE, blank
+
+LENGTH = 0.42
+"""Squares that a sure move's arrow is long."""
+
+
+@figure.register
+def _(result: FieldChange) -> go.Figure:
+    changed = bool(result.change)
+    title = f"Where the policy would go, and with {result.change} changed" if changed else "Where the policy would go"
+    picture = blank(title, "column", "row")
+    picture.add_trace(squares(result))
+    picture.add_traces(arrows(result.places, result.before, "as it is", BLUE, -0.1 * changed))
+    if changed:
+        picture.add_traces(arrows(result.places, result.after, "changed", ORANGE, 0.1))
+    picture.update_yaxes(autorange="reversed", scaleanchor="x", constrain="domain", zeroline=False)
+    picture.update_xaxes(constrain="domain", zeroline=False)
+    return picture.update_layout(height=560)
+
+
+def squares(result: FieldChange) -> go.Scatter:
+    """The places one may be at, the darker the more the change moved there."""
+    row, column = result.places.T.tolist()
+    return go.Scatter(
+        x=column, y=row, mode="markers", name="probability moved", showlegend=False, customdata=result.shift.tolist(),
+        marker={"symbol": "square", "size": 30, "color": GREY, "opacity": (0.08 + 0.5 * result.shift).tolist()},
+        hovertemplate="row %{y}, column %{x}<br>%{customdata:.0%} of the probability moved<extra></extra>",
+    )  # fmt: skip
+
+
+def arrows(
+    places: Int[Tensor, "place two"], move: Float[Tensor, "place two"], name: str, colour: str, aside: float
+) -> list[go.Scatter]:
+    """A line for each place, and a head at its end; all stand a little `aside` so that two fields can be told apart."""
+    start = places + aside
+    end = start + LENGTH * move
+    row, column = ([v for a, b in zip(start[:, i], end[:, i], strict=True) for v in (float(a), float(b), None)]
+                   for i in (0, 1))  # fmt: skip
+    line = go.Scatter(x=column, y=row, mode="lines", name=name, line={"color": colour, "width": 2}, hoverinfo="skip")
+    head = {"symbol": "circle", "size": 6, "color": colour}
+    tip = go.Scatter(x=end[:, 1].tolist(), y=end[:, 0].tolist(), mode="markers", marker=head, showlegend=False,
+                     name=name, hoverinfo="skip")  # fmt: skip
+    return [line, tip]
+
+
+@describe.register
+def _(result: FieldChange) -> str:
+    if not result.change:
+        return (
+            f"From {len(result.places)} places the mean move is {short(result.before.norm(dim=1).mean())} squares long."
+        )
+    most = int(result.shift.argmax())
+    row, column = result.places[most].tolist()
+    turned = int(((result.before * result.after).sum(dim=1) < 0).sum())
+    return (
+        f"Changing {result.change} moves {short(100 * result.shift.mean())} % of the probability, most at row {row}, "
+        f"column {column} ({short(100 * result.shift[most])} %), and turns {turned} of {len(result.places)} arrows "
+        "back."
+    )
+
+
+@table.register
+def _(result: FieldChange) -> object:
+    import pandas as pd
+
+    columns = {"row": result.places[:, 0], "column": result.places[:, 1], "shift": result.shift}
+    for name, move in (("before", result.before), ("after", result.after)):
+        columns |= {f"{name}_down": move[:, 0], f"{name}_right": move[:, 1]}
+    return pd.DataFrame({name: x.tolist() for name, x in columns.items()})
