@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.bench.harness import Figure
-from workbench.checkpoints.card import Score, read_card
+from workbench.checkpoints.card import Score, names, read_card
 from workbench.checkpoints.store import load
 from workbench.recipes.tales_preferences import policy_metrics, scorer_from, setting
 
@@ -29,7 +29,7 @@ def table() -> Iterator[Figure]:
         yield line("tales_reward", name)
     for name in ("true_reward", "reward", "grammatical", "unique", "length"):
         yield line("tales_reward", f"best_of_16_{name}")
-    for model in POLICIES:
+    for model in committed():
         scores = read_card(model).metrics
         for name in (f"{column}{seed}" for seed in SEEDS for column in COLUMNS):
             if name in scores:
@@ -37,6 +37,11 @@ def table() -> Iterator[Figure]:
     for gate, target in GATES.items():
         yield line("tales_ppo", gate, target)
     yield from again()
+
+
+def committed() -> list[str]:
+    """The policies that are there."""
+    return [model for model in POLICIES if model in names()]
 
 
 def line(model: str, name: str, target: str | None = None) -> Figure:
@@ -50,7 +55,7 @@ def again() -> Iterator[Figure]:
     """The committed policies' true reward on tales written now, less what their cards say."""
     at = setting()
     scorer = scorer_from(at, load("tales_reward"))
-    for model in POLICIES:
+    for model in committed():
         found = policy_metrics(at, load(model), scorer, seed=100, prompts=at.new_prompts[-QUICK:])
         difference = abs(found["true_reward"]["value"] - read_card(model).metrics["true_reward"].value)
         unit = f"true reward, {QUICK} new tales against the card"
