@@ -13,6 +13,8 @@ import workbench
 from app import jobs
 from tests.conftest import DATA_FILES, missing_data
 from workbench.checkpoints.card import names, read_card
+from workbench.data.preferences import read
+from workbench.experiments.labelling import labels_file
 
 MAIN = str(Path(__file__).parent.parent / "app" / "main.py")
 VIEWS = sorted(path.stem for path in (Path(MAIN).parent / "views").glob("[!_]*.py"))
@@ -184,6 +186,24 @@ def test_an_episode_is_played_again_with_a_unit_changed(opened: Open) -> None:
 def test_a_network_that_is_no_policy_plays_no_episodes(opened: Open, view: str) -> None:
     page = clean(opened(view, m="digits_mlp"))
     assert any("no policy" in box.value for box in page.info)
+
+
+def test_a_judgement_is_kept_and_the_next_pair_is_shown(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path))
+    page = clean(opened("preferences", m="tales_gpt"))
+    first = [text.value for text in page.markdown]
+    page = clean(next(button for button in page.button if button.label == "Right is better").click().run())
+    assert [text.value for text in page.markdown] != first
+    assert any("1 judged with this seed" in text.value for text in page.markdown)
+    kept = read(labels_file("tales_gpt"))
+    assert [(one.pair, one.chosen) for one in kept] == [(0, "right")] and kept[0].right in "".join(first)
+
+
+def test_a_model_of_something_else_has_nothing_to_judge(opened: Open) -> None:
+    page = clean(opened("preferences", m="digits_mlp"))
+    assert any("tells no tales" in box.value for box in page.info)
 
 
 @pytest.mark.parametrize(("asked", "shown"), [("99999", 499), ("-3", 0), ("last", 0)])

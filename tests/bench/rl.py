@@ -1,4 +1,4 @@
-"""Reinforcement learning: training against Stable-Baselines3, units removed in rollouts, circuits by return."""
+"""Reinforcement learning: training against Stable-Baselines3, units removed in rollouts, circuits by return, RLHF."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import gymnasium
 import torch
 from torch import Tensor
 
+from tests.bench import preferences
 from tests.bench.harness import Figure, paired
 from workbench.analysis.policies.circuit_returns import Rollout, means, rank_edges
 from workbench.analysis.policies.episodes import first_episodes, total_returns
@@ -42,6 +43,7 @@ def figures() -> Iterator[Figure]:
     yield from ablations()
     for model, environment in (("maze_ppo", MAZE), ("cartpole_ppo", CARTPOLE)):
         yield from circuits(model, environment)
+    yield from preferences.table()
 
 
 def returns() -> Iterator[Figure]:

@@ -18,6 +18,10 @@ COMMANDS = {
     "pipeline": ("running:run_file", "Several analyses from a file; what is stored is not computed again."),
     "export": ("exporting:export_result", "A stored result as CSV, JSON, Parquet or a web page."),
     "train": ("training:train_model", "A recipe's model, trained and saved; resumes where it was interrupted."),
+    "difference": (
+        "difference:show_difference",
+        "What tuning changed in a GPT that tells tales, and what brings it back.",
+    ),
     "evaluate": ("evaluating:evaluate_model", "A trained model measured again and held against its card."),
     "check": ("checking:check_recipe", "Can a recipe learn? One batch by heart, gradients and activations by layer."),
     "search": ("searching:search_settings", "Better settings for a recipe, by Optuna; goes on where it stopped."),

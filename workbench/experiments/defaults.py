@@ -21,6 +21,15 @@ PAIRS = (
     ("ROMEO:\nMy love is as a fever, lo", "ROMEO:\nMy hate is as a fever, ha"),
 )
 """Prompts that differ in what the next word depends on."""
+OWN_PAIRS = {
+    "tales": (
+        (
+            "Tell of Ada, a shy fox, and a ring.\nOnce there was a shy fox named",
+            "Tell of Tom, a shy fox, and a ring.\nOnce there was a shy fox named",
+        ),
+    ),
+}
+"""Such prompts for models of one text, which come first."""
 
 
 TASKS = {
@@ -104,6 +113,7 @@ def text_presets(model: str) -> tuple[Preset, ...]:
     tokenizer = tokenizer_of(model_folder(model) / "tokenizer.json")
     # A word's first letter is a question for a model of characters, its name for one of words.
     pairs = PAIRS if any(len(token) > 1 for token in tokenizer.tokens) else PAIRS[1:] + PAIRS[:1]
+    pairs = OWN_PAIRS.get(read_card(model).data.name, ()) + pairs
     fitting = [pair for pair in pairs if same_length(pair, tokenizer)]
     if not fitting:
         raise InputError(f"No prompt is ready for {model}. Write text:PROMPT.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -16,6 +17,7 @@ from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.attention import Attention, KeyValueCache, Visible
+from workbench.zoo.layers.completion import Extend, completed
 from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
 from workbench.zoo.layers.mlp import MLP, Activation, Neurons
 from workbench.zoo.layers.normalization import Normalization, norm
@@ -208,13 +210,29 @@ class GPT(HookedModel):
         """The prompt and `n_new` sampled tokens; keys and values are kept, so each new one costs one position."""
         if not self.cfg.causal:
             raise InputError("This GPT is not causal: a new token would change what earlier ones see. Use forward().")
-        random = generator(seed, "sampling")
-        caches = [KeyValueCache() for _ in self.blocks]
+        random, extend = generator(seed, "sampling"), self.extending()
         new = tokens
         for _ in range(n_new):
-            new = draw(self.extend(new, caches)[:, -1], sampling, random)[:, None].to(tokens.device)
+            new = draw(extend(new)[:, -1], sampling, random)[:, None].to(tokens.device)
             tokens = torch.cat([tokens, new], dim=1)
         return tokens
+
+    @torch.no_grad()
+    def complete(
+        self,
+        prompts: Sequence[Int[Tensor, " _"]],
+        n_new: int,
+        end: int,
+        random: torch.Generator,
+        sampling: Sampling = LIKELY,
+        extend: Extend | None = None,
+    ) -> Longer:
+        """Prompts of any lengths with sampled completions (`layers.completion`); `extend` may replace the network."""
+        return completed(extend or self.extending(), prompts, n_new, end, sampling, random)
+
+    def extending(self) -> Extend:
+        """A function from tokens to their logits that remembers all it was given."""
+        return partial(self.extend, caches=[KeyValueCache() for _ in self.blocks])
 
     def extend(self, tokens: Tokens, caches: list[KeyValueCache]) -> Float[Tensor, "batch pos vocab"]:
         """Logits of new tokens that follow those in `caches`, which grow."""

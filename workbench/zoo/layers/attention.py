@@ -24,24 +24,28 @@ Visible = Bool[Tensor, "batch key"]
 
 @dataclass
 class KeyValueCache:
-    """Keys and values of the positions so far, for generation one token at a time."""
+    """Keys and values of the positions so far, for generation one token at a time.
 
-    key: PerHead | None = None
-    value: PerHead | None = None
+    They lie in a buffer with room for as many again, so that most new ones are written without copying the old.
+    """
 
-    @property
-    def length(self) -> int:
-        """Positions held."""
-        return 0 if self.key is None else self.key.shape[1]
+    buffer: Float[Tensor, "2 batch room head d_head"] | None = None
+    length: int = 0
+    """Positions held."""
 
     def append(
         self, key: Float[Tensor, "batch new head d_head"], value: Float[Tensor, "batch new head d_head"]
     ) -> tuple[PerKey, PerKey]:
         """All keys and values, the new ones last."""
-        if self.key is not None and self.value is not None:
-            key, value = torch.cat([self.key, key], dim=1), torch.cat([self.value, value], dim=1)
-        self.key, self.value = key, value
-        return key, value
+        before, self.length = self.length, self.length + key.shape[1]
+        if self.buffer is None or self.length > self.buffer.shape[2]:
+            room = key.new_empty(2, len(key), 2 * self.length, *key.shape[2:])
+            if self.buffer is not None:
+                room[:, :, :before] = self.buffer[:, :, :before]
+            self.buffer = room
+        self.buffer[0, :, before : self.length], self.buffer[1, :, before : self.length] = key, value
+        keys, values = self.buffer[:, :, : self.length]
+        return keys, values
 
 
 class Attention(nn.Module):

@@ -46,4 +46,7 @@ def draw(logits: Float[Tensor, "batch vocab"], sampling: Sampling, generator: to
     """One token for each row."""
     if sampling.temperature == 0:
         return logits.argmax(dim=-1)
-    return torch.multinomial(filtered(logits, sampling).softmax(dim=-1), 1, generator=generator)[:, 0]
+    # One uniform number for each row, where torch.multinomial draws one for every token.
+    reached = filtered(logits, sampling).double().softmax(dim=-1).cumsum(dim=-1)
+    level = torch.rand(len(logits), 1, generator=generator, dtype=torch.float64).to(logits.device)
+    return torch.searchsorted(reached, level * reached[:, -1:], right=True)[:, 0]

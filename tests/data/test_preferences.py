@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from workbench.core.errors import DataError
+from workbench.data.preferences import Preference, append, left_share, read
+
+
+def preference(chosen: str = "left", pair: int = 0) -> Preference:
+    return Preference("Tell of Ada.", "one", "tw\u00f6", chosen, False, "tales_gpt", pair, 0, "me")  # type: ignore[arg-type]
+
+
+def test_what_was_written_is_read_in_order(tmp_path: Path) -> None:
+    file = tmp_path / "folder" / "labels.jsonl"
+    assert read(file) == []
+    kept = [preference(pair=i) for i in range(3)]
+    for one in kept:
+        append(file, one)
+    assert read(file) == kept
+    assert len(file.read_text().splitlines()) == 3
+
+
+def test_the_better_text_comes_first_wherever_it_stood() -> None:
+    assert preference("left").ordered == ("one", "tw\u00f6")
+    assert preference("right").ordered == ("tw\u00f6", "one")
+    assert preference("equal").ordered is None
+
+
+def test_a_liking_for_one_side_shows() -> None:
+    assert left_share([preference(c) for c in ("left", "left", "right", "left", "equal")]) == 0.75
+    assert left_share([preference("equal")]) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("not json", "line 2 is no preference"),
+        ('{"prompt": "p"}', "line 2 is no preference"),
+        ('{"prompt": "p", "left": "a", "right": "b", "chosen": "both", "swapped": true, "model": "m", "pair": 0, '
+         '"seed": 0, "annotator": "x"}', "chosen is 'both'. Write one of left, right, equal"),
+    ],
+)  # fmt: skip
+def test_a_line_that_is_no_preference_is_named(tmp_path: Path, line: str, said: str) -> None:
+    file = tmp_path / "labels.jsonl"
+    append(file, preference())
+    with file.open("a") as stream:
+        stream.write(line + "\n")
+    with pytest.raises(DataError, match=said):
+        read(file)

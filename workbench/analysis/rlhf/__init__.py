@@ -1,0 +1,1 @@
+"""What learning from preferences changed in a network, and which changes its behaviour hangs on."""

@@ -1,0 +1,88 @@
+"""Which weights tuning moved, how far, and along how few directions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from workbench.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class WeightChange:
+    """Of each weight: the change's Frobenius norm over that of the original, and how concentrated the change is.
+
+    `top` is the share of the squared change that its best rank-one approximation holds (its first singular direction;
+    1 for vectors). Weights of heads are one row for each head, as `blocks.0.attn.W_Q[head=1]`.
+    """
+
+    names: tuple[str, ...]
+    relative: Float[Tensor, " weight"]
+    top: Float[Tensor, " weight"]
+
+    def largest(self, n: int) -> list[tuple[str, float, float]]:
+        """Name, relative change and share of its first direction of the weights that moved most."""
+        order = self.relative.argsort(descending=True)[:n].tolist()
+        return [(self.names[i], float(self.relative[i]), float(self.top[i])) for i in order]
+
+
+@torch.no_grad()
+def weight_change(tuned: nn.Module, original: nn.Module) -> WeightChange:
+    """How two networks of one architecture differ. Costs one singular value decomposition for each matrix."""
+    before = dict(original.named_parameters())
+    if {name: p.shape for name, p in tuned.named_parameters()} != {name: p.shape for name, p in before.items()}:
+        raise InputError("These networks differ in the names or shapes of their weights. Compare two of one make.")
+    rows = [row for name, after in tuned.named_parameters() for row in changes(name, after, before[name])]
+    names, relative, top = zip(*rows, strict=True)
+    return WeightChange(names, torch.tensor(relative), torch.tensor(top))
+
+
+def changes(name: str, after: Tensor, before: Tensor) -> list[tuple[str, float, float]]:
+    """Name, relative change and the first direction's share, of a weight or of each of its heads."""
+    if after.ndim == 3:
+        return [(f"{name}[head={i}]", *moved(a, b)) for i, (a, b) in enumerate(zip(after, before, strict=True))]
+    return [(name, *moved(after, before))]
+
+
+def moved(after: Tensor, before: Tensor) -> tuple[float, float]:
+    """Relative change of one matrix or vector, and the share of its first singular direction."""
+    change = (after - before).double()
+    size = change.norm()
+    if size == 0:
+        return 0.0, 1.0
+    first = torch.linalg.matrix_norm(change, ord=2) if change.ndim == 2 else size
+    return float(size / before.norm().clamp_min(1e-12)), float((first / size) ** 2)
+
+
+@dataclass(frozen=True)
+class StreamShift:
+    """Where tuning moved the residual stream, on the same tokens: of each layer's output.
+
+    `direction` is the mean shift; `share` how much of the squared shift lies along it; `size` the mean shift's norm
+    over that of the original stream; `promoted` the tokens that this direction speaks for most through the read-out.
+    """
+
+    hooks: tuple[str, ...]
+    direction: Float[Tensor, "layer d_model"]
+    share: Float[Tensor, " layer"]
+    size: Float[Tensor, " layer"]
+    promoted: tuple[tuple[int, ...], ...]
+
+
+@torch.no_grad()
+def stream_shift(tuned: Any, original: Any, tokens: Tensor, counted: Tensor, n: int = 8) -> StreamShift:
+    """The shift of `blocks.*.hook_resid_post` at the tokens `counted` (row, pos). Costs one pass of each model."""
+    hooks = tuned.select("blocks.*.hook_resid_post")
+    after, before = (model.cache(tokens, hooks) for model in (tuned, original))
+    shifts = torch.stack([(after[hook] - before[hook])[counted] for hook in hooks])
+    norms = torch.stack([before[hook][counted].norm(dim=-1).mean() for hook in hooks])
+    direction = shifts.mean(dim=1)
+    unit = direction / direction.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    along = (shifts * unit[:, None]).sum(dim=-1).square().sum(dim=1)
+    promoted = (unit @ original.W_U).topk(n, dim=-1).indices.tolist()
+    share = along / shifts.square().sum(dim=(1, 2)).clamp_min(1e-12)
+    return StreamShift(tuple(hooks), direction, share, direction.norm(dim=-1) / norms, tuple(map(tuple, promoted)))
