@@ -150,10 +150,13 @@ def between_channels(model: Any) -> tuple[str, str, Callable[[Tensor], Tensor]]:
 
 def before_the_pooling(model: Any) -> tuple[str, str, Callable[[Tensor], Tensor]]:
     """Channel 1 of the second layer reaches channel 3 of the third as its convolution says; pooling comes later."""
-    moved = difference(model, "blocks.1.hook_post")[:, 1:2]
-    added = torch.nn.functional.conv2d(moved, model.blocks[2].conv.weight[3:4, 1:2], padding=1)
-    edge = "blocks.1.hook_post[channel=1] -> blocks.2.hook_conv[channel=3]"
-    return edge, "blocks.2.hook_conv", lambda x: torch.cat([x[:, :3], x[:, 3:4] + added], dim=1)
+    moved, kernel = difference(model, "blocks.1.hook_post")[:, 1:2], model.blocks[2].conv.weight[3:4, 1:2]
+    added = torch.nn.functional.conv2d(moved, kernel, padding=1)
+    return (
+        "blocks.1.hook_post[channel=1] -> blocks.2.hook_conv[channel=3]",
+        "blocks.2.hook_conv",
+        lambda x: torch.cat([x[:, :3], x[:, 3:4] + added], dim=1),
+    )
 
 
 def through_a_shortcut(model: Any) -> tuple[str, str, Callable[[Tensor], Tensor]]:
