@@ -158,7 +158,7 @@ def attempt(recipe: Recipe, seed: int, progress: Progress = silent) -> Attempt:
         try:
             trained = recipe.train(recipe, model, session)
         except TrainingError as error:
-            return Attempt(seed, before, {}, Curve(), error=str(error))
+            return Attempt(seed, before, {}, Curve(), error=str(error).partition(" The last good state")[0])
     score = trained.metrics["test_accuracy"]
     return Attempt(seed, before, layer_gradients(model, lesson), trained.curve, score["value"], score["n"])
 
