@@ -36,7 +36,8 @@ def train(
 ) -> Trained:
     """The algorithm from five seeds; the returns of 100 greedy episodes of each, and the best one's weights.
 
-    With `even` the first weights see all entries of an observation alike. Its networks on the way are kept too, when the training names some (those that one session of it passes).
+    With `even` the first weights see all entries of an observation alike. Its networks on the way are kept too, when
+    the training names some (those that one session of it passes).
     """
     keeps = getattr(recipe.training, "keep_updates", ())
     on_the_way: dict[int, list[tuple[int, Any]]] = {}
