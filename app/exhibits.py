@@ -28,8 +28,9 @@ def wall(model: str, result: Maximization) -> None:
     if kind == "policy" and result.inputs.ndim == 2:
         vectors(result, observation_names(card, result.inputs.shape[-1]))
         return
-    cards = texts(result) if kind == "text" else pictures(model, result)
-    st.html(f'<div class="wb-wall {"image" if kind == "latent" else kind}">{"".join(cards)}</div>')
+    words = kind in ("text", "pair")
+    cards = texts(result) if words else pictures(model, result)
+    st.html(f'<div class="wb-wall {"text" if words else "image"}">{"".join(cards)}</div>')
 
 
 def pictures(model: str, result: Maximization) -> list[str]:

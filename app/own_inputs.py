@@ -13,6 +13,7 @@ from app.errors import show
 from app.hooks import hooks
 from workbench.checkpoints.card import read_card
 from workbench.core.errors import WorkbenchError
+from workbench.data.pair_tokenizer import ARROW
 from workbench.data.user_images import read_image
 from workbench.experiments.batches import data_set
 from workbench.experiments.inputs import kind_of
@@ -26,9 +27,9 @@ LARGEST_CANVAS = 28
 def panel(model: str) -> None:
     """A button that opens the way to inputs of one's own, by what the model reads."""
     kind = kind_of(read_card(model).architecture)
-    label = {"text": "Type", "image": "Own", "policy": "Seed", "latent": "Seed"}[kind]
+    label = {"text": "Type", "pair": "Type", "image": "Own", "policy": "Seed", "latent": "Seed"}[kind]
     with st.popover(label, icon=":material/edit:", help="Use an input of your own"):
-        {"text": prompt, "image": picture, "policy": episode, "latent": code}[kind](model)
+        {"text": prompt, "pair": pair, "image": picture, "policy": episode, "latent": code}[kind](model)
 
 
 def use(inputs: str) -> None:
@@ -49,6 +50,20 @@ def use_prompt() -> None:
     """Makes the typed prompt the inputs, unless it is empty."""
     if text := st.session_state.get("own prompt"):
         use(f"text:{text}")
+
+
+def pair(model: str) -> None:
+    """A source of the reader's own, and the answer as far as it is given."""
+    st.text_input("Source", key="own source", max_chars=200)
+    st.text_input("Beginning of the answer", key="own answer", max_chars=400, help="May be left empty.")
+    st.button("Use this pair", type="primary", on_click=use_pair)
+
+
+def use_pair() -> None:
+    """Makes the typed pair the inputs, unless its source is empty."""
+    if source := st.session_state.get("own source"):
+        answer = st.session_state.get("own answer")
+        use(f"text:{source}{ARROW}{answer}" if answer else f"text:{source}")
 
 
 def episode(model: str) -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import numbers
+from app import address, numbers, panel
 from app.episodes import as_png, tinted
 from app.observations import action_names, grid, observation_names
+from workbench.analysis.maximization import Maximization
 from workbench.analysis.policies.counterfactuals import Counterfactuals
 from workbench.analysis.policies.reachable import ReachableMaxima
 from workbench.checkpoints.card import Card, read_card
+from workbench.core.sites import Site
+from workbench.experiments.spec import Spec
 
+COLUMNS = "grid-template-columns:repeat(auto-fill,minmax(165px,1fr))"
 SHOWN = 8
 """States side by side, at most; the table below has all."""
 
@@ -69,13 +75,27 @@ def peaks(card: Card, result: ReachableMaxima) -> None:
             st.dataframe(rows, hide_index=True, alt=f"{title}: the observation that each unit likes best")
 
 
+def also_reached(spec: Spec, result: Maximization) -> None:
+    """The same units among the states that really come up, when the reader wants them: found by playing."""
+    if not address.switch("Compare with states that can be reached", "reach"):
+        return
+    parameters = {"hook": Site.parse(result.hook).hook, "units": list(result.units[:SHOWN])}
+    asked = replace(spec, analysis="reachable", parameters=parameters)
+    found = panel.ask(asked)
+    if found is not None:
+        beside(spec.model, found)
+        panel.whole(found, asked)
+
+
 def wall(titles: list[str], pictures: list[list[np.ndarray]], alts: tuple[str, str]) -> None:
     """Cards with two pictures each."""
     cards = []
     for title, pair in zip(titles, pictures, strict=True):
-        images = "".join(
-            f'<img alt="{alt}" style="width:48%" src="{as_png(x)}"> ' for x, alt in zip(pair, alts, strict=True)
-        )
-        cards.append(f'<figure class="wb-exhibit"><figcaption><b>{title}</b></figcaption>{images}</figure>')
-    st.html(f'<div class="wb-wall policy">{"".join(cards)}</div>')
+        images = [
+            f'<img alt="{alt}, {escape(title)}" style="width:48%" src="{as_png(x)}">'
+            for x, alt in zip(pair, alts, strict=True)
+        ]
+        row = f'<div style="display:flex;justify-content:space-between">{"".join(images)}</div>'
+        cards.append(f'<figure class="wb-exhibit"><figcaption><b>{escape(title)}</b></figcaption>{row}</figure>')
+    st.html(f'<div class="wb-wall" style="{COLUMNS}">{"".join(cards)}</div>')
     st.caption(f"Left: {alts[0]}; right: {alts[1]}.")

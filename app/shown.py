@@ -21,6 +21,8 @@ from workbench.experiments.run import loaded
 
 Q_FUNCTIONS = ("q_table", "q_network")
 """Architectures whose answers are returns to expect and no probabilities."""
+ENCODED = ("cross_attn.hook_k", "cross_attn.hook_v", "hook_cross_k_input", "hook_cross_v_input", "hook_cross_source_in")
+"""Ends of the names of a decoder's hooks that read the encoder's stream."""
 SPACE = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})
 
 
@@ -66,8 +68,8 @@ def enlarged(image: np.ndarray, size: int = 224) -> np.ndarray:
     return np.repeat(np.repeat(image, factor, axis=0), factor, axis=1)
 
 
-def example(model: str, examples: Batch, row: int, strengths: np.ndarray | None = None) -> None:
-    """One input as one looks at it; `strengths` shades the tokens of a text."""
+def example(model: str, examples: Batch, row: int, strengths: np.ndarray | None = None, hook: str = "") -> None:
+    """One input as one looks at it; `strengths` at `hook` shade the tokens of a text, or of one side of a pair."""
     card = read_card(model)
     kind = kind_of(card.architecture)
     if kind == "image":
@@ -76,9 +78,20 @@ def example(model: str, examples: Batch, row: int, strengths: np.ndarray | None 
         picture(as_pictures(model, examples.inputs[row : row + 1])[0], examples.labels[row], "generated picture")
     elif kind == "text":
         tokens(examples.tokens[row], strengths)
+    elif kind == "pair":
+        of_source = along_source(hook)
+        st.markdown("**Source**")
+        tokens(examples.sources[row], strengths if of_source else None)
+        st.markdown("**Answer so far**")
+        tokens(examples.tokens[row], None if of_source else strengths)
     else:
         observation(card, examples.inputs[row].numpy(), examples.labels[row])
     st.caption(escaped(examples.note))
+
+
+def along_source(hook: str) -> bool:
+    """Whether the positions of an activation of an encoder-decoder are those of the source."""
+    return hook.startswith("encoder.") or hook.endswith(ENCODED)
 
 
 def picture(image: np.ndarray, label: str, what: str = "input picture") -> None:
@@ -109,7 +122,7 @@ def choices(model: str) -> list[str]:
         return list(data_set(card.data.name).class_names)
     if kind == "latent":
         return ["generated", "real"]
-    if kind == "text":
+    if kind in ("text", "pair"):
         return [token.translate(SPACE) for token in loaded(model).tokenizer.tokens]
     return action_names(card)
 

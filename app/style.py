@@ -22,6 +22,7 @@ class Family:
 FAMILIES = {
     "mlp": Family("MLP", "◆", "#556270", "#a9b4c2"),
     "cnn": Family("CNN", "▦", "#0072B2", "#4fa8dc"),
+    "airbench": Family("CNN", "▦", "#0072B2", "#4fa8dc"),
     "resnet": Family("ResNet", "▤", "#0072B2", "#4fa8dc"),
     "gpt": Family("GPT", "❝", "#D55E00", "#f0823a"),
     "encoder_decoder": Family("Encoder-decoder", "⇄", "#9A5B8E", "#c98bbd"),

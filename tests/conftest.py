@@ -32,9 +32,12 @@ settings.load_profile("project")
 DATA_FILES = {
     "mnist": "mnist.npz",
     "binary_mnist": "mnist.npz",
+    "flat_mnist": "mnist.npz",
+    "half_mnist": "mnist.npz",
     "cifar10": "cifar10_jpeg.npz",
     "tiny_shakespeare": "tinyshakespeare.txt",
     "english_stories": "english_stories_train.txt",
+    "wikitext2": "wikitext2_test.txt",
 }
 
 

@@ -201,6 +201,14 @@ def test_a_policys_techniques_show_figure_finding_and_table(opened: Open, techni
     assert any(f"{technique} of maze_ppo" in caption.value for caption in page.caption)
 
 
+@pytest.mark.slow
+def test_the_gallery_compares_a_policys_units_with_states_that_come_up(opened: Open) -> None:
+    page = opened("gallery", m="cartpole_ppo", steps="4", units="0,1", reach="true")
+    page = clean(next(button for button in page.button if button.label == "Run").click().run())
+    assert any("driven higher in the box" in text.value for text in page.markdown)
+    assert any("reachable of cartpole_ppo" in caption.value for caption in page.caption)
+
+
 def test_a_technique_that_does_not_fit_a_policy_is_not_offered(opened: Open) -> None:
     page = opened("policy", m="cartpole_ppo", technique="vector_field")
     assert not page.exception and any("vector" in box.value for box in page.error)

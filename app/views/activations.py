@@ -78,7 +78,7 @@ if result is not None:
     left, right = st.columns([1, 2.4], gap="large")
     with left:
         st.subheader("Input", anchor=False)
-        shown.example(asked.model, examples, row, shown.per_position(seen, 0))
+        shown.example(asked.model, examples, row, shown.per_position(seen, 0), name)
         st.subheader("Answer", anchor=False)
         if asked.kind == "image" and shown.makes_pictures(asked.model):
             shown.reconstruction(asked.model, examples, row)

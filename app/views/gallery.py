@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import exhibits, panel, questions, techniques
+from app import exhibits, panel, policy_states, questions, techniques
 from workbench.experiments.spec import Spec
 
 COST = "Every unit is searched for by gradient ascent: seconds for a small network, a minute or two for the largest."
@@ -23,3 +23,5 @@ if result is not None:
     with st.expander("As one figure", icon=":material/imagesmode:"):
         panel.show(result, "search")
     panel.below(result, spec)
+    if asked.kind == "policy":
+        policy_states.also_reached(spec, result)

@@ -17,7 +17,9 @@ every_network = pytest.mark.parametrize("name", SMALL)
 HOOKS = {
     "mlp": ("blocks.0.hook_post", "unit"),
     "cnn": ("blocks.0.hook_pooled", "height"),
+    "airbench": ("blocks.1.hook_conv", "channel"),
     "resnet": ("blocks.1.hook_mid", "channel"),
+    "resnet plain": ("blocks.0.hook_out", "channel"),
     "gpt": ("blocks.1.attn.hook_z", "head"),
     "gpt rotary rms tied": ("blocks.0.hook_resid_mid", "pos"),
     "gpt attention only": ("blocks.0.attn.hook_pattern", "key"),

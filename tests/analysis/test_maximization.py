@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from tests.zoo.small import SMALL, example, small
 from workbench.analysis.features.target import Objective, target_of
+from workbench.analysis.features.token_rows import rows_of
 from workbench.analysis.maximization import Maximization, maximize
 from workbench.core.errors import Cancelled, ConfigError, InputError, ShapeError, TrainingModeError, UnknownNameError
 from workbench.core.hooked import HookedModel
@@ -17,7 +18,9 @@ from workbench.core.wrap import wrap
 HIDDEN = {
     "mlp": "blocks.1.hook_post",
     "cnn": "blocks.0.hook_post",
+    "airbench": "blocks.1.hook_pre",
     "resnet": "blocks.1.hook_mid",
+    "resnet plain": "blocks.1.hook_mid",
     "gpt": "blocks.0.mlp.hook_post",
     "gpt rotary rms tied": "blocks.1.mlp.hook_post",
     "gpt attention only": "blocks.0.hook_attn_out",
@@ -29,6 +32,8 @@ HIDDEN = {
     "q_table": "hook_q",
     "gan": "discriminator.blocks.0.hook_post",
     "vae": "hook_latent",
+    "encoder_decoder": "decoder.blocks.1.mlp.hook_pre",
+    "encoder_decoder bare": "encoder.blocks.0.mlp.hook_pre",
 }
 
 
@@ -77,24 +82,21 @@ def test_the_last_token_alone_matters_to_the_last_position_of_an_embedding() -> 
     assert int(result.inputs[0, -1]) == int(model.W_E[:, 2].argmax())
 
 
-def test_networks_with_an_input_that_cannot_be_maximized_say_so() -> None:
-    """All others are tested below."""
-    for name in set(SMALL) - set(HIDDEN):
-        with pytest.raises(InputError, match="one tensor, a row for each"):
-            maximize(small(name), example(small(name), 5), "encoder.blocks.0.mlp.hook_pre", units=(0, 1), steps=6)
+def test_every_architecture_is_tested_below() -> None:
+    assert set(HIDDEN) == set(SMALL)
 
 
 @pytest.mark.parametrize("name", HIDDEN)
 def test_activations_are_what_the_model_gives_on_the_inputs_found(name: str) -> None:
     model, result = small(name), found(name)
-    cached = model.cache(result.inputs, result.hook)[result.hook].detach()
+    natural, rows = rows_of(model, example(model, 5))
+    cached = model.cache(rows.inputs(result.inputs), result.hook)[result.hook].detach()
     axis = model.hook_dict[result.hook].axes.index(result.axis)
     means = cached.movedim(axis, 1).flatten(2).mean(dim=2) if cached.ndim > 2 else cached
     assert_close(result.reached, means.diagonal()[: len(result.units)])
-    assert result.inputs.shape[1:] == example(model, 5).shape[1:]
-    assert result.inputs.dtype == example(model).dtype
+    assert result.inputs.shape[1:] == natural.shape[1:] and result.inputs.dtype == natural.dtype
     assert_close(result.activations, result.activations.sort(dim=1, descending=True).values)
-    assert_close(result.examples, example(model, 5)[result.rows])
+    assert_close(result.examples, natural[result.rows])
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn", "resnet", "gpt", "actor_critic"])
@@ -105,7 +107,7 @@ def test_what_is_found_for_a_unit_does_not_depend_on_its_company(name: str) -> N
     assert_close(together.start[2:], alone.start)
 
 
-@pytest.mark.parametrize("name", ["mlp", "actor_critic", "gpt", "gpt rotary rms tied"])
+@pytest.mark.parametrize("name", ["mlp", "actor_critic", "gpt", "gpt rotary rms tied", "encoder_decoder"])
 def test_boxed_and_discrete_searches_never_do_worse_than_the_best_natural_example(name: str) -> None:
     result = found(name, (0, 1, 2), steps=10)
     assert bool((result.reached >= result.activations[:, 0] - 1e-9).all())

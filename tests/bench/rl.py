@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from tests.bench.harness import Figure, paired
-from workbench.analysis.policies.circuit_returns import CircuitReturns, circuit_returns
+from workbench.analysis.policies.circuit_returns import Rollout, means, rank_edges
 from workbench.analysis.policies.episodes import first_episodes, total_returns
 from workbench.analysis.policies.interventions import Condition, every_unit, intervene_in_rollouts
+from workbench.checkpoints.card import names, read_card
 from workbench.checkpoints.store import load
 from workbench.core.hooked import HookedModel
+from workbench.core.registry import RECIPES
 from workbench.data.environments import make_vector
 from workbench.training.policy_evaluation import evaluate_policy
 from workbench.training.ppo import PPOConfig, ppo
@@ -33,12 +35,28 @@ EPISODES = 20
 
 def figures() -> Iterator[Figure]:
     """Every figure of this benchmark."""
+    yield from returns()
     for name, cfg, n_envs in (("cleanrl_4_environments", CLEANRL, 4), ("ours_64_environments", WIDE, 64)):
         yield from training_speed(f"rl.ppo.{name}", cfg, n_envs)
     yield from solving()
     yield from ablations()
     for model, environment in (("maze_ppo", MAZE), ("cartpole_ppo", CARTPOLE)):
         yield from circuits(model, environment)
+
+
+def returns() -> Iterator[Figure]:
+    """What each trained policy earns, as its card says: the mean over greedy episodes with its interval, and seeds."""
+    for name in names():
+        card = read_card(name)
+        for metric in ("return_mean", "exact_return", "success"):
+            if card.recipe in RECIPES and metric in card.metrics and metric in RECIPES[card.recipe].targets:
+                score, seeds = card.metrics[metric], card.metrics.get("return_over_seeds")
+                said = f"{metric.replace('_', ' ')}, n {score.n}"
+                said += f", 95 % {score.interval[0]:.4g} to {score.interval[1]:.4g}" if score.interval else ""
+                said += f"; sampled, over {seeds.n} seeds {seeds.value:.4g}" if seeds else ""
+                yield Figure(
+                    f"rl.return.{name}", score.value, said, None, f">= {RECIPES[card.recipe].targets[metric]:g}"
+                )
 
 
 def training_speed(name: str, cfg: PPOConfig, n_envs: int) -> Iterator[Figure]:
@@ -104,21 +122,21 @@ def loop(model: HookedModel, conditions: list[Condition], seeds: list[int]) -> T
 
 
 def circuits(name: str, environment: str) -> Iterator[Figure]:
-    """Share of the return that half of the edges keep: the strongest ones, the loudest ones, random ones."""
-    found = traced(name, environment)
-    half = len(found.sizes) - 2
-    lowest, span = found.cut.mean(), found.intact.mean() - found.cut.mean()
-    share = lambda returns: float((returns.mean() - lowest) / span)  # noqa: E731
-    edges = f"of the return kept by {int(found.sizes[half]):,} of {int(found.sizes[-1]):,} edges"
-    yield Figure(f"rl.circuit.{name}.strongest", share(found.circuit[half]), edges)
-    yield Figure(f"rl.circuit.{name}.loudest", share(found.magnitude[half]), edges)
-    yield Figure(f"rl.circuit.{name}.random", share(found.random[:, half]), f"{edges}, mean of {len(found.random)}")
+    """Share of the return that half of the edges keep: the strongest ones, the loudest ones, random ones.
 
-
-def traced(name: str, environment: str) -> CircuitReturns:
-    """The policy's circuits, scored on 256 states of 64 episodes and checked by 100 others."""
-    model, make = load(name), partial(make_vector, environment)
+    They are scored on 256 states of 64 episodes and checked by 100 others.
+    """
+    model, make, draws = load(name), partial(make_vector, environment), 3
     steps = first_episodes(lambda x, _: model(x).logits.argmax(-1), make(64), list(range(64)))
     states = torch.cat([step.observation for step in steps])
     states = states[torch.randperm(len(states), generator=torch.Generator().manual_seed(0))[:256]]
-    return circuit_returns(model, make, states, list(range(1000, 1100)), points=14)
+    graph = model.graph()
+    ranked = rank_edges(graph, states, draws, seed=0)
+    run = Rollout(graph, make, means(graph, states), tuple(range(1000, 1100)))
+    half = [run.keeping(graph.wiring.largest(strength, ranked.n // 2)).mean() for strength in ranked.strength]
+    lowest, highest = (float(run.keeping(graph.full(keep)).mean()) for keep in (0.0, 1.0))
+    strongest, loudest, *random = [(float(mean) - lowest) / (highest - lowest) for mean in half]
+    edges = f"of the return kept by {ranked.n // 2:,} of {ranked.n:,} edges"
+    yield Figure(f"rl.circuit.{name}.strongest", strongest, edges)
+    yield Figure(f"rl.circuit.{name}.loudest", loudest, edges)
+    yield Figure(f"rl.circuit.{name}.random", statistics.mean(random), f"{edges}, mean of {draws}")

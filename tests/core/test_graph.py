@@ -148,6 +148,14 @@ def between_channels(model: Any) -> tuple[str, str, Callable[[Tensor], Tensor]]:
     return edge, "blocks.1.hook_pre", lambda x: torch.cat([x[:, :1], x[:, 1:2] + added, x[:, 2:]], dim=1)
 
 
+def before_the_pooling(model: Any) -> tuple[str, str, Callable[[Tensor], Tensor]]:
+    """Channel 1 of the second layer reaches channel 3 of the third as its convolution says; pooling comes later."""
+    moved = difference(model, "blocks.1.hook_post")[:, 1:2]
+    added = torch.nn.functional.conv2d(moved, model.blocks[2].conv.weight[3:4, 1:2], padding=1)
+    edge = "blocks.1.hook_post[channel=1] -> blocks.2.hook_conv[channel=3]"
+    return edge, "blocks.2.hook_conv", lambda x: torch.cat([x[:, :3], x[:, 3:4] + added], dim=1)
+
+
 def through_a_shortcut(model: Any) -> tuple[str, str, Callable[[Tensor], Tensor]]:
     """Channel 3 of the first branch reaches the fourth branch through the strided 1x1 map of the third block."""
     moved, weight = difference(model, "blocks.0.hook_out")[:, 3], model.blocks[2].shortcut.weight[:, 3, 0, 0]
@@ -191,6 +199,7 @@ def from_a_latent(model: Any) -> tuple[str, str, Callable[[Tensor], Tensor]]:
         ("vae", from_a_latent),
         ("gpt", into_query),
         ("cnn", between_channels),
+        ("airbench", before_the_pooling),
         ("resnet", through_a_shortcut),
         ("mlp", between_units),
     ],

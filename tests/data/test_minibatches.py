@@ -38,6 +38,16 @@ def test_augmentation_sees_images_in_0_to_1_before_they_are_normalised() -> None
     assert 0 <= seen[0].min() <= seen[0].max() <= 1
 
 
+def test_two_epochs_show_both_sides_of_every_picture() -> None:
+    data = colour_data()
+    batch = minibatches(data, 20, seed=0, alternate=True)
+    (one, order), (two, other) = (batch(epoch) for epoch in range(2))
+    one, two = one[order.argsort()], two[other.argsort()]  # in this data set the target is the row
+    assert torch.equal(one, two.flip(-1))
+    plain = (one == data.train_inputs).flatten(1).all(1)
+    assert 0 < plain.sum() < len(plain)
+
+
 @pytest.mark.parametrize("batch_size", [0, 21])
 def test_a_batch_size_that_does_not_fit_is_refused(batch_size: int) -> None:
     with pytest.raises(ConfigError, match="choose 1 to 20"):

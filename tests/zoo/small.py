@@ -11,6 +11,7 @@ from workbench.core.hooked import HookedModel
 from workbench.core.random import seed_everything
 from workbench.core.registry import MODELS
 from workbench.zoo.actor_critic import ActorCriticConfig
+from workbench.zoo.airbench import AirbenchConfig
 from workbench.zoo.cnn import CNNConfig
 from workbench.zoo.encoder_decoder import EncoderDecoderConfig
 from workbench.zoo.gan import GANConfig
@@ -24,7 +25,11 @@ from workbench.zoo.vae import VAEConfig
 SMALL: dict[str, tuple[str, Any]] = {
     "mlp": ("mlp", MLPConfig(n_features=6, hidden=(5, 4), n_classes=3)),
     "cnn": ("cnn", CNNConfig(in_channels=2, size=8, channels=(3, 4), n_classes=3)),
+    "airbench": ("airbench", AirbenchConfig(in_channels=2, size=9, channels=(3, 4), n_classes=3)),
     "resnet": ("resnet", ResNetConfig(in_channels=2, size=8, channels=(4, 6), blocks_per_group=2, n_classes=3)),
+    "resnet plain": (
+        "resnet", ResNetConfig(in_channels=2, size=8, channels=(4, 6), blocks_per_group=1, n_classes=3, residual=False),
+    ),
     "gpt": ("gpt", GPTConfig(d_vocab=11, n_ctx=12, n_layers=2, d_model=16, n_heads=2)),
     "gpt rotary rms tied": (
         "gpt",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from einops import einsum
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import conv2d, gelu, max_pool2d
 from torch.testing import assert_close
 
 from tests.zoo.small import example, small
@@ -98,6 +98,23 @@ def test_cnn() -> None:
             assert_close(c[f"blocks.{i}.hook_pooled"], x)
         assert_close(c["readout.hook_pooled"], x.mean((2, 3)))
         assert_close(c["readout.hook_logits"], model.readout.linear(x.mean((2, 3))))
+
+
+def test_airbench() -> None:
+    model = small("airbench")
+    x = example(model)
+    with torch.no_grad():
+        c = model.cache(x)
+        assert_close(c["whiten.hook_pre"], model.whiten.conv(x))
+        x = gelu(c["whiten.hook_pre"])
+        for i, layer in enumerate(model.blocks):
+            assert_close(c[f"blocks.{i}.hook_conv"], conv2d(x, layer.conv.weight, padding=1))
+            pooled = max_pool2d(c[f"blocks.{i}.hook_conv"], 2) if i % 2 == 0 else c[f"blocks.{i}.hook_conv"]
+            assert_close(c[f"blocks.{i}.hook_pre"], layer.norm(pooled))
+            x = gelu(c[f"blocks.{i}.hook_pre"])
+            assert_close(c[f"blocks.{i}.hook_post"], x)
+        assert_close(c["readout.hook_pooled"], x.amax((2, 3)))
+        assert_close(c["readout.hook_logits"], x.amax((2, 3)) @ model.readout.linear.weight.T / 9)
 
 
 def test_resnet() -> None:

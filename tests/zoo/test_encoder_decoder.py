@@ -13,7 +13,8 @@ from torch.testing import assert_close
 from tests.zoo.small import example, small
 from workbench.core.errors import ConfigError, InputError
 from workbench.core.interventions import zero
-from workbench.zoo.encoder_decoder import EncoderDecoder, EncoderDecoderConfig, SourceTarget
+from workbench.core.source_target import SourceTarget
+from workbench.zoo.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from workbench.zoo.layers.attention import Attention, KeyValueCache
 from workbench.zoo.layers.sampling import Sampling
 

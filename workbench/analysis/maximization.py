@@ -13,7 +13,8 @@ from torch import Tensor
 from workbench.analysis.features import quality
 from workbench.analysis.features.image_search import search_images
 from workbench.analysis.features.search import Found, Search
-from workbench.analysis.features.target import Objective, target_of, units_of
+from workbench.analysis.features.target import Objective, Target, target_of, units_of
+from workbench.analysis.features.token_rows import Joined, rows_of
 from workbench.analysis.features.token_search import search_tokens
 from workbench.analysis.features.vector_search import search_vectors
 from workbench.core.errors import ConfigError, InputError, ShapeError
@@ -36,7 +37,8 @@ class Maximization:
     after each step. `examples` are rows `rows` of the reference batch, with their `activations`. `success`: reached is
     above the best natural one; `gain`: how many times it (NaN where that is not positive); `top1`: the unit is the one
     that stands out most on its input, in standard deviations over the reference batch. `low` and `high` bound the
-    inputs. `texts` and `example_texts` are what tokens spell, when the model has a tokenizer.
+    inputs. `texts` and `example_texts` are what tokens spell, when the model has a tokenizer. Of an encoder-decoder a
+    row holds the source and, after it, the answer so far.
     """
 
     hook: str
@@ -83,11 +85,14 @@ def maximize(
     a forward and backward pass up to the hook, for all units, for each of the `steps`.
     """
     with model.lock:
-        reference = checked(model, inputs)
+        reference, rows = rows_of(model, inputs)
+        reference = checked(model, reference, isinstance(rows, Joined))
         if steps < 1:
             raise ConfigError(f"steps is {steps}; a search needs at least 1. The usual number is 128.")
         method, fluent = method_for(reference, objective), objective == "fluent"
-        target = target_of(model, reference, hook, "channel" if fluent else objective)
+        if fluent and isinstance(rows, Joined):
+            raise InputError("A source is no text that this model writes. Choose 'channel' or 'neuron'.")
+        target = target_of(model, reference, hook, "channel" if fluent else objective, rows)
         with torch.no_grad():
             natural = target.values(reference)
         chosen = units_of(target, hook, units, natural.shape[1])
@@ -120,8 +125,8 @@ def result_of(search: Search, found: Found, objective: Objective) -> Maximizatio
         top1=quality.top_unit(after, columns, search.natural),
         low=bound(reference, torch.amin),
         high=bound(reference, torch.amax),
-        texts=spelled(target.model, found.inputs),
-        example_texts=tuple(filter(None, (spelled(target.model, examples) for examples in reference[rows]))),
+        texts=spelled(target, found.inputs),
+        example_texts=tuple(filter(None, (spelled(target, examples) for examples in reference[rows]))),
     )
 
 
@@ -151,15 +156,16 @@ def bound(reference: Shaped[Tensor, "batch *input"], end: Callable[..., Tensor])
     return end(reference, dim=(0, 2, 3), keepdim=True)[0] if reference.ndim == 4 else end(reference, dim=0)
 
 
-def spelled(model: HookedModel, tokens: Shaped[Tensor, "row *input"]) -> tuple[str, ...]:
+def spelled(target: Target, tokens: Shaped[Tensor, "row *input"]) -> tuple[str, ...]:
     """What each row of tokens spells, when the model has a tokenizer."""
-    if model.tokenizer is None or tokens.is_floating_point():
+    tokenizer = target.model.tokenizer
+    if tokenizer is None or tokens.is_floating_point():
         return ()
-    return tuple(model.tokenizer.decode(row) for row in tokens)
+    return tuple(target.rows.spelled(tokenizer, row) for row in tokens)
 
 
-def checked(model: HookedModel, inputs: Any) -> Shaped[Tensor, "batch *input"]:
-    """The reference batch, when its rows are such as the model reads."""
+def checked(model: HookedModel, inputs: Any, joined: bool) -> Shaped[Tensor, "batch *input"]:
+    """The reference batch, when its rows are such as the model reads; `joined` ones were made of two sequences."""
     if not isinstance(inputs, Tensor) or inputs.ndim < 2 or not len(inputs):
         raise InputError(
             f"Activation maximization compares with natural inputs: one tensor, a row for each. Given {shown(inputs)}. "
@@ -167,7 +173,7 @@ def checked(model: HookedModel, inputs: Any) -> Shaped[Tensor, "batch *input"]:
         )
     example = model.example(1)
     wanted = tuple(example.shape[1:]) if isinstance(example, Tensor) else None
-    tokens = model.input_axes == "batch pos"
+    tokens = joined or model.input_axes == "batch pos"
     if (tokens and inputs.ndim != 2) or (not tokens and wanted is not None and tuple(inputs.shape[1:]) != wanted):
         size = ("batch", "pos") if tokens else ("batch", *(wanted or ()))
         raise ShapeError(f"{type(model).__name__} reads inputs of shape {size}; given {tuple(inputs.shape)}.")

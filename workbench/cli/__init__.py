@@ -18,6 +18,8 @@ COMMANDS = {
     "pipeline": ("running:run_file", "Several analyses from a file; what is stored is not computed again."),
     "export": ("exporting:export_result", "A stored result as CSV, JSON, Parquet or a web page."),
     "train": ("training:train_model", "A recipe's model, trained and saved; resumes where it was interrupted."),
+    "evaluate": ("evaluating:evaluate_model", "A trained model measured again and held against its card."),
+    "compare": ("comparing:compare_settings", "One recipe under several settings, side by side."),
     "app": ("dashboard:open_dashboard", "The dashboard, in the browser."),
 }
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -39,10 +39,11 @@ def train_model(
 
     from workbench.checkpoints.card import models_folder
     from workbench.core.registry import RECIPES
+    from workbench.experiments.settings import from_words
     from workbench.recipes.recipe import make
 
     plain = RECIPES[recipe]
-    values = parsed(plain, settings or []) | ({} if seed is None else {"seed": seed})
+    values = from_words(plain, settings or []) | ({} if seed is None else {"seed": seed})
     # One seed for everything: that of the training algorithm is set with the recipe's.
     chosen = replace(plain.with_settings(values), seed=values.get("seed", plain.seed))
     if chosen != plain and folder is None:
@@ -57,21 +58,3 @@ def train_model(
         return
     scores = ", ".join(f"{name} {score.value:.4g}" for name, score in card.metrics.items())
     write(f"{folder or models_folder() / recipe}: {card.parameters:,} parameters, {scores}")
-
-
-def parsed(recipe: Any, settings: list[str]) -> dict[str, Any]:
-    """The values of `NAME=VALUE`, each read as the type of its field."""
-    from typing import get_type_hints
-
-    from workbench.experiments.parameters import checked, from_text
-
-    known = {"seed": int, "threads": int, "dtype": str}
-    known |= get_type_hints(type(recipe.config)) | get_type_hints(type(recipe.training))
-    values = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals:
-            raise InputError(f"{setting!r} sets nothing. Write NAME=VALUE, such as steps=100.")
-        kind = known.get(name)  # an unknown name is refused by the recipe, which knows the nearest
-        values[name] = text if kind is None else checked(kind, from_text(kind, text), f"{name!r} of {recipe.name}")
-    return values

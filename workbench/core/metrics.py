@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
@@ -64,6 +64,17 @@ class Probability:
 
     def __call__(self, output: Any) -> PerExample:
         return _pick(logits_of(output).softmax(dim=-1), self.target)
+
+
+@dataclass(frozen=True)
+class ProbabilityDifference:
+    """Probability of all right choices minus that of all others, -1 to 1 (Hanna et al. 2023)."""
+
+    right: Bool[Tensor, "batch choice"]
+
+    def __call__(self, output: Any) -> PerExample:
+        logits = logits_of(output)
+        return 2 * (logits.softmax(dim=-1) * self.right.to(logits.device)).sum(dim=-1) - 1
 
 
 @dataclass(frozen=True)
@@ -150,13 +161,14 @@ def runner_up(logits: Float[Tensor, "batch choice"], target: Int[Tensor, " batch
 class Question:
     """What a named metric is built from: outputs on the clean and, when there are any, corrupted inputs, and labels.
 
-    `inputs` are the clean inputs themselves.
+    `inputs` are the clean inputs themselves; `several` marks the right choices where a task has more than one.
     """
 
     clean: Any
     corrupted: Any = None
     targets: Int[Tensor, " batch"] | None = None
     inputs: Any = None
+    several: Bool[Tensor, "batch choice"] | None = None
 
     @property
     def images(self) -> Float[Tensor, "batch channel height width"]:
@@ -168,6 +180,14 @@ class Question:
     def target(self) -> Int[Tensor, " batch"]:
         """The given labels, else the model's own choice on the clean input."""
         return logits_of(self.clean).argmax(dim=-1) if self.targets is None else self.targets
+
+    @property
+    def right(self) -> Bool[Tensor, "batch choice"]:
+        """Every right choice: those given, else the target alone."""
+        if self.several is not None:
+            return self.several
+        logits = logits_of(self.clean)
+        return torch.arange(logits.shape[-1], device=logits.device) == self.target.to(logits.device)[:, None]
 
     @property
     def foil(self) -> Int[Tensor, " batch"]:
@@ -183,6 +203,7 @@ METRICS: dict[str, Callable[[Question], Metric]] = {
     "logit": lambda q: Logit(q.target),
     "logit_difference": lambda q: LogitDifference(q.target, q.foil),
     "probability": lambda q: Probability(q.target),
+    "probability_difference": lambda q: ProbabilityDifference(q.right),
     "loss": lambda q: Loss(q.target),
     "kl": lambda q: KL(logits_of(q.clean).detach()),
     "correct": lambda q: Correct(q.target),

@@ -13,14 +13,14 @@ Images = Float[Tensor, "batch channel height width"]
 Augment = Callable[[Images, torch.Generator], Images]
 
 
-def crop_and_flip(images: Images, generator: torch.Generator, padding: int = 4) -> Images:
-    """The usual augmentation of CIFAR-10: moved by up to `padding` pixels either way, and half of them mirrored.
+def crop_and_flip(images: Images, generator: torch.Generator, padding: int = 4, flip: float = 0.5) -> Images:
+    """The usual augmentation of CIFAR-10: moved by up to `padding` pixels either way, and a share `flip` mirrored.
 
     What comes in from outside is the picture's reflection. One gather does all.
     """
     batch, channels, height, width = images.shape
     down, right = torch.randint(-padding, padding + 1, (2, batch, 1), generator=generator)
-    mirrored = torch.rand(batch, 1, generator=generator) < 0.5
+    mirrored = torch.rand(batch, 1, generator=generator) < flip
     rows = reflected(torch.arange(height) + down, height)
     columns = reflected(torch.arange(width) + right, width)
     columns = torch.where(mirrored, columns.flip(-1), columns)

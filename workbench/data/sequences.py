@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from workbench.core.random import generator
@@ -34,6 +34,8 @@ class SequenceData:
     source: str
     note: str = ""
     licence: str = "made in code"
+    right: Callable[[Rows], Bool[Tensor, "row token"]] | None = None
+    """Marks every right last token of each sequence, where a task has more than one."""
 
     @property
     def sha256(self) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError
 from workbench.data.near_characters import nearest_character
+from workbench.data.pair_tokenizer import PairTokenizer
 
 WORD = re.compile(r"\w+|[^\w\s]")
 END_OF_TEXT = "<|endoftext|>"
@@ -230,8 +231,10 @@ def from_json(text: str) -> Tokenizer:
                 return ByteTokenizer()
             case "byte_pair":
                 return BytePairTokenizer(json.dumps(stored["definition"]))
+            case "pair":
+                return PairTokenizer(tuple(stored["source"]), tuple(stored["target"]), stored["joined"])
             case kind:
-                raise CheckpointError(f"No tokenizer of kind {kind!r}. Known: character, word, byte, byte_pair.")
+                raise CheckpointError(f"No tokenizer of kind {kind!r}. Known: character, word, byte, byte_pair, pair.")
     except (json.JSONDecodeError, KeyError, TypeError) as reason:
         raise CheckpointError(f"This is not a stored tokenizer ({type(reason).__name__}: {reason}).") from reason
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import InputError
 from workbench.core.registry import DATASETS
@@ -17,12 +18,12 @@ ALSO = "||"
 """Separates several prompts, or several files."""
 ROWS = re.compile(r"(class=(?P<name>[^:]+):)?(?P<start>\d*)(?P<range>:(?P<stop>\d*))?")
 FORMS = {
-    "test": "test:0:16 or test:class=3:0:16",
+    "test": "test:0:16, test:class=3:0:16 or (of pairs, with three tokens of each answer given) test:known=3:0:16",
     "train": "train:0:16",
     "other": "other:SEED (as corrupted inputs: for each example a test image of another class, or its counterpart)",
     "file": "file:PATH",
     "fitted": "fitted:PATH (a picture of any size, cropped and resized)",
-    "text": "text:PROMPT or text:PROMPT||PROMPT",
+    "text": "text:PROMPT, text:PROMPT||PROMPT or (pairs) text:SOURCE=>BEGINNING OF THE ANSWER",
     "rollout": "rollout:SEED:N or rollout:SEED:FIRST:LAST",
     "sample": "sample:SEED:N (codes drawn from the prior)",
     "walk": "walk:SEED:LATENT (one code, that latent moved from -3 to 3)",
@@ -33,16 +34,25 @@ FORMS = {
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Inputs for a model, what is right about them, and how to call them.
+    """Inputs for a model (a tensor, of an encoder-decoder a `SourceTarget`), what is right about them, their names.
 
-    `labels` has one text per example, `tokens` its tokens when it is text; `note` says where they come from.
+    `labels` has one text per example, `tokens` its tokens when it is text; `note` says where they come from. Of pairs
+    `tokens` is the answer as far as it is known, `sources` what it is the answer to. `right` marks the right choices of
+    a task that has more than one.
     """
 
-    inputs: Float[Tensor, "batch *input"] | Int[Tensor, "batch pos"]
+    inputs: Any
     targets: Int[Tensor, " batch"] | None
     labels: tuple[str, ...]
     note: str
     tokens: tuple[tuple[str, ...], ...] = ()
+    sources: tuple[tuple[str, ...], ...] = ()
+    right: Bool[Tensor, "batch choice"] | None = None
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shape of the inputs, or of both sequences of pairs."""
+        return tuple(tuple(leaf.shape) for leaf in tree_leaves(self.inputs))
 
 
 @dataclass(frozen=True, eq=False)

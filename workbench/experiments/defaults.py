@@ -30,6 +30,12 @@ TASKS = {
 }
 """What the sequences of each task are called, and a prompt for it with another that has another answer."""
 
+ANSWERS = {
+    "pronunciations": ("words", "through=>TH R", "thorough=>TH ER"),
+    "dates": ("dates", "12 March 1984=>198", "12 March 1994=>199"),
+}
+"""What the pairs of each data set are called, and one of them with another whose answer goes on otherwise."""
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -53,6 +59,8 @@ def presets(model: str) -> tuple[Preset, ...]:
         )
     if kind == "text":
         return task_presets(*TASKS[card.data.name]) if card.data.name in TASKS else text_presets(model)
+    if kind == "pair":
+        return pair_presets(*ANSWERS.get(card.data.name, ()))
     if kind == "latent":
         return (
             Preset("16 samples", "sample:0:16", "sample:1:16"),
@@ -72,6 +80,16 @@ def task_presets(what: str, prompt: str, other: str) -> tuple[Preset, ...]:
     return (
         Preset(f"16 test {what}", "test:0:16", "other:0"),
         Preset(prompt, f"text:{prompt}{ALSO}{other}", f"text:{other}{ALSO}{prompt}"),
+        Preset(f"64 test {what}", "test:0:64", "other:0"),
+    )
+
+
+def pair_presets(what: str = "pairs", prompt: str = "", other: str = "") -> tuple[Preset, ...]:
+    """Test pairs, and a prompt where one is known for the data set."""
+    typed = Preset(prompt, f"text:{prompt}{ALSO}{other}", f"text:{other}{ALSO}{prompt}")
+    return (
+        Preset(f"16 test {what}", "test:0:16", "other:0"),
+        *([typed] if prompt else []),
         Preset(f"64 test {what}", "test:0:64", "other:0"),
     )
 

@@ -12,6 +12,7 @@ from workbench.data.user_images import read_bytes
 from workbench.experiments.batches import ALSO, FORMS, Batch, Request
 from workbench.experiments.image_batches import image_rows, other_classes, pictures
 from workbench.experiments.latent_batches import samples, walk
+from workbench.experiments.pair_batches import nearest_pairs, pair_prompts, pair_rows
 from workbench.experiments.policy_batches import explored, observations
 from workbench.experiments.text_batches import counterparts, prompts, text_rows
 
@@ -22,6 +23,7 @@ READERS: Mapping[str, Mapping[str, Callable[[Request], Batch]]] = {
     "text": {"text": prompts, "test": text_rows, "train": text_rows, "other": counterparts},
     "policy": {"rollout": observations, "explored": explored},
     "latent": {"sample": samples, "walk": walk},
+    "pair": {"text": pair_prompts, "test": pair_rows, "train": pair_rows, "other": nearest_pairs},
 }  # fmt: skip
 """How each source of inputs is read, by what the model takes."""
 
@@ -30,22 +32,24 @@ def read_inputs(text: str, model: Any, clean: Batch | None = None) -> Batch:
     """The batch that `text` stands for, for a model loaded with its card; `clean` is the one it is to corrupt."""
     source, rest = require_known(text, model.card.architecture)
     batch = READERS[kind_of(model.card.architecture)][source](Request(source, rest, model, clean))
-    if clean is not None and batch.inputs.shape != clean.inputs.shape:
+    if clean is not None and batch.shapes != clean.shapes:
+        given, wanted = (" and ".join(map(str, shapes)) for shapes in (batch.shapes, clean.shapes))
         raise InputError(
-            f"The corrupted inputs have shape {tuple(batch.inputs.shape)}, the clean ones {tuple(clean.inputs.shape)}. "
+            f"The corrupted inputs have shape {given}, the clean ones {wanted}. "
             "Give as many examples, of the same size, as the clean inputs have."
         )
     return batch
 
 
 def kind_of(architecture: str) -> str:
-    """What an architecture reads: "image", "text", "policy" (observations of an environment) or "latent" (codes)."""
+    """What an architecture reads: "image", "text", "pair" (a text and its answer so far), "policy" (observations of an
+    environment) or "latent" (codes)."""
     model_class: Any = MODELS[architecture]
     if model_class.family == "rl":
         return "policy"
     if model_class.input_axes == "batch latent":
         return "latent"
-    return "text" if model_class.input_axes == "batch pos" else "image"
+    return {"batch pos": "text", "batch source_pos target_pos": "pair"}.get(model_class.input_axes, "image")
 
 
 def require_known(text: str, architecture: str) -> tuple[str, str]:

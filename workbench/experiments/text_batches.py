@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from inspect import unwrap
 from typing import Any, get_type_hints
 
@@ -76,7 +77,8 @@ def sequence_rows(request: Request, data: SequenceData) -> Batch:
     inputs, targets = (data.test_inputs, data.test_targets) if test else (data.train_inputs, data.train_targets)
     chosen = cut(match, len(inputs), f"the {request.source} split of {data.name}")
     note = f"{data.name}, {request.source} rows {chosen.start} to {chosen.stop - 1}"
-    return of_tokens(inputs[chosen], targets[chosen, -1], request.model, note)
+    batch = of_tokens(inputs[chosen], targets[chosen, -1], request.model, note)
+    return batch if data.right is None else replace(batch, right=data.right(batch.inputs))
 
 
 def counterparts(request: Request) -> Batch:

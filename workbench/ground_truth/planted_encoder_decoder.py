@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from workbench.core.registry import CIRCUITS
+from workbench.core.source_target import SourceTarget
 from workbench.ground_truth.known import KnownCircuit, blank, declared
 from workbench.ground_truth.planted_induction import SHARP
-from workbench.zoo.encoder_decoder import EncoderDecoder, EncoderDecoderConfig, SourceTarget
+from workbench.zoo.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 
 N_LETTERS, LENGTH = 3, 4
 START = N_LETTERS

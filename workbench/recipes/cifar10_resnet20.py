@@ -7,7 +7,7 @@ from functools import partial
 
 from workbench.core.hooked import HookedModel
 from workbench.data.augmentation import crop_and_flip
-from workbench.recipes.image_classifier import train_on_images
+from workbench.recipes.image_classifier import ImageClassification
 from workbench.recipes.recipe import Recipe, Session, Trained, register
 from workbench.training.curve import Curve
 from workbench.training.fit import FitConfig
@@ -23,7 +23,7 @@ FINISH = FitConfig(
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     """40 epochs with crops and mirror images, then `finish`."""
-    first = train_on_images(recipe, model, session, "cifar10", 128, crop_and_flip)
+    first = ImageClassification("cifar10", 128, crop_and_flip)(recipe, model, session)
     return finish(recipe, model, session, first.curve)
 
 
@@ -31,7 +31,7 @@ def finish(recipe: Recipe, model: HookedModel, session: Session, curve: Curve) -
     """Five epochs more on mirror images alone; the curve goes on from the one given."""
     last = replace(session, state=session.state.with_name(f"finish_{session.state.name}"))
     later = replace(recipe, training=FINISH, seed=recipe.seed + 1)
-    trained = train_on_images(later, model, last, "cifar10", 128, partial(crop_and_flip, padding=0))
+    trained = ImageClassification("cifar10", 128, partial(crop_and_flip, padding=0))(later, model, last)
     last.state.unlink(missing_ok=True)
     return replace(trained, curve=curve.followed_by(trained.curve))
 

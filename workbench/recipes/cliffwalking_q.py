@@ -3,7 +3,7 @@
 from functools import partial
 
 from workbench.recipes.recipe import Recipe, register
-from workbench.recipes.tabular_policy import train_table
+from workbench.recipes.tabular_policy import measure, train_table
 from workbench.training.q_learning import QLearningConfig
 from workbench.zoo.q_table import QTableConfig
 
@@ -17,6 +17,7 @@ RECIPE = register(
             steps=200_000, lr=0.5, discount=1.0, epsilon_start=1.0, epsilon_end=0.1, epsilon_share=0.5
         ),
         train=partial(train_table, environment="CliffWalking-v1", horizon=1000),
+        measure=partial(measure, environment="CliffWalking-v1", horizon=1000),
         targets={"exact_return": -13.0},
         note="Without a time limit: a policy that never arrives is charged 1,000 steps.",
     )

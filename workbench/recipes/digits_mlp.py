@@ -1,8 +1,6 @@
 """An MLP on scikit-learn's 8x8 digits: the smallest model of the zoo, whose data need no download."""
 
-from functools import partial
-
-from workbench.recipes.image_classifier import train_on_images
+from workbench.recipes.image_classifier import ImageClassification
 from workbench.recipes.recipe import Recipe, register
 from workbench.training.fit import FitConfig
 from workbench.zoo.mlp import MLPConfig
@@ -17,7 +15,7 @@ RECIPE = register(
             steps=2000, optimizer="adamw", lr=3e-3, weight_decay=0.01, schedule="cosine", warmup=50,
             evaluate_every=100, log_every=20,
         ),
-        train=partial(train_on_images, dataset="digits", batch_size=64, label_smoothing=0.1),
+        train=ImageClassification(dataset="digits", batch_size=64, label_smoothing=0.1),
         weights="he_normal",
         targets={"test_accuracy": 0.97},
     )

@@ -6,7 +6,7 @@ from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.data.environments import make_vector, rules_sha256
 from workbench.recipes.maze_outcomes import maze_metrics
-from workbench.recipes.recipe import Recipe, Session, Trained, register
+from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
 from workbench.training.ppo import PPOConfig, ppo
 from workbench.zoo.actor_critic import ActorCriticConfig
 
@@ -20,7 +20,12 @@ def train(recipe: Recipe, model: HookedModel, session: Session, n_envs: int = 64
     curve = ppo(model, envs, recipe.training, recipe.seed, session.progress, session.state, session.keep)
     note = "A new random maze for every episode, in training and in evaluation; goals in the same 3x3 corner."
     data = DataSource(ENVIRONMENT, rules_sha256(ENVIRONMENT), note)
-    return Trained(curve, maze_metrics(model, seed=EVALUATION_SEED), data)
+    return Trained(curve, measure(recipe, model), data)
+
+
+def measure(recipe: Recipe, model: HookedModel) -> Metrics:
+    """What becomes of greedy episodes in new mazes."""
+    return maze_metrics(model, seed=EVALUATION_SEED)
 
 
 RECIPE = register(
@@ -36,6 +41,7 @@ RECIPE = register(
             steps=4_500_000, epochs=3, lr=2e-3, discount=0.95, decay=0.95, entropy_bonus=0.01, kl_stop=0.05,
         ),
         train=train,
+        measure=measure,
         targets={"success": 0.95},
         note="Goal misgeneralization in miniature: compare success with success_elsewhere and corner_instead.",
     )

@@ -1,9 +1,7 @@
 """A convolutional network on MNIST."""
 
-from functools import partial
-
 from workbench.data.augmentation import affine
-from workbench.recipes.image_classifier import train_on_images
+from workbench.recipes.image_classifier import ImageClassification
 from workbench.recipes.recipe import Recipe, register
 from workbench.training.fit import FitConfig
 from workbench.zoo.cnn import CNNConfig
@@ -18,9 +16,7 @@ RECIPE = register(
             steps=2814, optimizer="adamw", lr=4e-3, weight_decay=0.02, schedule="one_cycle", precision="bf16",
             evaluate_every=469, log_every=67,
         ),
-        train=partial(
-            train_on_images, dataset="mnist", batch_size=128, augment=affine(), label_smoothing=0.05
-        ),
+        train=ImageClassification(dataset="mnist", batch_size=128, augment=affine(), label_smoothing=0.05),
         weights="he_normal",
         targets={"test_accuracy": 0.993},
     )

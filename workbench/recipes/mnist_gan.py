@@ -13,8 +13,8 @@ from workbench.core.random import generator
 from workbench.core.registry import DATASETS
 from workbench.data.binary_mnist import grey_mnist
 from workbench.data.minibatches import minibatches
-from workbench.recipes.generated_images import generated, judge, sample_metrics
-from workbench.recipes.recipe import Recipe, Session, Trained, register
+from workbench.recipes.generated_images import Judge, generated, judge, sample_metrics
+from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
 from workbench.training.adversarial import train_gan
 from workbench.training.fit import FitConfig
 from workbench.zoo.gan import GANConfig
@@ -34,19 +34,27 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     def latents(step: int) -> Tensor:
         return torch.randn(BATCH, size, generator=generator(recipe.seed, "latents", step))
 
-    def measured(made: nn.Module, n: int) -> dict[str, dict[str, Any]]:
-        return sample_metrics(generated(made, torch.randn(n, size, generator=generator(recipe.seed, "samples"))), eyes)
-
-    def evaluate(made: nn.Module) -> dict[str, dict[str, Any]]:
-        found = measured(made, EVALUATED)
+    def evaluate(made: nn.Module) -> dict[str, Any]:
+        found = sampled(recipe, made, EVALUATED, eyes)
         return {name: found[name] for name in ("frechet_distance", "classes_covered")}
 
     curve = train_gan(
         net, model.get_submodule("discriminator"), lambda step: batch(step)[0], latents, recipe.training, evaluate,
         session.state, session.progress,
     )  # fmt: skip
-    metrics = measured(net.eval(), len(data.test_targets))
-    return Trained(curve, metrics, DataSource(data.name, data.sha256, data.note))
+    return Trained(curve, measure(recipe, model.eval()), DataSource(data.name, data.sha256, data.note))
+
+
+def measure(recipe: Recipe, model: HookedModel) -> Metrics:
+    """Metrics of as many samples as there are test images."""
+    data = DATASETS["mnist"]()
+    return sampled(recipe, model.get_submodule("generator"), len(data.test_targets), judge("mnist_cnn", data))
+
+
+def sampled(recipe: Recipe, made: nn.Module, n: int, eyes: Judge) -> Metrics:
+    """Metrics of `n` samples, always the same ones."""
+    latents = torch.randn(n, recipe.config.n_latents, generator=generator(recipe.seed, "samples"))
+    return sample_metrics(generated(made, latents), eyes)
 
 
 RECIPE = register(
@@ -60,6 +68,7 @@ RECIPE = register(
             evaluate_every=1500, log_every=50,
         ),
         train=train,
+        measure=measure,
         weights="he_normal",
         targets={"frechet_distance": 3.0, "classes_covered": 10},
         note="Images in 0..1. The Frechet distance is between features of mnist_cnn (its 64 averaged channels) for "

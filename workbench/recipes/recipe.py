@@ -24,6 +24,8 @@ from workbench.core.registry import MODELS, RECIPES
 from workbench.training.curve import Curve
 
 STATE = "training_state.safetensors"
+Metrics = Mapping[str, Mapping[str, Any]]
+"""name -> {"value": number, "n": samples, "interval": its 95 % interval, where there is one}."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Trained:
     """
 
     curve: Curve
-    metrics: Mapping[str, Mapping[str, Any]]
+    metrics: Metrics
     data: DataSource
     tokenizer: Any = None
     seed: int | None = None
@@ -56,7 +58,8 @@ class Recipe:
     `targets` holds a bound for each metric: at least, or at most when its name ends in `loss`, `error` or
     `distance`.
     `training` is the configuration of the training algorithm, `train` what runs it. `weights` and `bias` name the
-    initialisation (`core.initializers`); None leaves the architecture's own.
+    initialisation (`core.initializers`); None leaves the architecture's own. `measure` gives the metrics of a trained
+    network that `train` would put on its card; None where `recipes.measuring` knows how by the data.
     """
 
     name: str
@@ -73,25 +76,35 @@ class Recipe:
     dtype: str = "float32"
     licence: str = "MIT"
     note: str = ""
+    measure: Callable[[Recipe, HookedModel], Metrics] | None = None
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
-        """The recipe with other values for the named fields of its training or model configuration, or its seed."""
+        """The recipe with other values for the named fields of its training or model configuration, or its own."""
         changed = self
         own = ("weights", "bias", "seed", "threads", "dtype")
         for name, value in settings.items():
-            holder = next((h for h in ("training", "config") if name in _field_names(getattr(self, h))), None)
+            holder = next((h for h in ("training", "config", "train") if name in _field_names(getattr(self, h))), None)
             if name in own:
                 changed = replace(changed, **{name: value})
             if holder is not None:
                 changed = replace(changed, **{holder: replace(getattr(changed, holder), **{name: value})})
             elif name not in own:
-                known = [*_field_names(self.training), *_field_names(self.config), *own]
+                known = [*_field_names(self.training), *_field_names(self.config), *_field_names(self.train), *own]
                 raise UnknownNameError("setting", name, known, where=f" in recipe {self.name}")
         return changed
 
 
 def _field_names(config: Any) -> list[str]:
     return [f.name for f in fields(config)] if is_dataclass(config) else []
+
+
+def fresh(recipe: Recipe) -> HookedModel:
+    """The network as its training begins; seeds everything that is random."""
+    seed_everything(recipe.seed)
+    model = MODELS[recipe.architecture](recipe.config)
+    if recipe.weights is not None:
+        initialize(model, recipe.weights, recipe.bias, generator(recipe.seed, "weights"))
+    return model
 
 
 def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent) -> Card:
@@ -104,10 +117,7 @@ def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent
     commit()  # remembered now: the files may change while the run goes on
     keep_freed_pages()
     torch.set_num_threads(recipe.threads)
-    seed_everything(recipe.seed)
-    model = MODELS[recipe.architecture](recipe.config)
-    if recipe.weights is not None:
-        initialize(model, recipe.weights, recipe.bias, generator(recipe.seed, "weights"))
+    model = fresh(recipe)
     state = folder / STATE
     begin = perf_counter()
     session = Session(state, progress, lambda step, m: _keep(folder, step, m, recipe.dtype))

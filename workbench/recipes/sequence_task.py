@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,13 +16,16 @@ from workbench.recipes.recipe import Recipe, Session, Trained
 from workbench.training.language_modelling import train_language_model
 from workbench.training.sequence_answers import answer_metrics
 
+Measure = Callable[..., dict[str, dict[str, Any]]]
+"""(model, inputs, targets) -> metrics."""
 
-def train_on(name: str, batch_size: int | None, whole: bool = False) -> Any:
+
+def train_on(name: str, batch_size: int | None, whole: bool = False, measure: Measure = answer_metrics) -> Any:
     """A recipe's training on a data set of sequences; `whole` measures training and test rows together as well."""
 
     def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         data: SequenceData = DATASETS[name]()
-        evaluate = partial(answer_metrics, inputs=data.test_inputs, targets=data.test_targets)
+        evaluate = partial(measure, inputs=data.test_inputs, targets=data.test_targets)
         batch = random_rows(data, batch_size, recipe.seed)
         curve = train_language_model(
             model, batch, recipe.training, evaluate, session.state, session.progress, session.keep

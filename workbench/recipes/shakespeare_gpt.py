@@ -1,13 +1,17 @@
 """A character-level GPT on Tiny Shakespeare."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
+
+from torch import nn
 
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
 from workbench.data.text_windows import random_windows
-from workbench.data.tokenizers import character_tokenizer
-from workbench.recipes.recipe import Recipe, Session, Trained, register
+from workbench.data.tokenizers import Tokenizer, character_tokenizer
+from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
 from workbench.training.fit import FitConfig
 from workbench.training.language_modelling import language_metrics, train_language_model
 from workbench.zoo.gpt import GPTConfig
@@ -19,10 +23,19 @@ def train(recipe: Recipe, model: HookedModel, session: Session, batch_size: int 
     tokenizer = character_tokenizer(data.train + data.validation)
     context = recipe.config.n_ctx
     batch = random_windows(tokenizer.encode(data.train), batch_size, context, recipe.seed)
-    text = data.validation
-    evaluate = partial(language_metrics, tokens=tokenizer.encode(text), context=context, n_bytes=len(text.encode()))
+    evaluate = on_validation(tokenizer, data.validation, context)
     curve = train_language_model(model, batch, recipe.training, evaluate, session.state, session.progress, session.keep)
     return Trained(curve, evaluate(model), DataSource(data.name, data.sha256, data.note), tokenizer)
+
+
+def on_validation(tokenizer: Tokenizer, text: str, context: int) -> Callable[[nn.Module], dict[str, Any]]:
+    """The loss over a whole text, of a model yet to be given."""
+    return partial(language_metrics, tokens=tokenizer.encode(text), context=context, n_bytes=len(text.encode()))
+
+
+def measure(recipe: Recipe, model: HookedModel) -> Metrics:
+    """The loss over the whole validation split."""
+    return on_validation(model.tokenizer, DATASETS["tiny_shakespeare"]().validation, recipe.config.n_ctx)(model)
 
 
 RECIPE = register(
@@ -40,6 +53,7 @@ RECIPE = register(
             checkpoint_every=100, keep_steps=(100, 500),
         ),
         train=train,
+        measure=measure,
         targets={"validation_loss": 1.55},
         dtype="bfloat16",
         note="nanoGPT's reference is 1.4697 with 10.7 M parameters on a GPU and 1.88 with its CPU setting.",

@@ -1,8 +1,6 @@
 """A convolutional network that names drawn shapes, whatever their colour, texture, size and place."""
 
-from functools import partial
-
-from workbench.recipes.image_classifier import train_on_images
+from workbench.recipes.image_classifier import ImageClassification
 from workbench.recipes.recipe import Recipe, register
 from workbench.training.fit import FitConfig
 from workbench.zoo.cnn import CNNConfig
@@ -17,7 +15,7 @@ RECIPE = register(
             steps=700, optimizer="adamw", lr=1e-2, weight_decay=0.02, schedule="one_cycle", precision="bf16",
             evaluate_every=100, log_every=20,
         ),
-        train=partial(train_on_images, dataset="shapes", batch_size=128),
+        train=ImageClassification(dataset="shapes", batch_size=128),
         weights="he_normal",
         targets={"test_accuracy": 0.99},
         note="Tested on combinations of factors that training left out.",

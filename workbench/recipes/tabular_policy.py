@@ -13,7 +13,7 @@ from workbench.checkpoints.card import DataSource
 from workbench.core.progress import Progress
 from workbench.data.environments import make_vector, native, rules_sha256
 from workbench.data.environments.tabular import rules
-from workbench.recipes.recipe import Recipe, Session, Trained
+from workbench.recipes.recipe import Metrics, Recipe, Session, Trained
 from workbench.recipes.several_seeds import best_of_seeds
 from workbench.training.curve import Curve
 from workbench.training.policy_evaluation import PolicyEvaluation, evaluate_policy
@@ -45,6 +45,13 @@ def train_table(
 def sampled(model: QTable, environment: str, limit: int) -> PolicyEvaluation:
     """Greedy episodes in gymnasium's own environment."""
     return evaluate_policy(model, partial(make_vector, environment), 100, EVALUATION_SEED, limit=limit)
+
+
+def measure(recipe: Recipe, model: QTable, environment: str, horizon: int) -> Metrics:
+    """The exact returns, and the mean of 100 greedy episodes."""
+    sample = sampled(model, environment, horizon)
+    mean = {"value": sample.mean, "n": len(sample.returns), "interval": sample.interval}
+    return exact_metrics(model, environment, horizon) | {"return_mean": mean}
 
 
 def exact_metrics(model: QTable, environment: str, horizon: int) -> dict[str, dict[str, Any]]:

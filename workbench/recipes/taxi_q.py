@@ -3,7 +3,7 @@
 from functools import partial
 
 from workbench.recipes.recipe import Recipe, register
-from workbench.recipes.tabular_policy import train_table
+from workbench.recipes.tabular_policy import measure, train_table
 from workbench.training.q_learning import QLearningConfig
 from workbench.zoo.q_table import QTableConfig
 
@@ -17,6 +17,7 @@ RECIPE = register(
             steps=1_000_000, lr=0.5, discount=0.99, epsilon_start=1.0, epsilon_end=0.1, epsilon_share=1.0
         ),
         train=partial(train_table, environment="Taxi-v4", horizon=200),
+        measure=partial(measure, environment="Taxi-v4", horizon=200),
         targets={"exact_return": 7.93 - 0.1},
         note="The exact optimum is 7.93: gymnasium's threshold of 8 is out of reach.",
     )

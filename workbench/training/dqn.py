@@ -18,6 +18,7 @@ from torch.nn.functional import smooth_l1_loss
 from workbench.core.errors import ConfigError, TrainingError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
+from workbench.core.stepping import stepped
 from workbench.training.curve import Curve
 from workbench.training.exploration import Held, epsilon_at, extended_epsilon_greedy, require_exploration
 from workbench.training.on_policy import environment_state
@@ -224,7 +225,7 @@ def explore(run: Run, epsilon: float, longest: int = 1) -> Float[Tensor, " episo
     """One step of every environment, remembered; the returns of the episodes that it ended."""
     seen = run.frontier.observation
     action, run.held = extended_epsilon_greedy(run.model(seen).q, epsilon, run.held, longest, run.rng)
-    shown, gained, *ends, info = run.envs.step(action.numpy())
+    shown, gained, *ends, info = stepped(run.envs, action.numpy())
     reward, (terminated, truncated) = torch.as_tensor(gained, dtype=torch.float32), map(torch.from_numpy, ends)
     refuse_infinite(reward[None])
     run.replay.add(Transitions(seen, action, reward, led_to(shown, info), terminated))

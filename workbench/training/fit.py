@@ -27,8 +27,8 @@ from workbench.training.resume import (
     write_state,
 )
 
-Batch = Callable[[int], tuple[Tensor, Tensor]]
-"""step -> (inputs, targets), a pure function of (seed, step)."""
+Batch = Callable[[int], tuple[Any, Tensor]]
+"""step -> (inputs, targets), a pure function of (seed, step); inputs are a tensor or a tuple of them."""
 Loss = Callable[[Any, Tensor], Tensor]
 """(output, targets) -> scalar."""
 Metrics = Mapping[str, float | Mapping[str, Any]]
@@ -172,11 +172,11 @@ def advance(run: Run, batch: Batch, loss: Loss) -> None:
     run.step += 1
 
 
-def forward(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, precision: str) -> Tensor:
+def forward(model: nn.Module, inputs: Any, targets: Tensor, loss: Loss, precision: str) -> Tensor:
     """The loss of one batch; in bf16 the network runs in autocast and the loss sees its output in fp32."""
     if precision == "fp32":
         return loss(model(inputs), targets)
-    with torch.autocast(inputs.device.type, torch.bfloat16):
+    with torch.autocast(targets.device.type, torch.bfloat16):
         output = model(inputs)
     return loss(output.float() if isinstance(output, Tensor) else output, targets)
 

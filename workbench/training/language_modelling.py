@@ -33,9 +33,14 @@ def train_language_model(
     return fit(model, batch, next_token_loss, cfg, evaluate, checkpoint, progress, keep)
 
 
-def next_token_loss(logits: Float[Tensor, "batch pos vocab"], targets: Int[Tensor, "batch pos"]) -> Float[Tensor, ""]:
-    """Mean cross-entropy in nats per token; `targets` holds the token that follows each position."""
-    return cross_entropy(logits.flatten(0, 1), targets.flatten())
+def next_token_loss(
+    logits: Float[Tensor, "batch pos vocab"], targets: Int[Tensor, "batch pos"], smoothing: float = 0.0
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy in nats per token; `targets` holds the token that follows each position.
+
+    `smoothing` is the share of a target that is spread over the whole vocabulary (Szegedy et al. 2016).
+    """
+    return cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=smoothing)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from workbench.core.progress import Progress, silent
 from workbench.core.random import derived_seed
+from workbench.core.stepping import stepped
 from workbench.training.rollouts import Policy, as_observation, start
 
 
@@ -45,7 +46,7 @@ def evaluate_policy(
     running = np.ones(episodes, dtype=bool)
     while running.any() and (limit is None or lengths.max() < limit):
         action = policy(observation).logits.argmax(-1).numpy()
-        shown, reward, terminated, truncated, _ = envs.step(action)
+        shown, reward, terminated, truncated, _ = stepped(envs, action)
         returns[running] += reward[running]
         lengths += running
         running &= ~(terminated | truncated)

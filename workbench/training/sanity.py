@@ -1,6 +1,6 @@
 """Checks worth a minute before a long run: can it learn one batch, and do all layers get gradients?"""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from jaxtyping import Float
 from torch import Tensor, autograd, nn
@@ -8,6 +8,14 @@ from torch import Tensor, autograd, nn
 from workbench.training.curve import Curve
 from workbench.training.fit import Batch, FitConfig, Loss, fit
 from workbench.training.optimizers import trainable
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a network is taught: its batches by step, and the loss on its answers."""
+
+    batch: Batch
+    loss: Loss
 
 
 def gradient_norms(model: nn.Module, loss: Float[Tensor, ""]) -> dict[str, float]:

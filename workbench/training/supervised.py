@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from workbench.core.errors import ConfigError
 from workbench.core.progress import Progress, silent
 from workbench.training.curve import Curve
-from workbench.training.fit import Batch, FitConfig, fit
+from workbench.training.fit import Batch, FitConfig, Loss, fit
 
 Z95 = 1.959963984540054
 """Half-width, in standard errors, of a 95 % interval of the normal distribution."""
@@ -33,12 +33,8 @@ def train_classifier(
 
     Networks of images run channels-last, which is what the processor's convolutions want; the weights keep their shape.
     """
-    if not 0 <= label_smoothing < 1:
-        raise ConfigError(f"label_smoothing={label_smoothing} is no share. Choose 0 up to (not including) 1.")
+    loss = smoothed_cross_entropy(label_smoothing)
     lay_out(model, torch.channels_last)
-
-    def loss(logits: Float[Tensor, "batch class"], targets: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
-        return cross_entropy(logits, targets, label_smoothing=label_smoothing)
 
     def evaluate(trained: nn.Module) -> dict[str, Any]:
         return {} if test is None else classification_metrics(trained, *test)
@@ -47,6 +43,17 @@ def train_classifier(
         return fit(model, channels_last(batch), loss, cfg, evaluate, checkpoint, progress, keep)
     finally:
         lay_out(model, torch.contiguous_format)
+
+
+def smoothed_cross_entropy(label_smoothing: float) -> Loss:
+    """Cross entropy in nats, a share of each target spread over all classes (Szegedy et al. 2016)."""
+    if not 0 <= label_smoothing < 1:
+        raise ConfigError(f"label_smoothing={label_smoothing} is no share. Choose 0 up to (not including) 1.")
+
+    def loss(logits: Float[Tensor, "batch class"], targets: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
+        return cross_entropy(logits, targets, label_smoothing=label_smoothing)
+
+    return loss
 
 
 def lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:

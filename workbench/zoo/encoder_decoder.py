@@ -15,6 +15,7 @@ from workbench.core.graph import Graph
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
 from workbench.core.registry import MODELS
+from workbench.core.source_target import SourceTarget
 from workbench.zoo.gpt import LIKELY, Block, GPTConfig
 from workbench.zoo.layers.attention import Attention, KeyValueCache, Visible
 from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
@@ -27,13 +28,6 @@ Tokens = Int[Tensor, "batch pos"]
 Stream = Float[Tensor, "batch pos d_model"]
 SourceStream = Float[Tensor, "batch source_pos d_model"]
 Mixed = tuple[Stream, Float[Tensor, "batch pos head d_head"]]
-
-
-class SourceTarget(NamedTuple):
-    """What an encoder-decoder reads: the sequence given, and as much of the other one as is known so far."""
-
-    source: Int[Tensor, "batch source_pos"]
-    target: Int[Tensor, "batch target_pos"]
 
 
 class Streams(NamedTuple):

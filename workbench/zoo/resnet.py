@@ -1,4 +1,4 @@
-"""Pre-activation residual network (He et al. 2016b) with linear shortcuts, for small images."""
+"""Pre-activation residual network (He et al. 2016b) with linear shortcuts, for small images, or without them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ class ResNetConfig:
     channels: tuple[int, ...] = (16, 32, 64)
     blocks_per_group: int = 3
     n_classes: int = 10
+    residual: bool = True
+    """False leaves the shortcuts out: a plain network of the same depth."""
 
 
 class Stem(nn.Module):
@@ -47,16 +49,21 @@ class Stem(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """A branch (norm, ReLU, convolution, twice) added to the stream; a strided block shortens it by a 1x1 map."""
+    """A branch (norm, ReLU, convolution, twice) added to the stream; a strided block shortens it by a 1x1 map.
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    In a plain network the branch takes the stream's place.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, residual: bool = True) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         same = in_channels == out_channels and stride == 1
-        self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+        self.residual = residual
+        if residual:
+            self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
         self.hook_resid_pre, self.hook_resid_post = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
         self.hook_in = AxisHookPoint(CHANNELS, on_request=True)
         self.hook_pre, self.hook_post = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
@@ -71,9 +78,10 @@ class ResBlock(nn.Module):
         return x, self.conv2(mid)
 
     def add(self, state: Branched) -> Float[Tensor, "batch c_out h_out w_out"]:
-        """The stream with what the branch adds."""
+        """The stream with what the branch adds; the branch alone in a plain network."""
         x, out = state
-        return self.hook_resid_post(self.shortcut(x) + self.hook_out(out))
+        added = self.hook_out(out)
+        return self.hook_resid_post(self.shortcut(x) + added if self.residual else added)
 
 
 class NormReadOut(ReadOut):
@@ -106,7 +114,7 @@ class ResNet(HookedModel):
         ]
         before = [cfg.channels[0], *widths]
         self.blocks = nn.ModuleList(
-            ResBlock(i, o, 2 if start else 1) for i, o, start in zip(before, widths, starts, strict=False)
+            ResBlock(i, o, 2 if start else 1, cfg.residual) for i, o, start in zip(before, widths, starts, strict=False)
         )
         self.readout = NormReadOut(widths[-1], cfg.n_classes)
         self.reset_parameters()
@@ -125,7 +133,10 @@ class ResNet(HookedModel):
         return torch.randn(shape, generator=generator(seed, "example"))
 
     def graph(self) -> Graph:
-        """The channels of the stem and of each branch write; each branch and the read-out read the stream."""
+        """The channels of the stem and of each branch write; each branch and the read-out read the stream.
+
+        In a plain network the stream is what the last branch wrote.
+        """
         ports: list[Ports] = []
         wires: list[Wire] = []
         nodes = [Nodes("stem.hook_out", "channel")]
@@ -139,6 +150,8 @@ class ResNet(HookedModel):
         for i, block in enumerate(blocks):
             here = f"blocks.{i}"
             add_port(f"{here}.hook_in")
+            if not self.cfg.residual:
+                paths.clear()
             for path in paths.values():
                 path.append(block.shortcut)
             nodes.append(Nodes(f"{here}.hook_out", "channel", (f"{here}.hook_in",)))

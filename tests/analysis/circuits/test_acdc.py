@@ -84,3 +84,18 @@ def test_a_threshold_of_nothing_is_refused() -> None:
     graph, clean, other = contrast("mlp")
     with pytest.raises(InputError, match="above 0"):
         discover(graph, clean, other, first_logit, threshold=0.0)
+
+
+def test_edges_from_a_writer_that_writes_the_same_in_both_runs_go_without_a_run() -> None:
+    graph = graph_of("mlp", "")
+    clean = example(graph.model, 2, seed=0)
+    shared = example(graph.model, 2, seed=1)
+    shared[:, 1:] = clean[:, 1:]
+    metric = KL(logits_of(graph.model(clean)).detach())
+    apart, alike = (
+        discover(graph, clean, graph.writes(x), metric, threshold=1e-6)
+        for x in (example(graph.model, 2, seed=1), shared)
+    )
+    first = next(wire for wire in graph.wires if wire.startswith("hook_input"))
+    assert not alike.kept[first][1:].any() and alike.kept[first][0].any()
+    assert alike.runs < apart.runs

@@ -8,6 +8,7 @@ import torch
 from tests.zoo.small import small
 from workbench.analysis.circuits.head_patterns import after_same_token, attended, before, head_patterns, same_token
 from workbench.core.errors import ConfigError, UnknownNameError
+from workbench.core.source_target import SourceTarget
 from workbench.zoo.gpt import GPT, GPTConfig
 
 TOKENS = torch.tensor([[5, 3, 5, 3, 5]])
@@ -40,7 +41,20 @@ def test_what_no_position_has_is_not_a_number() -> None:
         scores.of("inducton")
 
 
-def test_a_model_of_two_sequences_is_refused() -> None:
+def test_of_two_sequences_each_is_scored_within_itself_and_padding_does_not_count() -> None:
     model = small("encoder_decoder")
+    source, target = torch.tensor([[1, 2, 1, 10, 10]]), torch.tensor([[3, 4, 3, 3]])
+    scores = head_patterns(model, SourceTarget(source, target))
+    assert [name.partition(".hook_z")[0] for name in scores.heads[::2]] == [
+        "encoder.blocks.0.attn", "encoder.blocks.1.attn", "decoder.blocks.0.attn", "decoder.blocks.1.attn",
+    ]  # fmt: skip
+    pattern = model.cache(SourceTarget(source, target), "encoder.blocks.0.attn.hook_pattern")
+    given = pattern["encoder.blocks.0.attn.hook_pattern"][0]
+    assert scores.of("duplicate")[:2].tolist() == pytest.approx(given[:, 2, 0].tolist())
+    assert scores.of("previous")[:2].tolist() == pytest.approx(given[:, [1, 2], [0, 1]].mean(dim=1).tolist())
+
+
+def test_a_model_without_sequences_is_refused() -> None:
+    model = small("mlp")
     with pytest.raises(ConfigError, match="no heads that read one sequence"):
         head_patterns(model, model.example(2))

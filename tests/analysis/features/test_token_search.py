@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from tests.zoo.small import small
 from workbench.analysis.features.search import Search
 from workbench.analysis.features.target import target_of
-from workbench.analysis.features.token_search import Climb, embedding, search_tokens, worth_of_a_nat
+from workbench.analysis.features.token_search import Climb, embeddings, search_tokens, worth_of_a_nat
 from workbench.core.errors import InputError
 from workbench.core.progress import silent
 
@@ -35,7 +35,7 @@ def worth(asked: Search, tokens: torch.Tensor) -> torch.Tensor:
 
 def test_what_is_climbed_is_the_activation_and_the_likelihood_in_deviations() -> None:
     asked = search("blocks.1.mlp.hook_post", fluent=True)
-    climb = Climb(asked, embedding(asked.target.model), worth_of_a_nat(asked))
+    climb = Climb(asked, embeddings(asked.target.model), worth_of_a_nat(asked))
     tokens = asked.reference[:2]
     assert_close(climb.exact(tokens, torch.tensor([0, 1])).drive, worth(asked, tokens))
 
@@ -48,11 +48,11 @@ def test_fluent_text_is_worth_more_than_the_best_natural_example() -> None:
 
 def test_the_promise_of_a_swap_is_kept_exactly_where_the_unit_is_linear_in_the_tokens() -> None:
     asked = search("hook_embed")
-    climb = Climb(asked, embedding(asked.target.model), worth_of_a_nat(asked))
+    climb = Climb(asked, embeddings(asked.target.model), worth_of_a_nat(asked))
     tokens, place = asked.reference[:2], torch.tensor([0, 1])
     promise, before = climb.promise(tokens, place), climb.exact(tokens, place).value
     swapped = tokens.clone()
-    swapped[:, 3] = (tokens[:, 3] + 4) % len(climb.table)
+    swapped[:, 3] = (tokens[:, 3] + 4) % climb.vocab
     gained = climb.exact(swapped, place).value - before
     assert_close(promise[torch.arange(2), 3, swapped[:, 3]], gained)
     assert bool((promise.gather(2, tokens[..., None]) == -torch.inf).all())
@@ -66,4 +66,4 @@ def test_a_text_of_one_token_cannot_be_fluent() -> None:
 
 def test_a_model_without_a_table_of_tokens_is_refused() -> None:
     with pytest.raises(InputError, match="W_E"):
-        embedding(small("mlp"))
+        embeddings(small("mlp"))

@@ -58,3 +58,7 @@ def test_alignment_ignores_rotation_and_scale_and_nothing_else() -> None:
 def test_what_cannot_be_compared_is_refused(hidden: tuple[int, ...], size: int, said: str) -> None:
     with pytest.raises(InputError, match=said):
         compare_policies(policy(), STATES, lambda name: policy(hidden=hidden), ("other",), size=size)
+
+
+def test_a_tenth_of_the_edges_is_compared_when_nobody_says_how_many() -> None:
+    assert compare_policies(policy(), STATES, lambda name: policy()).size == (3 * 5 + 5 * 4 + 4 * 2) // 10

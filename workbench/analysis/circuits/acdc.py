@@ -22,8 +22,9 @@ from workbench.core.progress import Progress, silent
 from workbench.core.wiring import Masks
 
 Activations = Mapping[str, Tensor]
-FIRST_TRY = 2
-"""Edges that are cut together at first, in the hope that all may go."""
+TOGETHER = (1, 4)
+"""Edges that are cut together at first and at most, in the hope that all may go: those after one that stays are tried
+in vain."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,10 @@ def discover(
     distance is the mean over examples of |metric - metric of the model|, so with the metric kl it is the paper's.
 
     When a port's turn comes, all that precedes it is still as in the clean run, so a run starts there. Edges into a
-    node that no kept edge leaves go without a run. Several cuts are tried in one batch, each on top of those before it;
-    the first that costs too much is kept, and the next try starts behind it. Costs, for each other edge, what follows
-    its port, and at most as much again for tries that were in vain.
+    node that no kept edge leaves go without a run, and so do those whose writer writes the same in both runs. Several
+    cuts are tried in one batch, each on top of those before it; the first that costs too much is kept, and the next try
+    starts behind it. Costs, for each other edge, what follows its port, and as much again for tries that were in vain,
+    three at most for each edge that is kept.
     """
     if not threshold > 0:
         raise InputError(f"The threshold is a share of the distance when all edges are cut, above 0; not {threshold}.")
@@ -116,14 +118,16 @@ class Search:
 
     def cut_what_may_go(self, port: str, entry: tuple[int, ...], edges: Sequence[tuple[str, Place]]) -> None:
         """Tries the edges in order and cuts those whose loss is small."""
-        if not self.is_heard(port, entry):
-            for wire, place in edges:
-                self.cut[wire][place] = 1
-            return
-        start, together = 0, FIRST_TRY
+        heard = self.is_heard(port, entry)
+        added = {edge: self.read_more(port, *edge) for edge in edges} if heard else {}
+        silent = [edge for edge in edges if not heard or not added[edge].any()]
+        for wire, place in silent:
+            self.cut[wire][place] = 1
+        edges = [edge for edge in edges if edge not in silent]
+        start, together = 0, TOGETHER[0]
         while start < len(edges):
             some = edges[start : start + min(together, self.room(port))]
-            distances = [self.distance, *self.distances(port, some)]
+            distances = [self.distance, *self.distances(port, [added[edge] for edge in some])]
             gone = next((k for k in range(len(some)) if distances[k + 1] - distances[k] >= self.allowed), len(some))
             for wire, place in some[:gone]:
                 self.cut[wire][place] = 1
@@ -131,7 +135,8 @@ class Search:
             if gone < len(some):
                 wire, place = some[gone]
                 self.increase[wire][place] = distances[gone + 1] - distances[gone]
-            start, together = start + min(gone + 1, len(some)), 2 * together if gone == len(some) else FIRST_TRY
+            start += min(gone + 1, len(some))
+            together = min(2 * together, TOGETHER[1]) if gone == len(some) else TOGETHER[0]
 
     def is_heard(self, port: str, entry: tuple[int, ...]) -> bool:
         """Whether the output may still hear what this port reads."""
@@ -145,16 +150,16 @@ class Search:
         model = self.graph.model
         return self.clean.room(model.stage_of(port), len(model.stages), on_request=model.hook_dict[port].displaces)
 
-    def distances(self, port: str, edges: Sequence[tuple[str, Place]]) -> list[float]:
-        """Distance from the model when, besides what is cut, the first, the first two, ... of the edges are."""
-        added = torch.stack([self.read_more(port, wire, place) for wire, place in edges]).cumsum(dim=0)
+    def distances(self, port: str, changes: Sequence[Tensor]) -> list[float]:
+        """Distance from the model when, besides what is cut, the first, the first two, ... of the changes are made."""
+        added, blocks = torch.stack(list(changes)).cumsum(dim=0), len(changes)
         first = self.graph.model.stage_of(port)
         with self.graph.model.routed(self.handlers(port, first, added)):
             output = self.graph.model.run_stages(
-                repeated(self.clean.states[first], len(edges)), first, len(self.graph.model.stages)
+                repeated(self.clean.states[first], blocks), first, len(self.graph.model.stages)
             )
-        self.runs += len(edges) * self.clean.share_from(first)
-        values = measured_blocks(self.metric, output, len(edges))
+        self.runs += blocks * self.clean.share_from(first)
+        values = measured_blocks(self.metric, output, blocks)
         return (values - self.intact).abs().mean(dim=1).tolist()
 
     def read_more(self, port: str, wire: str, place: Place) -> Float[Tensor, "batch port *rest"]:

@@ -26,10 +26,10 @@ def repeated(state: Any, blocks: int) -> Any:
     return tree_map(lambda x: torch.cat([x] * blocks) if isinstance(x, Tensor) else x, state)
 
 
-def joined(blocks: Float[Tensor, "block batch *rest"], like: Tensor) -> Float[Tensor, "all *rest"]:
-    """Blocks as one batch, laid out in memory like another activation."""
+def laid_out(x: Float[Tensor, "all *rest"], like: Tensor) -> Float[Tensor, "all *rest"]:
+    """The same numbers, laid out in memory like another activation."""
     last = like.ndim == 4 and not like.is_contiguous() and like.is_contiguous(memory_format=torch.channels_last)
-    return blocks.flatten(0, 1).contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+    return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,15 @@ class CleanRun:
 
     @torch.no_grad()
     def measured(
-        self, hook: str, replaced: Float[Tensor, "block batch *rest"], metric: Metric
+        self, hook: str, replaced: Float[Tensor, "all *rest"], blocks: int, metric: Metric
     ) -> Float[Tensor, "block batch"]:
-        """The metric of each block when its own activation replaces that at `hook`; costs what follows the hook."""
-        model, blocks, stage = self.model, len(replaced), self.model.stage_of(hook)
+        """The metric of each block when its own activation replaces that at `hook`; costs what follows the hook.
+
+        `replaced` holds the blocks one after another along the batch.
+        """
+        model, stage = self.model, self.model.stage_of(hook)
         clean = self.activations[hook]
-        instead = joined(replaced, clean)
+        instead = laid_out(replaced, clean)
         if self.ends_with(hook):
             state = tree_map(lambda x: instead if x is clean else repeated(x, blocks), self.states[stage + 1])
             output = model.run_stages(state, stage + 1, len(model.stages))

@@ -150,6 +150,6 @@ def whole_effects(slope: Slope, clean: CleanRun, metric: Metric) -> Float[Tensor
         own = nodes[:, None] == torch.arange(change.shape[1]) // group.width
         only = rearrange(own.to(change), f"block entry -> block 1 entry {'1 ' * (change.ndim - 2)}")
         written = graph.group(hook, clean.activations[hook]) + change * only
-        replaced = torch.stack([graph.ungroup(hook, x) for x in written.unbind()])
-        found.append(clean.measured(hook, replaced, metric) - intact)
+        replaced = graph.ungroup(hook, written.flatten(0, 1))
+        found.append(clean.measured(hook, replaced, len(nodes), metric) - intact)
     return torch.cat(found)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from workbench.analysis.circuits.blocks import CleanRun
@@ -45,8 +45,8 @@ def patch_edges(
             for start in range(0, len(cuts), room := effects.room(port)):
                 some = cuts[start : start + room]
                 edges = [(i, at) for i, cut in enumerate(some) for at in wanted(graph, cut, picked)]
-                moved = effects.moved(port, [carried(graph, cut, sent) for cut in some])
-                for (i, at), effect in zip(edges, effects.of_edges(port, moved, edges), strict=True):
+                written = effects.written(port, [carried(graph, cut, sent) for cut in some])
+                for (i, at), effect in zip(edges, effects.of_edges(port, written, edges), strict=True):
                     scores[some[i].wire][at] = effect
                 progress(done := done + len(edges), total)
     return scores
@@ -77,15 +77,15 @@ class Effects:
         """How many cuts into a group of ports fit in one run."""
         return Reading.of(self.graph, port, self.clean).room if one_fed(self.graph, port) else 64
 
-    def moved(self, port: str, added: Sequence[Tensor]) -> Float[Tensor, "block batch entry *rest"]:
-        """How the activation moves from which on the cuts act: the fed nodes' write, or what the ports read."""
+    def written(self, port: str, added: Sequence[Tensor]) -> Float[Tensor, "block batch entry *rest"]:
+        """The activation on which each cut acts, as the cut leaves it: the fed nodes' write, or what the ports read."""
         if one_fed(self.graph, port):
-            (found,) = Reading.of(self.graph, port, self.clean).moved(added).values()
+            (found,) = Reading.of(self.graph, port, self.clean).written(added).values()
             return found
-        return torch.stack(list(added))
+        return self.graph.group(port, self.clean.activations[port]) + torch.stack(list(added))
 
     def of_edges(
-        self, port: str, moved: Float[Tensor, "block batch entry *rest"], edges: Sequence[tuple[int, Place]]
+        self, port: str, written: Float[Tensor, "block batch entry *rest"], edges: Sequence[tuple[int, Place]]
     ) -> Float[Tensor, " edge"]:
         """Mean effect of each edge (its block, and its place in its wire's mask)."""
         graph, hook = self.graph, one_fed(self.graph, port) or port
@@ -95,10 +95,16 @@ class Effects:
         for start in range(0, len(edges), room):
             some = edges[start : start + room]
             only = own_entries(graph, port, hook, clean, [place for _, place in some])
-            written = clean + moved[[block for block, _ in some]] * only
-            replaced = torch.stack([graph.ungroup(hook, x) for x in written.unbind()])
-            found.append((self.clean.measured(hook, replaced, self.metric) - self.intact).mean(dim=1))
+            cut = blocks_of(written, [block for block, _ in some])
+            replaced = graph.ungroup(hook, (cut if only is None else torch.where(only, cut, clean)).flatten(0, 1))
+            found.append((self.clean.measured(hook, replaced, len(some), self.metric) - self.intact).mean(dim=1))
         return torch.cat(found) if found else self.intact.new_zeros(0)
+
+
+def blocks_of(x: Float[Tensor, "block *rest"], picked: Sequence[int]) -> Float[Tensor, "picked *rest"]:
+    """These blocks, without a copy when they are neighbours."""
+    first, last = picked[0], picked[-1] + 1
+    return x[first:last] if list(picked) == list(range(first, last)) else x[list(picked)]
 
 
 def one_fed(graph: Graph, port: str) -> str | None:
@@ -109,15 +115,20 @@ def one_fed(graph: Graph, port: str) -> str | None:
 
 def own_entries(
     graph: Graph, port: str, hook: str, clean: Tensor, places: Sequence[Place]
-) -> Float[Tensor, "edge 1 entry *rest"]:
-    """1 where an edge into a port acts at `hook`: at the entries that the port feeds, at the positions that hear it."""
+) -> Bool[Tensor, "edge 1 entry *rest"] | None:
+    """True where an edge into a port acts at `hook`: at the entries that the port feeds, at the positions that hear it.
+
+    None when that is everywhere.
+    """
     ports, shape = graph.wiring.ports[port], clean.shape[1:]
-    only = clean.new_zeros(len(places), *shape)
+    if ports.size == 1 and (ports.positions is None or ports.sees != "same"):
+        return None
+    only = torch.zeros(len(places), *shape, dtype=torch.bool, device=clean.device)
     axes = [axis for axis in graph.axes[hook] if axis not in ("batch", graph._axis(hook))]
     for i, (_, entry, *pos) in enumerate(places):
         mine = slice(None) if ports.size == 1 else slice(entry * ports.width, (entry + 1) * ports.width)
         if pos and ports.sees == "same":
-            only[i][(mine, *[slice(None)] * axes.index("pos"), pos[0])] = 1
+            only[i][(mine, *[slice(None)] * axes.index("pos"), pos[0])] = True
         else:
-            only[i, mine] = 1
+            only[i, mine] = True
     return only[:, None]

@@ -15,6 +15,7 @@ from workbench.core.errors import ConfigError, UnknownNameError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import ANALYSES
+from workbench.core.source_target import SourceTarget
 
 Tokens = Int[Tensor, "batch pos"]
 Places = Bool[Tensor, "batch query key"]
@@ -53,22 +54,36 @@ class HeadPatterns:
 def head_patterns(model: HookedModel, inputs: Any) -> HeadPatterns:
     """Which heads look at the previous token, at the same token or at what followed it, by their attention patterns.
 
-    Of any model of tokens with heads that attend within one stream; the inputs should repeat tokens. Costs one forward
-    pass.
+    Of any model of tokens with heads that attend within one stream (of an encoder-decoder, within the source or within
+    the target); the inputs should repeat tokens. Costs one forward pass.
     """
-    layers = list(attention_layers(model.graph()))
-    if not layers or model.input_axes != "batch pos":
-        raise ConfigError(f"{type(model).__name__} has no heads that read one sequence of tokens, so none has a score.")
+    layers = layers_with_tokens(model, inputs)
     cached = model.cache(inputs, [f"{layer}.hook_pattern" for layer in layers])
-    patterns = [cached[f"{layer}.hook_pattern"] for layer in layers]
-    places = [before(inputs), same_token(inputs), after_same_token(inputs)]
-    share = torch.stack([torch.cat([attended(pattern, where) for pattern in patterns]) for where in places])
-    names = [
-        f"{layer}.hook_z[head={i}]"
-        for layer, pattern in zip(layers, patterns, strict=True)
-        for i in range(pattern.shape[1])
-    ]
-    return HeadPatterns(tuple(names), KINDS, share)
+    shares, names = [], []
+    for layer, tokens in layers.items():
+        pattern = cached[f"{layer}.hook_pattern"]
+        places = (before(tokens), same_token(tokens), after_same_token(tokens))
+        real = not_padding(tokens, getattr(model.cfg, "pad", None))
+        shares.append(torch.stack([attended(pattern, where & real) for where in places]))
+        names += [f"{layer}.hook_z[head={i}]" for i in range(pattern.shape[1])]
+    return HeadPatterns(tuple(names), KINDS, torch.cat(shares, dim=1))
+
+
+def layers_with_tokens(model: HookedModel, inputs: Any) -> dict[str, Tokens]:
+    """The attention layers that look within one sequence, and the tokens of that sequence."""
+    layers = attention_layers(model.graph())
+    if layers and model.input_axes == "batch pos":
+        return dict.fromkeys(layers, inputs)
+    if layers and isinstance(inputs, SourceTarget):
+        within = [layer for layer in layers if not layer.endswith("cross_attn")]
+        return {layer: inputs.source if layer.startswith("encoder") else inputs.target for layer in within}
+    raise ConfigError(f"{type(model).__name__} has no heads that read one sequence of tokens, so none has a score.")
+
+
+def not_padding(tokens: Tokens, pad: int | None) -> Bool[Tensor, "batch query 1"]:
+    """True at positions that are no padding."""
+    real = torch.ones_like(tokens, dtype=torch.bool) if pad is None else tokens != pad
+    return real[:, :, None]
 
 
 def before(tokens: Tokens) -> Places:

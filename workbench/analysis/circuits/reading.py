@@ -8,7 +8,6 @@ from functools import partial
 from itertools import product
 
 import torch
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -94,6 +93,13 @@ class Reading:
 
     def moved(self, added: Sequence[Float[Tensor, "batch port *rest"]]) -> dict[str, Float[Tensor, "block batch ..."]]:
         """What the fed nodes write more when the ports read `added` more, one block for each; the node axis third."""
+        clean = self.clean.activations
+        return {hook: x - self.graph.group(hook, clean[hook]) for hook, x in self.written(added).items()}
+
+    def written(
+        self, added: Sequence[Float[Tensor, "batch port *rest"]]
+    ) -> dict[str, Float[Tensor, "block batch ..."]]:
+        """What the fed nodes write when the ports read `added` more, one block for each; the node axis third."""
         graph, model, blocks, writes = self.graph, self.graph.model, len(added), {}
         more = graph.ungroup(self.port, torch.cat(list(added)))
 
@@ -109,10 +115,4 @@ class Reading:
         first, last = model.stage_of(self.port), model.stage_of(self.fed[-1])
         with model.routed(handlers):
             model.run_stages(repeated(self.clean.states[first], blocks), first, last + 1)
-        return {hook: self._change(hook, writes[hook], blocks) for hook in self.fed}
-
-    def _change(self, hook: str, written: Tensor, blocks: int) -> Tensor:
-        """Written minus clean, by block, the node axis after the batch."""
-        grouped = self.graph.group(hook, written)
-        by_block = rearrange(grouped, "(block batch) ... -> block batch ...", block=blocks)
-        return by_block - self.graph.group(hook, self.clean.activations[hook])
+        return {hook: graph.group(hook, writes[hook]).unflatten(0, (blocks, -1)) for hook in self.fed}

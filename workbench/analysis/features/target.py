@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from workbench.analysis.features.token_rows import WHOLE, Joined, Whole
 from workbench.analysis.firing import fired
 from workbench.core.axes import unit_axis
 from workbench.core.errors import InputError
@@ -33,22 +34,24 @@ class Target:
     """The entries of `axis` at a site, averaged over the places that the site leaves open.
 
     `before` is the hook in front of the ReLU that silences a unit: its largest entry is what a silent unit climbs.
+    `rows` says how the model reads a tensor of inputs.
     """
 
     model: HookedModel
     site: Site
     axis: str
     before: str | None = None
+    rows: Whole | Joined = WHOLE
 
     def values(self, inputs: Shaped[Tensor, "batch *input"]) -> Float[Tensor, "batch unit"]:
         """The activation of every unit for each input. Costs the forward pass up to the hook."""
         hook = self.site.hook
-        return mean(self.placed(hook, self.model.cache(inputs, hook, copy=True)[hook]))
+        return mean(self.placed(hook, self.model.cache(self.rows.inputs(inputs), hook, copy=True)[hook]))
 
     def read(self, inputs: Shaped[Tensor, "row *input"], units: Int[Tensor, " row"]) -> Reading:
         """The activation of one unit for each input."""
         hook, before = self.site.hook, self.before
-        seen = self.model.cache(inputs, [hook, before] if before else [hook], copy=True)
+        seen = self.model.cache(self.rows.inputs(inputs), [hook, before] if before else [hook], copy=True)
         rows = torch.arange(len(units), device=units.device)
         value = mean(self.placed(hook, seen[hook])[rows, units])
         if before is None:
@@ -62,9 +65,15 @@ class Target:
         return units_second(self.site.select(x, axes), axes, self.axis)
 
 
-def target_of(model: HookedModel, inputs: Shaped[Tensor, "batch *input"], hook: str, objective: Objective) -> Target:
+def target_of(
+    model: HookedModel,
+    reference: Shaped[Tensor, "batch *input"],
+    hook: str,
+    objective: Objective,
+    rows: Whole | Joined = WHOLE,
+) -> Target:
     """The target that a hook or site names; the objective picks the places that the site leaves open."""
-    site = Site.parse(hook).resolve(model)
+    site, inputs = Site.parse(hook).resolve(model), rows.inputs(reference)
     info = fired(model, inputs, site.hook)[0]
     if "batch" in site.index:
         raise InputError(f"{hook} picks examples, which a search makes itself. Leave out the index on 'batch'.")
@@ -79,7 +88,7 @@ def target_of(model: HookedModel, inputs: Shaped[Tensor, "batch *input"], hook: 
     index |= {name: entry for name, entry in site.index.items() if name != axis}
     place = Site(info.name, index)
     place.check(dict(zip(info.axes, info.shape, strict=True)))
-    return Target(model, place, axis, silencer(model, inputs, info, axis, bool(index)))
+    return Target(model, place, axis, silencer(model, inputs, info, axis, bool(index)), rows)
 
 
 def units_of(target: Target, hook: str, units: tuple[int, ...] | None, n_units: int) -> tuple[int, ...]:
@@ -104,9 +113,7 @@ def middle(info: HookInfo) -> dict[str, Index]:
 
 
 @torch.no_grad()
-def silencer(
-    model: HookedModel, inputs: Shaped[Tensor, "batch *input"], info: HookInfo, axis: str, placed: bool
-) -> str | None:
+def silencer(model: HookedModel, inputs: Any, info: HookInfo, axis: str, placed: bool) -> str | None:
     """The hook just before the ReLU that leads to this one, found by its values and not by its name.
 
     It is the nearest earlier one that has the same units and negative values, and whose positive part has, for each

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from workbench.analysis.features.search import Found, Search, gradient, rowwise
 from workbench.analysis.features.target import Reading
+from workbench.analysis.features.token_rows import Joined
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress
@@ -35,7 +37,7 @@ class Climb:
     """What a row of tokens is worth: its unit's activation and `fluency` times its mean log probability (nats)."""
 
     search: Search
-    table: Float[Tensor, "vocab d_model"]
+    tables: dict[str, Float[Tensor, "vocab d_model"]]
     fluency: Float[Tensor, " unit"]
 
     def read(self, tokens: Tokens, place: Int[Tensor, " row"]) -> Reading:
@@ -47,6 +49,11 @@ class Climb:
         mean = logp.gather(2, tokens[:, 1:, None])[..., 0].mean(dim=1)
         return Reading(reading.value, reading.drive + self.fluency[place] * mean)
 
+    @property
+    def vocab(self) -> int:
+        """How many tokens there are."""
+        return len(next(iter(self.tables.values())))
+
     @torch.no_grad()
     def exact(self, tokens: Tokens, place: Int[Tensor, " row"]) -> Reading:
         """The same without a gradient, in passes of limited size."""
@@ -56,20 +63,26 @@ class Climb:
     @torch.enable_grad()
     def promise(self, tokens: Tokens, place: Int[Tensor, " row"]) -> Float[Tensor, "row pos vocab"]:
         """To first order, what each swap of one token would add (HotFlip, Ebrahimi et al. 2018)."""
-        seen: list[Tensor] = []
+        seen: dict[str, list[Tensor]] = {hook: [] for hook in self.tables}
 
-        def leaf(embedded: Tensor) -> Tensor:
-            seen.append(embedded.detach().requires_grad_())
-            return seen[-1]
+        def leaf(hook: str, embedded: Tensor) -> Tensor:
+            seen[hook].append(embedded.detach().requires_grad_())
+            return seen[hook][-1]
 
-        with self.search.target.model.edited({EMBEDDING: leaf}):
+        with self.search.target.model.edited({hook: partial(leaf, hook) for hook in self.tables}):
             worth = self.read(tokens, place).drive.sum()
-        slope = torch.stack(gradient(worth, seen)).sum(dim=0) @ self.table.detach().T
+        leaves = [(hook, x) for hook, found in seen.items() for x in found]
+        slopes: dict[str, Tensor] = dict.fromkeys(self.tables, torch.zeros(()))
+        for (hook, _), slope in zip(leaves, gradient(worth, [x for _, x in leaves]), strict=True):
+            slopes[hook] = slopes[hook] + slope @ self.tables[hook].detach().T
+        slope = torch.cat(list(slopes.values()), dim=1)
         if self.fluency.any():
             with torch.no_grad():
                 expected = likelihood(self.search.target.model, tokens)[:, :-1] / (tokens.shape[1] - 1)
             slope[:, 1:] += self.fluency[place, None, None] * expected
         gain = slope - slope.gather(2, tokens[..., None])
+        if isinstance(rows := self.search.target.rows, Joined):
+            gain = gain.masked_fill(~rows.possible(tokens), -torch.inf)
         return gain.scatter(2, tokens[..., None], -torch.inf)
 
 
@@ -79,10 +92,10 @@ def search_tokens(search: Search, progress: Progress) -> Found:
     Each step tries 16 swaps of one token in every row, drawn by their promise, and keeps the best where it helps. It
     costs one backward pass and 16 forward passes up to the hook (or to the logits, with fluency) for two rows per unit.
     """
-    climb = Climb(search, embedding(search.target.model), worth_of_a_nat(search))
+    climb = Climb(search, embeddings(search.target.model), worth_of_a_nat(search))
     place = repeat(torch.arange(len(search.units)), "unit -> (unit restart)", restart=STARTS).to(search.columns)
     streams = [stream for starts in zip(*map(search.streams, range(STARTS)), strict=True) for stream in starts]
-    tokens = beginnings(search, streams, len(climb.table))
+    tokens = beginnings(search, streams, climb.vocab)
     start = climb.exact(tokens, place)
     value, drive, idle, trace = start.value.clone(), start.drive.clone(), torch.zeros_like(place), []
     for step in range(search.steps):
@@ -112,10 +125,9 @@ def best_swap(
     ranked = torch.where(spread > 0, SHARPNESS * promise / spread, torch.where(possible, 0.0, -torch.inf))
     drawn = torch.stack([torch.rand(promise.shape[1], generator=stream) for stream in streams]).to(promise)
     # Gumbel noise makes the largest entries a draw without replacement, in proportion to the exponential.
-    swaps = (ranked - torch.log(-torch.log(drawn))).topk(min(TRIED, int(possible[0].sum())), dim=1).indices
+    swaps = (ranked - torch.log(-torch.log(drawn))).topk(min(TRIED, int(possible.sum(dim=1).min())), dim=1).indices
     candidates = repeat(tokens, "row pos -> row swap pos", swap=swaps.shape[1]).clone()
-    n_vocab = len(climb.table)
-    candidates.scatter_(2, (swaps // n_vocab)[..., None], (swaps % n_vocab)[..., None])
+    candidates.scatter_(2, (swaps // climb.vocab)[..., None], (swaps % climb.vocab)[..., None])
     flat = rearrange(candidates, "row swap pos -> (row swap) pos")
     reading = climb.exact(flat, repeat(place, "row -> (row swap)", swap=swaps.shape[1]))
     value, drive = (rearrange(x, "(row swap) -> row swap", row=len(tokens)) for x in (reading.value, reading.drive))
@@ -124,9 +136,12 @@ def best_swap(
 
 def beginnings(search: Search, streams: list[torch.Generator], n_vocab: int) -> Tokens:
     """For each unit its best natural example, and random tokens."""
-    length = search.best.shape[1]
-    drawn = [torch.randint(n_vocab, (length,), generator=stream) for stream in streams[1::STARTS]]
-    return torch.stack([search.best, torch.stack(drawn).to(search.best)], dim=1).flatten(0, 1)
+    best, rows, random = search.best, search.target.rows, streams[1::STARTS]
+    if isinstance(rows, Joined):
+        drawn = [rows.drawn(row, stream) for row, stream in zip(best, random, strict=True)]
+    else:
+        drawn = [torch.randint(n_vocab, best.shape[1:], generator=stream) for stream in random]
+    return torch.stack([best, torch.stack(drawn).to(best)], dim=1).flatten(0, 1)
 
 
 def worth_of_a_nat(search: Search) -> Float[Tensor, " unit"]:
@@ -142,12 +157,17 @@ def likelihood(model: HookedModel, tokens: Tokens) -> Float[Tensor, "row pos voc
     return logits.log_softmax(dim=-1)
 
 
-def embedding(model: HookedModel) -> Float[Tensor, "vocab d_model"]:
-    """The table of token embeddings, through which a gradient at `hook_embed` becomes one for each token."""
-    table = getattr(model, "W_E", None)
-    if table is None or EMBEDDING not in model.hook_dict:
+def embeddings(model: HookedModel) -> dict[str, Float[Tensor, "vocab d_model"]]:
+    """The tables of token embeddings, through which a gradient at each `hook_embed` becomes one for each token."""
+    found = {}
+    for hook in model.hook_dict:
+        owner, _, name = hook.rpartition(".")
+        table = getattr(getattr(model.get_submodule(owner), "embed", None), "W_E", None)
+        if name == EMBEDDING and table is not None:
+            found[hook] = table
+    if not found:
         raise InputError(
             f"Tokens are searched through the gradient at {EMBEDDING!r} and the table W_E, and {type(model).__name__} "
             "lacks one of them. Use a model of the zoo, or give floating-point inputs."
         )
-    return table
+    return found

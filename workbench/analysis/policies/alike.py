@@ -50,19 +50,20 @@ def compare_policies(
     inputs: Float[Tensor, "batch *observation"],
     load: Callable[[str], HookedModel],
     others: tuple[str, ...] = (),
-    size: int = 200,
+    size: int | None = None,
     seed: int = 0,
 ) -> Alikeness:
     """How alike the circuits and layers of `others` are to the model's, on the same states.
 
     `others` are names of trained policies of the same observations, actions and number of layers, such as
     "cartpole_a2c" or "cartpole_ppo@10" (as it was after 10 updates). Edges are scored by EAP-IG of the chosen action's
-    logit minus the runner-up's, and the `size` strongest compared; units are paired by the absolute correlation of
-    their activations (Li et al. 2016); layers by linear CKA (Kornblith et al. 2019). Costs for each network about a
-    dozen forward and backward passes.
+    logit minus the runner-up's, and the `size` strongest compared (by default a tenth of the edges, up to 200); units
+    are paired by the absolute correlation of their activations (Li et al. 2016); layers by linear CKA (Kornblith et al.
+    2019). Costs for each network about a dozen forward and backward passes.
     """
     with model.lock:
         mine = Look.at(model, inputs)
+        size = min(200, sum(layer.numel() for layer in mine.scores) // 10) if size is None else size
         with torch.random.fork_rng():
             torch.manual_seed(derived_seed(seed, "untrained"))  # not the beginning of a training
             networks = {"untrained": type(model)(model.cfg).eval()} | {name: load(name) for name in others}

@@ -76,20 +76,37 @@ def circuit_returns(
     `seed`. Costs (2 + `draws`) x `points` rollouts, with a forward pass on all unfinished rows per step.
     """
     graph = model.graph()
-    candidates = leading_to_actions(graph)
-    scores, carried = attributed(graph, states), magnitudes(graph, states, seed)
-    rank = generator(seed, "random circuits")
-    strengths = [graph.wiring.as_vector(scores).abs(), graph.wiring.as_vector(carried)]
-    strengths += [torch.rand(graph.n_edges, generator=rank) for _ in range(draws)]
-    sizes = log_sizes(int(candidates.sum()), points)
+    ranked = rank_edges(graph, states, draws, seed)
+    sizes = log_sizes(ranked.n, points)
     run = Rollout(graph, make_environments, means(graph, states), tuple(seeds))
-    returns = torch.zeros(len(strengths), len(sizes), len(seeds), dtype=torch.float64)
+    returns = torch.zeros(len(ranked.strength), len(sizes), len(seeds), dtype=torch.float64)
     for done, (order, place) in enumerate(torch.cartesian_prod(*map(torch.arange, returns.shape[:2])).tolist()):
-        strength = torch.where(candidates, strengths[order], -1.0)
-        returns[order, place] = run.keeping(graph.wiring.largest(strength, int(sizes[place])))
-        progress(done + 1, len(strengths) * len(sizes))
+        returns[order, place] = run.keeping(graph.wiring.largest(ranked.strength[order], int(sizes[place])))
+        progress(done + 1, len(returns) * len(sizes))
     intact, cut = run.keeping(graph.full(1.0)), run.keeping(graph.full(0.0))
-    return CircuitReturns(sizes, returns[0], returns[1], returns[2:], intact, cut, scores)
+    return CircuitReturns(sizes, returns[0], returns[1], returns[2:], intact, cut, ranked.scores)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """How strong each edge is in every order of them: by attribution, by magnitude, then at random.
+
+    Edges that do not lead to the actions have -1 everywhere; `n` do. `scores` are the attributions by wire.
+    """
+
+    strength: Float[Tensor, "order edge"]
+    n: int
+    scores: dict[str, Float[Tensor, "_node _port"]]
+
+
+def rank_edges(graph: Graph, states: Float[Tensor, "batch *observation"], draws: int, seed: int) -> Ranked:
+    """The strongest, the loudest and `draws` random orders of the edges that lead to the actions."""
+    candidates, random = leading_to_actions(graph), generator(seed, "random circuits")
+    scores, carried = attributed(graph, states), magnitudes(graph, states, seed)
+    orders = [graph.wiring.as_vector(scores).abs(), graph.wiring.as_vector(carried)]
+    orders += [torch.rand(graph.n_edges, generator=random) for _ in range(draws)]
+    strength = torch.stack([torch.where(candidates, order, -1.0) for order in orders])
+    return Ranked(strength, int(candidates.sum()), scores)
 
 
 @ANALYSES.register("circuit_returns")

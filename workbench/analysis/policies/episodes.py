@@ -13,6 +13,7 @@ from torch import Tensor
 from workbench.core.errors import ConfigError, InputError, ShapeError
 from workbench.core.protocols import Environments, World
 from workbench.core.random import derived_seed
+from workbench.core.stepping import stepped
 
 Choose = Callable[[Tensor, Tensor], Tensor]
 """From the observations of some rows, and the rows' numbers, to an action for each."""
@@ -80,7 +81,7 @@ def first_episodes(
         before = seen if whole else seen[rows]
         action = choose(before, rows)
         actions[rows.numpy()] = action.numpy()
-        shown, reward, terminated, truncated, info = envs.step(actions)
+        shown, reward, terminated, truncated, info = stepped(envs, actions)
         seen, steps = as_seen(shown), steps + 1
         ended = torch.from_numpy(terminated | truncated)
         led_to = seen.clone() if "final_obs" in info else seen

@@ -1,0 +1,29 @@
+"""Bits per byte of the GPT on English stories, beside a 5-gram model on the same tokens of the same texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.bench.harness import Figure
+from workbench.checkpoints.store import load
+from workbench.core.registry import DATASETS
+from workbench.training.kneser_ney import fit_ngrams, ngram_metrics
+from workbench.training.language_modelling import language_metrics
+
+ORDER = 5
+GAIN = 0.2
+"""The share of the n-gram model's bits that the GPT is to save."""
+
+
+def figures() -> Iterator[Figure]:
+    """Every figure of this benchmark; takes some minutes."""
+    gpt, stories = load("stories_gpt"), DATASETS["english_stories"]()
+    tokenizer = gpt.tokenizer_or_raise()
+    ngrams = fit_ngrams(tokenizer.encode(stories.train), tokenizer.vocab_size, ORDER)
+    texts = {"validation_books": stories.validation, "wikitext2_test": DATASETS["wikitext2"]().validation}
+    for name, text in texts.items():
+        tokens, n_bytes = tokenizer.encode(text), len(text.encode())
+        peer = ngram_metrics(ngrams, tokens, n_bytes)["bits_per_byte"]["value"]
+        ours = language_metrics(gpt, tokens, gpt.cfg.n_ctx, n_bytes, precision="bf16")["bits_per_byte"]["value"]
+        yield Figure(f"language.{name}.kneser_ney_{ORDER}_gram", peer, "bits per byte")
+        yield Figure(f"language.{name}.stories_gpt", ours, "bits per byte", "Kneser-Ney", f"<= {(1 - GAIN) * peer:.4f}")

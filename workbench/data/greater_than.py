@@ -1,0 +1,85 @@
+"""Sentences whose end year must be later: `The war lasted from the year 17 32 to the year 17` 33 to 99."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from workbench.core.random import generator
+from workbench.core.registry import DATASETS
+from workbench.data.sequences import UNSCORED, Rows, SequenceData
+from workbench.data.tokenizers import WordTokenizer
+
+NOUNS = (
+    "war", "plan", "contract", "campaign", "attack", "test", "study", "progress", "employment", "program", "order",
+    "operation", "trip", "rule", "marriage", "trial", "project", "work", "shift", "quest", "growth", "riot", "case",
+    "deal", "process", "friendship", "journey", "voyage", "strike", "reign", "siege", "drought",
+)  # fmt: skip
+NUMBERS = tuple(f"{n:02}" for n in range(100))
+"""Two digits are a token, which stands for a century or for the years in it; its id is its number."""
+BEGIN = "^"
+WORDS = ("The", "lasted", "from", "the", "year", "to")
+CENTURIES, YEARS = (11, 18), (2, 98)
+"""First and last of them; 01 is left for sentences that allow every year but two."""
+START, CORRUPTED = -5, 1
+"""Where a sentence tells its first year within the century, and what it is in the corrupted ones."""
+N_TRAIN, N_TEST = 100_000, 1_000
+
+
+@DATASETS.register("greater_than")
+def greater_than() -> SequenceData:
+    """The task of Hanna et al. (2023): any later year of the same century is right, all are equally frequent.
+
+    Every word is scored in training, the last year alone in testing. One in five first years (century and year)
+    occurs in the test sentences alone.
+    """
+    random = generator(0, "greater than")
+    tokenizer = WordTokenizer((*NUMBERS, BEGIN, *WORDS, *NOUNS), filling=BEGIN, length=13)
+    years = torch.cartesian_prod(torch.arange(CENTURIES[0], CENTURIES[1] + 1), torch.arange(YEARS[0], YEARS[1] + 1))
+    years = years[torch.randperm(len(years), generator=random)]
+    kept = len(years) // 5
+    train, test = (
+        sentences(years[kept:], N_TRAIN, tokenizer, random),
+        sentences(years[:kept], N_TEST, tokenizer, random),
+    )
+    targets = torch.full_like(test[:, 1:], UNSCORED)
+    targets[:, -1] = test[:, -1]
+    return SequenceData(
+        "greater_than",
+        tokenizer,
+        train[:, :-1],
+        train[:, 1:],
+        test[:, :-1],
+        targets,
+        counterpart=from_the_first_year,
+        source=f"{len(NOUNS)} nouns, centuries {CENTURIES[0]} to {CENTURIES[1]}, years {YEARS[0]:02} to {YEARS[1]}",
+        note="Test sentences begin in years in which no training sentence does.",
+        right=later_years,
+    )
+
+
+def sentences(
+    years: Int[Tensor, "year 2"], n: int, tokenizer: WordTokenizer, random: torch.Generator
+) -> Int[Tensor, "row pos"]:
+    """Whole sentences, the last year drawn evenly from the later ones."""
+    ids = tokenizer.ids
+    century, first = years[torch.randint(len(years), (n,), generator=random)].T
+    noun = ids[NOUNS[0]] + torch.randint(len(NOUNS), (n,), generator=random)
+    last = first + 1 + (torch.rand(n, generator=random) * (99 - first)).long()
+    word = {w: torch.full((n,), ids[w]) for w in (BEGIN, *WORDS)}
+    front = [word[BEGIN], word["The"], noun, word["lasted"], word["from"], word["the"], word["year"], century, first]
+    return torch.stack([*front, word["to"], word["the"], word["year"], century, last], dim=1)
+
+
+def from_the_first_year(rows: Rows, random: torch.Generator) -> Rows:
+    """The same sentences from year 01 on, so that nearly every year is right."""
+    other = rows.clone()
+    other[:, START] = CORRUPTED
+    return other
+
+
+def later_years(rows: Rows) -> Bool[Tensor, "row token"]:
+    """The tokens that name a later year than a sentence's first."""
+    tokens = torch.arange(len(NUMBERS) + 1 + len(WORDS) + len(NOUNS), device=rows.device)
+    return (tokens > rows[:, START, None]) & (tokens < len(NUMBERS))

@@ -1,0 +1,172 @@
+"""Comparisons by name: a file says which settings of a recipe to train side by side; what was trained is kept.
+
+    # Which optimiser learns fastest?
+    recipe = "digits_mlp"
+    seeds = [0, 1]
+    [settings]
+    steps = 200
+    [variants.SGD]
+    optimizer = "sgd"
+    lr = 0.1
+    [variants.Adam]
+    optimizer = "adam"
+
+asks four trainings: `settings` hold for every variant.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from workbench.checkpoints.atomic import write_atomically
+from workbench.checkpoints.card import models_folder
+from workbench.checkpoints.provenance import commit
+from workbench.checkpoints.restoring import restore
+from workbench.core.errors import ConfigError, InputError, TrainingError, UnknownNameError, suggestion
+from workbench.core.hooked import HookedModel
+from workbench.core.progress import Progress, silent
+from workbench.core.registry import DATASETS, RECIPES
+from workbench.core.weights import is_weight
+from workbench.experiments.settings import typed
+from workbench.recipes.recipe import Recipe, Session, fresh
+from workbench.training.comparison import Attempt, Comparison, Norms, Variant
+from workbench.training.curve import Curve
+from workbench.training.sanity import Lesson, gradient_norms
+
+PLANS = Path(__file__).parent.parent / "comparisons"
+FIELDS = ("recipe", "seeds", "settings", "variants")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to compare: settings of a recipe by label, each trained with every seed."""
+
+    name: str
+    question: str
+    recipe: str
+    seeds: tuple[int, ...]
+    variants: Mapping[str, Mapping[str, Any]]
+
+    def recipe_of(self, label: str, seed: int) -> Recipe:
+        """The recipe with a variant's settings."""
+        recipe = RECIPES[self.recipe]
+        return recipe.with_settings(typed(recipe, {**self.variants[label], "seed": seed}))
+
+
+def comparisons() -> dict[str, str]:
+    """The comparisons that come with the workbench, and what each asks: the first line of its file."""
+    return {path.stem: question_of(path) for path in sorted(PLANS.glob("*.toml"))}
+
+
+def question_of(path: Path) -> str:
+    """The first line of a file, without its mark."""
+    return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+
+
+def read_plan(name: str) -> Plan:
+    """The plan of that name, or in the file at that path."""
+    path = Path(name) if name.endswith(".toml") else PLANS / f"{name}.toml"
+    if not path.is_file():
+        raise UnknownNameError("comparison", name, comparisons(), where=", and no file is called so")
+    try:
+        stored = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is no TOML: {error}.") from error
+    for field in stored:
+        if field not in FIELDS:
+            raise ConfigError(f"{path} has {field!r}. {suggestion(field, FIELDS)}")
+    if not stored.get("recipe") or not stored.get("variants"):
+        raise InputError(f"{path} needs a recipe and at least one table [variants.LABEL].")
+    common = stored.get("settings", {})
+    variants = {label: {**common, **own} for label, own in stored["variants"].items()}
+    plan = Plan(path.stem, question_of(path), stored["recipe"], tuple(stored.get("seeds", (0,))), variants)
+    for label in plan.variants:
+        require_lesson(plan.recipe_of(label, plan.seeds[0]))
+    return plan
+
+
+def require_lesson(recipe: Recipe) -> None:
+    """Raises unless the recipe says what its network is taught."""
+    if not hasattr(recipe.train, "lesson"):
+        known = [name for name in RECIPES if hasattr(RECIPES[name].train, "lesson")]
+        raise InputError(f"{recipe.name} does not say what one batch is. Choose one of {', '.join(known)}.")
+
+
+def stored_at(plan: Plan, folder: Path | None = None) -> Path:
+    """Where a comparison is kept: beside the trained models."""
+    return (folder or models_folder() / "comparisons") / f"{plan.name}.json"
+
+
+def read_comparison(path: Path) -> Comparison:
+    """The comparison that `compare` kept."""
+    return restore(Comparison, json.loads(path.read_text(encoding="utf-8")), path.name)
+
+
+def compare(plan: Plan, folder: Path | None = None, progress: Progress = silent) -> Comparison:
+    """Trains every variant with every seed and keeps the outcome; what is there for the same settings is not redone."""
+    path = stored_at(plan, folder)
+    earlier = {v.label: v for v in read_comparison(path).variants} if path.is_file() else {}
+    wanted = [variant_of(plan, label) for label in plan.variants]
+    found = [earlier[v.label] if same_settings(earlier.get(v.label), v) else v for v in wanted]
+    seconds = read_comparison(path).seconds if found != wanted else 0.0
+    data = DATASETS[plan.recipe_of(wanted[0].label, 0).train.dataset]()  # type: ignore[attr-defined]
+    result = Comparison(plan.name, plan.question, plan.recipe, data.sha256, commit(), tuple(found), seconds)
+    total, done = len(wanted) * len(plan.seeds), sum(len(v.attempts) for v in found)
+    for place, label in enumerate(plan.variants):
+        tried = {attempt.seed for attempt in found[place].attempts}
+        for seed in (seed for seed in plan.seeds if seed not in tried):
+            begin, start = perf_counter(), done
+            report: Progress = lambda part, whole, start=start: progress(start * whole + part, total * whole)  # noqa: E731
+            made = attempt(plan.recipe_of(label, seed), seed, report)
+            found[place] = replace(found[place], attempts=(*found[place].attempts, made))
+            result = replace(result, variants=tuple(found), seconds=result.seconds + perf_counter() - begin)
+            write_atomically(path, (json.dumps(result.to_json(), allow_nan=False) + "\n").encode())
+            done += 1
+    return result
+
+
+def variant_of(plan: Plan, label: str) -> Variant:
+    """A variant nobody has trained yet."""
+    recipe: Any = plan.recipe_of(label, plan.seeds[0])
+    settings = json.loads(json.dumps(dict(plan.variants[label])))
+    return Variant(label, settings, recipe.train.batch_size)
+
+
+def same_settings(stored: Variant | None, wanted: Variant) -> bool:
+    """Whether what was trained is what is asked for."""
+    return stored is not None and (stored.settings, stored.batch_size) == (wanted.settings, wanted.batch_size)
+
+
+def attempt(recipe: Recipe, seed: int, progress: Progress = silent) -> Attempt:
+    """One training, from fresh weights; one that stops, because its loss is not finite, says why."""
+    torch.set_num_threads(recipe.threads)
+    model = fresh(recipe)
+    lesson = recipe.train.lesson(recipe)  # type: ignore[attr-defined]
+    before = layer_gradients(model, lesson)
+    with TemporaryDirectory() as scratch:
+        session = Session(Path(scratch) / "state", progress, lambda step, m: None)
+        try:
+            trained = recipe.train(recipe, model, session)
+        except TrainingError as error:
+            return Attempt(seed, before, {}, Curve(), error=str(error))
+    score = trained.metrics["test_accuracy"]
+    return Attempt(seed, before, layer_gradients(model, lesson), trained.curve, score["value"], score["n"])
+
+
+def layer_gradients(model: HookedModel, lesson: Lesson) -> Norms:
+    """The gradient's norm for every weight, first layer first, on the first batch as training sees it."""
+    inputs, targets = lesson.batch(0)
+    state = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    norms = gradient_norms(model.train(), lesson.loss(model(inputs), targets))
+    model.eval().load_state_dict(state, strict=False)  # running statistics as they were
+    weights = dict(model.named_parameters())
+    return {name: norm for name, norm in norms.items() if is_weight(name, weights[name])}

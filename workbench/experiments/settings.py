@@ -1,0 +1,39 @@
+"""What a recipe can be told: the fields of its training, architecture and lesson, and a few of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from typing import Any, get_type_hints
+
+from workbench.core.errors import InputError
+from workbench.experiments.parameters import checked, from_text
+from workbench.recipes.recipe import Recipe
+
+OWN = {"seed": int, "threads": int, "dtype": str, "weights": str, "bias": str}
+
+
+def kinds(recipe: Recipe) -> dict[str, Any]:
+    """The type of every setting, by name."""
+    holders = (recipe.train, recipe.config, recipe.training)
+    return {n: kind for h in holders if is_dataclass(h) for n, kind in get_type_hints(type(h)).items()} | OWN
+
+
+def typed(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON values as the recipe takes them; an unknown name is left for the recipe to refuse, which knows the rest."""
+    known = kinds(recipe)
+    return {
+        name: checked(known[name], value, f"{name!r} of {recipe.name}") if name in known else value
+        for name, value in settings.items()
+    }
+
+
+def from_words(recipe: Recipe, words: Sequence[str]) -> dict[str, Any]:
+    """The values of `NAME=VALUE`, each read as the type of its setting."""
+    known, values = kinds(recipe), {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise InputError(f"{word!r} sets nothing. Write NAME=VALUE, such as steps=100.")
+        values[name] = from_text(known[name], text) if name in known else text
+    return typed(recipe, values)
