@@ -23,6 +23,7 @@ from workbench.checkpoints.store import load
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import KL, LogitDifference, Metric, logits_of
+from workbench.core.stages import batch_size
 from workbench.experiments.defaults import presets
 from workbench.experiments.inputs import read_inputs
 from workbench.zoo.gpt import GPT, GPTConfig
@@ -63,7 +64,7 @@ def difference(batch: int) -> Metric:
 
 def attribution(name: str, model: HookedModel, clean: Tensor, corrupted: Tensor, target: str) -> Iterator[Figure]:
     """EAP and EAP-IG, each with its run on the corrupted inputs, over the passes that they cannot do without."""
-    graph, metric = model.graph(), difference(len(clean))
+    graph, metric = model.graph(), difference(batch_size(clean))
     eap = partial(with_corrupted, attribute_edges, graph, clean, corrupted, metric)
     integrated = partial(with_corrupted, integrate_edges, graph, clean, corrupted, metric)
     for trained, peer in ((False, PLAIN), (True, TRAINING)):
