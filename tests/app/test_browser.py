@@ -14,7 +14,9 @@ from playwright.sync_api import expect
 from tests.app.server import PATIENCE, Visit, dashboard, visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
-VIEWS = ("", "model", "activations", "patch", "gallery", "circuit", "episodes", "policy", "runs")
+VIEWS = (
+    "", "model", "activations", "patch", "gallery", "circuit", "episodes", "policy", "training", "preferences", "runs",
+)  # fmt: skip
 CIRCUIT = "/circuit?m=digits_mlp&inputs=test:0:4&method=eap"
 
 
