@@ -35,9 +35,7 @@ def pair_rows(request: Request) -> Batch:
     known = int(match["known"]) if match else max(0, shortest - 1)
     if known > shortest:
         raise InputError(f"known={known} is too many: the shortest answer of these rows has {shortest} tokens.")
-    note = (
-        f"{data.name}, {request.source} rows {chosen.start} to {chosen.stop - 1}, {known} tokens of each answer given"
-    )
+    note = f"{data.name}, {request.source} rows {chosen.start} to {chosen.stop - 1}, {known} token{'s' * (known != 1)} of each answer given"
     return of_pairs(some, known, data.tokenizer, note)
 
 
