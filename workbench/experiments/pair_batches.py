@@ -35,7 +35,8 @@ def pair_rows(request: Request) -> Batch:
     known = int(match["known"]) if match else max(0, shortest - 1)
     if known > shortest:
         raise InputError(f"known={known} is too many: the shortest answer of these rows has {shortest} tokens.")
-    note = f"{data.name}, {request.source} rows {chosen.start} to {chosen.stop - 1}, {known} token{'s' * (known != 1)} of each answer given"
+    given = f"{known} token{'' if known == 1 else 's'} of each answer given"
+    note = f"{data.name}, {request.source} rows {chosen.start} to {chosen.stop - 1}, {given}"
     return of_pairs(some, known, data.tokenizer, note)
 
 
