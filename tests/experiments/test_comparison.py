@@ -57,7 +57,7 @@ def test_what_is_there_is_not_trained_again_and_what_changed_is(
         return attempt(recipe, seed)
 
     def stop(done: int, total: int) -> None:
-        if done > 15:
+        if done > 10:
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled):

@@ -44,7 +44,7 @@ def by_dictionary(text: list[int], context: tuple[int, ...], token: int) -> floa
         else:
             y = ones / (ones + 2 * twos)
             taken = {1: 1 - 2 * y * twos / ones, 2: 2 - 3 * y * threes / twos, 3: 3 - 4 * y * fours / threes}
-            taken = {k: max(d, 0.0) for k, d in taken.items()}
+            taken = taken if min(taken.values()) > 0 else {1: 0.5, 2: 0.5, 3: 0.5}
         total, mass = sum(after.values()), sum(taken[min(c, 3)] for c in after.values())
         own = after.get(token, 0)
         return (own - (taken[min(own, 3)] if own else 0) + mass * lower) / total

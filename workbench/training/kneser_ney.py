@@ -90,13 +90,15 @@ def smoothed(keys: Keys, counts: NDArray[np.int64], bits: int) -> Order:
 def discounts(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """What is taken from a count of 0, 1, 2, and 3 or more (Chen & Goodman 1998, equation 26).
 
-    Half of the count itself, up to a half, where too few n-grams were counted once to four times to tell.
+    One half each where too few n-grams were counted once to four times to tell, so that the equation has no answer or
+    would leave nothing to shorter n-grams.
     """
     n = [int((counts == k).sum()) for k in range(1, 5)]
     if min(n) == 0:
         return np.array([0.0, 0.5, 0.5, 0.5])
     y = n[0] / (n[0] + 2 * n[1])
-    return np.array([0.0, *(k - (k + 1) * y * n[k] / n[k - 1] for k in (1, 2, 3))]).clip(min=0.0)
+    taken = [k - (k + 1) * y * n[k] / n[k - 1] for k in (1, 2, 3)]
+    return np.array([0.0, *(taken if min(taken) > 0 else [0.5] * 3)])
 
 
 def packed(stream: NDArray[np.int64], n: int, bits: int) -> Keys:
