@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from workbench.core.progress import silent
 from workbench.data.preferences import Preference, append
-from workbench.recipes import tales_ppo, tales_preferences
+from workbench.recipes import tales_dpo, tales_ppo, tales_preferences
 from workbench.recipes.tales_preferences import copied, labelled, labelled_by_person, scorer_from, setting
 from workbench.recipes.tales_seeds import beside, worst
 from workbench.training.curve import Curve
@@ -37,14 +38,20 @@ def test_a_persons_preferences_are_pairs_too(at: Any, tmp_path: Path) -> None:
     assert pairs.prefers_first.all()
 
 
-def test_ppo_takes_a_step_from_the_reference(at: Any, tmp_path: Path) -> None:
+def test_ppo_and_dpo_take_a_step_from_the_reference(at: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tales_dpo, "training_pairs", lambda at, seed: labelled(at, at.prompts[:4], seed))
+    monkeypatch.setattr(tales_dpo, "PAIR_BATCH", 4)
     scorer = scorer_from(at, copied(at.reference).requires_grad_(False))
-    cfg = replace(tales_ppo.RECIPE.training, updates=1, batch=4, minibatch=4, epochs=1)
-    policy = copied(at.reference)
-    curve = tales_ppo.learn(cfg, at, policy, scorer, 0, silent, tmp_path / "state")
-    pairs = zip(policy.parameters(), at.reference.parameters(), strict=True)
-    assert any(not (after == before).all() for after, before in pairs)
-    assert curve.step == [1]
+    ppo = replace(tales_ppo.RECIPE.training, updates=1, batch=4, minibatch=4, epochs=1)
+    dpo = replace(tales_dpo.RECIPE.training, steps=1)
+    for learn, cfg in ((tales_ppo.learn, ppo), (tales_dpo.learn, dpo)):
+        policy = copied(at.reference)
+        curve = learn(cfg, at, policy, scorer, 0, silent, tmp_path / f"{learn.__module__}")
+        moved = [
+            (p - q).abs().max().item() for p, q in zip(policy.parameters(), at.reference.parameters(), strict=True)
+        ]
+        assert max(moved) > 0
+    assert curve.last("train_loss") == pytest.approx(math.log(2), abs=1e-4)
 
 
 def test_a_policy_that_is_the_reference_has_moved_nowhere(at: Any) -> None:
