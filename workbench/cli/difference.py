@@ -8,7 +8,7 @@ from workbench.cli.writing import write, write_json, write_table
 
 if TYPE_CHECKING:
     from workbench.analysis.rlhf.restoring import Restoration
-    from workbench.experiments.comparing import Comparison
+    from workbench.experiments.difference import Difference
 
 
 def show_difference(
@@ -41,10 +41,10 @@ def show_difference(
     json
         Write JSON.
     """
-    from workbench.experiments.comparing import bring_back, compare, pair_of
+    from workbench.experiments.difference import bring_back, difference, pair_of
 
     pair = pair_of(tuned, original, seed, tales)
-    found = compare(pair)
+    found = difference(pair)
     tables = {
         f"Weights of {tuned} that moved most from {original}": weight_rows(found, rows),
         f"KL {found.kl.per_token:.3g} nats per token, and before which tokens it is": kl_rows(found, rows),
@@ -62,7 +62,7 @@ def show_difference(
         write("")
 
 
-def weight_rows(found: Comparison, n: int) -> list[dict[str, Any]]:
+def weight_rows(found: Difference, n: int) -> list[dict[str, Any]]:
     """The weights that moved most."""
     return [
         {"weight": name, "relative change": relative, "in one direction": top}
@@ -70,7 +70,7 @@ def weight_rows(found: Comparison, n: int) -> list[dict[str, Any]]:
     ]
 
 
-def kl_rows(found: Comparison, n: int) -> list[dict[str, Any]]:
+def kl_rows(found: Difference, n: int) -> list[dict[str, Any]]:
     """The tokens with the most KL before them."""
     return [
         {"token": repr(found.tokens[token]), "times": count, "mean KL": mean}
@@ -78,7 +78,7 @@ def kl_rows(found: Comparison, n: int) -> list[dict[str, Any]]:
     ]
 
 
-def shift_rows(found: Comparison) -> list[dict[str, Any]]:
+def shift_rows(found: Difference) -> list[dict[str, Any]]:
     """One row for each layer."""
     shift = found.shift
     columns = zip(shift.hooks, shift.size.tolist(), shift.share.tolist(), shift.promoted, strict=True)

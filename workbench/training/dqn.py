@@ -145,9 +145,8 @@ class Run:
             "environments": environment_state(self.envs),
             "held": vars(self.held),
         }
-        tensors = {f"{group}.{name}": t for group, entries in groups.items() for name, t in entries.items()}
         facts = {"config": self.identity, "round": self.round, "seconds": self.seconds, "added": self.replay.added}
-        write_state(path, TrainingState(tensors, facts | {"curve": [self.curve.step, self.curve.series]}))
+        write_state(path, TrainingState.of(groups, facts | {"curve": [self.curve.step, self.curve.series]}))
 
     def restore(self, path: Path) -> None:
         """Takes up a stored state; environments that cannot be restored go on from the episodes just begun."""

@@ -109,7 +109,6 @@ class Run:
             "average": self.average.tensors if self.average else {},
             "random": {"torch": torch.get_rng_state()},
         }
-        tensors = {f"{group}.{name}": t for group, entries in groups.items() for name, t in entries.items()}
         facts = {
             "config": asdict(self.cfg),
             "step": self.step,
@@ -117,7 +116,7 @@ class Run:
             "seconds": self.seconds,
             "curve": [self.curve.step, self.curve.series],
         }
-        write_state(self.checkpoint, TrainingState(tensors, facts))
+        write_state(self.checkpoint, TrainingState.of(groups, facts))
 
     def restore(self) -> None:
         """Takes up the stored state, when there is one."""

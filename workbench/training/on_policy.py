@@ -98,7 +98,6 @@ class Run:
             "frontier": vars(self.frontier),
             "environments": environment_state(self.envs),
         }
-        tensors = {f"{group}.{name}": t for group, entries in groups.items() for name, t in entries.items()}
         facts = {
             "config": self.identity,
             "update": self.update,
@@ -106,7 +105,7 @@ class Run:
             "seconds": self.seconds,
             "curve": [self.curve.step, self.curve.series],
         }
-        write_state(path, TrainingState(tensors, facts))
+        write_state(path, TrainingState.of(groups, facts))
 
     def restore(self, path: Path) -> None:
         """Takes up a stored state; environments that cannot be restored go on from the episodes just begun."""

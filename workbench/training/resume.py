@@ -1,8 +1,11 @@
 """A training run in one file, so that it continues bit for bit where it stopped: safetensors and JSON, no pickle."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +29,11 @@ class TrainingState:
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, groups: Mapping[str, Mapping[str, Tensor]], facts: dict[str, Any]) -> TrainingState:
+        """The state of several groups of tensors, each named `group.name`."""
+        return cls({f"{group}.{name}": t for group, entries in groups.items() for name, t in entries.items()}, facts)
 
     def under(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose name starts with `prefix` and a dot, without it."""

@@ -119,15 +119,13 @@ class Search:
     def cut_what_may_go(self, port: str, entry: tuple[int, ...], edges: Sequence[tuple[str, Place]]) -> None:
         """Tries the edges in order and cuts those whose loss is small."""
         heard = self.is_heard(port, entry)
-        added = {edge: self.read_more(port, *edge) for edge in edges} if heard else {}
-        silent = [edge for edge in edges if not heard or not added[edge].any()]
-        for wire, place in silent:
-            self.cut[wire][place] = 1
-        edges = [edge for edge in edges if edge not in silent]
-        start, together = 0, TOGETHER[0]
+        changes = {edge: change for edge in edges if heard and (change := self.read_more(port, *edge)).any()}
+        for wire, place in edges:
+            self.cut[wire][place] = float((wire, place) not in changes)
+        start, together, edges = 0, TOGETHER[0], list(changes)
         while start < len(edges):
             some = edges[start : start + min(together, self.room(port))]
-            distances = [self.distance, *self.distances(port, [added[edge] for edge in some])]
+            distances = [self.distance, *self.distances(port, [changes[edge] for edge in some])]
             gone = next((k for k in range(len(some)) if distances[k + 1] - distances[k] >= self.allowed), len(some))
             for wire, place in some[:gone]:
                 self.cut[wire][place] = 1

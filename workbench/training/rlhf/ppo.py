@@ -120,10 +120,9 @@ class Run:
     def save(self, path: Path) -> None:
         """Writes the training state."""
         groups = {"model": self.learners.state_dict(), "optimizer": optimizer_tensors(self.optimizer)}
-        tensors = {f"{group}.{name}": t for group, entries in groups.items() for name, t in entries.items()}
         facts = {"config": self.identity, "update": self.update, "seconds": self.seconds,
                  "curve": [self.curve.step, self.curve.series]}  # fmt: skip
-        write_state(path, TrainingState(tensors, facts))
+        write_state(path, TrainingState.of(groups, facts))
 
     def restore(self, path: Path) -> None:
         """Takes up a stored state."""

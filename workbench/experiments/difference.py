@@ -24,7 +24,7 @@ TALES, SAMPLING = 128, Sampling(TEMPERATURE)
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Difference:
     """How a tuned model differs from the original: weights, KL before each token of its own tales, residual stream."""
 
     weights: WeightChange
@@ -68,14 +68,14 @@ def pair_of(tuned: str, original: str, seed: int = 0, tales: int = TALES) -> Pai
     return Pair(models[0], models[1], tuple(prompts), seed)
 
 
-def compare(pair: Pair) -> Comparison:
+def difference(pair: Pair) -> Difference:
     """Everything that can be read off without changing anything. Costs one writing and two passes of each model."""
     rows = pair.write(pair.tuned)
     counted = completion_mask(rows, pair.marks)
     kl = token_kl(pair.tuned, pair.original, rows, counted, TEMPERATURE)
     shift = stream_shift(pair.tuned, pair.original, rows, counted)
     weights = weight_change(pair.tuned, pair.original)
-    return Comparison(weights, kl, shift, tuple(pair.original.tokenizer.tokens))
+    return Difference(weights, kl, shift, tuple(pair.original.tokenizer.tokens))
 
 
 def activation_parts(model: Any) -> dict[str, list[str]]:
