@@ -1,19 +1,14 @@
 """A character-level GPT on Tiny Shakespeare."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
-from torch import nn
-
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
 from workbench.data.text_windows import random_windows
-from workbench.data.tokenizers import Tokenizer, character_tokenizer
+from workbench.data.tokenizers import character_tokenizer
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
+from workbench.recipes.whole_text import on_text
 from workbench.training.fit import FitConfig
-from workbench.training.language_modelling import language_metrics, train_language_model
+from workbench.training.language_modelling import train_language_model
 from workbench.zoo.gpt import GPTConfig
 
 
@@ -23,19 +18,14 @@ def train(recipe: Recipe, model: HookedModel, session: Session, batch_size: int 
     tokenizer = character_tokenizer(data.train + data.validation)
     context = recipe.config.n_ctx
     batch = random_windows(tokenizer.encode(data.train), batch_size, context, recipe.seed)
-    evaluate = on_validation(tokenizer, data.validation, context)
+    evaluate = on_text(tokenizer, data.validation, context)
     curve = train_language_model(model, batch, recipe.training, evaluate, session.state, session.progress, session.keep)
     return Trained(curve, evaluate(model), DataSource(data.name, data.sha256, data.note), tokenizer)
 
 
-def on_validation(tokenizer: Tokenizer, text: str, context: int) -> Callable[[nn.Module], dict[str, Any]]:
-    """The loss over a whole text, of a model yet to be given."""
-    return partial(language_metrics, tokens=tokenizer.encode(text), context=context, n_bytes=len(text.encode()))
-
-
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
     """The loss over the whole validation split."""
-    return on_validation(model.tokenizer, DATASETS["tiny_shakespeare"]().validation, recipe.config.n_ctx)(model)
+    return on_text(model.tokenizer, DATASETS["tiny_shakespeare"]().validation, recipe.config.n_ctx)(model)
 
 
 RECIPE = register(

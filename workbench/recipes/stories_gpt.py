@@ -1,10 +1,6 @@
 """A GPT on byte pairs of English stories."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
-
-from torch import nn
 
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
@@ -12,9 +8,13 @@ from workbench.core.registry import DATASETS
 from workbench.data.text_windows import random_windows
 from workbench.data.tokenizers import Tokenizer, train_bpe
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
+from workbench.recipes.whole_text import on_text
 from workbench.training.fit import FitConfig
-from workbench.training.language_modelling import language_metrics, train_language_model
+from workbench.training.language_modelling import train_language_model
 from workbench.zoo.gpt import GPTConfig
+
+PRECISION = "bf16"
+"""Of measuring, as of training."""
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session, batch_size: int = 16) -> Trained:
@@ -22,27 +22,21 @@ def train(recipe: Recipe, model: HookedModel, session: Session, batch_size: int 
     data = DATASETS["english_stories"]()
     tokenizer = train_bpe(data.train, recipe.config.d_vocab)
     batch = random_windows(tokenizer.encode(data.train), batch_size, recipe.config.n_ctx, recipe.seed)
-    evaluate = on_text(tokenizer, data.validation, recipe.config.n_ctx)
+    evaluate = on_text(tokenizer, data.validation, recipe.config.n_ctx, PRECISION)
     curve = train_language_model(model, batch, recipe.training, evaluate, session.state, session.progress, session.keep)
     metrics = evaluate(model) | elsewhere(tokenizer, recipe, model)
     return Trained(curve, metrics, DataSource(data.name, data.sha256, data.note), tokenizer)
 
 
-def on_text(tokenizer: Tokenizer, text: str, context: int) -> Callable[[nn.Module], dict[str, Any]]:
-    """The loss over a whole text, of a model yet to be given."""
-    tokens, n_bytes = tokenizer.encode(text), len(text.encode())
-    return partial(language_metrics, tokens=tokens, context=context, n_bytes=n_bytes, precision="bf16")
-
-
 def elsewhere(tokenizer: Tokenizer, recipe: Recipe, model: HookedModel) -> dict[str, Any]:
     """Bits per byte on WikiText-2's test part."""
     text = DATASETS["wikitext2"]().validation
-    return {"wikitext2_bits_per_byte": on_text(tokenizer, text, recipe.config.n_ctx)(model)["bits_per_byte"]}
+    return {"wikitext2_bits_per_byte": on_text(tokenizer, text, recipe.config.n_ctx, PRECISION)(model)["bits_per_byte"]}
 
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
     """All of it again."""
-    books = on_text(model.tokenizer, DATASETS["english_stories"]().validation, recipe.config.n_ctx)
+    books = on_text(model.tokenizer, DATASETS["english_stories"]().validation, recipe.config.n_ctx, PRECISION)
     return books(model) | elsewhere(model.tokenizer, recipe, model)
 
 
