@@ -21,9 +21,7 @@ def row(name: str) -> str:
 
     card = read_card(name)
     recipe = RECIPES[card.recipe] if card.recipe in RECIPES else None
-    what, targets, published = (
-        (recipe.title, recipe.targets, recipe.published) if recipe else (card.architecture, {}, "")
-    )
+    targets = recipe.targets if recipe else {}
     results = [
         f"{metric.replace('_', ' ')} {card.metrics[metric].value:.4g} (n = {card.metrics[metric].n:,})"
         for metric in targets or card.metrics
