@@ -20,7 +20,7 @@ def row(name: str) -> str:
     from workbench.core.registry import RECIPES
 
     card = read_card(name)
-    recipe = RECIPES[card.recipe] if card.recipe in RECIPES else None
+    recipe = RECIPES.get(card.recipe)
     targets = recipe.targets if recipe else {}
     results = [
         f"{metric.replace('_', ' ')} {card.metrics[metric].value:.4g} (n = {card.metrics[metric].n:,})"
