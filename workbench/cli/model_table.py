@@ -20,7 +20,8 @@ def row(name: str) -> str:
     from workbench.core.registry import RECIPES
 
     card = read_card(name)
-    recipe = RECIPES.get(card.recipe)
+    known = card.recipe in RECIPES
+    recipe = RECIPES[card.recipe] if known else None
     targets = recipe.targets if recipe else {}
     results = [
         f"{metric.replace('_', ' ')} {card.metrics[metric].value:.4g} (n = {card.metrics[metric].n:,})"
