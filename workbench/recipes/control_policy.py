@@ -16,12 +16,11 @@ from workbench.core.progress import Progress
 from workbench.data.environments import make_vector, native, rules_sha256
 from workbench.recipes.observation_ranges import even_out
 from workbench.recipes.recipe import Recipe, Session, Trained
-from workbench.recipes.several_seeds import best_of_seeds
+from workbench.recipes.several_seeds import EPISODES, best_of_seeds
 from workbench.training.curve import Curve
-from workbench.training.policy_evaluation import evaluate_policy
+from workbench.training.policy_evaluation import PolicyEvaluation, evaluate_policy
 
 CARTPOLE = "CartPole-v1"
-EVALUATION_SEED = 10_000
 Algorithm = Callable[..., Curve]
 
 
@@ -50,9 +49,9 @@ def train(
         keep = {"keep": lambda step, seen: kept.append((step, deepcopy(seen)))} if keeps else {}
         return algorithm(fresh, envs, recipe.training, seed=seed, progress=progress, checkpoint=state, **keep)
 
-    evaluate = partial(
-        evaluate_policy, make_vector_env=partial(make_vector, environment), episodes=100, seed=EVALUATION_SEED
-    )
+    def evaluate(policy: Any, seed: int) -> PolicyEvaluation:
+        return evaluate_policy(policy, partial(make_vector, environment), EPISODES, seed)
+
     data = DataSource(environment, rules_sha256(environment), origin(environment))
     trained = best_of_seeds(recipe, model, session, learn, evaluate, data)
     for step, seen in on_the_way.get(recipe.seed if trained.seed is None else trained.seed, []):
