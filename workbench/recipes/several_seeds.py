@@ -28,24 +28,30 @@ SELECTION_SEED, EVALUATION_SEED = 10_000, 20_000
 
 
 def best_of_seeds(
-    recipe: Recipe, model: HookedModel, session: Session, learn: Learn, evaluate: Evaluate, data: DataSource
+    recipe: Recipe,
+    model: HookedModel,
+    session: Session,
+    learn: Learn,
+    evaluate: Evaluate,
+    data: DataSource,
+    seeds: int = SEEDS,
 ) -> Trained:
-    """Trains `SEEDS` networks from the recipe's seed on; `model` becomes the one whose greedy episodes return most.
+    """Trains `seeds` networks from the recipe's seed on; `model` becomes the one whose greedy episodes return most.
 
     The returns on its card, and those of all seeds, are of other episodes than the ones it was chosen by.
     An interrupted run resumes: the states of finished seeds lie beside that of the unfinished one until the end.
     """
     curves, chances, scores, weights, states = [], [], [], [], []
-    for i in range(SEEDS):
+    for i in range(seeds):
         seed = recipe.seed + i
         seed_everything(seed)
         fresh = MODELS[recipe.architecture](recipe.config)
         states.append(session.state.with_name(f"seed_{seed}_{session.state.name}"))
-        curves.append(learn(fresh, seed, shifted(session.progress, i, SEEDS), states[-1]))
+        curves.append(learn(fresh, seed, shifted(session.progress, i, seeds), states[-1]))
         chances.append(evaluate(fresh.eval(), SELECTION_SEED).mean)
         scores.append(evaluate(fresh, EVALUATION_SEED))
         weights.append(fresh.state_dict())
-    best = max(range(SEEDS), key=chances.__getitem__)
+    best = max(range(seeds), key=chances.__getitem__)
     model.load_state_dict(weights[best])
     for state in states:
         state.unlink(missing_ok=True)
