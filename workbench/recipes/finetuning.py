@@ -18,7 +18,7 @@ from workbench.core.registry import DATASETS
 from workbench.data.questions import Question, QuestionData, answered, filled_before, filling_of, question_batches
 from workbench.recipes.pair_task import round_weights
 from workbench.recipes.question_baselines import BASELINES
-from workbench.recipes.recipe import Recipe, Session, Trained
+from workbench.recipes.recipe import Metrics, Recipe, Session, Trained
 from workbench.training.choices import answer_likelihoods, share_right
 from workbench.training.fit import fit
 from workbench.training.language_modelling import next_token_loss
@@ -35,16 +35,15 @@ LONGEST = 120
 
 @dataclass(frozen=True)
 class FineTuning:
-    """Which questions, beside which checkpoint, rows in a batch."""
+    """Which questions, rows in a batch."""
 
     data: str
     batch_size: int
-    base: str = "stories_gpt"
 
     def train(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         """Cross entropy of the answers' tokens; how many are right after training, before it, and by simpler means."""
         data: QuestionData = DATASETS[self.data]()
-        start: Any = load(self.base)
+        start: Any = load(recipe.based_on)
         inherit(model, start)
         tokenizer = start.tokenizer_or_raise()
         before = named("base", score(start, data.test, tokenizer))
@@ -58,6 +57,10 @@ class FineTuning:
         for name, baseline in BASELINES.get(self.data, {}).items():
             metrics |= share_right(baseline(data.train, data.test), f"{name}_accuracy")
         return Trained(curve, metrics, DataSource(data.name, data.sha256, data.note), tokenizer)
+
+    def measure(self, recipe: Recipe, model: HookedModel) -> Metrics:
+        """How many of the test's questions a trained model answers rightly."""
+        return score(model, DATASETS[self.data]().test, model.tokenizer_or_raise())
 
 
 @torch.no_grad()

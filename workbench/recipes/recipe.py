@@ -59,7 +59,8 @@ class Recipe:
     `distance`.
     `training` is the configuration of the training algorithm, `train` what runs it. `weights` and `bias` name the
     initialisation (`core.initializers`); None leaves the architecture's own. `measure` gives the metrics of a trained
-    network that `train` would put on its card; None where `recipes.measuring` knows how by the data.
+    network that `train` would put on its card; None where `recipes.measuring` knows how by the data. `based_on` names
+    the checkpoint whose weights training begins with, "" for none.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Recipe:
     licence: str = "MIT"
     note: str = ""
     measure: Callable[[Recipe, HookedModel], Metrics] | None = None
+    based_on: str = ""
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
         """The recipe with other values for the named fields of its training or model configuration, or its own."""
