@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench.cli.model_table import markdown
+
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(
     r"(?P<excepted><!-- not run: [^\n]+ -->\s*)?^```(?P<language>python|bash)\n(?P<code>.*?)^```$",
@@ -57,28 +59,6 @@ def run(block: Block, namespace: dict[str, object]) -> None:
     assert result.returncode == 0, f"{where} exits with {result.returncode}:\n{result.stdout}{result.stderr}"
 
 
-def model_row(name: str) -> str:
-    """A trained model's line in the README's table, from its card and recipe."""
-    from workbench.checkpoints.card import read_card
-    from workbench.core.registry import RECIPES
-
-    card = read_card(name)
-    recipe = RECIPES[card.recipe]
-    results = [
-        f"{metric.replace('_', ' ')} {card.metrics[metric].value:.4g} (n = {card.metrics[metric].n:,})"
-        for metric in recipe.targets
-    ]
-    bounds = [
-        f"{'<=' if m.endswith(('loss', 'error', 'distance')) else '>='} {bound:g}"
-        for m, bound in recipe.targets.items()
-    ]
-    minutes = max(0.1, card.wall_time_seconds / 60)
-    cells = [f"`{name}`", recipe.title, f"{card.parameters:,}", "; ".join(results), "; ".join(bounds), f"{minutes:.2g}"]
-    return f"| {' | '.join(cells)} |"
-
-
 def test_the_table_of_models_is_what_their_cards_say() -> None:
-    from workbench.checkpoints.card import names
-
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [row for row in map(model_row, names()) if row not in text] == []
+    assert [line for line in markdown() if line not in text] == []

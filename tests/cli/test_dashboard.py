@@ -7,7 +7,9 @@ from workbench.cli import status
 from workbench.cli.dashboard import entry_script
 
 
-def test_the_dashboard_starts_from_the_installed_package_and_reports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dashboard_starts_from_the_installed_package_and_neither_reports_nor_advertises(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     started: list[list[str]] = []
 
     def call(command: list[str], cwd: Path | None) -> int:
@@ -19,4 +21,5 @@ def test_the_dashboard_starts_from_the_installed_package_and_reports_nothing(mon
     (command,) = started
     assert Path(command[4]) == entry_script() and command[1:4] == ["-m", "streamlit", "run"]
     assert {"--server.port=9000", "--server.headless=true", "--server.address=localhost"} <= set(command)
-    assert "--browser.gatherUsageStats=false" in command
+    assert {"--browser.gatherUsageStats=false", "--logger.hideWelcomeMessage=true"} <= set(command)
+    assert "http://localhost:9000" in capsys.readouterr().out

@@ -48,3 +48,12 @@ def test_runs_are_listed_with_their_status(capsys: pytest.CaptureFixture[str]) -
     status(["list", "runs", "--json"])
     (row,) = json.loads(capsys.readouterr().out)
     assert row["status"] == "done" and row["analysis"] == "share" and row["spec"]["parameters"]["factor"] == 1.0
+
+
+def test_models_are_a_table_for_a_readme_and_other_lists_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["list", "models", "--markdown"]) == 0
+    head, rule, *rows = capsys.readouterr().out.splitlines()
+    assert head.startswith("| model | what | data |") and len({line.count("|") for line in (head, rule, *rows)}) == 1
+    assert [row.split("`")[1] for row in rows] == [row["name"] for row in LISTS["models"]()]
+    assert status(["list", "runs", "--markdown"]) == 2
+    assert "of models alone, not of runs" in capsys.readouterr().err

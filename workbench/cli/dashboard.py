@@ -7,6 +7,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from workbench.cli.writing import write
 from workbench.core.errors import ConfigError
 
 
@@ -28,10 +29,12 @@ def open_dashboard(*, port: int = 8501, address: str = "localhost", headless: bo
         "server.address": address,
         "server.headless": headless,
         "browser.gatherUsageStats": False,
+        "logger.hideWelcomeMessage": True,  # with which Streamlit's offer of its own agent skills goes, in the page too
     }
     flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
     # The theme lies beside the package in a checkout, and Streamlit looks for it where it is started.
     home = script.parents[1] if (script.parents[1] / ".streamlit").is_dir() else None
+    write(f"The dashboard: http://{address}:{port} (Ctrl-C ends it)")
     return subprocess.call([sys.executable, "-m", "streamlit", "run", str(script), *flags], cwd=home)
 
 

@@ -6,12 +6,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Literal
 
+from workbench.cli.model_table import markdown as table
 from workbench.cli.writing import write, write_json, write_table
+from workbench.core.errors import InputError
 
 Kind = Literal["models", "architectures", "analyses", "recipes", "datasets", "runs", "studies"]
 
 
-def show_list(kind: Kind = "models", /, *, json: bool = False) -> None:
+def show_list(kind: Kind = "models", /, *, json: bool = False, markdown: bool = False) -> None:
     """Trained models, architectures, analyses, recipes, data sets or runs, one per line.
 
     Parameters
@@ -20,7 +22,16 @@ def show_list(kind: Kind = "models", /, *, json: bool = False) -> None:
         What to list.
     json
         Write JSON, with everything that is known of each.
+    markdown
+        Write the models as a table in Markdown: result, target, what others report, minutes of training.
     """
+    if markdown:
+        if kind != "models":
+            raise InputError(
+                f"There is a table in Markdown of models alone, not of {kind}. For {kind} there is --json."
+            )
+        write("\n".join(table()))
+        return
     rows = LISTS[kind]()
     if json:
         write_json(rows)

@@ -21,6 +21,8 @@ def train_model(
 ) -> None:
     """Trains a recipe's model and saves it with its card and curve; goes on where it was interrupted.
 
+    `torchrun --standalone --nproc_per_node 2 -m workbench train RECIPE` shares each batch among two processes.
+
     Parameters
     ----------
     recipe
@@ -40,10 +42,13 @@ def train_model(
     from workbench.core.registry import RECIPES
     from workbench.experiments.settings import from_words
     from workbench.experiments.training_runs import train
+    from workbench.training.parallel import is_first
 
     values = from_words(RECIPES[recipe], settings or []) | ({} if seed is None else {"seed": seed})
-    with bar(f"training {recipe}", quiet=json) as progress:
+    with bar(f"training {recipe}", quiet=json or not is_first()) as progress:
         card = train(recipe, values, folder, progress)
+    if not is_first():
+        return
     if json:
         write_json(asdict(card))
         return

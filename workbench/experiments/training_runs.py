@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from workbench.core.registry import RECIPES
 from workbench.experiments.run_log import RunLog
 from workbench.recipes.recipe import STATE, make
 from workbench.training.curve import Curve
+from workbench.training.parallel import is_first
 from workbench.training.resume import read_state
 
 
@@ -45,7 +46,8 @@ def train(
         "settings": told(settings),
         "folder": str(folder),
     }
-    with logged(key_of("train", str(folder.resolve())), spec, progress) as report:
+    log = logged(key_of("train", str(folder.resolve())), spec, progress) if is_first() else nullcontext(silent)
+    with log as report:
         return make(chosen, folder, report)
 
 

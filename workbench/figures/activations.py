@@ -109,7 +109,7 @@ def rows_and_columns(x: Tensor, axes: tuple[str, ...], title: str) -> go.Figure:
     picture = blank(title, ", ".join(axes[1:]), axes[0])
     names = [[str(i) for i in range(n)] for n in flat.shape]
     picture.add_trace(heat_map(flat.masked_fill(~flat.isfinite(), float("nan")), names[1], names[0], ""))
-    return picture.update_yaxes(autorange="reversed")
+    return picture.update_yaxes(autorange="reversed", type="category")
 
 
 @describe.register

@@ -16,5 +16,6 @@ RECIPE = register(
         training=A2CConfig(),
         train=partial(train, algorithm=a2c, n_envs=32),
         targets={"return_mean": 500.0},
+        published="500 (rl-baselines3-zoo)",
     )
 )

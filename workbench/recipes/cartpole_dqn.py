@@ -19,6 +19,7 @@ RECIPE = register(
         ),
         train=partial(train, algorithm=dqn, n_envs=16),
         targets={"return_mean": 500.0},
+        published="500 (rl-baselines3-zoo)",
         note="The settings of rl-baselines3-zoo, but a falling learning rate; smaller networks forget.",
     )
 )  # fmt: skip

@@ -16,5 +16,6 @@ RECIPE = register(
         training=TRPOConfig(),
         train=partial(train, algorithm=trpo, n_envs=32),
         targets={"return_mean": 500.0},
+        published="500 (rl-baselines3-zoo)",
     )
 )

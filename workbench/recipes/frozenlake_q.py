@@ -19,6 +19,7 @@ RECIPE = register(
         train=partial(train_table, environment="FrozenLake-v1", horizon=100),
         measure=partial(measure, environment="FrozenLake-v1", horizon=100),
         targets={"exact_return": 0.744 - 0.02},
+        published="0.744, the optimum (value iteration)",
         note="The best policy that knows how many steps are left returns 0.744; a table cannot know.",
     )
 )

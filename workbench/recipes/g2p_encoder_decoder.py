@@ -21,6 +21,7 @@ RECIPE = register(
         ),
         train=PairTask("pronunciations", batch_size=512, token="phoneme", sequence="word", smoothing=0.1).train,
         targets={"phoneme_error": 0.07, "word_error": 0.30},
+        published="phonemes 5 to 6 %, words 22 to 25 % on another split",
         dtype="bfloat16",
         note="Greedy answers, without stress; of several pronunciations the nearest counts. Sequence-to-sequence "
         "transformers publish phoneme errors of 5 to 6 % and word errors of 22 to 25 %, on another split.",

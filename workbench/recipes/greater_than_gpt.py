@@ -55,6 +55,7 @@ RECIPE = register(
         train=train_on("greater_than", batch_size=64, measure=year_metrics),
         measure=measure,
         targets={"probability_difference": 0.9},
+        published="0.817 by GPT-2 small (Hanna et al. 2023)",
         note="GPT-2 small has a probability difference of 0.817, a cutoff sharpness of 0.06 (Hanna et al. 2023).",
     )
 )  # fmt: skip

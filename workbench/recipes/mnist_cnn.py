@@ -19,5 +19,6 @@ RECIPE = register(
         train=ImageClassification(dataset="mnist", batch_size=128, augment=affine(), label_smoothing=0.05),
         weights="he_normal",
         targets={"test_accuracy": 0.993},
+        published="99.05 % (LeNet-5, LeCun et al. 1998)",
     )
 )  # fmt: skip

@@ -21,6 +21,7 @@ RECIPE = register(
         ),
         train=train_on("modular_addition", batch_size=None, whole=True),
         targets={"whole_accuracy": 0.999, "test_accuracy": 0.999},
+        published="100 % modulo 113 (Nanda et al. 2023)",
         weights="xavier_normal",
         note="The network and the training of Nanda et al. (2023), all training pairs in each step and weight decay 1, "
         "but modulo 59 and not 113, with half of the pairs for training, so that it takes minutes.",

@@ -15,13 +15,15 @@ from workbench.checkpoints.card import Card, DataSource, Score, models_folder
 from workbench.checkpoints.provenance import commit, hardware
 from workbench.checkpoints.store import save, save_step
 from workbench.core.allocator import keep_freed_pages
-from workbench.core.errors import TrainingError, UnknownNameError
+from workbench.core.errors import ConfigError, TrainingError, UnknownNameError
 from workbench.core.hooked import HookedModel
 from workbench.core.initializers import initialize
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator, seed_everything
 from workbench.core.registry import MODELS, RECIPES
 from workbench.training.curve import Curve
+from workbench.training.fit_config import FitConfig
+from workbench.training.parallel import is_first, place
 
 STATE = "training_state.safetensors"
 Metrics = Mapping[str, Mapping[str, Any]]
@@ -59,8 +61,9 @@ class Recipe:
     `distance`.
     `training` is the configuration of the training algorithm, `train` what runs it. `weights` and `bias` name the
     initialisation (`core.initializers`); None leaves the architecture's own. `measure` gives the metrics of a trained
-    network that `train` would put on its card; None where `recipes.measuring` knows how by the data. `based_on` names
-    the checkpoint whose weights training begins with, "" for none.
+    network that `train` would put on its card; None where `recipes.measuring` knows how by the data. `published` is
+    what others report for the first target, with their source. `based_on` names the checkpoint whose weights training
+    begins with, "" for none.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Recipe:
     dtype: str = "float32"
     licence: str = "MIT"
     note: str = ""
+    published: str = ""
     measure: Callable[[Recipe, HookedModel], Metrics] | None = None
     based_on: str = ""
 
@@ -113,9 +117,11 @@ def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent
     """Trains the recipe's model, saves it with its card and curve, and returns the card.
 
     Resumes from the training state that an interrupted run left in the folder. The model is saved even when a
-    target is missed, so that nothing is lost; then this raises.
+    target is missed, so that nothing is lost; then this raises. Of several processes (`training.parallel`) the first
+    one saves; the others' cards name neither config nor size.
     """
     folder = folder or models_folder() / recipe.name
+    require_shareable(recipe)
     commit()  # remembered now: the files may change while the run goes on
     keep_freed_pages()
     torch.set_num_threads(recipe.threads)
@@ -124,13 +130,23 @@ def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent
     begin = perf_counter()
     session = Session(state, progress, lambda step, m: _keep(folder, step, m, recipe.dtype))
     trained = recipe.train(recipe, model, session)
-    card = save(
-        folder, model.eval(), describe(recipe, trained, perf_counter() - begin), trained.curve, trained.tokenizer
-    )
+    card = describe(recipe, trained, perf_counter() - begin)
+    if not is_first():
+        return card
+    card = save(folder, model.eval(), card, trained.curve, trained.tokenizer)
     state.unlink(missing_ok=True)
     if missed := missed_targets(recipe.targets, card):
         raise TrainingError(f"{recipe.name} was saved but missed its target: {'; '.join(missed)}.")
     return card
+
+
+def require_shareable(recipe: Recipe) -> None:
+    """Raises ConfigError where several processes were started for a training that one process does."""
+    if place()[1] > 1 and not isinstance(recipe.training, FitConfig):
+        raise ConfigError(
+            f"{recipe.name} trains in one process: {type(recipe.training).__name__} has no batches to share. "
+            f"Train it with: workbench train {recipe.name}"
+        )
 
 
 def _keep(folder: Path, step: int, model: HookedModel, dtype: str) -> None:

@@ -17,6 +17,7 @@ from workbench.training.averaging import WeightAverage
 from workbench.training.curve import Curve
 from workbench.training.fit_config import FitConfig
 from workbench.training.optimizers import Optimizer, build_optimizer
+from workbench.training.parallel import average_gradients, is_first, share
 from workbench.training.resume import (
     TrainingState,
     optimizer_tensors,
@@ -49,7 +50,8 @@ def fit(
 
     When `checkpoint` exists the run continues from it, bit for bit on the same number of threads; it is written every
     `checkpoint_every` steps, at the end, and when `progress` cancels. `evaluate` and `keep` see the model in
-    evaluation mode, with averaged weights when `ema` is set; so does the caller afterwards.
+    evaluation mode, with averaged weights when `ema` is set; so does the caller afterwards. Under `torchrun`
+    several processes share the work (`training.parallel`).
     """
     run = Run(model, cfg, checkpoint)
     with torch.random.fork_rng(devices=[]):
@@ -99,7 +101,7 @@ class Run:
 
     def save(self) -> None:
         """Writes the training state, unless a weight has stopped being finite."""
-        if self.checkpoint is None:
+        if self.checkpoint is None or not is_first():
             return
         if (name := first_not_finite(self.model)) is not None:
             raise TrainingError(f"{_at(self.step - 1)}{name} is not finite. {self._advice}")
@@ -151,11 +153,13 @@ def advance(run: Run, batch: Batch, loss: Loss) -> None:
     run.optimizer.zero_grad(set_to_none=True)
     total = 0.0
     for micro in range(cfg.accumulate):
-        value = forward(run.model, *batch(run.step * cfg.accumulate + micro), loss, cfg.precision) / cfg.accumulate
+        part = share(*batch(run.step * cfg.accumulate + micro))
+        value = forward(run.model, *part, loss, cfg.precision) / cfg.accumulate
         total += value.item()
         if not math.isfinite(total):
             raise run.stopped(total)
         value.backward()
+    total = average_gradients(run.parameters, total)
     if cfg.gradient_clip is not None:
         run.gradient_norm = nn.utils.clip_grad_norm_(run.parameters, cfg.gradient_clip)
     elif run.log_due:
@@ -221,7 +225,7 @@ def observe(run: Run, evaluate: Callable[[nn.Module], Metrics] | None) -> None:
 
 def _keep(run: Run, keep: Callable[[int, nn.Module], None] | None) -> None:
     """Hands over the weights of this step when they were asked for."""
-    if keep is not None and run.step in run.cfg.keep_steps:
+    if keep is not None and run.step in run.cfg.keep_steps and is_first():
         with shown(run) as model:
             keep(run.step, model)
 

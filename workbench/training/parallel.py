@@ -1,65 +1,62 @@
-"""Data-parallel training: several processes share each batch and average their gradients (Hugging Face Accelerate)."""
+"""Data-parallel training: the processes that `torchrun` starts share each batch and average their gradients.
+
+They speak through Hugging Face Accelerate. Every process runs the same program from the same seed; the first one alone
+writes files and reports. The loss must be a mean over examples: then weights and curve are those of one process with
+the whole batch, up to the order of sums. Batch statistics (BatchNorm) are each process's own.
+"""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from tempfile import TemporaryDirectory
+import os
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from accelerate import Accelerator, debug_launcher
-from accelerate.utils import gather_object
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from workbench.core.errors import ConfigError
-from workbench.training.curve import Curve
-from workbench.training.fit import Batch, FitConfig, Loss, fit
-
-WEIGHTS, CURVE = "weights.safetensors", "curve.json"
 
 
-def fit_in_parallel(model: nn.Module, batch: Batch, loss: Loss, cfg: FitConfig, processes: int = 2) -> Curve:
-    """Trains the model in place with `processes` on this machine's processors, and returns its curve.
+def place() -> tuple[int, int]:
+    """This process's number, and how many train together: (0, 1) unless a launcher started several."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return 0, 1
+    from accelerate import PartialState
 
-    Each process takes an equal part of every batch, and the loss must be a mean over its examples: then weights and
-    curve are those of one process with the whole batch, up to the order of sums. Batch statistics (BatchNorm) and
-    dropout are each process's own. Forks: call it before other threads work.
+    state = PartialState(cpu=True)
+    return state.process_index, state.num_processes
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes and reports."""
+    return place()[0] == 0
+
+
+def share(inputs: Any, targets: Tensor) -> tuple[Any, Tensor]:
+    """The part of a batch that this process takes; inputs are a tensor or a tuple of them.
+
+    Raises ConfigError where the examples do not part equally.
     """
-    rows = len(batch(0)[1])
-    if processes < 1 or rows % processes:
-        raise ConfigError(f"{rows} examples do not part equally among {processes} processes. Choose a divisor.")
-    with TemporaryDirectory() as scratch:
-        debug_launcher(work, (model, batch, loss, cfg, scratch), num_processes=processes)
-        model.load_state_dict(load_file(Path(scratch) / WEIGHTS), strict=False)
-        curve = Curve.from_json((Path(scratch) / CURVE).read_text(encoding="utf-8"))
-    model.eval()
-    return curve
+    index, processes = place()
+    if processes == 1:
+        return inputs, targets
+    if len(targets) % processes:
+        raise ConfigError(
+            f"{len(targets)} examples do not part equally among {processes} processes. Choose another number of them."
+        )
+    rows = slice(index * len(targets) // processes, (index + 1) * len(targets) // processes)
+    return tuple(x[rows] for x in inputs) if isinstance(inputs, tuple) else inputs[rows], targets[rows]
 
 
-def work(model: nn.Module, batch: Batch, loss: Loss, cfg: FitConfig, folder: str) -> None:
-    """What one of the processes does; the first one writes weights and curve."""
-    torch.set_num_threads(1)
-    accelerator = Accelerator(cpu=True)
-    part = share(batch, accelerator.process_index, accelerator.num_processes)
-    curve = fit(accelerator.prepare_model(model), part, loss, cfg)
-    losses = gather_object([curve.series["train_loss"]])
-    if accelerator.is_main_process:
-        mean = [None if None in some else sum(some) / len(some) for some in zip(*losses, strict=True)]
-        state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-        save_file(state, Path(folder) / WEIGHTS)
-        table = Curve(curve.step, {**curve.series, "train_loss": mean}).table()
-        (Path(folder) / CURVE).write_text(json.dumps(table), encoding="utf-8")
-    accelerator.wait_for_everyone()
-    accelerator.end_training()
+def average_gradients(parameters: Sequence[nn.Parameter], loss: float) -> float:
+    """Makes each gradient its mean over the processes, in one message; returns the mean of their losses."""
+    if place()[1] == 1:
+        return loss
+    from accelerate.utils import reduce
 
-
-def share(batch: Batch, place: int, places: int) -> Batch:
-    """The part of every batch that the process at `place` of `places` takes."""
-
-    def part(step: int) -> tuple[Tensor, Tensor]:
-        inputs, targets = batch(step)
-        rows = slice(place * len(targets) // places, (place + 1) * len(targets) // places)
-        return inputs[rows], targets[rows]
-
-    return part
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    message = torch.cat([g.flatten().float() for g in gradients] + [gradients[0].new_tensor([loss]).float()])
+    mean = reduce(message, "mean")
+    for gradient, part in zip(gradients, mean[:-1].split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+    return float(mean[-1])

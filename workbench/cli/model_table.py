@@ -1,0 +1,42 @@
+"""The README's table of trained models, made from their cards and recipes."""
+
+from __future__ import annotations
+
+HEAD = ("model", "what", "data", "parameters", "result", "target", "published", "minutes")
+RIGHT = ("parameters", "minutes")
+
+
+def markdown() -> list[str]:
+    """The table's lines: a head, and a line for each trained model."""
+    from workbench.checkpoints.card import names
+
+    rule = ["---:" if name in RIGHT else "---" for name in HEAD]
+    return [line(HEAD), f"|{'|'.join(rule)}|", *map(row, names())]
+
+
+def row(name: str) -> str:
+    """What one model is, how good, how good it was to be, and how good others are; minutes are those of training."""
+    from workbench.checkpoints.card import read_card
+    from workbench.core.registry import RECIPES
+
+    card = read_card(name)
+    known = card.recipe in RECIPES
+    recipe = RECIPES[card.recipe] if known else None
+    targets = recipe.targets if recipe else {}
+    results = [
+        f"{metric.replace('_', ' ')} {card.metrics[metric].value:.4g} (n = {card.metrics[metric].n:,})"
+        for metric in targets or card.metrics
+    ]
+    bounds = [
+        f"{'<=' if metric.endswith(('loss', 'error', 'distance')) else '>='} {bound:g}"
+        for metric, bound in targets.items()
+    ]
+    published = (recipe.published if recipe else "") or "-"
+    minutes = f"{max(0.1, card.wall_time_seconds / 60):.2g}"
+    about = (f"`{name}`", recipe.title if recipe else card.architecture, card.data.name, f"{card.parameters:,}")
+    return line((*about, "; ".join(results), "; ".join(bounds) or "-", published, minutes))
+
+
+def line(cells: tuple[str, ...]) -> str:
+    """Cells as a line of a table in Markdown."""
+    return f"| {' | '.join(cells)} |"
