@@ -37,6 +37,12 @@ VIEWS = (
     View(
         "training", "Training", "model_training", "Train a network, look before you do, and find what trains it best."
     ),
+    View(
+        "difference",
+        "Difference",
+        "difference",
+        "What tuning changed: weights, words, directions; and which parts put back undo it.",
+    ),
     View("preferences", "Preferences", "thumbs_up_down", "Two tales told to one order: say which is better."),
     View("runs", "Runs", "history", "What was computed here, on the command line or by a script.", light=True),
 )

@@ -37,6 +37,9 @@ DATA_FILES = {
     "cifar10": "cifar10_jpeg.npz",
     "tiny_shakespeare": "tinyshakespeare.txt",
     "english_stories": "english_stories_train.txt",
+    "story_books": "english_stories_train.txt",
+    "story_cloze": "english_stories_train.txt",
+    "story_sounds": "english_stories_train.txt",
     "wikitext2": "wikitext2_test.txt",
 }
 

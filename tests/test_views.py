@@ -206,6 +206,25 @@ def test_a_model_of_something_else_has_nothing_to_judge(opened: Open) -> None:
     assert any("tells no tales" in box.value for box in page.info)
 
 
+def test_tuned_models_stand_side_by_side(opened: Open) -> None:
+    page = clean(opened("difference", m="tales_ppo", examples="2"))
+    assert page.get("plotly_chart")
+    assert any("tales_ppo moved" in text.value and "tales_hacked moved" in text.value for text in page.markdown)
+    assert all({"tales_ppo", "tales_dpo", "tales_hacked"} <= set(twin.value) for twin in page.dataframe[:4])
+
+
+@pytest.mark.slow
+def test_parts_are_put_back_on_request(opened: Open) -> None:
+    page = clean(opened("difference", m="tales_ppo", others="false", restore="true", examples="2"))
+    assert any("of the way back" in text.value for text in page.markdown)
+    assert any("weights restored" in box.label for box in page.expander)
+
+
+def test_a_model_that_was_tuned_from_none_has_no_differences(opened: Open) -> None:
+    page = clean(opened("difference", m="digits_mlp"))
+    assert any("tuned from no other model" in box.value for box in page.info)
+
+
 @pytest.mark.parametrize(("asked", "shown"), [("99999", 499), ("-3", 0), ("last", 0)])
 def test_a_step_that_is_not_there_is_said_and_the_nearest_shown(opened: Open, asked: str, shown: int) -> None:
     page = opened("episodes", m="cartpole_ppo", step=asked)

@@ -37,9 +37,12 @@ def test_the_hash_tells_questions_apart() -> None:
     assert one != two
 
 
-def test_passages_have_so_many_words_and_follow_each_other() -> None:
-    text = " ".join(map(str, range(2 * WORDS + 5)))
-    assert [passage.split() for passage in passages(text)] == [text.split()[:WORDS], text.split()[WORDS : 2 * WORDS]]
+def test_passages_have_so_many_words_and_follow_each_other_or_overlap() -> None:
+    words = list(map(str, range(2 * WORDS + 5)))
+    assert [text.split() for text in passages(words)] == [words[:WORDS], words[WORDS : 2 * WORDS]]
+    assert [text.split() for text in passages(words, WORDS // 2)] == [
+        words[i * WORDS // 2 : i * WORDS // 2 + WORDS] for i in range(3)
+    ]
 
 
 def test_a_gap_stands_for_the_one_name_of_a_sentence_and_the_choices_are_in_the_sentences_before() -> None:

@@ -1,34 +1,78 @@
-"""Two checkpoints compared: a model with itself differs in nothing, and what is asked of the wrong model is refused."""
+"""Checkpoints compared: a model with itself differs in nothing, and what is asked of the wrong model is refused."""
 
 from __future__ import annotations
 
 import pytest
+import torch
 
+from tests.conftest import missing_data
 from workbench.core.errors import InputError
-from workbench.experiments.difference import activation_parts, bring_back, difference, pair_of, weight_parts
+from workbench.experiments.difference import (
+    activation_parts,
+    comparable,
+    difference,
+    original_of,
+    trace,
+    tuned_models,
+    weight_parts,
+    work_of,
+)
 
 
 def test_a_model_differs_from_itself_in_nothing() -> None:
-    pair = pair_of("tales_gpt", "tales_gpt", tales=4)
-    found = difference(pair)
-    assert found.weights.relative.eq(0).all()
+    found = trace(["tales_gpt"], original="tales_gpt", examples=4).found["tales_gpt"]
+    assert found.weights.relative.eq(0).all() and found.weights.within("blocks.0") == 0
     assert found.kl.per_token == pytest.approx(0, abs=1e-6)
     assert found.shift.size.eq(0).all()
 
 
+def test_models_tuned_from_one_stand_side_by_side() -> None:
+    traced = trace(["tales_ppo", "tales_dpo"], examples=2)
+    assert traced.original == "tales_gpt" and traced.kinds == ()
+    for table in traced.tables(3).values():
+        assert len(table) >= 3 and all({"tales_ppo", "tales_dpo"} <= set(row) for row in table)
+    parts = {row["part"]: row["tales_ppo"] for row in traced.changes()}
+    weights = traced.found["tales_ppo"].weights
+    inside = [i for i, name in enumerate(weights.names) if name.startswith("blocks.0.mlp")]
+    whole = (weights.change[inside].square().sum() / weights.before[inside].square().sum()).sqrt()
+    assert parts["blocks.0.mlp"] == pytest.approx(float(whole), rel=1e-5)
+
+
 @pytest.mark.slow
 def test_every_part_of_a_tuned_model_can_be_restored() -> None:
-    pair = pair_of("tales_hacked", "tales_gpt", tales=4)
-    found = bring_back(pair, difference(pair).shift)
-    layers, heads = pair.tuned.cfg.n_layers, pair.tuned.cfg.n_heads
-    assert len(found["activations"].names) == layers * (3 + heads) == len(activation_parts(pair.tuned))
-    assert found["weights"].names == tuple(weight_parts(pair.tuned))
-    assert len(found["direction"].names) == layers
+    traced = trace(["tales_hacked"], examples=4, restore=True)
+    found, tuned = traced.found["tales_hacked"].restored, comparable("tales_hacked")
+    layers, heads = tuned.cfg.n_layers, tuned.cfg.n_heads
+    assert len(found["activations"].names) == layers * (3 + heads) == len(activation_parts(tuned))
+    assert found["weights"].names == tuple(weight_parts(tuned))
+    assert len(found["the stream along its mean shift"].names) == layers
     last = found["activations"].names.index(f"blocks.{layers - 1}.hook_resid_post")
     assert found["activations"].restored.shape == (layers * (3 + heads), 4)
     assert found["activations"].restored[last].isfinite().all()
+    first, second, *rest = traced.tables(3)["True reward with weights restored"]
+    assert (first["restored"], second["restored"], len(rest)) == ("(as tuned)", "tales_gpt", 3)
 
 
-def test_only_tales_are_compared() -> None:
-    with pytest.raises(InputError, match="digits_mlp tells no tales"):
-        pair_of("digits_mlp", "tales_gpt")
+@pytest.mark.slow
+@pytest.mark.skipif(bool(missing_data("english_stories")), reason="needs the stories")
+@pytest.mark.parametrize("tuned", sorted(name for name, origin in tuned_models().items() if origin == "stories_gpt"))
+def test_what_fine_tuning_on_questions_changed_is_undone_by_the_whole_stream(tuned: str) -> None:
+    """The stream after the last block restored answers as the original does; adapters count as changed weights."""
+    after, before = comparable(tuned), comparable("stories_gpt")
+    work = work_of(tuned, after, 4, seed=0)
+    found = difference(after, before, work, restore=True)
+    assert found.weights.within("blocks.") > 0 and found.kl.per_token > 0
+    activations = found.restored["activations"]
+    last = activations.names.index(f"blocks.{after.cfg.n_layers - 1}.hook_resid_post")
+    torch.testing.assert_close(
+        activations.restored[last] - activations.original,
+        torch.zeros(4), atol=2.0 if "lora" not in tuned else 1e-3, rtol=0,
+    )  # fmt: skip
+
+
+def test_models_of_several_origins_are_not_compared() -> None:
+    with pytest.raises(InputError, match="tuned from no other model"):
+        trace(["digits_mlp"])
+    with pytest.raises(InputError, match="neither tells tales nor answers questions"):
+        trace(["induction_gpt"], original="induction_gpt")
+    assert original_of(["tales_ppo", "tales_reward"]) == "tales_gpt"

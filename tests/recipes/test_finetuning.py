@@ -59,8 +59,8 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: BytePairTok
 
 def recipe(cfg: GPTConfig, architecture: str) -> Recipe:
     training = FitConfig(steps=80, lr=1e-2 if architecture == "lora_gpt" else 3e-3, log_every=20)
-    task = FineTuning("colours", batch_size=9, base="tiny")
-    return Recipe("tuned", "", architecture, cfg, training, task.train, {"test_accuracy": 0.8})
+    task = FineTuning("colours", batch_size=9)
+    return Recipe("tuned", "", architecture, cfg, training, task.train, {"test_accuracy": 0.8}, based_on="tiny")
 
 
 @pytest.mark.parametrize("architecture", ["gpt", "lora_gpt"])

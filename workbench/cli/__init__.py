@@ -20,7 +20,7 @@ COMMANDS = {
     "train": ("training:train_model", "A recipe's model, trained and saved; resumes where it was interrupted."),
     "difference": (
         "difference:show_difference",
-        "What tuning changed in a GPT that tells tales, and what brings it back.",
+        "What tuning changed in GPTs that tell tales or answer questions, and what brings it back.",
     ),
     "evaluate": ("evaluating:evaluate_model", "A trained model measured again and held against its card."),
     "check": ("checking:check_recipe", "Can a recipe learn? One batch by heart, gradients and activations by layer."),

@@ -36,7 +36,9 @@ def write_table(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def cell(value: Any) -> str:
-    """A value in at most `WIDEST` characters."""
+    """A value in at most `WIDEST` characters; None is empty."""
+    if value is None:
+        return ""
     if isinstance(value, float):
         text = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
     elif isinstance(value, int) and not isinstance(value, bool):

@@ -28,6 +28,14 @@ OWN_PAIRS = {
             "Tell of Tom, a shy fox, and a ring.\nOnce there was a shy fox named",
         ),
     ),
+    "story_books": (("The captain had a map of the island.\nBook:", "The captain had a map of the mountain.\nBook:"),),
+    "story_cloze": (
+        (
+            "Mary and John met Tom. John gave Mary a book.\nQuestion: Then ____ thanked John.\nAnswer:",
+            "Mary and John met Tom. Mary gave John a book.\nQuestion: Then ____ thanked Mary.\nAnswer:",
+        ),
+    ),
+    "story_sounds": (("English: the king is dead\nSounds: DH AH |", "English: the man is dead\nSounds: DH AH |"),),
 }
 """Such prompts for models of one text, which come first."""
 

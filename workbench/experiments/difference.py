@@ -1,81 +1,166 @@
-"""What tuning changed in a GPT that tells tales, and what brings the old behaviour back: two checkpoints compared."""
+"""What tuning changed in a GPT, and what brings the old behaviour back: models tuned from one, beside each other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
-from workbench.analysis.rlhf.restoring import Restoration, along, compared, restore_activations, restore_weights
-from workbench.analysis.rlhf.token_kl import TokenKL, token_kl
-from workbench.analysis.rlhf.weight_change import StreamShift, WeightChange, stream_shift, weight_change
+from workbench.analysis.rlhf.restoring import Extend, Restoration, along, compared, restore_activations, restore_weights
+from workbench.analysis.rlhf.token_kl import token_kl
+from workbench.analysis.rlhf.tracing import Difference, Trace
+from workbench.analysis.rlhf.weight_change import StreamShift, stream_shift, weight_change
+from workbench.checkpoints.card import names, read_card
 from workbench.checkpoints.store import load
 from workbench.core.errors import InputError
+from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
-from workbench.core.registry import DATASETS
+from workbench.core.registry import DATASETS, RECIPES
+from workbench.data.questions import QuestionData, answered
+from workbench.data.sequences import UNSCORED
 from workbench.recipes.tales_outcomes import N_NEW, TEMPERATURE, marks_of, prompts_of, read_back
-from workbench.training.rlhf.completions import Marks, completion_mask
+from workbench.training.rlhf.completions import completion_mask
 from workbench.zoo.layers.sampling import Sampling
+from workbench.zoo.lora_gpt import LoRAGPT
 
-TALES, SAMPLING = 128, Sampling(TEMPERATURE)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How a tuned model differs from the original: weights, KL before each token of its own tales, residual stream."""
-
-    weights: WeightChange
-    kl: TokenKL
-    shift: StreamShift
-    tokens: tuple[str, ...]
-    """The vocabulary as one reads it."""
+EXAMPLES, SAMPLING = 64, Sampling(TEMPERATURE)
+Rows = Int[Tensor, "row pos"]
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A tuned model and what it was tuned from, of one tokenizer, both of which write tales for the same orders."""
+class Tales:
+    """Tales that a model writes to order, of which every token counts; worth is the simulated annotator's reward."""
 
-    tuned: Any
-    original: Any
     prompts: tuple[str, ...]
+    tokenizer: Any
     seed: int
+    unit = "true reward"
+    temperature = TEMPERATURE
 
-    @property
-    def marks(self) -> Marks:
-        """What ends an order, and a tale."""
-        return marks_of(self.original.tokenizer)
+    def rows(self, model: Any, extend: Extend | None = None) -> Rows:
+        """A tale for every order; the same random numbers whoever writes."""
+        prompts, end = [self.tokenizer.encode(prompt) for prompt in self.prompts], marks_of(self.tokenizer).end
+        return model.complete(prompts, N_NEW, end, generator(self.seed, "compared"), SAMPLING, extend)
 
-    def write(self, model: Any, extend: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """A tale for every order, as tokens; the same random numbers whoever writes."""
-        prompts = [self.original.tokenizer.encode(prompt) for prompt in self.prompts]
-        return model.complete(prompts, N_NEW, self.marks.end, generator(self.seed, "compared"), SAMPLING, extend)
+    def counted(self, rows: Rows) -> Bool[Tensor, "row pos"]:
+        """The tokens of the tales."""
+        return completion_mask(rows, marks_of(self.tokenizer))
 
-    def true_reward(self, rows: Tensor) -> Float[Tensor, " row"]:
-        """What the simulated annotator thinks of the tales."""
-        return read_back(rows, self.prompts, self.original.tokenizer).true_reward.float()
-
-
-def pair_of(tuned: str, original: str, seed: int = 0, tales: int = TALES) -> Pair:
-    """Two trained networks by name, and new orders to write tales for."""
-    models = [load(name) for name in (tuned, original)]
-    for name, model in zip((tuned, original), models, strict=True):
-        if model.card.data.name != "tales":
-            raise InputError(f"{name} tells no tales. Compare two that do, such as tales_hacked and tales_gpt.")
-    prompts = prompts_of(DATASETS["tales"]().validation)[:tales]
-    return Pair(models[0], models[1], tuple(prompts), seed)
+    def worth(self, model: Any, extend: Extend | None = None) -> Float[Tensor, " row"]:
+        """The true reward of the tales written."""
+        return read_back(self.rows(model, extend), self.prompts, self.tokenizer).true_reward.float()
 
 
-def difference(pair: Pair) -> Difference:
-    """Everything that can be read off without changing anything. Costs one writing and two passes of each model."""
-    rows = pair.write(pair.tuned)
-    counted = completion_mask(rows, pair.marks)
-    kl = token_kl(pair.tuned, pair.original, rows, counted, TEMPERATURE)
-    shift = stream_shift(pair.tuned, pair.original, rows, counted)
-    weights = weight_change(pair.tuned, pair.original)
-    return Difference(weights, kl, shift, tuple(pair.original.tokenizer.tokens))
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Questions with their right answers, whose tokens count; worth is how likely the answer is."""
+
+    inputs: Rows
+    targets: Rows
+    unit = "log-probability of the right answer"
+    temperature = 1.0
+
+    def rows(self, model: Any) -> Rows:
+        """The same for every model."""
+        return torch.cat([self.inputs, self.targets[:, -1:]], dim=1)
+
+    def counted(self, rows: Rows) -> Bool[Tensor, "row pos"]:
+        """The tokens of the answers."""
+        return torch.cat([torch.zeros(len(rows), 1, dtype=torch.bool), self.targets != UNSCORED], dim=1)
+
+    @torch.no_grad()
+    def worth(self, model: Any, extend: Extend | None = None) -> Float[Tensor, " row"]:
+        """In nats, the sum over an answer's tokens."""
+        logits = (extend or model)(self.inputs)
+        losses = cross_entropy(logits.transpose(1, 2), self.targets, ignore_index=UNSCORED, reduction="none")
+        return -losses.sum(dim=1)
+
+
+Work = Tales | Answers
+
+
+def tuned_models() -> dict[str, str]:
+    """The trained models that were tuned from another one, and which one that is."""
+    based_on = {name: RECIPES[read_card(name).recipe].based_on for name in names()}
+    return {name: original for name, original in based_on.items() if original}
+
+
+def original_of(tuned: Sequence[str]) -> str:
+    """The model that all of these were tuned from."""
+    known = tuned_models()
+    if not tuned:
+        raise InputError(f"Name one or more models. There are {', '.join(known)}.")
+    for name in tuned:
+        if read_card(name) and name not in known:
+            raise InputError(f"{name} was tuned from no other model here. Choose from {', '.join(known)}.")
+    found = sorted({known[name] for name in tuned})
+    if len(found) != 1:
+        raise InputError(
+            f"These were tuned from {' and '.join(found)}. Choose models of one origin, or give --original."
+        )
+    return found[0]
+
+
+def trace(
+    tuned: Sequence[str],
+    original: str = "",
+    examples: int = EXAMPLES,
+    seed: int = 0,
+    restore: bool = False,
+    progress: Progress = silent,
+) -> Trace:
+    """How models differ from the one they were tuned from, each at its own work.
+
+    Costs one writing or answering and two passes of each model; to `restore`, as many writings by each of the two as
+    there are parts: for each layer one for each head and six more, and two for embedding and read-out.
+    """
+    original = original or original_of(tuned)
+    before, found = comparable(original), {}
+    for i, name in enumerate(tuned):
+        after = comparable(name)
+        if after.tokenizer.to_json() != before.tokenizer.to_json():
+            raise InputError(f"{name} reads other tokens than {original}. Compare models of one tokenizer.")
+        work = work_of(name, after, examples, seed)
+        found[name] = difference(after, before, work, restore)
+        progress(i + 1, len(tuned))
+    return Trace(original, found, tuple(weight_parts(before)), work.unit, tuple(before.tokenizer.tokens))
+
+
+def comparable(name: str) -> Any:
+    """A trained model, adapters merged into its weights."""
+    model: Any = load(name)
+    if isinstance(model, LoRAGPT):
+        card, tokenizer = model.card, model.tokenizer
+        model = model.merged()
+        model.card, model.tokenizer = card, tokenizer
+    return model.requires_grad_(False)
+
+
+def work_of(name: str, model: Any, examples: int, seed: int) -> Work:
+    """What a model was tuned for: tales for new orders, or the answers to the test's questions."""
+    data = DATASETS[model.card.data.name]() if model.card.data.name in DATASETS else None
+    if model.card.data.name == "tales":
+        return Tales(tuple(prompts_of(data.validation)[:examples]), model.tokenizer, seed)
+    if not isinstance(data, QuestionData):
+        raise InputError(f"{name} neither tells tales nor answers questions. Choose from {', '.join(tuned_models())}.")
+    drawn = torch.randperm(len(data.test), generator=generator(seed, "compared"))[:examples].tolist()
+    pairs = [(data.test[i].prompt, data.test[i].answer) for i in drawn]
+    return Answers(*answered(pairs, model.tokenizer))
+
+
+def difference(tuned: Any, original: Any, work: Work, restore: bool = False) -> Difference:
+    """What can be read off without changing anything and, to `restore`, what changing parts back does."""
+    rows = work.rows(tuned)
+    counted = work.counted(rows)
+    kl = token_kl(tuned, original, rows, counted, work.temperature)
+    shift = stream_shift(tuned, original, rows[:, :-1], counted[:, 1:])  # where the tokens counted are foretold
+    restored = bring_back(tuned, original, work, shift) if restore else {}
+    return Difference(weight_change(tuned, original), kl, shift, restored)
 
 
 def activation_parts(model: Any) -> dict[str, list[str]]:
@@ -95,17 +180,12 @@ def weight_parts(model: Any) -> dict[str, str]:
     return {name: name for name in ("embed", *layers, "ln_final")}
 
 
-def bring_back(pair: Pair, shift: StreamShift) -> Mapping[str, Restoration]:
-    """The true reward with parts restored: activations, weights, and the stream along its mean shift alone.
-
-    Costs one writing for each part, two where activations are restored.
-    """
-    tuned, original = pair.tuned, pair.original
+def bring_back(tuned: Any, original: Any, work: Work, shift: StreamShift) -> dict[str, Restoration]:
+    """What rows are worth with parts restored: activations, weights, the stream along its mean shift alone."""
     lines = dict(zip(shift.hooks, shift.direction, strict=True))
-    rows = [pair.true_reward(pair.write(tuned, along(tuned, original, hook, v))) for hook, v in lines.items()]
-    write = cast(Any, pair.write)
+    rows = [work.worth(tuned, along(tuned, original, hook, v)) for hook, v in lines.items()]
     return {
-        "activations": restore_activations(tuned, original, activation_parts(tuned), write, pair.true_reward),
-        "weights": restore_weights(tuned, original, weight_parts(tuned), write, pair.true_reward),
-        "direction": compared(tuple(lines), rows, tuned, original, write, pair.true_reward),
+        "activations": restore_activations(tuned, original, activation_parts(tuned), work.worth),
+        "weights": restore_weights(tuned, original, weight_parts(tuned), work.worth),
+        "the stream along its mean shift": compared(tuple(lines), rows, tuned, original, work.worth),
     }

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
 
 from workbench.checkpoints.card import DataSource
 from workbench.checkpoints.store import load
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
-from workbench.data.questions import Question, QuestionData, answered, filled_before, filling_of, question_batches
+from workbench.data.questions import Question, QuestionData, filled_before, filling_of, question_batches
+from workbench.data.sequences import UNSCORED
 from workbench.recipes.pair_task import round_weights
 from workbench.recipes.question_baselines import BASELINES
-from workbench.recipes.recipe import Recipe, Session, Trained
-from workbench.training.choices import answer_likelihoods, share_right
+from workbench.recipes.recipe import Metrics, Recipe, Session, Trained
+from workbench.training.choices import share_right
 from workbench.training.fit import fit
 from workbench.training.language_modelling import next_token_loss
 from workbench.training.sequence_errors import error_rates
+from workbench.zoo.layers.attention import KeyValueCache
 from workbench.zoo.layers.sampling import Sampling
 
 AT_ONCE = 50
@@ -35,16 +39,15 @@ LONGEST = 120
 
 @dataclass(frozen=True)
 class FineTuning:
-    """Which questions, beside which checkpoint, rows in a batch."""
+    """Which questions, rows in a batch."""
 
     data: str
     batch_size: int
-    base: str = "stories_gpt"
 
     def train(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         """Cross entropy of the answers' tokens; how many are right after training, before it, and by simpler means."""
         data: QuestionData = DATASETS[self.data]()
-        start: Any = load(self.base)
+        start: Any = load(recipe.based_on)
         inherit(model, start)
         tokenizer = start.tokenizer_or_raise()
         before = named("base", score(start, data.test, tokenizer))
@@ -58,6 +61,10 @@ class FineTuning:
         for name, baseline in BASELINES.get(self.data, {}).items():
             metrics |= share_right(baseline(data.train, data.test), f"{name}_accuracy")
         return Trained(curve, metrics, DataSource(data.name, data.sha256, data.note), tokenizer)
+
+    def measure(self, recipe: Recipe, model: HookedModel) -> Metrics:
+        """How many of the test's questions a trained model answers rightly."""
+        return score(model, DATASETS[self.data]().test, model.tokenizer_or_raise())
 
 
 @torch.no_grad()
@@ -92,16 +99,42 @@ def score(model: Any, questions: Sequence[Question], tokenizer: Any) -> dict[str
 
 
 def chosen_rightly(model: Any, questions: Sequence[Question], tokenizer: Any) -> list[bool]:
-    """Whether the likeliest choice is the answer, for each question. Costs a forward pass over every choice."""
-    pairs = [(question.prompt, choice) for question in questions for choice in question.choices]
-    order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]))
-    likely = torch.empty(len(pairs))
+    """Whether the likeliest choice is the answer, for each question.
+
+    Costs a pass over every prompt, and one over the choices after it.
+    """
+    right = [False] * len(questions)
+    order = sorted(range(len(questions)), key=lambda i: len(questions[i].prompt))
     for start in range(0, len(order), AT_ONCE):
         some = order[start : start + AT_ONCE]
-        likely[some] = answer_likelihoods(model, *answered([pairs[i] for i in some], tokenizer))
-    ends = torch.tensor([0, *(len(q.choices) for q in questions)]).cumsum(dim=0).tolist()
-    best = [int(likely[low:high].argmax()) for low, high in pairwise(ends)]
-    return [q.choices[i] == q.answer for q, i in zip(questions, best, strict=True)]
+        prompts = [tokenizer.encode(questions[i].prompt) for i in some]
+        choices = [[tokenizer.encode(choice) for choice in questions[i].choices] for i in some]
+        best = choice_likelihoods(model, filled_before(prompts, filling_of(tokenizer)), choices).argmax(dim=1)
+        for i, choice in zip(some, best.tolist(), strict=True):
+            right[i] = questions[i].choices[choice] == questions[i].answer
+    return right
+
+
+@torch.no_grad()
+def choice_likelihoods(
+    model: Any, prompts: Int[Tensor, "row pos"], choices: Sequence[Sequence[Int[Tensor, " _"]]]
+) -> Float[Tensor, "row choice"]:
+    """Log probability (nats) of each choice, the sum over its tokens; -inf where a row has fewer than others.
+
+    Each choice goes on from the keys and values of the prompt, which are computed once.
+    """
+    found = torch.full((len(prompts), max(map(len, choices))), -torch.inf)
+    caches = [KeyValueCache() for _ in model.blocks]
+    after_prompt = model.extend(prompts, caches)[:, -1:]
+    for place in range(found.shape[1]):
+        there = torch.tensor([place < len(row) for row in choices])
+        answers = pad_sequence([row[min(place, len(row) - 1)] for row in choices], True, UNSCORED)
+        logits = [after_prompt]
+        if answers.shape[1] > 1:
+            logits.append(model.extend(answers[:, :-1].clamp_min(0), [replace(cache) for cache in caches]))
+        losses = cross_entropy(torch.cat(logits, dim=1).transpose(1, 2), answers, reduction="none").sum(dim=1)
+        found[there, place] = -losses[there]
+    return found
 
 
 def free_answers(model: Any, questions: Sequence[Question], tokenizer: Any) -> list[str]:

@@ -62,7 +62,8 @@ class Recipe:
     `training` is the configuration of the training algorithm, `train` what runs it. `weights` and `bias` name the
     initialisation (`core.initializers`); None leaves the architecture's own. `measure` gives the metrics of a trained
     network that `train` would put on its card; None where `recipes.measuring` knows how by the data. `published` is
-    what others report for the first target, with their source.
+    what others report for the first target, with their source. `based_on` names the checkpoint whose weights training
+    begins with, "" for none.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Recipe:
     note: str = ""
     published: str = ""
     measure: Callable[[Recipe, HookedModel], Metrics] | None = None
+    based_on: str = ""
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
         """The recipe with other values for the named fields of its training or model configuration, or its own."""

@@ -14,12 +14,12 @@ from workbench.recipes.tales_preferences import PAIR_BATCH, Setting, equally_lon
 from workbench.recipes.tales_seeds import run_seeds
 from workbench.training.curve import Curve
 from workbench.training.fit_config import FitConfig
-from workbench.training.rlhf.dpo import CompletionLikelihood, train_dpo
+from workbench.training.rlhf.dpo import CompletionLikelihood, DPOConfig, train_dpo
 from workbench.training.rlhf.reward_model import Scorer, pair_batches
 
 
 def learn(
-    cfg: FitConfig, at: Setting, policy: Any, scorer: Scorer, seed: int, progress: Progress, state: Path
+    cfg: DPOConfig, at: Setting, policy: Any, scorer: Scorer, seed: int, progress: Progress, state: Path
 ) -> Curve:
     """DPO from the reference's weights; the reward model only measures."""
     pairs = training_pairs(at, seed)
@@ -43,11 +43,14 @@ RECIPE = register(
         title="GPT tuned by DPO on simulated preferences",
         architecture="gpt",
         config=REFERENCE.config,
-        training=FitConfig(steps=48, lr=2e-4, betas=(0.9, 0.99), schedule="linear", warmup=10, gradient_clip=1.0),
+        training=DPOConfig(
+            FitConfig(steps=48, lr=2e-4, betas=(0.9, 0.99), schedule="linear", warmup=10, gradient_clip=1.0)
+        ),
         train=train,
         targets={"worst_margin": -1.0, "worst_grammatical": 0.85},
         dtype="bfloat16",
         measure=policy_measured,
+        based_on=REFERENCE.name,
         note="Rewards are those of a simulated annotator; margin is the true reward above that of best of 16. Untuned.",
     )
 )

@@ -36,6 +36,7 @@ RECIPE = register(
         targets={"reward_gained": 2.0, "true_reward_lost": 0.5},
         dtype="bfloat16",
         measure=policy_measured,
+        based_on=REFERENCE.name,
         note="Its reward model likes it nearly as well as tales_ppo, the simulated annotator far less than tales_gpt.",
     )
 )

@@ -46,6 +46,7 @@ RECIPE = register(
         targets={"worst_margin": 0.0, "worst_grammatical": 0.9, "worst_unique": 0.95, "worst_length_error": 0.2},
         dtype="bfloat16",
         measure=policy_measured,
+        based_on=REFERENCE.name,
         note="Rewards are those of a simulated annotator; margin is the true reward above that of best of 16.",
     )
 )

@@ -59,6 +59,7 @@ RECIPE = register(
         train=train,
         targets={"preference_accuracy": 0.66},
         measure=measure,
+        based_on=REFERENCE.name,
         dtype="bfloat16",
         note="The reward of a tale is the logit of ' good' minus that of ' bad' after its <|endoftext|>.",
     )

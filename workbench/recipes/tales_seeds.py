@@ -27,7 +27,7 @@ from workbench.training.rlhf.reward_model import Scorer
 
 Learn = Callable[[Setting, Any, Scorer, int, Progress, Path], Curve]
 """Trains a copy of the reference in place: with a reward model and the seed, of which pairs may be drawn."""
-SEEDS = 1
+SEEDS = 3
 Metrics = dict[str, Mapping[str, Any]]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 import torch
 from jaxtyping import Float
@@ -70,3 +71,10 @@ class LoRAGPT(GPT):
         """Names of the fixed weights here and in the GPT that they come from."""
         names = [name for name in self.state_dict() if not name.endswith((".down", ".up"))]
         return {name: name.replace(".parametrizations", "").removesuffix(".original") for name in names}
+
+    @torch.no_grad()
+    def merged(self) -> GPT:
+        """The GPT without adapters that computes the same: each weight is the sum."""
+        gpt = GPT(GPTConfig(**{field.name: getattr(self.cfg, field.name) for field in fields(GPTConfig)}))
+        gpt.load_state_dict({name: attrgetter(name)(self) for name in self.inherited.values()})
+        return gpt.eval()

@@ -24,8 +24,8 @@ def write(model: Any, extend: Any) -> torch.Tensor:
     return model.complete(PROMPTS * 8, 6, MARKS.end, torch.Generator().manual_seed(0), extend=extend)
 
 
-def measure(rows: torch.Tensor) -> torch.Tensor:
-    return rows.double().sum(dim=1).float()
+def worth(model: Any, extend: Any) -> torch.Tensor:
+    return write(model, extend).double().sum(dim=1).float()
 
 
 def pair() -> tuple[Any, Any]:
@@ -54,8 +54,7 @@ def test_a_patched_step_equals_a_full_pass_with_the_same_patch() -> None:
 
 def test_the_whole_stream_restored_writes_what_the_original_writes() -> None:
     tuned, original = pair()
-    found = restore_activations(tuned, original, {"stream": [OUT], "head 0": ["blocks.0.attn.hook_z[head=0]"]}, write,
-                                measure)  # fmt: skip
+    found = restore_activations(tuned, original, {"stream": [OUT], "head 0": ["blocks.0.attn.hook_z[head=0]"]}, worth)
     assert torch.equal(found.restored[0], found.original)
     assert found.share[0].item() == 1
     assert not torch.equal(found.tuned, found.original)
@@ -77,7 +76,7 @@ def test_weights_are_restored_by_prefix_and_come_back_afterwards() -> None:
     tuned, original = pair()
     before = {name: p.clone() for name, p in tuned.named_parameters()}
     parts = {"everything": "", "attention": "blocks.0.attn", "read-out": "unembed"}
-    found = restore_weights(tuned, original, parts, write, measure)
+    found = restore_weights(tuned, original, parts, worth)
     assert torch.equal(found.restored[0], found.original)
     assert torch.equal(found.restored[2], found.tuned)
     assert all(torch.equal(p, before[name]) for name, p in tuned.named_parameters())

@@ -1,4 +1,4 @@
-"""Parts of a tuned network put back as they were before tuning, while it writes: what brings the old behaviour back?"""
+"""Parts of a tuned network put back as they were before tuning, while it works: what brings the old behaviour back?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from workbench.core.errors import UnknownNameError
@@ -17,14 +17,13 @@ from workbench.core.interventions import Intervention, patch
 from workbench.core.sites import Site
 
 Extend = Callable[[Tensor], Tensor]
-Write = Callable[[Any, Extend | None], Int[Tensor, "row pos"]]
-"""Rows that a model writes, or that `extend` does in its place; equal seeds, so that conditions are paired."""
-Measure = Callable[[Int[Tensor, "row pos"]], Float[Tensor, " row"]]
+Worth = Callable[[Any, Extend | None], Float[Tensor, " row"]]
+"""What each row is worth that a model makes, or `extend` in its place; equal seeds, so that conditions are paired."""
 
 
 @dataclass(frozen=True)
 class Restoration:
-    """What each row is worth (the measure's units) with each part restored, beside the tuned and the original."""
+    """What each row is worth (in units of `Worth`) with each part restored, beside the tuned and the original."""
 
     names: tuple[str, ...]
     restored: Float[Tensor, "part row"]
@@ -38,21 +37,21 @@ class Restoration:
 
 
 def restore_activations(
-    tuned: Any, original: Any, parts: Mapping[str, Sequence[Site | str]], write: Write, measure: Measure
+    tuned: Any, original: Any, parts: Mapping[str, Sequence[Site | str]], worth: Worth
 ) -> Restoration:
     """The activations of each part's sites patched, at every position, from the original run on the same tokens.
 
-    Costs, for each part, one writing by each of both models.
+    Costs, for each part, one call of `worth` with each of both models.
     """
-    rows = [measure(write(tuned, patching(tuned, original, sites))) for sites in parts.values()]
-    return compared(tuple(parts), rows, tuned, original, write, measure)
+    rows = [worth(tuned, patching(tuned, original, sites)) for sites in parts.values()]
+    return compared(tuple(parts), rows, tuned, original, worth)
 
 
 def compared(
-    names: tuple[str, ...], rows: list[Float[Tensor, " row"]], tuned: Any, original: Any, write: Write, measure: Measure
+    names: tuple[str, ...], rows: list[Float[Tensor, " row"]], tuned: Any, original: Any, worth: Worth
 ) -> Restoration:
     """What was measured with each part restored, beside both models as they are."""
-    return Restoration(names, torch.stack(rows), measure(write(tuned, None)), measure(write(original, None)))
+    return Restoration(names, torch.stack(rows), worth(tuned, None), worth(original, None))
 
 
 def patching(tuned: Any, original: Any, sites: Sequence[Site | str]) -> Extend:
@@ -96,16 +95,16 @@ def remember(kept: dict[str, Tensor], name: str, activation: Tensor) -> Tensor:
     return activation
 
 
-def restore_weights(tuned: Any, original: Any, parts: Mapping[str, str], write: Write, measure: Measure) -> Restoration:
+def restore_weights(tuned: Any, original: Any, parts: Mapping[str, str], worth: Worth) -> Restoration:
     """The weights whose names start with each part's prefix as they were before tuning; the rest stays tuned.
 
-    Costs one writing for each part.
+    Costs one call of `worth` for each part.
     """
     rows = []
     for prefix in parts.values():
         with original_weights(tuned, original, prefix):
-            rows.append(measure(write(tuned, None)))
-    return compared(tuple(parts), rows, tuned, original, write, measure)
+            rows.append(worth(tuned, None))
+    return compared(tuple(parts), rows, tuned, original, worth)
 
 
 @contextmanager

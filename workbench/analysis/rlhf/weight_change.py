@@ -14,20 +14,32 @@ from workbench.core.errors import InputError
 
 @dataclass(frozen=True)
 class WeightChange:
-    """Of each weight: the change's Frobenius norm over that of the original, and how concentrated the change is.
+    """Of each weight: Frobenius norms of the change and of the original, and how concentrated the change is.
 
     `top` is the share of the squared change that its best rank-one approximation holds (its first singular direction;
     1 for vectors). Weights of heads are one row for each head, as `blocks.0.attn.W_Q[head=1]`.
     """
 
     names: tuple[str, ...]
-    relative: Float[Tensor, " weight"]
+    change: Float[Tensor, " weight"]
+    before: Float[Tensor, " weight"]
     top: Float[Tensor, " weight"]
+
+    @property
+    def relative(self) -> Float[Tensor, " weight"]:
+        """The change's norm over that of the original."""
+        return self.change / self.before.clamp_min(1e-12)
+
+    def within(self, prefix: str) -> float:
+        """The same of all weights together whose names start so."""
+        inside = torch.tensor([name.startswith(prefix) for name in self.names])
+        return float(self.change[inside].norm() / self.before[inside].norm().clamp_min(1e-12))
 
     def largest(self, n: int) -> list[tuple[str, float, float]]:
         """Name, relative change and share of its first direction of the weights that moved most."""
-        order = self.relative.argsort(descending=True)[:n].tolist()
-        return [(self.names[i], float(self.relative[i]), float(self.top[i])) for i in order]
+        relative = self.relative
+        order = relative.argsort(descending=True)[:n].tolist()
+        return [(self.names[i], float(relative[i]), float(self.top[i])) for i in order]
 
 
 @torch.no_grad()
@@ -37,25 +49,25 @@ def weight_change(tuned: nn.Module, original: nn.Module) -> WeightChange:
     if {name: p.shape for name, p in tuned.named_parameters()} != {name: p.shape for name, p in before.items()}:
         raise InputError("These networks differ in the names or shapes of their weights. Compare two of one make.")
     rows = [row for name, after in tuned.named_parameters() for row in changes(name, after, before[name])]
-    names, relative, top = zip(*rows, strict=True)
-    return WeightChange(names, torch.tensor(relative), torch.tensor(top))
+    names, *columns = zip(*rows, strict=True)
+    return WeightChange(names, *(torch.tensor(column) for column in columns))
 
 
-def changes(name: str, after: Tensor, before: Tensor) -> list[tuple[str, float, float]]:
-    """Name, relative change and the first direction's share, of a weight or of each of its heads."""
+def changes(name: str, after: Tensor, before: Tensor) -> list[tuple[str, float, float, float]]:
+    """Name, norms of change and original, the first direction's share, of a weight or of each of its heads."""
     if after.ndim == 3:
         return [(f"{name}[head={i}]", *moved(a, b)) for i, (a, b) in enumerate(zip(after, before, strict=True))]
     return [(name, *moved(after, before))]
 
 
-def moved(after: Tensor, before: Tensor) -> tuple[float, float]:
-    """Relative change of one matrix or vector, and the share of its first singular direction."""
-    change = (after - before).double()
+def moved(after: Tensor, before: Tensor) -> tuple[float, float, float]:
+    """Norms of the change of one matrix or vector and of what it was, and the share of its first singular direction."""
+    change, norm = (after - before).double(), float(before.norm())
     size = change.norm()
     if size == 0:
-        return 0.0, 1.0
+        return 0.0, norm, 1.0
     first = torch.linalg.matrix_norm(change, ord=2) if change.ndim == 2 else size
-    return float(size / before.norm().clamp_min(1e-12)), float((first / size) ** 2)
+    return float(size), norm, float((first / size) ** 2)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from workbench.core.progress import Progress, silent
@@ -17,8 +18,17 @@ from workbench.training.fit import FitConfig, fit
 from workbench.training.rlhf.completions import Marks, Rows, completion_mask, token_log_probabilities
 from workbench.training.rlhf.preference_losses import dpo_loss
 
-BETA = 0.1
-"""TRL's default."""
+
+@dataclass(frozen=True)
+class DPOConfig:
+    """How to train; `beta` is TRL's default."""
+
+    fit: FitConfig
+    beta: float = 0.1
+    """How dear it is to leave the reference: what multiplies log-ratios to it."""
+    sft_coef: float = 0.0
+    """Weight of the preferred completions' cross entropy per token beside DPO's loss (Pang et al. 2024, equation 1;
+    TRL's `rpo_alpha`): it keeps them likely, which DPO alone does not."""
 
 
 class CompletionLikelihood(nn.Module):
@@ -29,8 +39,11 @@ class CompletionLikelihood(nn.Module):
         self.gpt, self.marks = gpt, marks
 
     def forward(self, tokens: Rows) -> Float[Tensor, " row"]:
-        scored = completion_mask(tokens, self.marks)[:, 1:]
-        return (token_log_probabilities(self.gpt(tokens), tokens) * scored).sum(dim=1)
+        return (token_log_probabilities(self.gpt(tokens), tokens) * self.scored(tokens)).sum(dim=1)
+
+    def scored(self, tokens: Rows) -> Bool[Tensor, "row less"]:
+        """The tokens that count, from the second on."""
+        return completion_mask(tokens, self.marks)[:, 1:]
 
 
 @torch.no_grad()
@@ -41,30 +54,36 @@ def likelihoods(model: CompletionLikelihood, tokens: Rows, chunk: int = 128) -> 
 
 def with_reference(
     batch: Callable[[int], tuple[Rows, Tensor]], reference: CompletionLikelihood
-) -> Callable[[int], tuple[Rows, Float[Tensor, " row"]]]:
-    """Batches of pairs, and how likely the reference holds each row. Costs one forward pass of it per batch."""
+) -> Callable[[int], tuple[Rows, Float[Tensor, "2 row"]]]:
+    """Batches of pairs, how likely the reference holds each row, and its completion's length in tokens.
 
-    def batch_and_reference(step: int) -> tuple[Rows, Float[Tensor, " row"]]:
+    Costs one forward pass of the reference per batch.
+    """
+
+    def batch_and_reference(step: int) -> tuple[Rows, Float[Tensor, "2 row"]]:
         rows = batch(step)[0]
-        return rows, likelihoods(reference, rows)
+        return rows, torch.stack([likelihoods(reference, rows), reference.scored(rows).sum(dim=1).float()])
 
     return batch_and_reference
 
 
-def paired_loss(logp: Float[Tensor, " row"], ref_logp: Float[Tensor, " row"], beta: float) -> Float[Tensor, ""]:
-    """DPO's loss where the first half of the rows is preferred to the second, row by row."""
-    return dpo_loss(*logp.chunk(2), *ref_logp.chunk(2), beta=beta)
+def paired_loss(
+    logp: Float[Tensor, " row"], about: Float[Tensor, "2 row"], beta: float, sft_coef: float = 0.0
+) -> Float[Tensor, ""]:
+    """DPO's loss where the first half of the rows is preferred to the second, row by row; `about` as batched above."""
+    ref_logp, length = about
+    loss = dpo_loss(*logp.chunk(2), *ref_logp.chunk(2), beta=beta)
+    return loss - sft_coef * (logp / length).chunk(2)[0].mean() if sft_coef else loss
 
 
 def train_dpo(
     policy: CompletionLikelihood,
     reference: CompletionLikelihood,
     batch: Callable[[int], tuple[Rows, Tensor]],
-    cfg: FitConfig,
-    beta: float = BETA,
+    cfg: DPOConfig,
     checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> Curve:
     """Fits a policy to preferences in place and returns its curve."""
-    pairs = with_reference(batch, reference)
-    return fit(policy, pairs, partial(paired_loss, beta=beta), cfg, None, checkpoint, progress)
+    pairs, loss = with_reference(batch, reference), partial(paired_loss, beta=cfg.beta, sft_coef=cfg.sft_coef)
+    return fit(policy, pairs, loss, cfg.fit, None, checkpoint, progress)

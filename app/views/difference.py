@@ -1,0 +1,48 @@
+"""Difference: what tuning changed in a model, beside the others tuned from the same one, and what brings it back."""
+
+import streamlit as st
+
+from app import address, panel, questions
+from workbench.analysis.rlhf.tracing import Trace
+from workbench.experiments.difference import trace, tuned_models
+from workbench.figures.alt import describe
+
+ROWS = 15
+
+
+@st.cache_resource(max_entries=24, show_spinner="Writing with both models, and comparing them")
+def traced(tuned: str, examples: int, seed: int, restore: bool) -> Trace:
+    """How one model differs from what it was tuned from."""
+    return trace([tuned], examples=examples, seed=seed, restore=restore)
+
+
+asked = questions.strip(inputs=False, first="tales_ppo")
+known = tuned_models()
+if asked.model not in known:
+    st.info(f"{asked.model} was tuned from no other model. Choose one that was, such as {next(iter(known), 'none')}.")
+    st.stop()
+original = known[asked.model]
+with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap="small"):
+    others = address.switch(f"Beside the others tuned from {original}", "others", True)
+    restore = address.switch(
+        "Put parts back", "restore", help="As they were before tuning, one after the other: up to a minute a model."
+    )
+    with st.container(width=140):
+        examples = address.number("Examples", 1, 256, "examples", 16, help="Tales written, or questions answered.")
+    with st.container(width=140):
+        seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Of the tales, or of which questions.")
+beside = [name for name, origin in known.items() if others and origin == original and name != asked.model]
+found = [traced(name, examples, seed, restore) for name in (asked.model, *beside)]
+together = found[0].joined(found[1:])
+panel.show(together, f"difference {asked.model}")
+for title, rows in together.tables(ROWS).items():
+    with st.expander(title, icon=":material/table:"):
+        st.dataframe(rows, hide_index=True, alt=title)
+panel.twin(together, describe(together), f"difference {asked.model}")
+words = " ".join([asked.model, *beside])
+questions.share_code(
+    asked,
+    f"from workbench.experiments.difference import trace\n\n"
+    f"found = trace({words.split()}, examples={examples}, seed={seed}, restore={restore})",
+    f"workbench difference {words} --examples {examples} --seed {seed}{' --restore' * restore}",
+)

@@ -1,0 +1,80 @@
+"""Tuned models beside each other: which weights moved, before which tokens they differ, what undoes the change."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from workbench.analysis.rlhf.tracing import Table, Trace
+from workbench.figures.alt import describe
+from workbench.figures.figure import figure
+from workbench.figures.numerals import short
+from workbench.figures.table import table
+from workbench.figures.theme import SERIES, TEMPLATE
+
+SHOWN = 12
+"""Parts in each panel, those with the largest values; the tables have more."""
+
+
+@figure.register
+def _(result: Trace) -> go.Figure:
+    panels = {
+        "Relative change of the weights": ("change", result.changes()),
+        "KL before tokens, those with most of it in all": ("nats", result.divergences(SHOWN)),
+        **{result.restoring(kind): (result.unit, result.restored(kind, SHOWN)) for kind in result.kinds},
+    }
+    picture = make_subplots(rows=len(panels), cols=1, subplot_titles=list(panels), vertical_spacing=0.4 / len(panels))
+    for row, (unit, rows) in enumerate(panels.values(), 1):
+        for bars in grouped(rows, list(result.found), legend=row == 1):
+            picture.add_trace(bars, row=row, col=1)
+        picture.update_yaxes(title_text=unit, row=row, col=1)
+    return picture.update_layout(template=TEMPLATE, height=330 * len(panels), barmode="group", legend={"y": 1.06})
+
+
+def grouped(rows: Table, models: list[str], legend: bool) -> list[go.Bar]:
+    """A bar for each part and model."""
+    label = next(iter(rows[0]))
+    return [
+        go.Bar(
+            x=[row[label] for row in rows], y=[row[model] for row in rows], name=model, legendgroup=model,
+            showlegend=legend, marker_color=SERIES[i % len(SERIES)], hovertemplate="%{x}<br>%{y:.3g}",
+        )
+        for i, model in enumerate(models)
+    ]  # fmt: skip
+
+
+@describe.register
+def _(result: Trace) -> str:
+    changes = result.changes()
+    told = []
+    for name, one in result.found.items():
+        most = max(changes, key=lambda row: row[name])
+        told.append(
+            f"{name} moved {most['part']} most, by {short(most[name])} of its norm, and is {short(one.kl.per_token)} "
+            f"nats per token away{brought_back(result, name)}"
+        )
+    return f"From {result.original}: {'; '.join(told)}."
+
+
+def brought_back(result: Trace, name: str) -> str:
+    """Which part restored goes furthest back."""
+    best = [(float(back.share.max()), back.names[int(back.share.argmax())], kind)
+            for kind, back in result.found[name].restored.items()]  # fmt: skip
+    return "".join(
+        f", {part} ({kind}) restored goes {short(100 * share)} % of the way back" for share, part, kind in best[:1]
+    )
+
+
+@table.register
+def _(result: Trace) -> pd.DataFrame:
+    found = []
+    for title, rows in result.tables(len(result.tokens)).items():
+        for row in rows:
+            (_, part), *cells = row.items()
+            found += [
+                {"table": title, "part": part, "column": column, "value": float(value)}
+                for column, value in cells
+                if isinstance(value, int | float)
+            ]
+    return pd.DataFrame(found)
