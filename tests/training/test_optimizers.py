@@ -157,6 +157,15 @@ def test_muon_beside_sgd_turns_each_weight_by_the_learning_rate_and_holds_its_no
     torch.testing.assert_close(before - bias.detach(), torch.full((4,), LR))
 
 
+def test_muon_takes_the_kernels_of_a_block_that_also_normalises() -> None:
+    class NormConv(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3)
+
+    assert set(hidden_matrices(NormConv())) == {"conv.weight"}
+
+
 def test_muon_works_with_nothing_but_biases_and_with_frozen_weights() -> None:
     model = nn.Linear(2, 2)
     model.weight.requires_grad_(False)

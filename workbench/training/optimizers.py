@@ -194,7 +194,7 @@ def at_unit_rows(matrix: Float[Tensor, "row column"]) -> None:
 def hidden_matrices(model: nn.Module) -> dict[str, nn.Parameter]:
     """The weights that Muon is for: every weight but embeddings, read-outs and norms."""
     others = [m for m in model.modules() if isinstance(m, nn.Embedding) or is_norm(m)]
-    tables = {id(p) for m in others for p in m.parameters()}
+    tables = {id(p) for m in others for p in m.parameters(recurse=False)}
     return {
         name: p
         for name, p in trainable(model).items()
