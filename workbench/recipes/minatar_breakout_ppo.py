@@ -17,7 +17,7 @@ RECIPE = register(
             activation="relu", critic="shared",
         ),
         training=PPOConfig(
-            steps=2_000_000, segment=64, epochs=3, lr=2.5e-3, discount=0.99, decay=0.95, entropy_bonus=0.01
+            steps=1_500_000, segment=64, epochs=3, lr=2.5e-3, discount=0.99, decay=0.95, entropy_bonus=0.01
         ),
         train=partial(train, algorithm=ppo, n_envs=64, environment="workbench/MinAtarBreakout-v0", seeds=3),
         targets={"return_mean": 15.0},
