@@ -17,7 +17,7 @@ RECIPE = register(
         ),
         training=DQNConfig(
             steps=320_000, lr=5e-4, minibatch=64, optimizer_steps=2, target_every=125, target_share=1.0,
-            epsilon_end=0.02, epsilon_share=0.15, warmup=5000, capacity=50_000, log_every=400,
+            epsilon_end=0.05, epsilon_share=0.3, warmup=5000, capacity=50_000, log_every=400,
         ),
         train=partial(train, algorithm=dqn, n_envs=16, environment="workbench/MinAtarBreakout-v0", seeds=3),
         targets={"return_mean": 5.0},
