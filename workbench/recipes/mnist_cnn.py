@@ -16,7 +16,9 @@ RECIPE = register(
             steps=16 * 469, optimizer="adamw", lr=4e-3, weight_decay=0.02, schedule="one_cycle", precision="bf16",
             evaluate_every=2 * 469, log_every=67,
         ),
-        train=ImageClassification(dataset="mnist", batch_size=128, augment=affine(degrees=12.0, stretch=0.15), label_smoothing=0.05),
+        train=ImageClassification(
+            dataset="mnist", batch_size=128, augment=affine(degrees=12.0, stretch=0.15), label_smoothing=0.05
+        ),
         weights="he_normal",
         targets={"test_accuracy": 0.995},
     )
