@@ -37,9 +37,9 @@ RECIPE = register(
         name="shapes_gan",
         title="DCGAN on drawn shapes",
         architecture="gan",
-        config=GANConfig(n_latents=64, out_channels=3, size=24, channels=(48, 96), noise=0.1),
+        config=GANConfig(n_latents=64, out_channels=3, size=24, channels=(32, 64), noise=0.1),
         training=FitConfig(
-            steps=12_000, optimizer="adam", lr=2e-3, betas=(0.5, 0.999), schedule="cosine", ema=0.999,
+            steps=9000, optimizer="adam", lr=2e-3, betas=(0.5, 0.999), schedule="cosine", ema=0.999,
             precision="bf16", evaluate_every=3000, log_every=100, checkpoint_every=500,
         ),
         train=LEARNING,
