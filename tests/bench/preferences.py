@@ -18,7 +18,7 @@ QUICK = 128
 
 
 def table() -> Iterator[Figure]:
-    """Each policy's figures for each seed, best of 16 beside them, the worst seed's gates, and a new sample of tales."""
+    """Each policy's figures for each seed, best of 16 beside them, the worst seed's gates, and a new sample."""
     for name in ("true_reward", "grammatical", "unique", "length"):
         yield line("tales_gpt", name)
     for name in ("preference_accuracy", "annotator_ceiling"):

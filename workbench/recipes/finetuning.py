@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from workbench.checkpoints.card import DataSource
 from workbench.checkpoints.store import load
 from workbench.core.hooked import HookedModel
+from workbench.core.random import generator
 from workbench.core.registry import DATASETS
 from workbench.data.questions import Question, QuestionData, filled_before, filling_of, question_batches
 from workbench.data.sequences import UNSCORED
@@ -139,13 +140,13 @@ def choice_likelihoods(
 
 def free_answers(model: Any, questions: Sequence[Question], tokenizer: Any) -> list[str]:
     """What the model writes on greedily, up to the end of the line."""
-    filling, given = filling_of(tokenizer), []
+    end, given = int(tokenizer.encode("\n")[0]), []
     for start in range(0, len(questions), AT_ONCE):
-        rows = [tokenizer.encode(question.prompt) for question in questions[start : start + AT_ONCE]]
-        prompts = filled_before(rows, filling)
-        longest = min(LONGEST, model.cfg.n_ctx - prompts.shape[1])
-        written = model.generate(prompts, longest, Sampling(temperature=0.0))[:, prompts.shape[1] :]
-        given += [tokenizer.decode(row).partition("\n")[0] for row in written]
+        prompts = [tokenizer.encode(question.prompt) for question in questions[start : start + AT_ONCE]]
+        room = min(LONGEST, model.cfg.n_ctx - max(map(len, prompts)))
+        rows = model.complete(prompts, room, end, generator(0, "greedy"), Sampling(temperature=0.0))
+        written = [tokenizer.decode(row[len(prompt) :]) for row, prompt in zip(rows, prompts, strict=True)]
+        given += [text.partition("\n")[0] for text in written]
     return given
 
 
