@@ -12,7 +12,7 @@ from PIL import Image
 
 from app import numbers, style
 from app.errors import escaped
-from app.observations import CARTPOLE, action_names, cart_drawing, grid, observation_names
+from app.observations import CARTPOLE, action_names, cart_drawing, grid, observation_names, scene
 from workbench.checkpoints.card import Card, read_card
 from workbench.core.errors import WorkbenchError
 from workbench.experiments.episodes import Played, play
@@ -41,7 +41,7 @@ def frame(card: Card, episode: Played, step: int, kind: str, title: str) -> None
     seen, mattered = told.observation[step].numpy(), getattr(episode.saliency, kind)[step].numpy()
     st.markdown(f"**{title}**, step {step} of {len(told.action) - 1}")
     if seen.ndim == 3:
-        picture, alt = grid(seen), f"the maze at step {step}"
+        picture, alt = grid(card, seen), f"{scene(card)} at step {step}"
         side = st.columns(2)
         side[0].image(picture, alt=alt, width="stretch")
         side[1].image(tinted(mattered.sum(axis=0)), alt=f"saliency of {alt}: orange for the action, blue against it",

@@ -50,8 +50,9 @@ def pictures(model: str, result: Maximization) -> list[str]:
 
 def seen(model: str, inputs: Any) -> np.ndarray:
     """Inputs as pictures (batch, height, width, channel), 0 to 1."""
-    if kind_of(read_card(model).architecture) == "policy":
-        return np.stack([grid(observation.numpy()) for observation in inputs]) / 255
+    card = read_card(model)
+    if kind_of(card.architecture) == "policy":
+        return np.stack([grid(card, observation.numpy()) for observation in inputs]) / 255
     return as_pictures(model, inputs)
 
 

@@ -1,4 +1,4 @@
-"""What a policy sees and does, as one looks at it: numbers with their names, a state, a maze from above."""
+"""What a policy sees and does, as one looks at it: numbers with their names, a state, a maze or a board."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import streamlit as st
 
 from app import numbers
 from workbench.checkpoints.card import Card
-from workbench.data.environments.maze import drawn
+from workbench.data.environments import breakout, maze
 
 CARTPOLE = "CartPole-v1"
 OBSERVATIONS = {
@@ -27,16 +27,18 @@ ACTIONS = {
     "LunarLander-v3": ("do nothing", "left engine", "main engine", "right engine"),
     "CartPole-v1": ("push left", "push right"),
     "Maze-v0": ("up", "right", "down", "left"),
+    "MinAtarBreakout-v0": ("stay", "left", "right"),
     "FrozenLake-v1": ("left", "down", "right", "up"),
     "CliffWalking-v1": ("up", "right", "down", "left"),
     "Taxi-v4": ("south", "north", "east", "west", "pick up", "drop off"),
 }
+SCENES = {"Maze-v0": ("the maze", maze.drawn), "MinAtarBreakout-v0": ("the board", breakout.drawn)}
 
 
 def observation(card: Card, values: np.ndarray, label: str) -> None:
     """One observation, with what it is called."""
     if values.ndim == 3:
-        st.image(grid(values), alt=f"the maze at {label}", caption=label)
+        st.image(grid(card, values), alt=f"{scene(card)} at {label}", caption=label)
         return
     st.markdown(f"**{label}**")
     if card.architecture == "q_table":
@@ -49,10 +51,15 @@ def observation(card: Card, values: np.ndarray, label: str) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"Observation at {label}")
 
 
-def grid(values: np.ndarray) -> np.ndarray:
-    """A maze's observation as a picture; of any other grid its channels as colours."""
-    if values.shape[0] == 3:
-        return drawn(values)
+def scene(card: Card) -> str:
+    """What a policy that sees a grid looks at."""
+    return SCENES.get(short_name(card), ("the grid", None))[0]
+
+
+def grid(card: Card, values: np.ndarray) -> np.ndarray:
+    """A maze's or a board's observation as a picture; of any other grid the mean of its channels in grey."""
+    if short_name(card) in SCENES:
+        return SCENES[short_name(card)][1](values)
     return np.clip(values.mean(axis=0) * 255, 0, 255).astype(np.uint8).repeat(24, axis=0).repeat(24, axis=1)
 
 
@@ -71,13 +78,18 @@ def cart_drawing(values: np.ndarray, dark: bool) -> str:
     return f"data:image/svg+xml,{quote(drawing)}"
 
 
+def short_name(card: Card) -> str:
+    """The name of a policy's environment without that of whose it is."""
+    return card.data.name.rpartition("/")[2]
+
+
 def observation_names(card: Card, size: int) -> list[str]:
     """What each number of an observation is."""
     kind = "state" if card.architecture == "q_table" else "feature"
-    names = OBSERVATIONS.get(card.data.name.rpartition("/")[2], ())
+    names = OBSERVATIONS.get(short_name(card), ())
     return [names[i] if i < len(names) else f"{kind} {i}" for i in range(size)]
 
 
 def action_names(card: Card) -> list[str]:
     """What the policy can do; nothing where nobody has named it."""
-    return list(ACTIONS.get(card.data.name.rpartition("/")[2], ()))
+    return list(ACTIONS.get(short_name(card), ()))

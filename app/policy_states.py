@@ -45,7 +45,7 @@ def flips(card: Card, result: Counterfactuals) -> None:
     said = [f"example {i}: {act[int(result.before[i])]} → {act[int(result.after[i])]}" for i in order]
     change = (result.changed - result.observation).numpy()
     if result.observation.ndim == 4:
-        wall(said, [[grid(result.observation[i].numpy()), tinted(change[i].sum(axis=0))] for i in order],
+        wall(said, [[grid(card, result.observation[i].numpy()), tinted(change[i].sum(axis=0))] for i in order],
              ("seen", "what to change: orange more, blue less"))  # fmt: skip
         return
     if card.architecture == "q_table":
@@ -65,7 +65,7 @@ def peaks(card: Card, result: ReachableMaxima) -> None:
     said = [f"{result.axis} {result.units[i]}: {numbers.short(float(result.bounded[i]))} in the box, "
             f"{numbers.short(float(result.reachable[i]))} reached" for i in units]  # fmt: skip
     if pairs[0].ndim == 4:
-        wall(said, [[grid(x[i].numpy()) for x in pairs] for i in units], ("in the box", "reached"))
+        wall(said, [[grid(card, x[i].numpy()) for x in pairs] for i in units], ("in the box", "reached"))
     elif card.architecture != "q_table":
         names = observation_names(card, pairs[0].shape[1])
         for title, values in zip(("In the box", "Reached in the environment"), pairs, strict=True):

@@ -10,7 +10,7 @@ from workbench.experiments.spec import Spec
 
 WHAT = {
     "counterfactuals": "The smallest change to what it sees that makes it do something else.",
-    "vector_field": "Where it would go from every place of the maze, before and after a part is changed.",
+    "vector_field": "Where it would go from every place it may be at, before and after a part is changed.",
     "saliency": "What each entry of an observation does to the action's lead: by its gradient, and by taking it away.",
     "q_accuracy": "What it expects of every action, beside what playing the action and going on really brings.",
     "probes": "What can be read off a hook, beside the raw input and a random network.",

@@ -1,7 +1,7 @@
 import torch
 
 from workbench.core.registry import DATASETS
-from workbench.data.shapes import COLOURS, FACTORS, PLACES, RADII, SIDE, drawn, shapes
+from workbench.data.shapes import COLOURS, FACTORS, PLACES, RADII, SIDE, drawn, nearest_colour, shapes
 
 
 def picture(**chosen: str | int) -> torch.Tensor:
@@ -51,3 +51,10 @@ def test_a_texture_darkens_a_part_and_leaves_the_outline() -> None:
     middle = [x[9:14, 9:14] for x in (striped, dotted)]
     assert float(middle[0].diff(dim=0).abs().max()) < 0.02 < float(middle[0].diff(dim=1).abs().max())
     assert float(middle[1].diff(dim=0).abs().max()) > 0.1
+
+
+def test_the_nearest_colour_of_a_drawing_is_its_own_however_dark() -> None:
+    data = shapes()
+    images = data.unit_range(data.test_pixels)
+    for brightness in (1.0, 0.2):
+        assert torch.equal(nearest_colour(brightness * images), data.test_factors[:, -1])

@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from workbench.checkpoints.card import read_card
+from workbench.checkpoints.card import DataSource, read_card
 from workbench.checkpoints.store import load_folder
+from workbench.core.progress import Progress, silent
 from workbench.core.registry import RECIPES
 from workbench.recipes.frozenlake_q import RECIPE
-from workbench.recipes.recipe import make
+from workbench.recipes.recipe import Session, fresh, make
+from workbench.recipes.several_seeds import EPISODES, EVALUATION_SEED, SELECTION_SEED, best_of_seeds
 from workbench.training.curve import Curve
+from workbench.training.policy_evaluation import PolicyEvaluation
+from workbench.zoo.q_table import QTable
 
 TABLES = ("frozenlake_q", "taxi_q", "cliffwalking_q")
 
@@ -31,7 +35,29 @@ def test_the_best_seeds_weights_are_kept_and_every_curve_is_there(folder: Path) 
     assert curve.series["return"] == curve.series[f"return_seed_{model.card.seed}"]
     scores = model.card.metrics
     assert scores["return_mean"].n == 100 and scores["return_over_seeds"].n == 5
-    assert scores["return_mean"].value >= scores["return_over_seeds"].value
+
+
+def test_the_best_seed_is_chosen_by_other_episodes_than_the_reported_ones(tmp_path: Path) -> None:
+    learned: list[int] = []
+    chances, reports = [0.0, 3.0, 9.0, 1.0, 2.0], [50.0, 10.0, 20.0, 30.0, 40.0]
+
+    def learn(table: QTable, seed: int, progress: Progress, state: Path) -> Curve:
+        table.table.fill_(seed)
+        learned.append(seed)
+        return Curve([1], {"return": [float(seed)]})
+
+    def evaluate(policy: QTable, seed: int) -> PolicyEvaluation:
+        mean = {SELECTION_SEED: chances, EVALUATION_SEED: reports}[seed][int(policy.table[0, 0]) - RECIPE.seed]
+        returns = torch.full((EPISODES,), mean, dtype=torch.float64)
+        return PolicyEvaluation(returns, torch.ones(EPISODES, dtype=torch.int64), mean, (mean, mean))
+
+    model = fresh(RECIPE)
+    session = Session(tmp_path / "state", silent, lambda step, kept: None)
+    trained = best_of_seeds(RECIPE, model, session, learn, evaluate, DataSource("FrozenLake-v1", ""))
+    assert learned == [RECIPE.seed + i for i in range(5)] and trained.seed == RECIPE.seed + 2
+    assert (model.table == RECIPE.seed + 2).all()
+    assert trained.metrics["return_mean"]["value"] == 20.0
+    assert trained.metrics["return_over_seeds"]["value"] == 30.0
 
 
 def test_nothing_is_left_beside_the_checkpoint(folder: Path) -> None:

@@ -28,6 +28,16 @@ def test_applying_the_average_and_leaving_restores_every_bit() -> None:
     assert all(torch.equal(t, live[n]) for n, t in model.state_dict().items())
 
 
+def test_the_average_follows_kernels_that_are_laid_out_anew() -> None:
+    torch.manual_seed(0)
+    model = nn.Conv2d(2, 2, 3, bias=False)
+    average, before = WeightAverage(model, 0.9), model.weight.detach().clone()
+    model.weight.data = (model.weight.data + 1).contiguous(memory_format=torch.channels_last)
+    average.update(0)
+    average.copy_to_model()
+    torch.testing.assert_close(model.weight.detach(), before + 0.9)
+
+
 def test_tied_weights_are_averaged_once() -> None:
     model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
     model[1].weight = model[0].weight

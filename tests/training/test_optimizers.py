@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.core.errors import UnknownNameError
-from workbench.training.optimizers import OPTIMIZERS, MuonAdamW, build_optimizer, hidden_matrices
+from workbench.training.optimizers import OPTIMIZERS, build_optimizer, hidden_matrices
 
 LR, STEPS = 0.1, 4
 
@@ -64,7 +64,7 @@ def by_hand(name: str) -> float:
     return w
 
 
-@pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n != "muon"])
+@pytest.mark.parametrize("name", [n for n in OPTIMIZERS if not n.startswith("muon")])
 def test_a_named_optimizer_follows_its_papers_rule(name: str) -> None:
     assert descend(name) == pytest.approx(by_hand(name), rel=1e-9)
 
@@ -137,9 +137,33 @@ def test_muon_on_a_plain_matrix_is_torchs_muon() -> None:
 def test_muon_takes_hidden_matrices_and_adamw_the_rest() -> None:
     model = nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 4), nn.LayerNorm(4), Attention())
     assert set(hidden_matrices(model)) == {"1.weight", "3.W_Q", "3.W_O"}
-    assert sum(len(g["params"]) for g in MuonAdamW(model, LR, 0.0, (0.9, 0.99), 0.9).param_groups) == len(
+    assert sum(len(g["params"]) for g in build_optimizer(model, "muon", LR).param_groups) == len(
         list(model.parameters())
     )
+
+
+def test_muon_beside_sgd_turns_each_weight_by_the_learning_rate_and_holds_its_norm() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 4))
+    optimizer = build_optimizer(model, "muon_sgd", LR, weight_decay=0.1, momentum=0.0)
+    kernels, bias = model[0].weight, model[0].bias
+    held = kernels.detach() * (2 / kernels.detach().norm())
+    direction = orthogonal_factor(torch.randn(4, 27, generator=torch.Generator().manual_seed(1))).reshape(4, 3, 3, 3)
+    kernels.grad, bias.grad, before = direction.clone(), torch.ones(4), bias.detach().clone()
+    optimizer.step()
+    # Three Newton-Schulz iterations bring equal singular values to one and the same number near one.
+    moved = held - kernels.detach()
+    torch.testing.assert_close(moved, direction * moved.norm() / 2, atol=2e-3, rtol=0)
+    assert LR * 0.6 < moved.norm() / held.norm() < LR * 1.3
+    torch.testing.assert_close(before - bias.detach(), torch.full((4,), LR))
+
+
+def test_muon_takes_the_kernels_of_a_block_that_also_normalises() -> None:
+    class NormConv(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3)
+
+    assert set(hidden_matrices(NormConv())) == {"conv.weight"}
 
 
 def test_muon_works_with_nothing_but_biases_and_with_frozen_weights() -> None:

@@ -9,6 +9,7 @@ import torch
 from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
@@ -92,6 +93,12 @@ def drawn(values: Int[Tensor, "row factor"]) -> UInt8[Tensor, "row channel heigh
     colours = torch.tensor(list(COLOURS.values()))[values[:, -1]]
     images = brightness[which][:, None] * rearrange(colours, "row channel -> row channel 1 1")
     return (255 * images).round().byte()
+
+
+def nearest_colour(images: Float[Tensor, "row 3 height width"]) -> Int[Tensor, " row"]:
+    """The number of the colour that each picture's summed pixels point to most nearly; black ones give the first."""
+    summed = normalize(reduce(images, "row channel height width -> row channel", "sum"), dim=1)
+    return (summed @ normalize(torch.tensor(list(COLOURS.values())), dim=1).T).argmax(dim=1)
 
 
 def brightness_of(shape: int, texture: int, size: int, x: int, y: int) -> Grid:

@@ -86,7 +86,8 @@ Work = Tales | Answers
 
 def tuned_models() -> dict[str, str]:
     """The trained models that were tuned from another one, and which one that is."""
-    based_on = {name: RECIPES[read_card(name).recipe].based_on for name in names()}
+    recipes = {name: read_card(name).recipe for name in names()}
+    based_on = {name: RECIPES[recipe].based_on for name, recipe in recipes.items() if recipe in RECIPES}
     return {name: original for name, original in based_on.items() if original}
 
 

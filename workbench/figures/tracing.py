@@ -29,7 +29,10 @@ def _(result: Trace) -> go.Figure:
         for bars in grouped(rows, list(result.found), legend=row == 1):
             picture.add_trace(bars, row=row, col=1)
         picture.update_yaxes(title_text=unit, row=row, col=1)
-    return picture.update_layout(template=TEMPLATE, height=330 * len(panels), barmode="group", legend={"y": 1.06})
+    above = {"yref": "container", "y": 1, "yanchor": "top"}
+    return picture.update_layout(
+        template=TEMPLATE, height=40 + 330 * len(panels), barmode="group", legend=above, margin={"t": 90}
+    )
 
 
 def grouped(rows: Table, models: list[str], legend: bool) -> list[go.Bar]:

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
@@ -19,24 +20,31 @@ from workbench.training.supervised import classification_metrics
 from workbench.training.whitening import whitening_kernels
 from workbench.zoo.airbench import AirbenchConfig
 
-EPOCH = 100
+EPOCH = 25
+"""Steps to a pass over the training images."""
 WHITENED = 5000
 """Training images whose patches the first layer is fitted to."""
 
 
-class BothSides(nn.Module):
-    """Logits averaged over each image and its mirror image; costs two forward passes."""
+class SixViews(nn.Module):
+    """Logits averaged over six views of each image, as airbench counts; costs six forward passes.
+
+    The image and its mirror image count half; both moved one pixel up and left, and both moved one pixel down and
+    right, a quarter each. What comes in from outside is the picture's reflection.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, images: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch class"]:
-        return (self.model(images) + self.model(images.flip(-1))) / 2
+        wide = pad(images, (1, 1, 1, 1), "reflect")
+        views = ((images, 1 / 2), (wide[..., :-2, :-2], 1 / 4), (wide[..., 2:, 2:], 1 / 4))
+        return torch.stack([share * (self.model(v) + self.model(v.flip(-1))) / 2 for v, share in views]).sum(0)
 
 
 LEARNING = ImageClassification(
-    "cifar10", batch_size=500, augment=partial(crop_and_flip, padding=2, flip=0.0), label_smoothing=0.2, alternate=True
+    "cifar10", batch_size=2000, augment=partial(crop_and_flip, padding=2, flip=0.0), label_smoothing=0.2, alternate=True
 )
 
 
@@ -48,10 +56,10 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
 
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
-    """Accuracy where each test image is seen once, and where its mirror image is seen too."""
+    """Accuracy where each test image is seen once, and where it is seen in six views."""
     data = DATASETS["cifar10"]()
-    once, both = (classification_metrics(m, data.test_inputs, data.test_targets) for m in (model, BothSides(model)))
-    return once | {"both_sides_accuracy": both["test_accuracy"]}
+    once, views = (classification_metrics(m, data.test_inputs, data.test_targets) for m in (model, SixViews(model)))
+    return once | {"six_views_accuracy": views["test_accuracy"]}
 
 
 @torch.no_grad()
@@ -69,16 +77,17 @@ RECIPE = register(
         architecture="airbench",
         config=AirbenchConfig(),
         training=FitConfig(
-            steps=12 * EPOCH, optimizer="muon", lr=0.02, weight_decay=0.1, schedule="linear", warmup=EPOCH // 2,
-            precision="bf16", evaluate_every=2 * EPOCH, log_every=20, checkpoint_every=EPOCH,
+            steps=18 * EPOCH, optimizer="muon_sgd", lr=0.24, momentum=0.6, bias_lr=1180.0, other_lr=18.4,
+            weight_decay=0.0024, schedule="linear", precision="bf16", evaluate_every=3 * EPOCH, log_every=5,
+            checkpoint_every=EPOCH,
         ),
         train=train,
         measure=measure,
-        targets={"test_accuracy": 0.88, "both_sides_accuracy": 0.89},
+        targets={"test_accuracy": 0.91, "six_views_accuracy": 0.92},
         published="94.0 % on lossless images (Jordan 2024)",
         dtype="bfloat16",
         note="Trained and tested on a JPEG copy of CIFAR-10 (quality 75, 4:2:0). Its accuracy is not comparable with "
-        "published figures for lossless images (airbench94: 94.0 %, averaged over moved and mirrored copies of each "
-        "test image). test_accuracy sees each image once; both_sides_accuracy averages it with its mirror image.",
+        "published figures for lossless images (airbench94: 94.0 %, averaged over six views of each test image). "
+        "test_accuracy sees each image once; six_views_accuracy averages over the same six views.",
     )
 )  # fmt: skip

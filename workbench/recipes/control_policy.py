@@ -1,4 +1,4 @@
-"""Policies for control tasks: five seeds in our vector environment where there is one, evaluated in gymnasium's own."""
+"""Policies for control tasks: several seeds in our vector environment where there is one, evaluated in the original."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import gymnasium
-
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress
-from workbench.data.environments import make_vector, native, rules_sha256
+from workbench.data.environments import make_vector, native, rules_package, rules_sha256
 from workbench.recipes.observation_ranges import even_out
 from workbench.recipes.recipe import Recipe, Session, Trained
-from workbench.recipes.several_seeds import best_of_seeds
+from workbench.recipes.several_seeds import EPISODES, SEEDS, best_of_seeds
 from workbench.training.curve import Curve
-from workbench.training.policy_evaluation import evaluate_policy
+from workbench.training.policy_evaluation import PolicyEvaluation, evaluate_policy
 
 CARTPOLE = "CartPole-v1"
-EVALUATION_SEED = 10_000
 Algorithm = Callable[..., Curve]
 
 
@@ -33,8 +30,9 @@ def train(
     n_envs: int,
     environment: str = CARTPOLE,
     even: bool = False,
+    seeds: int = SEEDS,
 ) -> Trained:
-    """The algorithm from five seeds; the returns of 100 greedy episodes of each, and the best one's weights.
+    """The algorithm from several seeds; the returns of 100 greedy episodes of each, and the best one's weights.
 
     With `even` the first weights see all entries of an observation alike. Its networks on the way are kept too, when
     the training names some (those that one session of it passes).
@@ -50,11 +48,11 @@ def train(
         keep = {"keep": lambda step, seen: kept.append((step, deepcopy(seen)))} if keeps else {}
         return algorithm(fresh, envs, recipe.training, seed=seed, progress=progress, checkpoint=state, **keep)
 
-    evaluate = partial(
-        evaluate_policy, make_vector_env=partial(make_vector, environment), episodes=100, seed=EVALUATION_SEED
-    )
+    def evaluate(policy: Any, seed: int) -> PolicyEvaluation:
+        return evaluate_policy(policy, partial(make_vector, environment), EPISODES, seed)
+
     data = DataSource(environment, rules_sha256(environment), origin(environment))
-    trained = best_of_seeds(recipe, model, session, learn, evaluate, data)
+    trained = best_of_seeds(recipe, model, session, learn, evaluate, data, seeds)
     for step, seen in on_the_way.get(recipe.seed if trained.seed is None else trained.seed, []):
         session.keep(step, seen)
     return trained
@@ -63,5 +61,5 @@ def train(
 def origin(environment: str) -> str:
     """Whose rules the policy was trained and evaluated by."""
     if native(environment) == environment:
-        return f"Trained and evaluated in gymnasium {gymnasium.__version__}."
-    return f"Trained in our vectorised version, evaluated in that of gymnasium {gymnasium.__version__}."
+        return f"Trained and evaluated in {rules_package(environment)}."
+    return f"Trained in our vectorised version, evaluated in that of {rules_package(environment)}."

@@ -15,11 +15,10 @@ from workbench.data.environments import make_vector
 from workbench.data.image_data import ImageData
 from workbench.data.sequences import SequenceData
 from workbench.recipes.recipe import Metrics
+from workbench.recipes.several_seeds import EPISODES, EVALUATION_SEED
 from workbench.training.policy_evaluation import evaluate_policy
 from workbench.training.sequence_answers import answer_metrics
 from workbench.training.supervised import classification_metrics
-
-EPISODES, EVALUATION_SEED = 100, 10_000
 
 
 def measured(model: HookedModel, card: Card) -> Metrics:

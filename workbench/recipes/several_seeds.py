@@ -1,4 +1,4 @@
-"""One policy of several seeds: all are trained and evaluated, the best one's weights kept, everyone's curve shown."""
+"""One policy of several seeds: all are trained, the best one's weights kept and measured, everyone's curve shown."""
 
 from __future__ import annotations
 
@@ -19,27 +19,39 @@ from workbench.training.policy_evaluation import PolicyEvaluation, bootstrap_int
 
 Learn = Callable[[Any, int, Progress, Path], Curve]
 """Trains a fresh network in place: the network, its seed, whom to tell, and where to keep the training state."""
-Evaluate = Callable[[Any], PolicyEvaluation]
+Evaluate = Callable[[Any, int], PolicyEvaluation]
+"""Greedy episodes of a policy, which start from this seed."""
 SEEDS = 5
+EPISODES = 100
+SELECTION_SEED, EVALUATION_SEED = 10_000, 20_000
+"""Where the episodes start that choose among seeds, and the others that are reported: a best of five flatters."""
 
 
 def best_of_seeds(
-    recipe: Recipe, model: HookedModel, session: Session, learn: Learn, evaluate: Evaluate, data: DataSource
+    recipe: Recipe,
+    model: HookedModel,
+    session: Session,
+    learn: Learn,
+    evaluate: Evaluate,
+    data: DataSource,
+    seeds: int = SEEDS,
 ) -> Trained:
-    """Trains `SEEDS` networks from the recipe's seed on; `model` becomes the one whose greedy episodes return most.
+    """Trains `seeds` networks from the recipe's seed on; `model` becomes the one whose greedy episodes return most.
 
+    The returns on its card, and those of all seeds, are of other episodes than the ones it was chosen by.
     An interrupted run resumes: the states of finished seeds lie beside that of the unfinished one until the end.
     """
-    curves, scores, weights, states = [], [], [], []
-    for i in range(SEEDS):
+    curves, chances, scores, weights, states = [], [], [], [], []
+    for i in range(seeds):
         seed = recipe.seed + i
         seed_everything(seed)
         fresh = MODELS[recipe.architecture](recipe.config)
         states.append(session.state.with_name(f"seed_{seed}_{session.state.name}"))
-        curves.append(learn(fresh, seed, shifted(session.progress, i, SEEDS), states[-1]))
-        scores.append(evaluate(fresh.eval()))
+        curves.append(learn(fresh, seed, shifted(session.progress, i, seeds), states[-1]))
+        chances.append(evaluate(fresh.eval(), SELECTION_SEED).mean)
+        scores.append(evaluate(fresh, EVALUATION_SEED))
         weights.append(fresh.state_dict())
-    best = max(range(SEEDS), key=lambda i: scores[i].mean)
+    best = max(range(seeds), key=chances.__getitem__)
     model.load_state_dict(weights[best])
     for state in states:
         state.unlink(missing_ok=True)

@@ -14,14 +14,12 @@ from workbench.core.progress import Progress
 from workbench.data.environments import make_vector, native, rules_sha256
 from workbench.data.environments.tabular import rules
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained
-from workbench.recipes.several_seeds import best_of_seeds
+from workbench.recipes.several_seeds import EPISODES, EVALUATION_SEED, best_of_seeds
 from workbench.training.curve import Curve
 from workbench.training.policy_evaluation import PolicyEvaluation, evaluate_policy
 from workbench.training.q_learning import q_learning
 from workbench.training.value_iteration import policy_return, value_iteration
 from workbench.zoo.q_table import QTable
-
-EVALUATION_SEED = 10_000
 
 
 def train_table(
@@ -42,14 +40,14 @@ def train_table(
     return replace(trained, metrics={**trained.metrics, **exact_metrics(model, environment, horizon)})
 
 
-def sampled(model: QTable, environment: str, limit: int) -> PolicyEvaluation:
+def sampled(model: QTable, seed: int, environment: str, limit: int) -> PolicyEvaluation:
     """Greedy episodes in gymnasium's own environment."""
-    return evaluate_policy(model, partial(make_vector, environment), 100, EVALUATION_SEED, limit=limit)
+    return evaluate_policy(model, partial(make_vector, environment), EPISODES, seed, limit=limit)
 
 
 def measure(recipe: Recipe, model: QTable, environment: str, horizon: int) -> Metrics:
     """The exact returns, and the mean of 100 greedy episodes."""
-    sample = sampled(model, environment, horizon)
+    sample = sampled(model, EVALUATION_SEED, environment, horizon)
     mean = {"value": sample.mean, "n": len(sample.returns), "interval": sample.interval}
     return exact_metrics(model, environment, horizon) | {"return_mean": mean}
 

@@ -56,12 +56,13 @@ def train_gan(
     states lie beside each other and an interrupted run continues from them.
     """
     beside = None if checkpoint is None else checkpoint.with_name(f"discriminator_{checkpoint.name}")
+    for network in (generator, discriminator):
+        lay_out(network, torch.channels_last)
     judge, maker = Run(discriminator, replace(cfg, ema=None), beside), Run(generator, cfg, checkpoint)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)
         restore(judge, maker)
         for network in (generator, discriminator):
-            lay_out(network, torch.channels_last)
             network.train()
         try:
             while maker.step < cfg.steps:

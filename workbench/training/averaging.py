@@ -15,9 +15,13 @@ class WeightAverage:
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
-        self._live = distinct({n: t for n, t in model.state_dict().items() if t.is_floating_point()})
+        self._model, self._decay = model, decay
         self.tensors = {n: t.detach().clone() for n, t in self._live.items()}
-        self._decay = decay
+
+    @property
+    def _live(self) -> dict[str, Tensor]:
+        """What is averaged, where it lies now: laying a model out anew moves its kernels."""
+        return distinct({n: t for n, t in self._model.state_dict().items() if t.is_floating_point()})
 
     def update(self, n_updates: int) -> None:
         """Moves the average towards the weights after `n_updates` earlier updates."""

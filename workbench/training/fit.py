@@ -167,7 +167,7 @@ def advance(run: Run, batch: Batch, loss: Loss) -> None:
     if run.gradient_norm is not None and not math.isfinite(run.gradient_norm):
         raise run.stopped(total)
     for group in run.optimizer.param_groups:
-        group["lr"] = cfg.lr * cfg.factor(run.step)
+        group["lr"] = cfg.learning_rate(run.step, group["part"])
     run.optimizer.step()
     if run.average is not None:
         run.average.update(run.step)

@@ -19,12 +19,16 @@ class FitConfig:
     """One of `optimizers.OPTIMIZERS`."""
     lr: float = 1e-3
     """Learning rate where the schedule's factor is 1."""
+    bias_lr: float = 1.0
+    """Learning rate of biases and norms, as a multiple of `lr`."""
+    other_lr: float = 1.0
+    """Learning rate of the weights that Muon leaves to the optimiser beside it, as a multiple of `lr`."""
     weight_decay: float = 0.0
     """Of weights; biases and norms never decay."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Adam's memories; rmsprop uses the second."""
     momentum: float = 0.9
-    """Of "momentum" and "muon"."""
+    """Of "momentum", "muon" and "muon_sgd"."""
     nesterov: bool = False
     """Nesterov's form of "momentum"."""
     schedule: str = "constant"
@@ -55,6 +59,8 @@ class FitConfig:
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise UnknownNameError("optimizer", self.optimizer, known=OPTIMIZERS)
+        if self.other_lr != 1 and not self.optimizer.startswith("muon"):
+            raise ConfigError(f"other_lr={self.other_lr} is for Muon's read-outs. Leave it at 1 with {self.optimizer}.")
         if self.precision not in PRECISIONS:
             raise UnknownNameError("precision", self.precision, known=PRECISIONS)
         schedule(self.schedule)
@@ -70,3 +76,8 @@ class FitConfig:
     def factor(self, step: int) -> float:
         """What multiplies the learning rate in the update after `step` completed ones."""
         return schedule(self.schedule)(step, self.steps, self.warmup, self.final_factor)
+
+    def learning_rate(self, step: int, part: str) -> float:
+        """Of the group that holds that `part` of the parameters, in the update after `step` completed ones."""
+        shares = {"hidden": 1.0, "weight": self.other_lr, "bias": self.bias_lr}
+        return self.lr * shares[part] * self.factor(step)

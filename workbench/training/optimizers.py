@@ -1,19 +1,23 @@
-"""Optimisers by name, all from torch; Muon shares the work with AdamW and sees attention heads as one matrix."""
+"""Optimisers by name, all from torch; Muon shares the work with AdamW or SGD and sees attention heads as one matrix."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from workbench.core.errors import UnknownNameError
 from workbench.core.initializers import is_norm
 from workbench.core.weights import as_matrix, from_matrix, is_weight
 
 Groups = list[dict[str, Any]]
-OPTIMIZERS = ("gradient_descent", "sgd", "momentum", "adam", "adamw", "rmsprop", "adagrad", "muon")
-LEFT_TO_ADAMW = ("embed", "W_E", "W_U", "W_pos", "readout", "lm_head", "logits")
-"""Parts of a parameter's name that mark embeddings and read-outs, which Muon leaves to AdamW."""
+OPTIMIZERS = ("gradient_descent", "sgd", "momentum", "adam", "adamw", "rmsprop", "adagrad", "muon", "muon_sgd")
+LEFT_BY_MUON = ("embed", "W_E", "W_U", "W_pos", "readout", "lm_head", "logits")
+"""Parts of a parameter's name that mark embeddings and read-outs, which Muon leaves to the optimiser beside it."""
+FEW_ITERATIONS = 3
+"""Newton-Schulz iterations of "muon_sgd"; torch's Muon takes 5 otherwise."""
 
 
 @runtime_checkable
@@ -40,8 +44,9 @@ def build_optimizer(
 ) -> Optimizer:
     """The named optimiser over a model's trainable parameters; weight decay acts on weights, never on biases or norms.
 
-    `betas` and `eps` are Adam's (rmsprop's memory is `betas[1]`), `momentum` is for "momentum" and "muon", `nesterov`
-    for "momentum"; "gradient_descent" is "sgd" whose batch is the whole training set.
+    `betas` and `eps` are Adam's (rmsprop's memory is `betas[1]`), `momentum` is for "momentum" and Muon, `nesterov` for
+    "momentum"; "gradient_descent" is "sgd" whose batch is the whole training set. Each group says under "part" whether
+    it holds "hidden" weights (Muon's), other weights ("weight"), or biases and norms ("bias").
     """
     groups = decay_groups(trainable(model), weight_decay)
     fused = fusable(groups)
@@ -53,7 +58,8 @@ def build_optimizer(
         "adamw": lambda: torch.optim.AdamW(groups, lr, betas, eps, fused=fused),
         "rmsprop": lambda: torch.optim.RMSprop(groups, lr, betas[1], eps, foreach=True),
         "adagrad": lambda: torch.optim.Adagrad(groups, lr, eps=eps, fused=fused),
-        "muon": lambda: MuonAdamW(model, lr, weight_decay, betas, momentum, eps),
+        "muon": lambda: muon_adamw(model, lr, weight_decay, betas, momentum, eps),
+        "muon_sgd": lambda: muon_sgd(model, lr, weight_decay, momentum),
     }
     if name not in builders:
         raise UnknownNameError("optimizer", name, known=OPTIMIZERS)
@@ -66,45 +72,41 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def decay_groups(parameters: dict[str, nn.Parameter], weight_decay: float) -> Groups:
-    """Parameter groups: weights, which decay, then everything else, which does not; one group when nothing decays."""
+    """Parameter groups: weights, which decay, then everything else, which does not."""
     weights = [p for n, p in parameters.items() if is_weight(n, p)]
     others = [p for n, p in parameters.items() if not is_weight(n, p)]
-    if weight_decay == 0:
-        return [{"params": weights + others, "weight_decay": 0.0}]
     groups = [
-        {"params": weights, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": weights, "weight_decay": weight_decay, "part": "weight"},
+        {"params": others, "weight_decay": 0.0, "part": "bias"},
     ]
     return [group for group in groups if group["params"]]
 
 
-class MuonAdamW:
-    """Muon for hidden weight matrices and AdamW for the rest, stepped as one (Jordan et al. 2024, Liu et al. 2025).
+class MuonWith:
+    """Muon for hidden weight matrices and another optimiser for the rest, stepped as one (Jordan et al. 2024).
 
-    Both take the same learning rate: Muon's update is scaled to the RMS of AdamW's. Per-head attention weights and
-    convolution kernels are orthogonalised as the matrices that `as_matrix` documents.
+    Per-head attention weights and convolution kernels are orthogonalised as the matrices that `as_matrix` documents;
+    `prepare` changes such a matrix in place before each of its steps.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        lr: float,
+        muon: Callable[[Groups], torch.optim.Optimizer],
+        other: Callable[[Groups], torch.optim.Optimizer],
         weight_decay: float,
-        betas: tuple[float, float],
-        momentum: float,
-        eps: float = 1e-8,
+        prepare: Callable[[Tensor], object] | None = None,
     ) -> None:
         parameters = trainable(model)
+        self._prepare = prepare
         self._hidden = hidden_matrices(model)
         self._copies = {n: nn.Parameter(as_matrix(n, p.detach()).clone()) for n, p in self._hidden.items()}
         rest = {n: p for n, p in parameters.items() if n not in self._hidden}
         self._parts: list[torch.optim.Optimizer] = []
         if self._copies:
-            muon = torch.optim.Muon(self._copies.values(), lr, weight_decay, momentum, adjust_lr_fn="match_rms_adamw")
-            self._parts.append(muon)
+            self._parts.append(muon([{"params": list(self._copies.values()), "part": "hidden"}]))
         if rest:
-            groups = decay_groups(rest, weight_decay)
-            self._parts.append(torch.optim.AdamW(groups, lr, betas, eps, fused=fusable(groups)))
+            self._parts.append(other(decay_groups(rest, weight_decay)))
         self.param_groups: Groups = [group for part in self._parts for group in part.param_groups]
 
     @torch.no_grad()
@@ -113,6 +115,8 @@ class MuonAdamW:
         for name, parameter in self._hidden.items():
             copy = self._copies[name]
             copy.copy_(as_matrix(name, parameter))
+            if self._prepare is not None:
+                self._prepare(copy)
             copy.grad = None if parameter.grad is None else as_matrix(name, parameter.grad)
         for part in self._parts:
             part.step()
@@ -131,7 +135,7 @@ class MuonAdamW:
             part.zero_grad(set_to_none)
 
     def state_dict(self) -> dict[str, Any]:
-        """One state for both: Muon's parameters are numbered first, AdamW's after them."""
+        """One state for both: Muon's parameters are numbered first, the other's after them."""
         state, groups = {}, []
         for first, part in self._numbered():
             own = part.state_dict()
@@ -154,14 +158,47 @@ class MuonAdamW:
             first += _count(part)
 
 
+def muon_adamw(
+    model: nn.Module, lr: float, weight_decay: float, betas: tuple[float, float], momentum: float, eps: float
+) -> MuonWith:
+    """Muon and AdamW at one learning rate: Muon's update is scaled to the RMS of AdamW's (Liu et al. 2025)."""
+
+    def adamw(groups: Groups) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(groups, lr, betas, eps, fused=fusable(groups))
+
+    muon = partial(
+        torch.optim.Muon, lr=lr, weight_decay=weight_decay, momentum=momentum, adjust_lr_fn="match_rms_adamw"
+    )
+    return MuonWith(model, muon, adamw, weight_decay)
+
+
+def muon_sgd(model: nn.Module, lr: float, weight_decay: float, momentum: float) -> MuonWith:
+    """Muon on weights held at one norm, Nesterov's SGD on the rest (airbench94_muon, Jordan 2024).
+
+    `lr` is the share of a weight matrix's norm that a step may change; hidden weights do not decay. SGD's learning
+    rates are as a rule many times larger (`FitConfig.bias_lr`, `other_lr`).
+    """
+
+    def sgd(groups: Groups) -> torch.optim.Optimizer:
+        return torch.optim.SGD(groups, lr, momentum, nesterov=momentum > 0, fused=fusable(groups))
+
+    muon = partial(torch.optim.Muon, lr=lr, weight_decay=0.0, momentum=momentum, ns_steps=FEW_ITERATIONS)
+    return MuonWith(model, muon, sgd, weight_decay, at_unit_rows)
+
+
+def at_unit_rows(matrix: Float[Tensor, "row column"]) -> None:
+    """Scales a matrix in place to the norm it has when each row's norm is one."""
+    matrix.mul_(len(matrix) ** 0.5 / matrix.norm().clamp_min(torch.finfo(matrix.dtype).tiny))
+
+
 def hidden_matrices(model: nn.Module) -> dict[str, nn.Parameter]:
     """The weights that Muon is for: every weight but embeddings, read-outs and norms."""
     others = [m for m in model.modules() if isinstance(m, nn.Embedding) or is_norm(m)]
-    tables = {id(p) for m in others for p in m.parameters()}
+    tables = {id(p) for m in others for p in m.parameters(recurse=False)}
     return {
         name: p
         for name, p in trainable(model).items()
-        if is_weight(name, p) and id(p) not in tables and not any(mark in name for mark in LEFT_TO_ADAMW)
+        if is_weight(name, p) and id(p) not in tables and not any(mark in name for mark in LEFT_BY_MUON)
     }
 
 

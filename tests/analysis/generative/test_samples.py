@@ -13,6 +13,7 @@ from workbench.analysis.generative.samples import (
     classes_covered,
     frechet_distance,
     nearest_distance,
+    nearest_row,
     square_root,
 )
 from workbench.core.errors import InputError
@@ -66,4 +67,6 @@ def test_the_nearest_distance_is_the_least_of_all() -> None:
     rows, among = draw(7, 2, 3), draw(9, 2, 3, seed=1)
     expected = (rows[:, None] - among[None]).flatten(2).norm(dim=2).amin(dim=1)
     assert_close(nearest_distance(rows, among, chunk=3), expected)
+    rowwise = (rows[:, None] - among[None]).flatten(2).norm(dim=2).argmin(dim=1)
+    assert torch.equal(nearest_row(rows, among, chunk=3), rowwise)
     assert_close(nearest_distance(among[2:3], among), torch.zeros(1, dtype=torch.float64), atol=1e-6, rtol=0)

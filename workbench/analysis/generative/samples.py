@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -48,5 +50,19 @@ def nearest_distance(
     rows: Float[Tensor, "row *shape"], among: Float[Tensor, "other_row *shape"], chunk: int = 250
 ) -> Float[Tensor, " row"]:
     """Euclidean distance from each row to the nearest of the others. Costs one product of the two sets."""
+    return torch.cat([part.amin(dim=1) for part in distances(rows, among, chunk)])
+
+
+def nearest_row(
+    rows: Float[Tensor, "row *shape"], among: Float[Tensor, "other_row *shape"], chunk: int = 250
+) -> Int[Tensor, " row"]:
+    """For each row the number of the nearest of the others. Costs one product of the two sets."""
+    return torch.cat([part.argmin(dim=1) for part in distances(rows, among, chunk)])
+
+
+def distances(
+    rows: Float[Tensor, "row *shape"], among: Float[Tensor, "other_row *shape"], chunk: int
+) -> Iterator[Float[Tensor, "some other_row"]]:
+    """Euclidean distances of `chunk` rows at a time to all others."""
     flat = among.flatten(1)
-    return torch.cat([torch.cdist(part, flat).amin(dim=1) for part in rows.flatten(1).split(chunk)])
+    return (torch.cdist(part, flat) for part in rows.flatten(1).split(chunk))

@@ -79,7 +79,7 @@ def change_field(
     """
     grid: Any = world.rows(1).unwrapped  # type: ignore[attr-defined]
     if not hasattr(grid, "everywhere"):
-        raise InputError(f"{world.name} is no grid to walk over, so it has no field. Choose a maze's policy.")
+        raise InputError(f"{world.name} is no grid to walk over, so it has no field. Choose a policy such as maze_ppo.")
     observations, places = grid.everywhere(inputs[0])
     moves = torch.as_tensor(grid.moves, dtype=torch.float32)
     with model.lock:

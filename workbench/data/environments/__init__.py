@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from workbench.data.environments.mountain_car import MOUNTAIN_CAR
 from workbench.data.environments.tabular import VectorTable
 
 NAMESPACE = "workbench/"
-EXTRAS = {"box2d": "box2d", "classic_control": "frames", "toy_text": "frames"}
-"""For parts of gymnasium the optional dependencies of ours that they need, some of them only to draw."""
+EXTRAS = {"box2d": "box2d", "breakout": "minatar", "classic_control": "frames", "toy_text": "frames"}
+"""For parts of entry points the optional dependencies of ours that they need, some of them only to draw."""
 
 for rules, version in ((CARTPOLE, 1), (ACROBOT, 1), (MOUNTAIN_CAR, 0)):
     theirs = gymnasium.spec(f"{rules.name}-v{version}")
@@ -46,6 +47,12 @@ for suffix, goal in (("", "corner"), ("Anywhere", "anywhere")):
         max_episode_steps=100,
         kwargs={"goal": goal},
     )
+gymnasium.register(
+    id=f"{NAMESPACE}MinAtarBreakout-v0",
+    entry_point="workbench.data.environments.breakout:Breakout",
+    vector_entry_point="workbench.data.environments.breakout:VectorBreakout",
+    max_episode_steps=1000,
+)
 
 
 def make(name: str, render_mode: str | None = None) -> gymnasium.Env:
@@ -87,9 +94,21 @@ def native(name: str) -> str:
 
 def rules_sha256(name: str) -> str:
     """The sha256 of the source that defines an environment's rules: what its data are, for a card."""
-    source = inspect.getsourcefile(type(make(name).unwrapped))
+    source = inspect.getsourcefile(rules_class(name))
     assert source is not None
     return hashlib.sha256(Path(source).read_bytes()).hexdigest()
+
+
+def rules_package(name: str) -> str:
+    """The package that an environment's rules are from, with its version."""
+    package = rules_class(name).__module__.partition(".")[0]
+    return f"{package} {metadata.version(package)}"
+
+
+def rules_class(name: str) -> type:
+    """The class that holds an environment's rules: what it says itself, else its own."""
+    env = make(name).unwrapped
+    return getattr(env, "rules", type(env))
 
 
 def require(name: str) -> None:
