@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,13 +18,13 @@ from workbench.checkpoints.store import load
 from workbench.core.hooked import HookedModel
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.data.questions import Question, QuestionData, filled_before, filling_of, question_batches
+from workbench.data.questions import Question, QuestionData, Rows, filled_before, filling_of, question_batches
 from workbench.data.sequences import UNSCORED
 from workbench.recipes.pair_task import round_weights
 from workbench.recipes.question_baselines import BASELINES
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained
 from workbench.training.choices import share_right
-from workbench.training.fit import fit
+from workbench.training.fit import Batch, fit
 from workbench.training.language_modelling import next_token_loss
 from workbench.training.sequence_errors import error_rates
 from workbench.zoo.layers.attention import KeyValueCache
@@ -40,10 +40,14 @@ LONGEST = 120
 
 @dataclass(frozen=True)
 class FineTuning:
-    """Which questions, rows in a batch."""
+    """Which questions, rows in a batch, and how much the prompts' own text counts beside the answers.
+
+    Going on modelling language is a regulariser (Radford et al. 2018, equation 5; their weight is 0.5).
+    """
 
     data: str
     batch_size: int
+    lm_coef: float = 0.0
 
     def train(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         """Cross entropy of the answers' tokens; how many are right after training, before it, and by simpler means."""
@@ -53,10 +57,9 @@ class FineTuning:
         tokenizer = start.tokenizer_or_raise()
         before = named("base", score(start, data.test, tokenizer))
         batch = question_batches(data.train, tokenizer, self.batch_size, recipe.seed)
+        batch, loss = with_prompts(batch, filling_of(tokenizer)), partial(question_loss, lm_coef=self.lm_coef)
         evaluate = partial(validation, questions=data.validation[:VALIDATED], tokenizer=tokenizer)
-        curve = fit(
-            model, batch, next_token_loss, recipe.training, evaluate, session.state, session.progress, session.keep
-        )
+        curve = fit(model, batch, loss, recipe.training, evaluate, session.state, session.progress, session.keep)
         round_weights(model, recipe.dtype)
         metrics = score(model, data.test, tokenizer) | before
         for name, baseline in BASELINES.get(self.data, {}).items():
@@ -66,6 +69,26 @@ class FineTuning:
     def measure(self, recipe: Recipe, model: HookedModel) -> Metrics:
         """How many of the test's questions a trained model answers rightly."""
         return score(model, DATASETS[self.data]().test, model.tokenizer_or_raise())
+
+
+def with_prompts(batch: Callable[[int], Rows], filling: int) -> Batch:
+    """Batches of questions whose targets are the answers' tokens and, beside them, those of the prompts."""
+
+    def both(step: int) -> tuple[Int[Tensor, "row pos"], Int[Tensor, "2 row pos"]]:
+        inputs, answers = batch(step)
+        following = torch.cat([inputs[:, 1:], answers[:, -1:]], dim=1)
+        prompts = following.masked_fill((answers != UNSCORED) | (inputs == filling), UNSCORED)
+        return inputs, torch.stack([answers, prompts])
+
+    return both
+
+
+def question_loss(
+    logits: Float[Tensor, "row pos vocab"], targets: Int[Tensor, "2 row pos"], lm_coef: float
+) -> Float[Tensor, ""]:
+    """Cross entropy in nats of the answers' tokens and, times `lm_coef`, of the prompts'."""
+    loss = next_token_loss(logits, targets[0])
+    return loss + lm_coef * next_token_loss(logits, targets[1]) if lm_coef else loss
 
 
 @torch.no_grad()
