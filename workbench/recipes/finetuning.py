@@ -66,7 +66,7 @@ class FineTuning:
             metrics |= share_right(baseline(data.train, data.test), f"{name}_accuracy")
         return Trained(curve, metrics, DataSource(data.name, data.sha256, data.note), tokenizer)
 
-    def measure(self, recipe: Recipe, model: HookedModel) -> Metrics:
+    def measure(self, recipe: Recipe, model: Any) -> Metrics:
         """How many of the test's questions a trained model answers rightly."""
         return score(model, DATASETS[self.data]().test, model.tokenizer_or_raise())
 
