@@ -209,7 +209,8 @@ def test_a_model_of_something_else_has_nothing_to_judge(opened: Open) -> None:
 def test_tuned_models_stand_side_by_side(opened: Open) -> None:
     page = clean(opened("difference", m="tales_ppo", examples="2"))
     assert page.get("plotly_chart")
-    assert any("tales_ppo moved" in text.value and "tales_hacked moved" in text.value for text in page.markdown)
+    said = " ".join(text.value for text in page.markdown).replace("\\", "")
+    assert "tales_ppo moved" in said and "tales_hacked moved" in said
     assert all({"tales_ppo", "tales_dpo", "tales_hacked"} <= set(twin.value) for twin in page.dataframe[:4])
 
 

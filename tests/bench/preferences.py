@@ -7,22 +7,18 @@ from collections.abc import Iterator
 from tests.bench.harness import Figure
 from workbench.checkpoints.card import Score, names, read_card
 from workbench.checkpoints.store import load
+from workbench.core.registry import RECIPES
 from workbench.recipes.tales_preferences import policy_metrics, scorer_from, setting
 
 COLUMNS = ("true_reward", "reward", "win_rate", "kl", "kl_per_token", "grammatical", "unique", "length")
 POLICIES = ("tales_ppo", "tales_dpo", "tales_hacked")
-GATES = {
-    "worst_margin": ">= 0",
-    "worst_grammatical": ">= 0.9",
-    "worst_unique": ">= 0.95",
-    "worst_length_error": "<= 0.2",
-}
+GATED = ("tales_ppo", "tales_dpo")
 SEEDS = ("", "_seed_1", "_seed_2")
 QUICK = 128
 
 
 def table() -> Iterator[Figure]:
-    """Each policy's figures for each seed, best of 16 beside them, the gates of PPO, and a new sample of tales."""
+    """Each policy's figures for each seed, best of 16 beside them, the worst seed's gates, and a new sample."""
     for name in ("true_reward", "grammatical", "unique", "length"):
         yield line("tales_gpt", name)
     for name in ("preference_accuracy", "annotator_ceiling"):
@@ -34,8 +30,9 @@ def table() -> Iterator[Figure]:
         for name in (f"{column}{seed}" for seed in SEEDS for column in COLUMNS):
             if name in scores:
                 yield line(model, name)
-    for gate, target in GATES.items():
-        yield line("tales_ppo", gate, target)
+    for model in GATED:
+        for gate, bound in RECIPES[model].targets.items():
+            yield line(model, gate, f"{'<=' if gate.endswith('error') else '>='} {bound:g}")
     yield from again()
 
 

@@ -12,14 +12,23 @@ from workbench.checkpoints.card import Card, DataSource
 from workbench.checkpoints.store import WEIGHTS, load, save
 from workbench.checkpoints.tensor_file import unpack
 from workbench.core.registry import DATASETS
-from workbench.data.questions import Question, QuestionData
+from workbench.data.questions import Question, QuestionData, answered, filling_of
 from workbench.data.tokenizers import BytePairTokenizer, train_bpe
 from workbench.experiments.batches import data_set
 from workbench.experiments.inputs import read_inputs
-from workbench.recipes.finetuning import FineTuning, chosen_rightly, free_answers, in_numbers, score
+from workbench.recipes.finetuning import (
+    FineTuning,
+    chosen_rightly,
+    free_answers,
+    in_numbers,
+    question_loss,
+    score,
+    with_prompts,
+)
 from workbench.recipes.recipe import Recipe, make
 from workbench.training.curve import Curve
 from workbench.training.fit import FitConfig
+from workbench.training.language_modelling import next_token_loss
 from workbench.zoo.gpt import GPT, GPTConfig
 from workbench.zoo.lora_gpt import LoRAGPTConfig
 
@@ -94,6 +103,21 @@ def test_a_choice_is_as_likely_as_all_its_tokens_together(base: GPTConfig) -> No
     best = CHOICES[likely.index(max(likely))]
     for answer in CHOICES:
         assert chosen_rightly(model, [replace(question, answer=answer)], model.tokenizer) == [answer == best]
+
+
+def test_prompts_count_beside_answers_and_what_fills_rows_up_counts_nowhere(base: GPTConfig) -> None:
+    model = load("tiny")
+    asked = DATASETS["colours"]().test[:3]
+    inputs, targets = with_prompts(lambda step: answered([(q.prompt, q.answer) for q in asked], model.tokenizer),
+                                   filling_of(model.tokenizer))(0)  # fmt: skip
+    with torch.no_grad():
+        logits = model(inputs)
+    for row, question in enumerate(asked):
+        answer, prompt = (part[row][part[row] >= 0] for part in targets)
+        assert model.tokenizer.decode(answer) == question.answer
+        assert question.prompt.endswith(model.tokenizer.decode(prompt)) and len(prompt) >= len(question.prompt.split())
+    plain, both = (question_loss(logits, targets, lm_coef) for lm_coef in (0.0, 0.5))
+    assert float(both - plain) == pytest.approx(0.5 * float(next_token_loss(logits, targets[1])), rel=1e-5)
 
 
 def test_free_answers_end_with_their_line_and_are_counted_by_words(base: GPTConfig) -> None:

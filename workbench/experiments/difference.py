@@ -144,7 +144,7 @@ def comparable(name: str) -> Any:
 
 def work_of(name: str, model: Any, examples: int, seed: int) -> Work:
     """What a model was tuned for: tales for new orders, or the answers to the test's questions."""
-    data = DATASETS[model.card.data.name]() if model.card.data.name in DATASETS else None
+    data: Any = DATASETS[model.card.data.name]() if model.card.data.name in DATASETS else None
     if model.card.data.name == "tales":
         return Tales(tuple(prompts_of(data.validation)[:examples]), model.tokenizer, seed)
     if not isinstance(data, QuestionData):

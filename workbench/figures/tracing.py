@@ -6,10 +6,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from workbench.analysis.rlhf.tracing import Table, Trace
+from workbench.analysis.rlhf.tracing import Table, Trace, shares
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
-from workbench.figures.numerals import short
+from workbench.figures.numerals import percent, short
 from workbench.figures.table import table
 from workbench.figures.theme import SERIES, TEMPLATE
 
@@ -62,11 +62,15 @@ def _(result: Trace) -> str:
 
 def brought_back(result: Trace, name: str) -> str:
     """Which part restored goes furthest back."""
-    best = [(float(back.share.max()), back.names[int(back.share.argmax())], kind)
-            for kind, back in result.found[name].restored.items()]  # fmt: skip
-    return "".join(
-        f", {part} ({kind}) restored goes {short(100 * share)} % of the way back" for share, part, kind in best[:1]
-    )
+    best = [
+        (share, part, kind)
+        for kind, back in result.found[name].restored.items()
+        for part, share in shares(back).items()
+    ]
+    if not best:
+        return ""
+    share, part, kind = max(best)
+    return f", {part} ({kind}) restored goes {percent(share)} of the way back"
 
 
 @table.register

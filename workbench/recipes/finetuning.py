@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,14 +16,15 @@ from torch.nn.utils.rnn import pad_sequence
 from workbench.checkpoints.card import DataSource
 from workbench.checkpoints.store import load
 from workbench.core.hooked import HookedModel
+from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.data.questions import Question, QuestionData, filled_before, filling_of, question_batches
+from workbench.data.questions import Question, QuestionData, Rows, filled_before, filling_of, question_batches
 from workbench.data.sequences import UNSCORED
 from workbench.recipes.pair_task import round_weights
 from workbench.recipes.question_baselines import BASELINES
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained
 from workbench.training.choices import share_right
-from workbench.training.fit import fit
+from workbench.training.fit import Batch, fit
 from workbench.training.language_modelling import next_token_loss
 from workbench.training.sequence_errors import error_rates
 from workbench.zoo.layers.attention import KeyValueCache
@@ -39,10 +40,14 @@ LONGEST = 120
 
 @dataclass(frozen=True)
 class FineTuning:
-    """Which questions, rows in a batch."""
+    """Which questions, rows in a batch, and how much the prompts' own text counts beside the answers.
+
+    Going on modelling language is a regulariser (Radford et al. 2018, equation 5; their weight is 0.5).
+    """
 
     data: str
     batch_size: int
+    lm_coef: float = 0.0
 
     def train(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         """Cross entropy of the answers' tokens; how many are right after training, before it, and by simpler means."""
@@ -52,19 +57,38 @@ class FineTuning:
         tokenizer = start.tokenizer_or_raise()
         before = named("base", score(start, data.test, tokenizer))
         batch = question_batches(data.train, tokenizer, self.batch_size, recipe.seed)
+        batch, loss = with_prompts(batch, filling_of(tokenizer)), partial(question_loss, lm_coef=self.lm_coef)
         evaluate = partial(validation, questions=data.validation[:VALIDATED], tokenizer=tokenizer)
-        curve = fit(
-            model, batch, next_token_loss, recipe.training, evaluate, session.state, session.progress, session.keep
-        )
+        curve = fit(model, batch, loss, recipe.training, evaluate, session.state, session.progress, session.keep)
         round_weights(model, recipe.dtype)
         metrics = score(model, data.test, tokenizer) | before
         for name, baseline in BASELINES.get(self.data, {}).items():
             metrics |= share_right(baseline(data.train, data.test), f"{name}_accuracy")
         return Trained(curve, metrics, DataSource(data.name, data.sha256, data.note), tokenizer)
 
-    def measure(self, recipe: Recipe, model: HookedModel) -> Metrics:
+    def measure(self, recipe: Recipe, model: Any) -> Metrics:
         """How many of the test's questions a trained model answers rightly."""
         return score(model, DATASETS[self.data]().test, model.tokenizer_or_raise())
+
+
+def with_prompts(batch: Callable[[int], Rows], filling: int) -> Batch:
+    """Batches of questions whose targets are the answers' tokens and, beside them, those of the prompts."""
+
+    def both(step: int) -> tuple[Int[Tensor, "row pos"], Int[Tensor, "2 row pos"]]:
+        inputs, answers = batch(step)
+        following = torch.cat([inputs[:, 1:], answers[:, -1:]], dim=1)
+        prompts = following.masked_fill((answers != UNSCORED) | (inputs == filling), UNSCORED)
+        return inputs, torch.stack([answers, prompts])
+
+    return both
+
+
+def question_loss(
+    logits: Float[Tensor, "row pos vocab"], targets: Int[Tensor, "2 row pos"], lm_coef: float
+) -> Float[Tensor, ""]:
+    """Cross entropy in nats of the answers' tokens and, times `lm_coef`, of the prompts'."""
+    loss = next_token_loss(logits, targets[0])
+    return loss + lm_coef * next_token_loss(logits, targets[1]) if lm_coef else loss
 
 
 @torch.no_grad()
@@ -139,13 +163,13 @@ def choice_likelihoods(
 
 def free_answers(model: Any, questions: Sequence[Question], tokenizer: Any) -> list[str]:
     """What the model writes on greedily, up to the end of the line."""
-    filling, given = filling_of(tokenizer), []
+    end, given = int(tokenizer.encode("\n")[0]), []
     for start in range(0, len(questions), AT_ONCE):
-        rows = [tokenizer.encode(question.prompt) for question in questions[start : start + AT_ONCE]]
-        prompts = filled_before(rows, filling)
-        longest = min(LONGEST, model.cfg.n_ctx - prompts.shape[1])
-        written = model.generate(prompts, longest, Sampling(temperature=0.0))[:, prompts.shape[1] :]
-        given += [tokenizer.decode(row).partition("\n")[0] for row in written]
+        prompts = [tokenizer.encode(question.prompt) for question in questions[start : start + AT_ONCE]]
+        room = min(LONGEST, model.cfg.n_ctx - max(map(len, prompts)))
+        rows = model.complete(prompts, room, end, generator(0, "greedy"), Sampling(temperature=0.0))
+        written = [tokenizer.decode(row[len(prompt) :]) for row, prompt in zip(rows, prompts, strict=True)]
+        given += [text.partition("\n")[0] for text in written]
     return given
 
 

@@ -44,13 +44,13 @@ RECIPE = register(
         architecture="gpt",
         config=REFERENCE.config,
         training=DPOConfig(
-            FitConfig(steps=48, lr=2e-4, betas=(0.9, 0.99), schedule="linear", warmup=10, gradient_clip=1.0)
+            FitConfig(steps=56, lr=3e-4, betas=(0.9, 0.99), schedule="linear", warmup=10, gradient_clip=1.0)
         ),
         train=train,
-        targets={"worst_margin": -1.0, "worst_grammatical": 0.85},
+        targets={"worst_margin": -1.0, "worst_grammatical": 0.9, "worst_unique": 0.95, "worst_length_error": 0.2},
         dtype="bfloat16",
         measure=policy_measured,
         based_on=REFERENCE.name,
-        note="Rewards are those of a simulated annotator; margin is the true reward above that of best of 16. Untuned.",
+        note="Rewards are those of a simulated annotator; margin is the true reward above that of best of 16.",
     )
 )

@@ -41,7 +41,7 @@ RECIPE = register(
         title="GPT tuned by PPO on a learned reward",
         architecture="gpt",
         config=REFERENCE.config,
-        training=KLPPOConfig(),
+        training=KLPPOConfig(updates=30),
         train=train,
         targets={"worst_margin": 0.0, "worst_grammatical": 0.9, "worst_unique": 0.95, "worst_length_error": 0.2},
         dtype="bfloat16",

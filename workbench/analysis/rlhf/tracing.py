@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 from workbench.analysis.rlhf.restoring import Restoration
@@ -110,8 +111,7 @@ class Trace:
     def restored(self, kind: str, n: int) -> Table:
         """What rows are worth on average with each part restored, and how much of the way back that is."""
         worth = self.across(lambda one: worths(one.restored[kind], self.original))
-        back = self.across(lambda one: dict(zip(one.restored[kind].names, one.restored[kind].share.tolist(),
-                                                strict=True)), ", share of the way back")  # fmt: skip
+        back = self.across(lambda one: shares(one.restored[kind]), ", share of the way back")
         return beside("restored", worth | back, [AS_TUNED, self.original, *largest(back, n)])
 
 
@@ -119,6 +119,11 @@ def worths(back: Restoration, original: str) -> dict[str, float]:
     """Mean worth of the tuned model, of the original, and with each part restored."""
     ends = {AS_TUNED: float(back.tuned.mean()), original: float(back.original.mean())}
     return ends | dict(zip(back.names, back.restored.mean(dim=1).tolist(), strict=True))
+
+
+def shares(back: Restoration) -> dict[str, float]:
+    """How much of the way back each part goes; nothing where there is no way to go."""
+    return {name: share for name, share in zip(back.names, back.share.tolist(), strict=True) if isfinite(share)}
 
 
 def beside(label: str, columns: Columns, parts: Iterable[Any]) -> Table:
