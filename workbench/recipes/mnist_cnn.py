@@ -21,5 +21,6 @@ RECIPE = register(
         ),
         weights="he_normal",
         targets={"test_accuracy": 0.995},
+        published="99.05 % (LeNet-5, LeCun et al. 1998)",
     )
 )  # fmt: skip
