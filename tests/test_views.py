@@ -234,11 +234,12 @@ def test_a_step_that_is_not_there_is_said_and_the_nearest_shown(opened: Open, as
     assert clean(page.slider[0].set_value(7).run()).slider[0].value == 7
 
 
+@pytest.mark.parametrize("model", ["maze_ppo", "minatar_breakout_ppo"])
 @pytest.mark.parametrize("technique", ["counterfactuals", "vector_field", "saliency", "q_accuracy"])
-def test_a_policys_techniques_show_figure_finding_and_table(opened: Open, technique: str) -> None:
-    page = clean(opened("policy", m="maze_ppo", technique=technique))
+def test_a_policys_techniques_show_figure_finding_and_table(opened: Open, technique: str, model: str) -> None:
+    page = clean(opened("policy", m=model, technique=technique))
     assert page.get("plotly_chart") and page.dataframe
-    assert any(f"{technique} of maze_ppo" in caption.value for caption in page.caption)
+    assert any(f"{technique} of {model}" in caption.value for caption in page.caption)
 
 
 @pytest.mark.slow

@@ -6,12 +6,23 @@ import gymnasium
 import numpy as np
 import pytest
 
+from workbench.checkpoints.card import names, read_card
 from workbench.core.errors import ConfigError, InputError
 from workbench.experiments import frames
 from workbench.experiments.episodes import play
 from workbench.experiments.frames import frame_at
+from workbench.experiments.inputs import kind_of
 
 pytest.importorskip("pygame")
+
+POLICIES = [name for name in names() if kind_of(read_card(name).architecture) == "policy"]
+
+
+@pytest.mark.parametrize("name", [name for name in POLICIES if name != "frozenlake_q"])
+def test_every_policys_world_is_drawn_as_it_was_played(name: str) -> None:
+    episode = play(name, seed=1)
+    first, later = frame_at(episode, 0), frame_at(episode, 5)
+    assert first.ndim == 3 and first.shape == later.shape and not np.array_equal(first, later)
 
 
 def test_a_frame_shows_the_step_and_another_step_another_frame() -> None:

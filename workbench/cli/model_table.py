@@ -26,6 +26,7 @@ def row(name: str) -> str:
     results = [
         f"{metric.replace('_', ' ')} {card.metrics[metric].value:.4g} (n = {card.metrics[metric].n:,})"
         for metric in targets or card.metrics
+        if metric in card.metrics
     ]
     bounds = [
         f"{'<=' if metric.endswith(('loss', 'error', 'distance')) else '>='} {bound:g}"

@@ -18,6 +18,7 @@ RECIPE = register(
         ),
         train=partial(train, algorithm=ppo, n_envs=32, environment="LunarLander-v3"),
         targets={"return_mean": 240.0},
+        published="242 on LunarLander-v2 (rl-baselines3-zoo)",
         note="Needs the extra box2d. Steps, discount, decay and entropy bonus are near those of rl-baselines3-zoo.",
     )
 )  # fmt: skip

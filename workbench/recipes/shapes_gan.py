@@ -30,17 +30,17 @@ def factors_of_samples(images: Images, data: FactorData) -> dict[str, dict[str, 
     }
 
 
-LEARNING = ImageGeneration("shapes", classifier="shapes_cnn", more=factors_of_samples)
+LEARNING = ImageGeneration("shapes", classifier="shapes_cnn", batch_size=32, more=factors_of_samples)
 
 RECIPE = register(
     Recipe(
         name="shapes_gan",
         title="DCGAN on drawn shapes",
         architecture="gan",
-        config=GANConfig(n_latents=64, out_channels=3, size=24, channels=(32, 64)),
+        config=GANConfig(n_latents=64, out_channels=3, size=24, channels=(32, 64), noise=0.1),
         training=FitConfig(
-            steps=6000, optimizer="adam", lr=1e-3, betas=(0.5, 0.999), schedule="cosine", ema=0.999,
-            evaluate_every=1500, log_every=50,
+            steps=9000, optimizer="adam", lr=2e-3, betas=(0.5, 0.999), schedule="cosine", ema=0.999,
+            precision="bf16", evaluate_every=3000, log_every=100, checkpoint_every=500,
         ),
         train=LEARNING,
         measure=LEARNING.measure,
