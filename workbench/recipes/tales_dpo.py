@@ -44,7 +44,8 @@ RECIPE = register(
         architecture="gpt",
         config=REFERENCE.config,
         training=DPOConfig(
-            FitConfig(steps=56, lr=3e-4, betas=(0.9, 0.99), schedule="linear", warmup=10, gradient_clip=1.0)
+            FitConfig(steps=56, lr=3e-4, betas=(0.9, 0.99), schedule="linear", warmup=10, gradient_clip=1.0),
+            sft_coef=1.0,
         ),
         train=train,
         targets={"worst_margin": -1.0, "worst_grammatical": 0.9, "worst_unique": 0.95, "worst_length_error": 0.2},
