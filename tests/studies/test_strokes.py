@@ -92,7 +92,7 @@ def test_channels_that_see_level_lines_carry_it_and_those_for_upright_lines_do_n
     level, upright = (angle < 30) | (angle > 150), (angle - 90).abs() < 30
     assert level.sum() > 5 and upright.sum() > 5
     assert -effect[level].mean() > 5 * effect[upright].mean().abs()
-    assert set(effect.argsort()[:2].tolist()) <= set(level.nonzero().flatten().tolist())
+    assert level[effect.argmin()]
 
 
 @pytest.mark.slow
@@ -102,7 +102,7 @@ def test_few_edges_carry_it_and_without_them_nothing_of_it_is_left(
     some = ones[:32]
     clean, corrupted = (data.inputs_from(pixels) for pixels in (painted(some), some))
     metric = LogitDifference(torch.full((32,), 7), torch.full((32,), 1))
-    check = Checking(size=400, controls=3, resamples=2, sampled=8)
+    check = Checking(size=450, controls=3, resamples=2, sampled=8)
     found = verify_circuit(model, clean, corrupted, metric, Tracing(), check)
     assert found.live < 0.06 * found.n_edges
     assert found.faithfulness > 0.5 and abs(found.complement) < 0.1 and found.random.max() < 0.05

@@ -13,6 +13,7 @@ from workbench.training.fit_config import FitConfig
         ({"steps": 0}, ConfigError, "steps=0"),
         ({"steps": 5, "keep_steps": (6,)}, ConfigError, "from 0 to 5"),
         ({"ema": 1.0}, ConfigError, "ema=1.0"),
+        ({"other_lr": 2.0, "optimizer": "sgd"}, ConfigError, "with sgd"),
     ],
 )
 def test_a_setting_that_cannot_work_is_refused_at_once(
@@ -25,3 +26,8 @@ def test_a_setting_that_cannot_work_is_refused_at_once(
 def test_the_factor_follows_the_named_schedule() -> None:
     cfg = FitConfig(steps=10, schedule="linear", warmup=2, final_factor=0.5)
     assert [cfg.factor(step) for step in (0, 1, 2, 10)] == pytest.approx([0.5, 1, 1, 0.5])
+
+
+def test_parts_of_a_network_have_learning_rates_of_their_own() -> None:
+    cfg = FitConfig(steps=4, optimizer="muon_sgd", lr=0.5, bias_lr=4.0, other_lr=2.0, schedule="linear")
+    assert [cfg.learning_rate(1, part) for part in ("hidden", "weight", "bias")] == [0.375, 0.75, 1.5]
