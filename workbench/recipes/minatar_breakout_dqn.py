@@ -22,6 +22,6 @@ RECIPE = register(
         train=partial(train, algorithm=dqn, n_envs=16, environment="workbench/MinAtarBreakout-v0", seeds=3),
         targets={"return_mean": 5.0},
         note="Needs the extra minatar. Sticky actions (0.1) as published, episodes of at most 1000 steps, three seeds; "
-        "a sixteenth of the published frames (Young and Tian 2019: 9 to 10 after 5 million) and half their filters.",
+        "a sixteenth of the published frames (Young and Tian 2019: 5 million) and half their filters.",
     )
 )  # fmt: skip
