@@ -24,8 +24,8 @@ PAIRS = (
 OWN_PAIRS = {
     "tales": (
         (
-            "Tell of Ada, a shy fox, and a ring.\nOnce there was a shy fox named",
-            "Tell of Tom, a shy fox, and a ring.\nOnce there was a shy fox named",
+            "Tell of Ada, a shy fox, and a ring.\nOnce there was a shy",
+            "Tell of Ada, a shy cat, and a ring.\nOnce there was a shy",
         ),
     ),
     "story_books": (("The captain had a map of the island.\nBook:", "The captain had a map of the mountain.\nBook:"),),
