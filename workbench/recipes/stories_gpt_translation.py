@@ -13,8 +13,8 @@ RECIPE = register(
         architecture="gpt",
         config=BASE.config,
         training=FitConfig(
-            steps=1700, optimizer="muon", lr=2e-3, weight_decay=0.01, betas=(0.9, 0.99), momentum=0.95, schedule="linear",
-            warmup=50, gradient_clip=1.0, precision="bf16", checkpoint_every=100,
+            steps=1700, optimizer="muon", lr=2e-3, weight_decay=0.01, betas=(0.9, 0.99), momentum=0.95,
+            schedule="linear", warmup=50, gradient_clip=1.0, precision="bf16", checkpoint_every=100,
         ),
         train=TASK.train,
         targets={"phoneme_error": 0.3},
