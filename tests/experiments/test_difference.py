@@ -57,17 +57,17 @@ def test_every_part_of_a_tuned_model_can_be_restored() -> None:
 @pytest.mark.skipif(bool(missing_data("english_stories")), reason="needs the stories")
 @pytest.mark.parametrize("tuned", sorted(name for name, origin in tuned_models().items() if origin == "stories_gpt"))
 def test_what_fine_tuning_on_questions_changed_is_undone_by_the_whole_stream(tuned: str) -> None:
-    """The stream after the last block restored answers as the original does; adapters count as changed weights."""
+    """The stream after the last block restored, under the original's read-out, answers as the original does."""
     after, before = comparable(tuned), comparable("stories_gpt")
+    for name, weight in after.named_parameters():
+        if not name.startswith("blocks."):
+            weight.data.copy_(before.get_parameter(name))
     work = work_of(tuned, after, 4, seed=0)
     found = difference(after, before, work, restore=True)
     assert found.weights.within("blocks.") > 0 and found.kl.per_token > 0
     activations = found.restored["activations"]
     last = activations.names.index(f"blocks.{after.cfg.n_layers - 1}.hook_resid_post")
-    torch.testing.assert_close(
-        activations.restored[last] - activations.original,
-        torch.zeros(4), atol=2.0 if "lora" not in tuned else 1e-3, rtol=0,
-    )  # fmt: skip
+    torch.testing.assert_close(activations.restored[last], activations.original, atol=5e-3, rtol=1e-4)
 
 
 def test_models_of_several_origins_are_not_compared() -> None:
