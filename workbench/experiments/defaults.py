@@ -35,7 +35,7 @@ OWN_PAIRS = {
             "Mary and John met Tom. Mary gave John a book.\nQuestion: Then ____ thanked Mary.\nAnswer:",
         ),
     ),
-    "story_sounds": (("English: the king is dead\nSounds: DH AH |", "English: the man is dead\nSounds: DH AH |"),),
+    "story_sounds": (("English: king of the sea\nSounds:", "English: man of the sea\nSounds:"),),
 }
 """Such prompts for models of one text, which come first."""
 
