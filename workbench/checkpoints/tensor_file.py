@@ -5,8 +5,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import safetensors.torch
 from safetensors import SafetensorError
+from safetensors.torch import load as tensors_of
+from safetensors.torch import save as file_of
 from torch import Tensor
 
 from workbench.core.errors import CheckpointError
@@ -17,8 +18,8 @@ ZIP, PICKLE = b"PK\x03\x04", b"\x80"
 def pack(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
     """A safetensors file with `about` (JSON) and the hash of the tensors' bytes in its header."""
     owned = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    hashed = {**about, "tensors_sha256": sha256(payload(safetensors.torch.save(owned)))}
-    return safetensors.torch.save(owned, {"workbench": json.dumps(hashed)})
+    hashed = {**about, "tensors_sha256": sha256(payload(file_of(owned)))}
+    return file_of(owned, {"workbench": json.dumps(hashed)})
 
 
 def unpack(content: bytes, where: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -26,7 +27,7 @@ def unpack(content: bytes, where: str) -> tuple[dict[str, Tensor], dict[str, Any
     refuse_pickle(content, where)
     refuse_cut(content, where)
     try:
-        tensors = safetensors.torch.load(content)
+        tensors = tensors_of(content)
         about = json.loads(header(content).get("__metadata__", {}).get("workbench", "{}"))
     except (SafetensorError, ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{where} is not a readable safetensors file: {error}. Write it anew.") from error
