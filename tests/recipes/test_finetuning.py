@@ -113,11 +113,11 @@ def test_prompts_count_beside_answers_and_what_fills_rows_up_counts_nowhere(base
     with torch.no_grad():
         logits = model(inputs)
     for row, question in enumerate(asked):
-        answer, prompt = (part[row][part[row] >= 0] for part in targets)
+        answer, prompt = (part[row][part[row] >= 0] for part in targets.unbind(dim=1))
         assert model.tokenizer.decode(answer) == question.answer
         assert question.prompt.endswith(model.tokenizer.decode(prompt)) and len(prompt) >= len(question.prompt.split())
     plain, both = (question_loss(logits, targets, lm_coef) for lm_coef in (0.0, 0.5))
-    assert float(both - plain) == pytest.approx(0.5 * float(next_token_loss(logits, targets[1])), rel=1e-5)
+    assert float(both - plain) == pytest.approx(0.5 * float(next_token_loss(logits, targets[:, 1])), rel=1e-5)
 
 
 def test_free_answers_end_with_their_line_and_are_counted_by_words(base: GPTConfig) -> None:

@@ -59,6 +59,15 @@ def test_a_batch_that_does_not_part_equally_is_refused(monkeypatch: pytest.Monke
         share(torch.zeros(7, 3), torch.zeros(7))
 
 
+@pytest.mark.parametrize("targets", [torch.tensor([4, 4]), torch.tensor(1)])
+def test_a_batch_whose_examples_have_no_targets_of_their_own_is_refused(
+    monkeypatch: pytest.MonkeyPatch, targets: torch.Tensor
+) -> None:
+    monkeypatch.setattr(parallel, "place", lambda: (0, 2))
+    with pytest.raises(ConfigError, match="8 inputs and targets of shape"):
+        share(torch.zeros(8, 3), targets)
+
+
 def test_a_training_without_batches_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workbench.recipes.recipe.place", lambda: (0, 2))
     require_shareable(RECIPES["digits_mlp"])

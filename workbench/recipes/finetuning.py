@@ -74,21 +74,22 @@ class FineTuning:
 def with_prompts(batch: Callable[[int], Rows], filling: int) -> Batch:
     """Batches of questions whose targets are the answers' tokens and, beside them, those of the prompts."""
 
-    def both(step: int) -> tuple[Int[Tensor, "row pos"], Int[Tensor, "2 row pos"]]:
+    def both(step: int) -> tuple[Int[Tensor, "row pos"], Int[Tensor, "row 2 pos"]]:
         inputs, answers = batch(step)
         following = torch.cat([inputs[:, 1:], answers[:, -1:]], dim=1)
         prompts = following.masked_fill((answers != UNSCORED) | (inputs == filling), UNSCORED)
-        return inputs, torch.stack([answers, prompts])
+        return inputs, torch.stack([answers, prompts], dim=1)
 
     return both
 
 
 def question_loss(
-    logits: Float[Tensor, "row pos vocab"], targets: Int[Tensor, "2 row pos"], lm_coef: float
+    logits: Float[Tensor, "row pos vocab"], targets: Int[Tensor, "row 2 pos"], lm_coef: float
 ) -> Float[Tensor, ""]:
     """Cross entropy in nats of the answers' tokens and, times `lm_coef`, of the prompts'."""
-    loss = next_token_loss(logits, targets[0])
-    return loss + lm_coef * next_token_loss(logits, targets[1]) if lm_coef else loss
+    answers, prompts = targets.unbind(dim=1)
+    loss = next_token_loss(logits, answers)
+    return loss + lm_coef * next_token_loss(logits, prompts) if lm_coef else loss
 
 
 @torch.no_grad()

@@ -35,17 +35,24 @@ def is_first() -> bool:
 def share(inputs: Any, targets: Tensor) -> tuple[Any, Tensor]:
     """The part of a batch that this process takes; inputs are a tensor or a tuple of them.
 
-    Raises ConfigError where the examples do not part equally.
+    Raises ConfigError where the examples do not part equally, or where not each has a target of its own (a GAN).
     """
     index, processes = place()
     if processes == 1:
         return inputs, targets
-    if len(targets) % processes:
+    several = isinstance(inputs, tuple)
+    n = len(inputs[0] if several else inputs)
+    if targets.shape[:1] != (n,):
         raise ConfigError(
-            f"{len(targets)} examples do not part equally among {processes} processes. Choose another number of them."
+            f"Among {processes} processes no batch can be shared that has {n} inputs and targets of shape "
+            f"{tuple(targets.shape)}: not one for each. Train this in one process, without torchrun."
         )
-    rows = slice(index * len(targets) // processes, (index + 1) * len(targets) // processes)
-    return tuple(x[rows] for x in inputs) if isinstance(inputs, tuple) else inputs[rows], targets[rows]
+    if n % processes:
+        raise ConfigError(
+            f"{n} examples do not part equally among {processes} processes. Choose another number of them."
+        )
+    rows = slice(index * n // processes, (index + 1) * n // processes)
+    return tuple(x[rows] for x in inputs) if several else inputs[rows], targets[rows]
 
 
 def average_gradients(parameters: Sequence[nn.Parameter], loss: float) -> float:
