@@ -77,6 +77,17 @@ def missing_data(name: str) -> str | None:
     return f"needs the data set {name!r}: set WORKBENCH_DATA to the folder that holds {DATA_FILES[name]}"
 
 
+def distinct() -> list[str]:
+    """Trained networks of which no two are made alike: the first of each architecture and configuration.
+
+    What runs on one of them runs on its twins, which differ in the numbers in their weights.
+    """
+    from workbench.checkpoints.card import names, read_card
+
+    made = {(card.architecture, repr(card.config)): name for name in reversed(names()) for card in [read_card(name)]}
+    return sorted(made.values())
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked `needs_data(name)` where the data set is missing."""
     for marker in item.iter_markers("needs_data"):

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import workbench
-from tests.conftest import DATA_FILES, missing_data
+from tests.conftest import DATA_FILES, distinct, missing_data
 from workbench.checkpoints.card import SLUG, names, read_card
 from workbench.core.axes import UNIT_AXES, parse_axes
 from workbench.core.errors import ConfigError
@@ -38,6 +38,7 @@ every_architecture = pytest.mark.parametrize("name", MODELS)
 every_analysis = pytest.mark.parametrize("analysis", ANALYSES)
 every_recipe = pytest.mark.parametrize("recipe", RECIPES)
 every_checkpoint = pytest.mark.parametrize("model", names())
+every_kind = pytest.mark.parametrize("model", distinct())
 
 
 def require_data_of(model: str) -> None:
@@ -146,10 +147,10 @@ def hook_with_units(model: HookedModel) -> str:
     return chosen[len(chosen) // 2].name
 
 
-@every_checkpoint
+@every_kind
 @every_analysis
 @pytest.mark.slow
-def test_every_analysis_runs_on_every_model_and_draws_itself(model: str, analysis: str) -> None:
+def test_every_analysis_runs_on_every_kind_of_model_and_draws_itself(model: str, analysis: str) -> None:
     require_data_of(model)
     signature = signature_of(analysis)
     parameters = {name: value for name, value in QUICK.items() if name in signature.parameters}

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 import workbench
 from app import jobs
-from tests.conftest import DATA_FILES, missing_data
+from tests.conftest import DATA_FILES, distinct, missing_data
 from workbench.checkpoints.card import names, read_card
 from workbench.data.preferences import read
 from workbench.experiments.labelling import labels_file
@@ -27,7 +27,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Open:
     monkeypatch.setattr(jobs, "PATIENCE", 100.0)
 
     def open_page(view: str, **choices: str) -> AppTest:
-        page = AppTest.from_file(MAIN, default_timeout=110).run()
+        page = AppTest.from_file(MAIN, default_timeout=110)
         page.switch_page(f"views/{view}.py")
         for name, value in choices.items():
             page.query_params[name] = value
@@ -63,7 +63,7 @@ def test_every_page_opens_on_every_model(opened: Open, view: str, model: str) ->
 
 
 @pytest.mark.parametrize("technique", ["ablation", "patching"])
-@pytest.mark.parametrize("model", names())
+@pytest.mark.parametrize("model", distinct())
 def test_ablation_and_patching_show_a_figure_and_its_table(opened: Open, model: str, technique: str) -> None:
     require_data_of(model)
     page = clean(opened("patch", m=model, technique=technique))
@@ -74,7 +74,7 @@ def test_ablation_and_patching_show_a_figure_and_its_table(opened: Open, model: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("view", ["circuit", "gallery"])
-@pytest.mark.parametrize("model", names())
+@pytest.mark.parametrize("model", distinct())
 def test_long_work_waits_for_run_and_then_shows_its_result(opened: Open, view: str, model: str) -> None:
     require_data_of(model)
     page = clean(opened(view, m=model, steps="4"))

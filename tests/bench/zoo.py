@@ -21,7 +21,7 @@ from workbench.training.supervised import lay_out
 
 BATCHES = {
     "digits_mlp": 64, "mnist_mlp": 128, "mnist_cnn": 128, "shapes_cnn": 128, "plain_vs_residual": 128,
-    "cifar10_resnet20": 128, "cifar10_fast": 500, "shakespeare_gpt": 32,
+    "cifar10_resnet20": 128, "cifar10_fast": 2000, "shakespeare_gpt": 32,
 }  # fmt: skip
 """Examples in a step, by recipe."""
 PLAIN = "the same network without hook points"

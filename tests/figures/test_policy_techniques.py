@@ -39,12 +39,12 @@ def test_the_easiest_flip_is_told_and_what_was_not_found_is_no_flip() -> None:
 
 
 def test_a_field_has_an_arrow_for_each_place_and_two_when_it_was_changed() -> None:
-    lines = [t for t in figure(field()).data if isinstance(t, go.Scatter) and t.mode == "lines"]
+    lines = [t for t in figure(field()).data if isinstance(t, go.Scatter) and t.type == "scatter" and t.mode == "lines"]
     assert [line.name for line in lines] == ["as it is", "changed"]
     start, end = (lines[0].x[0], lines[0].y[0]), (lines[0].x[1], lines[0].y[1])
     assert end[0] - start[0] == pytest.approx(0.42) and end[1] == start[1]  # to the right: the column grows
     assert "turns 1 of 3 arrows back" in describe(field()) and "row 0, column 1 (75 %)" in describe(field())
-    assert len([t for t in figure(field("")).data if t.mode == "lines"]) == 1
+    assert len([t for t in figure(field("")).data if t.type == "scatter" and t.mode == "lines"]) == 1
     assert "mean move is 1 squares long" in describe(field(""))
     assert table(field())["after_down"].tolist() == [0, -0.5, -1]
 

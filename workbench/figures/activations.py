@@ -20,6 +20,10 @@ from workbench.figures.table import examples, frame, table
 from workbench.figures.theme import BLUE, ORANGE, TEMPLATE, blank, heat_map
 
 SEQUENTIAL = "Cividis"
+NUMBERED = 32
+"""Feature maps that have room for their numbers."""
+ACROSS_THE_TOP = {"orientation": "h", "thickness": 10, "y": 1, "yanchor": "bottom"}
+"""Where a scale leaves the maps their width, on a telephone too."""
 
 
 @figure.register
@@ -47,31 +51,35 @@ def bars(x: Float[Tensor, " unit"], title: str, axis: str) -> go.Figure:
 
 
 def feature_maps(x: Float[Tensor, "channel height width"], title: str, axis: str) -> go.Figure:
-    """All maps as one mosaic in one scale, numbered, the first on the top left."""
+    """All maps as one mosaic in one scale, the first on the top left: few are numbered, of many the first in a row."""
     n, height, width = x.shape
     across = ceil(sqrt(2 * n * height / width)) if n > 2 else n
     down = ceil(n / across)
     mosaic = torch.full((down * (height + 1) - 1, across * (width + 1) - 1), torch.nan)
     where = [["" for _ in range(mosaic.shape[1])] for _ in range(mosaic.shape[0])]
-    labels = []
-    for channel in range(n):
-        top, left = (channel // across) * (height + 1), (channel % across) * (width + 1)
+    corners = [((channel // across) * (height + 1), (channel % across) * (width + 1)) for channel in range(n)]
+    for channel, (top, left) in enumerate(corners):
         mosaic[top : top + height, left : left + width] = x[channel]
         for row in range(height):
             where[top + row][left : left + width] = [f"{axis} {channel}, row {row}, column {c}" for c in range(width)]
-        labels.append({"x": left - 0.4, "y": top - 0.4, "text": f"<b>{channel}</b>"})
     picture = blank(title)
+    hover = "%{text}<br>%{z:.3g}<extra></extra>"
+    scale = signed(x) | {"colorbar": ACROSS_THE_TOP}
+    picture.add_trace(go.Heatmap(z=mosaic.tolist(), text=where, hovertemplate=hover, hoverongaps=False, **scale))
+    picture.update_layout(height=max(220, min(900, 130 + 760 * mosaic.shape[0] // mosaic.shape[1])))
+    picture.update_xaxes(visible=False, constrain="domain")
+    picture.update_yaxes(autorange="reversed", scaleanchor="x", constraintoward="top", showgrid=False, zeroline=False)
+    if n <= NUMBERED:
+        return picture.update_yaxes(visible=False).update_layout(annotations=numbers(corners))
+    first = range(0, n, across)
+    return picture.update_yaxes(tickvals=[corners[i][0] + height / 2 for i in first], ticktext=[str(i) for i in first])
+
+
+def numbers(corners: list[tuple[int, int]]) -> list[dict]:
+    """Each map's number in its corner (row, column)."""
     look = {"xanchor": "left", "yanchor": "top", "showarrow": False, "font": {"size": 11, "color": "white"}}
     look |= {"bgcolor": "rgba(0,0,0,0.45)", "borderpad": 1}
-    hover = "%{text}<br>%{z:.3g}<extra></extra>"
-    scale = signed(x)
-    picture.add_trace(go.Heatmap(z=mosaic.tolist(), text=where, hovertemplate=hover, hoverongaps=False, **scale))
-    picture.update_layout(
-        annotations=[label | look for label in labels],
-        height=max(220, min(900, 90 + 760 * mosaic.shape[0] // mosaic.shape[1])),
-    )
-    picture.update_xaxes(visible=False, constrain="domain")
-    return picture.update_yaxes(visible=False, autorange="reversed", scaleanchor="x")
+    return [{"x": left - 0.4, "y": top - 0.4, "text": f"<b>{i}</b>"} | look for i, (top, left) in enumerate(corners)]
 
 
 def signed(x: Tensor) -> dict:

@@ -17,7 +17,7 @@ from workbench.figures.theme import SERIES, TEMPLATE
 from workbench.training.comparison import Comparison, Variant
 
 DASHES = ("solid", "dash", "dot")
-TITLES = ("Loss on the training batches", "Gradient of each weight before the first step, last layer to the right")
+TITLES = ("Loss on the training batches", "Gradient before the first step, by depth")
 Points = list[tuple[float, list[float]]]
 
 

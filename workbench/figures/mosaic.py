@@ -62,7 +62,7 @@ def mosaic(tiles: list[Tile], across: int, title: str) -> go.Figure:
     names = [{"x": x - 1, "y": y, "text": tile.name, **look} for (y, x), tile in zip(places, tiles, strict=True)]
     picture.update_layout(annotations=names, height=max(220, min(1200, 90 + 900 * canvas.shape[0] // canvas.shape[1])))
     picture.update_xaxes(visible=False, constrain="domain")
-    return picture.update_yaxes(visible=False, autorange="reversed", scaleanchor="x")
+    return picture.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", constraintoward="top")
 
 
 def paste(canvas: UInt8[Tensor, "height width 4"], image: Float[Tensor, "channel h w"], top: int, left: int) -> None:

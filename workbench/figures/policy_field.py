@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import plotly.graph_objects as go
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -11,7 +12,7 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
 from workbench.figures.table import table
-from workbench.figures.theme import BLUE, GREY, ORANGE, blank
+from workbench.figures.theme import BLUE, ORANGE, blank
 
 LENGTH = 0.42
 """Squares that a sure move's arrow is long."""
@@ -26,18 +27,22 @@ def _(result: FieldChange) -> go.Figure:
     picture.add_traces(arrows(result.places, result.before, "as it is", BLUE, -0.1 * changed))
     if changed:
         picture.add_traces(arrows(result.places, result.after, "changed", ORANGE, 0.1))
-    picture.update_yaxes(autorange="reversed", scaleanchor="x", constrain="domain", zeroline=False)
-    picture.update_xaxes(constrain="domain", zeroline=False)
+    look = {"constrain": "domain", "showgrid": False, "zeroline": False}
+    picture.update_yaxes(autorange="reversed", scaleanchor="x", constraintoward="top", **look)
+    picture.update_xaxes(**look)
     return picture.update_layout(height=560)
 
 
-def squares(result: FieldChange) -> go.Scatter:
-    """The places one may be at, the darker the more the change moved there."""
-    row, column = result.places.T.tolist()
-    return go.Scatter(
-        x=column, y=row, mode="markers", name="probability moved", showlegend=False, customdata=result.shift.tolist(),
-        marker={"symbol": "square", "size": 30, "color": GREY, "opacity": (0.08 + 0.5 * result.shift).tolist()},
-        hovertemplate="row %{y}, column %{x}<br>%{customdata:.0%} of the probability moved<extra></extra>",
+def squares(result: FieldChange) -> go.Heatmap:
+    """The places one may be at, the darker the more the change moved there; walls stay bare."""
+    row, column = result.places.T
+    floor = torch.full((int(row.max()) + 1, int(column.max()) + 1), torch.nan)
+    floor[row, column] = result.shift
+    clear, dark = (f"rgba(128,128,128,{opacity})" for opacity in (0.15, 0.65))
+    return go.Heatmap(
+        z=floor.tolist(), zmin=0, zmax=1, colorscale=[[0, clear], [1, dark]], showscale=False, xgap=1, ygap=1,
+        hoverongaps=False,
+        hovertemplate="row %{y}, column %{x}<br>%{z:.0%} of the probability moved<extra></extra>",
     )  # fmt: skip
 
 

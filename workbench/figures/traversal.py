@@ -48,7 +48,8 @@ def strips(
     across = [j * wide + middle[0] for j in range(len(columns))]
     down = [i * high + middle[1] for i in range(len(rows))]
     picture.update_xaxes(tickvals=across, ticktext=columns, constrain="domain", **ticks)
-    picture.update_yaxes(tickvals=down, ticktext=rows, autorange="reversed", scaleanchor="x", **ticks)
+    picture.update_yaxes(tickvals=down, ticktext=rows, autorange="reversed", **ticks)
+    picture.update_yaxes(scaleanchor="x", constraintoward="top")
     return picture.update_layout(height=max(220, min(1400, 110 + 700 * canvas.shape[0] // canvas.shape[1])))
 
 

@@ -48,7 +48,7 @@ def run_seeds(
         policy.load_state_dict(at.reference.state_dict())
         states.append(session.state.with_name(f"seed_{seed}_{session.state.name}"))
         curves.append(learn(at, policy, scorer, seed, shifted(session.progress, i, seeds), states[-1]))
-        found.append(metrics | policy_metrics(at, policy.eval(), scorer, seed))
+        found.append(policy_metrics(at, policy.eval(), scorer, seed) | metrics)
     for state in states:
         state.unlink(missing_ok=True)
     later = {f"{name}_seed_{recipe.seed + i}": score for i in range(1, seeds) for name, score in found[i].items()}
