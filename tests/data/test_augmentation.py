@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import pad
 
-from workbench.data.augmentation import affine, crop_and_flip, reflected
+from workbench.data.augmentation import affine, crop_and_flip, cutout, reflected
 
 
 def generator(seed: int) -> torch.Generator:
@@ -33,6 +33,25 @@ def test_half_are_mirrored_and_all_moves_are_equally_likely() -> None:
 
 def test_reflection_does_not_repeat_the_edge() -> None:
     assert reflected(torch.arange(-2, 6)[None], 4).tolist() == [[2, 1, 0, 1, 2, 3, 2, 1]]
+
+
+@given(seed=st.integers(0, 2**16), side=st.integers(1, 8))
+def test_a_cutout_is_one_whole_grey_square_and_leaves_the_rest_alone(seed: int, side: int) -> None:
+    images = torch.full((5, 3, 8, 9), 2.0)
+    covered = (cut := cutout(images, generator(seed), side)) != 2.0
+    assert (cut[covered] == 0.5).all()
+    for picture in covered:
+        (rows, columns), first = picture[0].nonzero().unbind(1), picture[0]
+        assert (picture == first).all()
+        assert len(rows) == side**2
+        assert rows.max() - rows.min() == columns.max() - columns.min() == side - 1
+
+
+def test_every_place_of_a_cutout_is_equally_likely() -> None:
+    cut = cutout(torch.zeros(6000, 1, 10, 8), generator(0), side=7)
+    corners = cut[:, 0, [0, 3, 6, 9]][..., [0, 1, 6, 7]] > 0  # rows 0..3 and columns 0..1 can begin a square
+    assert abs(corners[:, 0, 0].float().mean() - 1 / 8) < 0.02
+    assert corners[:, 2, 2].all()
 
 
 def test_no_affine_change_gives_the_same_picture() -> None:

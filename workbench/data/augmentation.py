@@ -35,6 +35,17 @@ def reflected(places: Int[Tensor, "batch place"], size: int) -> Int[Tensor, "bat
     return torch.where(places < size, places, 2 * (size - 1) - places)
 
 
+def cutout(images: Images, generator: torch.Generator, side: int = 8) -> Images:
+    """A grey square of `side` pixels laid over each picture, anywhere inside it (DeVries & Taylor 2017)."""
+    batch, _, height, width = images.shape
+    top = torch.randint(0, height - side + 1, (batch, 1), generator=generator)
+    left = torch.randint(0, width - side + 1, (batch, 1), generator=generator)
+    down, right = torch.arange(height) - top, torch.arange(width) - left
+    rows, columns = (down >= 0) & (down < side), (right >= 0) & (right < side)
+    covered = rearrange(rows, "b h -> b 1 h 1") & rearrange(columns, "b w -> b 1 1 w")
+    return images.masked_fill(covered, 0.5)
+
+
 def affine(degrees: float = 10.0, shift: float = 2.0, stretch: float = 0.1) -> Augment:
     """A random turn (up to `degrees`), shift (`shift` pixels) and change of size (by the share `stretch`) for digits.
 

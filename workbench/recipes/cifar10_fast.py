@@ -1,9 +1,8 @@
-"""An airbench network on CIFAR-10: whitening, two convolutions a block, Muon, about a dozen epochs (Jordan 2024)."""
+"""An airbench network on CIFAR-10: whitening, two convolutions a block, Muon, 26 epochs (Jordan 2024)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -12,7 +11,7 @@ from torch.nn.functional import pad
 
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
-from workbench.data.augmentation import crop_and_flip
+from workbench.data.augmentation import Images, crop_and_flip, cutout
 from workbench.recipes.image_classifier import ImageClassification
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
 from workbench.training.fit import FitConfig
@@ -43,9 +42,12 @@ class SixViews(nn.Module):
         return torch.stack([share * (self.model(v) + self.model(v.flip(-1))) / 2 for v, share in views]).sum(0)
 
 
-LEARNING = ImageClassification(
-    "cifar10", batch_size=2000, augment=partial(crop_and_flip, padding=2, flip=0.0), label_smoothing=0.2, alternate=True
-)
+def moved_and_cut(images: Images, generator: torch.Generator) -> Images:
+    """Pictures moved by up to four pixels, with a square of 8x8 missing: without it they are known by heart."""
+    return cutout(crop_and_flip(images, generator, padding=4, flip=0.0), generator, side=8)
+
+
+LEARNING = ImageClassification("cifar10", batch_size=2000, augment=moved_and_cut, label_smoothing=0.2, alternate=True)
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
@@ -77,13 +79,13 @@ RECIPE = register(
         architecture="airbench",
         config=AirbenchConfig(),
         training=FitConfig(
-            steps=18 * EPOCH, optimizer="muon_sgd", lr=0.24, momentum=0.6, bias_lr=1180.0, other_lr=18.4,
-            weight_decay=0.0024, schedule="linear", precision="bf16", evaluate_every=3 * EPOCH, log_every=5,
+            steps=26 * EPOCH, optimizer="muon_sgd", lr=0.24, momentum=0.6, bias_lr=1180.0, other_lr=18.4,
+            weight_decay=0.0024, schedule="linear", precision="bf16", evaluate_every=5 * EPOCH, log_every=5,
             checkpoint_every=EPOCH,
         ),
         train=train,
         measure=measure,
-        targets={"test_accuracy": 0.90, "six_views_accuracy": 0.91},
+        targets={"test_accuracy": 0.90, "six_views_accuracy": 0.92},
         published="94.0 % on lossless images (Jordan 2024)",
         dtype="bfloat16",
         note="Trained and tested on a JPEG copy of CIFAR-10 (quality 75, 4:2:0). Its accuracy is not comparable with "
