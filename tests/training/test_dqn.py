@@ -24,7 +24,8 @@ def network(features: int = 4, duelling: bool = False, units: int = 8, seed: int
 
 def transitions(numbers: list[int]) -> Transitions:
     x = torch.tensor(numbers, dtype=torch.float32)
-    return Transitions(x[:, None], torch.zeros(len(x), dtype=torch.int64), x, x[:, None] + 1, x > 2)
+    steps = torch.tensor(numbers) % 3 + 1
+    return Transitions(x[:, None], torch.zeros(len(x), dtype=torch.int64), x, x[:, None] + 1, x > 2, steps)
 
 
 def test_a_replay_keeps_the_latest_transitions_whole() -> None:
@@ -60,7 +61,7 @@ def test_the_loss_is_huber_of_the_bellman_error_and_moves_only_the_chosen_action
     with torch.no_grad():
         after = slow(part.following).q
         best = model(part.following).q.argmax(dim=1) if double else after.argmax(dim=1)
-        target = part.reward + 0.9 * after[torch.arange(3), best] * ~part.terminated
+        target = part.reward + 0.9**part.steps * after[torch.arange(3), best] * ~part.terminated
         error = (model(part.observation).q[:, 0] - target).abs()
     assert_close(loss.detach(), torch.where(error < 1, 0.5 * error**2, error - 0.5).mean())
     loss.backward()
@@ -76,11 +77,13 @@ def test_the_slow_copy_goes_its_share_of_the_way() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("double", [True, False])
-def test_it_learns_the_known_values_though_episodes_are_cut_short(double: bool) -> None:
+@pytest.mark.parametrize(("double", "n_steps"), [(True, 1), (False, 1), (True, 5), (False, 2)])
+def test_it_learns_the_known_values_though_episodes_are_cut_short(double: bool, n_steps: int) -> None:
     """Truncation is no end: a target that stopped there, or read the next episode's start, would be wrong."""
     model = network(LENGTH + 1, units=32)
-    cfg = DQNConfig(8000, lr=3e-3, discount=DISCOUNT, double=double, warmup=100, target_share=0.05, minibatch=64)
+    cfg = DQNConfig(
+        8000, lr=3e-3, discount=DISCOUNT, double=double, n_steps=n_steps, warmup=100, target_share=0.05, minibatch=64
+    )
     dqn(model, numbered_corridors(8), cfg)
     with torch.no_grad():
         found = model(torch.eye(LENGTH + 1)[:LENGTH]).q
@@ -88,8 +91,9 @@ def test_it_learns_the_known_values_though_episodes_are_cut_short(double: bool) 
     assert_close(found, known[:, None].expand(-1, 2), atol=0.08, rtol=0)
 
 
-def test_a_stopped_run_continues_bit_for_bit(tmp_path: Path) -> None:
-    cfg, calls = DQNConfig(1600, warmup=100, log_every=20, optimizer_steps=1), []
+@pytest.mark.parametrize("n_steps", [1, 3])
+def test_a_stopped_run_continues_bit_for_bit(n_steps: int, tmp_path: Path) -> None:
+    cfg, calls = DQNConfig(1600, n_steps=n_steps, warmup=100, log_every=20, optimizer_steps=1), []
     whole, stopped, resumed = (network() for _ in range(3))
     dqn(whole, cartpoles(4), cfg, seed=3)
 
@@ -107,6 +111,8 @@ def test_a_stopped_run_continues_bit_for_bit(tmp_path: Path) -> None:
 def test_settings_that_leave_nothing_to_do_are_refused() -> None:
     with pytest.raises(ConfigError, match="minibatch=0"):
         DQNConfig(minibatch=0)
+    with pytest.raises(ConfigError, match="n_steps=0"):
+        DQNConfig(n_steps=0)
 
 
 def test_a_random_action_lasts_and_a_single_step_of_it_is_epsilon_greedy() -> None:

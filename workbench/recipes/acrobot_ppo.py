@@ -14,7 +14,7 @@ RECIPE = register(
         architecture="actor_critic",
         config=ActorCriticConfig(observation=(6,), n_actions=3, hidden=(64, 64)),
         training=PPOConfig(
-            steps=400_000, segment=64, minibatch=256, lr=1e-3, discount=0.99, decay=0.94, value_weight=0.01
+            steps=1_000_000, segment=64, minibatch=256, lr=1e-3, discount=0.99, decay=0.94, value_weight=0.01
         ),
         train=partial(train, algorithm=ppo, n_envs=64, environment="Acrobot-v1", even=True),
         targets={"return_mean": -80.0},

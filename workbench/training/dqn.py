@@ -21,6 +21,7 @@ from workbench.core.random import generator
 from workbench.core.stepping import stepped
 from workbench.training.curve import Curve
 from workbench.training.exploration import Held, epsilon_at, extended_epsilon_greedy, require_exploration
+from workbench.training.n_step import Recent, n_step
 from workbench.training.on_policy import environment_state
 from workbench.training.optimizers import Optimizer, build_optimizer
 from workbench.training.q_learning import bellman_target
@@ -34,11 +35,12 @@ from workbench.training.resume import (
     restore_optimizer,
     write_state,
 )
-from workbench.training.rollouts import Frontier, led_to, refuse_infinite, start, tally
+from workbench.training.rollouts import Frontier, as_observation, led_to, refuse_infinite, start, tally
 from workbench.training.schedules import schedule
 
 Samples = Float[Tensor, " sample"]
 QValues = Float[Tensor, "sample action"]
+Discount = float | Samples
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class DQNConfig:
     """The paper's gamma."""
     double: bool = True
     """Whether the learning network chooses the action that the slow copy values (van Hasselt et al. 2016)."""
+    n_steps: int = 1
+    """Steps whose rewards a target sums before it asks the slow copy (Rainbow's n; Hessel et al. 2018)."""
     capacity: int = 50_000
     """Transitions remembered."""
     warmup: int = 1000
@@ -85,13 +89,14 @@ class DQNConfig:
     def __post_init__(self) -> None:
         schedule(self.schedule)
         require_exploration(self.epsilon_start, self.epsilon_end, self.epsilon_share)
-        for name in ("steps", "minibatch", "learn_every", "optimizer_steps", "target_every", "longest", "log_every"):
+        counts = ("steps", "n_steps", "minibatch", "learn_every", "optimizer_steps", "target_every")
+        for name in (*counts, "longest", "log_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
 
 
 def double_target(
-    reward: Samples, next_q: QValues, slow_next_q: QValues, terminated: Bool[Tensor, " sample"], discount: float
+    reward: Samples, next_q: QValues, slow_next_q: QValues, terminated: Bool[Tensor, " sample"], discount: Discount
 ) -> Samples:
     """The learning network's best next action, at the slow copy's price (van Hasselt et al. 2016, equation 4)."""
     best = next_q.argmax(dim=1, keepdim=True)
@@ -101,11 +106,11 @@ def double_target(
 def temporal_difference_loss(model: nn.Module, slow: nn.Module, part: Transitions, cfg: DQNConfig) -> Tensor:
     """Huber loss of Q(s, a) from its target; only Q(s, a) is differentiated."""
     with torch.no_grad():
-        slow_next = slow(part.following).q
+        slow_next, discount = slow(part.following).q, cfg.discount**part.steps
         if cfg.double:
-            target = double_target(part.reward, model(part.following).q, slow_next, part.terminated, cfg.discount)
+            target = double_target(part.reward, model(part.following).q, slow_next, part.terminated, discount)
         else:
-            target = bellman_target(part.reward, slow_next, part.terminated, cfg.discount)
+            target = bellman_target(part.reward, slow_next, part.terminated, discount)
     return smooth_l1_loss(model(part.observation).q.gather(1, part.action[:, None])[:, 0], target)
 
 
@@ -127,6 +132,7 @@ class Run:
     replay: Replay
     rng: torch.Generator
     frontier: Frontier
+    recent: Recent
     identity: dict[str, Any]
     held: Held
     curve: Curve = field(default_factory=Curve)
@@ -142,6 +148,7 @@ class Run:
             "replay": vars(self.replay.kept),
             "random": {"actions": self.rng.get_state()},
             "frontier": vars(self.frontier),
+            "recent": vars(self.recent),
             "environments": environment_state(self.envs),
             "held": vars(self.held),
         }
@@ -159,7 +166,7 @@ class Run:
         self.rng.set_state(state.tensors["random.actions"])
         if stored := state.under("environments"):
             self.envs.unwrapped.set_state({name: x.numpy() for name, x in stored.items()})  # type: ignore[attr-defined]
-            self.frontier = Frontier(**state.under("frontier"))
+            self.frontier, self.recent = Frontier(**state.under("frontier")), Recent(**state.under("recent"))
         self.held = Held(**state.under("held"))
         self.curve = Curve(*state.facts["curve"])
         self.round, self.seconds = state.facts["round"], state.facts["seconds"]
@@ -183,9 +190,8 @@ def dqn(
     replay = Replay(cfg.capacity, tuple(frontier.observation.shape[1:]))
     identity = asdict(cfg) | {"seed": seed, "environments": envs.num_envs}
     optimizer, slow = build_optimizer(model, "adam", cfg.lr), copy.deepcopy(model)
-    run = Run(
-        model, slow, envs, optimizer, replay, generator(seed, "dqn"), frontier, identity, Held.none(envs.num_envs)
-    )
+    recent, held = Recent.none(frontier.observation), Held.none(envs.num_envs)
+    run = Run(model, slow, envs, optimizer, replay, generator(seed, "dqn"), frontier, recent, identity, held)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     while run.round < rounds:
@@ -202,7 +208,7 @@ def stage(run: Run, cfg: DQNConfig, rounds: int) -> None:
     began, losses, finished, epsilon = time.perf_counter(), list[Tensor](), list[Tensor](), 1.0
     for _ in range(min(cfg.log_every, rounds - run.round)):
         epsilon = epsilon_at(run.round / rounds, cfg.epsilon_start, cfg.epsilon_end, cfg.epsilon_share)
-        finished.append(explore(run, epsilon, cfg.longest))
+        finished.append(explore(run, cfg, epsilon))
         if run.replay.added >= cfg.warmup and run.round % cfg.learn_every == 0:
             losses += learn(run, cfg, cfg.lr * schedule(cfg.schedule)(run.round, rounds, 0, 0.0))
         run.round += 1
@@ -220,16 +226,19 @@ def stage(run: Run, cfg: DQNConfig, rounds: int) -> None:
 
 
 @torch.no_grad()
-def explore(run: Run, epsilon: float, longest: int = 1) -> Float[Tensor, " episode"]:
+def explore(run: Run, cfg: DQNConfig, epsilon: float) -> Float[Tensor, " episode"]:
     """One step of every environment, remembered; the returns of the episodes that it ended."""
     seen = run.frontier.observation
-    action, run.held = extended_epsilon_greedy(run.model(seen).q, epsilon, run.held, longest, run.rng)
+    action, run.held = extended_epsilon_greedy(run.model(seen).q, epsilon, run.held, cfg.longest, run.rng)
     shown, gained, *ends, info = stepped(run.envs, action.numpy())
     reward, (terminated, truncated) = torch.as_tensor(gained, dtype=torch.float32), map(torch.from_numpy, ends)
     refuse_infinite(reward[None])
-    run.replay.add(Transitions(seen, action, reward, led_to(shown, info), terminated))
-    done = (terminated | truncated)[None]
-    returns, _, run.frontier = tally(run.frontier, reward[None], done, torch.as_tensor(shown, dtype=torch.float32))
+    done = terminated | truncated
+    newest = (seen, action, reward, led_to(shown, info), terminated, done)
+    run.recent = run.recent.then(Recent(*(x[None] for x in newest)), cfg.n_steps)
+    if len(run.recent) == cfg.n_steps:
+        run.replay.add(n_step(run.recent, cfg.discount))
+    returns, _, run.frontier = tally(run.frontier, reward[None], done[None], as_observation(shown))
     return returns
 
 

@@ -52,7 +52,7 @@ class QLearningConfig:
 
 
 def bellman_target(
-    reward: Rows, next_q: Float[Tensor, "env action"], terminated: Bool[Tensor, " env"], discount: float
+    reward: Rows, next_q: Float[Tensor, "env action"], terminated: Bool[Tensor, " env"], discount: float | Rows
 ) -> Rows:
     """What an action was seen to be worth: its reward, and the best that can follow if anything does.
 

@@ -15,7 +15,8 @@ from workbench.core.errors import ConfigError
 class Transitions:
     """Steps in no order: what was seen and done, what came of it, and whether the episode terminated there.
 
-    `following` is the state the step led to, never the one after an automatic reset.
+    `following` is the state the step led to, never the one after an automatic reset. What came of it may be the sum
+    of several `steps`, the later ones discounted (see `n_step`); it led to the state after the last of them.
     """
 
     observation: Float[Tensor, "sample *observation"]
@@ -23,6 +24,7 @@ class Transitions:
     reward: Float[Tensor, " sample"]
     following: Float[Tensor, "sample *observation"]
     terminated: Bool[Tensor, " sample"]
+    steps: Int[Tensor, " sample"]
 
 
 class Replay:
@@ -37,6 +39,7 @@ class Replay:
             torch.zeros(capacity),
             torch.zeros(capacity, *observation),
             torch.zeros(capacity, dtype=torch.bool),
+            torch.ones(capacity, dtype=torch.int64),
         )
         self.capacity, self.added = capacity, 0
 
