@@ -32,7 +32,7 @@ from workbench.zoo.layers.sampling import Sampling
 
 AT_ONCE = 50
 """Questions answered in one go."""
-VALIDATED = 300
+VALIDATED = 700
 """Questions behind a point of the curve."""
 LONGEST = 120
 """Tokens of a free answer, at most."""
@@ -58,7 +58,7 @@ class FineTuning:
         before = named("base", score(start, data.test, tokenizer))
         batch = question_batches(data.train, tokenizer, self.batch_size, recipe.seed)
         batch, loss = with_prompts(batch, filling_of(tokenizer)), partial(question_loss, lm_coef=self.lm_coef)
-        evaluate = partial(validation, questions=data.validation[:VALIDATED], tokenizer=tokenizer)
+        evaluate = partial(validation, questions=spread(data.validation, VALIDATED), tokenizer=tokenizer)
         curve = fit(model, batch, loss, recipe.training, evaluate, session.state, session.progress, session.keep)
         round_weights(model, recipe.dtype)
         metrics = score(model, data.test, tokenizer) | before
@@ -108,6 +108,12 @@ def named(prefix: str, metrics: dict[str, Any]) -> dict[str, Any]:
 def validation(model: nn.Module, questions: Sequence[Question], tokenizer: Any) -> dict[str, Any]:
     """The score on the questions that settings are chosen by."""
     return named("validation", score(model, questions, tokenizer))
+
+
+def spread(questions: Sequence[Question], most: int) -> Sequence[Question]:
+    """So many of them at most, from everywhere: they may be in the order of their books."""
+    n = min(most, len(questions))
+    return [questions[i * len(questions) // n] for i in range(n)]
 
 
 def score(model: Any, questions: Sequence[Question], tokenizer: Any) -> dict[str, Any]:

@@ -1,0 +1,25 @@
+"""A GPT on stories, all its weights fine-tuned, to find the missing name."""
+
+from workbench.recipes.finetuning import FineTuning
+from workbench.recipes.recipe import Recipe, register
+from workbench.recipes.stories_gpt import RECIPE as BASE
+from workbench.training.fit_config import FitConfig
+
+TASK = FineTuning("story_cloze", batch_size=8)
+RECIPE = register(
+    Recipe(
+        name="stories_gpt_qa",
+        title="GPT on English stories, fine-tuned to find the missing name",
+        architecture="gpt",
+        config=BASE.config,
+        training=FitConfig(
+            steps=300, lr=3e-4, weight_decay=0.01, schedule="linear", warmup=50, gradient_clip=1.0, precision="bf16",
+            checkpoint_every=100,
+        ),
+        train=TASK.train,
+        targets={"test_accuracy": 0.38},
+        dtype="bfloat16",
+        measure=TASK.measure,
+        based_on=BASE.name,
+    )
+)  # fmt: skip
