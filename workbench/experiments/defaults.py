@@ -28,7 +28,12 @@ OWN_PAIRS = {
             "Tell of Ada, a shy cat, and a ring.\nOnce there was a shy",
         ),
     ),
-    "story_books": (("The captain had a map of the island.\nBook:", "The captain had a map of the mountain.\nBook:"),),
+    "story_books": (
+        (
+            "The captain saw the old man on the mountain.\nBook:",
+            "The children saw the old man on the mountain.\nBook:",
+        ),
+    ),
     "story_cloze": (
         (
             "Mary and John met Tom. John gave Mary a book.\nQuestion: Then ____ thanked John.\nAnswer:",
