@@ -27,9 +27,15 @@ def test_only_the_tokens_of_answers_are_scored_and_shorter_texts_begin_with_the_
 
 def test_batches_are_a_function_of_seed_and_step() -> None:
     asked = [Question("Alice saw", answer) for answer in (" the", " White", " Rabbit")]
-    one, again, other = (question_batches(asked, TOKENIZER, 8, seed) for seed in (0, 0, 1))
+    one, again, other = (question_batches(asked, TOKENIZER, 8, seed, 99) for seed in (0, 0, 1))
     assert torch.equal(one(3)[1], again(3)[1])
     assert any(not torch.equal(one(step)[1], other(step)[1]) for step in range(3))
+
+
+def test_of_rows_that_are_too_long_the_end_is_left() -> None:
+    asked = [Question("Alice saw the White Rabbit run. " * n, " the") for n in (1, 9)]
+    for whole, cut in zip(*(question_batches(asked, TOKENIZER, 8, 0, longest)(0) for longest in (999, 7)), strict=True):
+        assert whole.shape[1] > 7 and torch.equal(cut, whole[:, -7:])
 
 
 def test_the_hash_tells_questions_apart() -> None:

@@ -56,7 +56,7 @@ class FineTuning:
         inherit(model, start)
         tokenizer = start.tokenizer_or_raise()
         before = named("base", score(start, data.test, tokenizer))
-        batch = question_batches(data.train, tokenizer, self.batch_size, recipe.seed)
+        batch = question_batches(data.train, tokenizer, self.batch_size, recipe.seed, model.cfg.n_ctx)
         batch, loss = with_prompts(batch, filling_of(tokenizer)), partial(question_loss, lm_coef=self.lm_coef)
         evaluate = partial(validation, questions=spread(data.validation, VALIDATED), tokenizer=tokenizer)
         curve = fit(model, batch, loss, recipe.training, evaluate, session.state, session.progress, session.keep)
