@@ -59,7 +59,7 @@ def test_a_gap_stands_for_the_one_name_of_a_sentence_and_the_choices_are_in_the_
         before, _, sentence = question.prompt.partition("\nQuestion: ")
         assert question.answer in question.choices and len(before) <= LONGEST
         assert all(choice in before for choice in question.choices)
-        assert sentence == f"After that came {GAP} again.\nAnswer:" and question.answer == " Bob"
+        assert sentence == f"After that came {GAP} again.\nAnswer: After that came" and question.answer == " Bob"
 
 
 def test_the_context_is_the_last_sentences_that_fit() -> None:

@@ -36,8 +36,8 @@ OWN_PAIRS = {
     ),
     "story_cloze": (
         (
-            "Mary and John met Tom. John gave Mary a book.\nQuestion: Then ____ thanked John.\nAnswer:",
-            "Mary and John met Tom. Mary gave John a book.\nQuestion: Then ____ thanked Mary.\nAnswer:",
+            "Mary and John met Tom. John gave Mary a book.\nQuestion: Then ____ thanked John.\nAnswer: Then",
+            "Mary and John met Tom. Mary gave John a book.\nQuestion: Then ____ thanked Mary.\nAnswer: Then",
         ),
     ),
     "story_sounds": (("English: king of the sea\nSounds:", "English: man of the sea\nSounds:"),),

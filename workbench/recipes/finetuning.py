@@ -140,7 +140,9 @@ def chosen_rightly(model: Any, questions: Sequence[Question], tokenizer: Any) ->
         some = order[start : start + AT_ONCE]
         prompts = [tokenizer.encode(questions[i].prompt) for i in some]
         choices = [[tokenizer.encode(choice) for choice in questions[i].choices] for i in some]
-        best = choice_likelihoods(model, filled_before(prompts, filling_of(tokenizer)), choices).argmax(dim=1)
+        room = model.cfg.n_ctx - max(len(choice) for row in choices for choice in row)
+        read = filled_before([prompt[-room:] for prompt in prompts], filling_of(tokenizer))
+        best = choice_likelihoods(model, read, choices).argmax(dim=1)
         for i, choice in zip(some, best.tolist(), strict=True):
             right[i] = questions[i].choices[choice] == questions[i].answer
     return right

@@ -16,7 +16,7 @@ RECIPE = register(
         architecture="lora_gpt",
         config=LoRAGPTConfig(**asdict(BASE.config), rank=32, alpha=64.0, base=BASE.name),
         training=FitConfig(
-            steps=800, optimizer="muon", lr=8e-3, weight_decay=0.01, betas=(0.9, 0.99), momentum=0.95,
+            steps=800, optimizer="muon", lr=2e-3, weight_decay=0.01, betas=(0.9, 0.99), momentum=0.95,
             schedule="linear", warmup=50, gradient_clip=1.0, precision="bf16", evaluate_every=400, checkpoint_every=50,
         ),
         train=TASK.train,
