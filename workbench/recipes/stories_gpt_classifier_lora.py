@@ -14,7 +14,7 @@ RECIPE = register(
         name="stories_gpt_classifier_lora",
         title="GPT on English stories, adapters to tell six books apart",
         architecture="lora_gpt",
-        config=LoRAGPTConfig(**asdict(BASE.config) | {"dropout": 0.1}, rank=8, alpha=16.0, base=BASE.name),
+        config=LoRAGPTConfig(**asdict(BASE.config) | {"dropout": 0.1}, rank=16, alpha=32.0, base=BASE.name),
         training=FitConfig(
             steps=350, optimizer="muon", lr=1e-3, weight_decay=0.01, betas=(0.9, 0.99), momentum=0.95,
             schedule="linear", warmup=50, gradient_clip=1.0, precision="bf16", evaluate_every=175, checkpoint_every=50,

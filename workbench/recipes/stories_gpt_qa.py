@@ -15,8 +15,8 @@ RECIPE = register(
         architecture="gpt",
         config=replace(BASE.config, dropout=0.1),
         training=FitConfig(
-            steps=200, optimizer="muon", lr=3e-4, weight_decay=0.01, betas=(0.9, 0.99), momentum=0.95,
-            schedule="linear", warmup=50, gradient_clip=1.0, precision="bf16", evaluate_every=100, checkpoint_every=50,
+            steps=150, optimizer="muon", lr=3e-4, weight_decay=0.01, betas=(0.9, 0.99), momentum=0.95,
+            schedule="linear", warmup=50, gradient_clip=1.0, precision="bf16", evaluate_every=75, checkpoint_every=50,
         ),
         train=TASK.train,
         targets={"test_accuracy": 0.38},
