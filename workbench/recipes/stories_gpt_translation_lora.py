@@ -20,7 +20,7 @@ RECIPE = register(
             schedule="linear", warmup=50, gradient_clip=1.0, precision="bf16", evaluate_every=400, checkpoint_every=50,
         ),
         train=TASK.train,
-        targets={"phoneme_error": 0.3},
+        targets={"phoneme_error": 0.55},
         dtype="bfloat16",
         measure=TASK.measure,
         based_on=BASE.name,
