@@ -16,8 +16,8 @@ RECIPE = register(
         architecture="lora_gpt",
         config=LoRAGPTConfig(**asdict(BASE.config) | {"dropout": 0.1}, rank=16, alpha=32.0, base=BASE.name),
         training=FitConfig(
-            steps=350, optimizer="muon", lr=1e-3, weight_decay=0.01, betas=(0.9, 0.99), momentum=0.95,
-            schedule="linear", warmup=50, gradient_clip=1.0, precision="bf16", evaluate_every=175, checkpoint_every=50,
+            steps=250, optimizer="muon", lr=1e-3, weight_decay=0.01, betas=(0.9, 0.99), momentum=0.95,
+            schedule="linear", warmup=50, gradient_clip=1.0, precision="bf16", checkpoint_every=50,
         ),
         train=TASK.train,
         targets={"test_accuracy": 0.93},
