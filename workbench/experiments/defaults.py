@@ -36,8 +36,8 @@ OWN_PAIRS = {
     ),
     "story_cloze": (
         (
-            "Mary and John met Tom. John gave Mary a book.\nQuestion: Then ____ thanked John.\nAnswer: Then",
-            "Mary and John met Tom. Mary gave John a book.\nQuestion: Then ____ thanked Mary.\nAnswer: Then",
+            'Tom and Mary met John. Tom was sad.\nQuestion: "I am sad," said ____.\nAnswer: "I am sad," said',
+            'Tom and Mary met John. Mary was sad.\nQuestion: "I am sad," said ____.\nAnswer: "I am sad," said',
         ),
     ),
     "story_sounds": (("English: king of the sea\nSounds:", "English: man of the sea\nSounds:"),),
