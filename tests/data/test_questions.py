@@ -27,9 +27,15 @@ def test_only_the_tokens_of_answers_are_scored_and_shorter_texts_begin_with_the_
 
 def test_batches_are_a_function_of_seed_and_step() -> None:
     asked = [Question("Alice saw", answer) for answer in (" the", " White", " Rabbit")]
-    one, again, other = (question_batches(asked, TOKENIZER, 8, seed) for seed in (0, 0, 1))
+    one, again, other = (question_batches(asked, TOKENIZER, 8, seed, 99) for seed in (0, 0, 1))
     assert torch.equal(one(3)[1], again(3)[1])
     assert any(not torch.equal(one(step)[1], other(step)[1]) for step in range(3))
+
+
+def test_of_rows_that_are_too_long_the_end_is_left() -> None:
+    asked = [Question("Alice saw the White Rabbit run. " * n, " the") for n in (1, 9)]
+    for whole, cut in zip(*(question_batches(asked, TOKENIZER, 8, 0, longest)(0) for longest in (999, 7)), strict=True):
+        assert whole.shape[1] > 7 and torch.equal(cut, whole[:, -7:])
 
 
 def test_the_hash_tells_questions_apart() -> None:
@@ -53,7 +59,7 @@ def test_a_gap_stands_for_the_one_name_of_a_sentence_and_the_choices_are_in_the_
         before, _, sentence = question.prompt.partition("\nQuestion: ")
         assert question.answer in question.choices and len(before) <= LONGEST
         assert all(choice in before for choice in question.choices)
-        assert sentence == f"After that came {GAP} again.\nAnswer:" and question.answer == " Bob"
+        assert sentence == f"After that came {GAP} again.\nAnswer: After that came" and question.answer == " Bob"
 
 
 def test_the_context_is_the_last_sentences_that_fit() -> None:

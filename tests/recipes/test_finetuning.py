@@ -23,6 +23,7 @@ from workbench.recipes.finetuning import (
     in_numbers,
     question_loss,
     score,
+    spread,
     with_prompts,
 )
 from workbench.recipes.recipe import Recipe, make
@@ -125,3 +126,9 @@ def test_free_answers_end_with_their_line_and_are_counted_by_words(base: GPTConf
     given = free_answers(model, [Question("sky\nColour:", " blue\n")], model.tokenizer)
     assert len(given) == 1 and "\n" not in given[0]
     assert in_numbers(["AA B", "B"], ["AA", "B C"]) == ([[0, 1], [1]], [[[0]], [[1, 2]]])
+
+
+def test_questions_to_validate_by_come_from_everywhere() -> None:
+    asked = [Question(str(i), "") for i in range(10)]
+    assert [question.prompt for question in spread(asked, 4)] == ["0", "2", "5", "7"]
+    assert list(spread(asked, 20)) == asked

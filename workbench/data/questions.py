@@ -69,12 +69,16 @@ def answered(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> Rows:
 
 
 def question_batches(
-    questions: Sequence[Question], tokenizer: Tokenizer, batch_size: int, seed: int
+    questions: Sequence[Question], tokenizer: Tokenizer, batch_size: int, seed: int, longest: int
 ) -> Callable[[int], Rows]:
-    """A function from a step to its batch, a pure function of (seed, step); drawn with replacement."""
+    """A function from a step to its batch, a pure function of (seed, step); drawn with replacement.
+
+    Of rows of more than `longest` tokens the end is left, where the answer is.
+    """
 
     def batch(step: int) -> Rows:
         drawn = torch.randint(len(questions), (batch_size,), generator=generator(seed, "questions", step)).tolist()
-        return answered([(questions[i].prompt, questions[i].answer) for i in drawn], tokenizer)
+        inputs, targets = answered([(questions[i].prompt, questions[i].answer) for i in drawn], tokenizer)
+        return inputs[:, -longest:], targets[:, -longest:]
 
     return batch

@@ -1,6 +1,7 @@
 """Who is it: a sentence of a story with a name left out, to be found among those of the sentences before it.
 
-After the Children's Book Test (Hill et al. 2016), with shorter contexts.
+After the Children's Book Test (Hill et al. 2016), with shorter contexts. The answer begins as the sentence does, so
+that the name comes where a model of language expects one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ SENTENCE = re.compile(r"(?<=[.!?])[\"']?\s+")
 INSIDE = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]{2,}\b")
 """A word with a capital that does not begin a sentence."""
 GAP = "____"
-LONGEST = 500
+LONGEST = 400
 """Characters of the sentences before the gap, at most."""
 FEWEST = 3
 """Names to choose from, at least."""
@@ -68,7 +69,7 @@ def questions_of(book: str) -> list[Question]:
         choices = sorted({word for word in re.findall(r"[A-Za-z]+", before) if word in names})
         if len(inside) == 1 and inside[0] in choices and len(choices) >= FEWEST and len(sentence) <= LONGEST // 2:
             gapped = re.sub(rf"\b{inside[0]}\b", GAP, sentence)
-            prompt = f"{before}\nQuestion: {gapped}\nAnswer:"
+            prompt = f"{before}\nQuestion: {gapped}\nAnswer: {gapped.partition(GAP)[0]}".rstrip()
             found.append(Question(prompt, f" {inside[0]}", tuple(f" {name}" for name in choices)))
     return found
 

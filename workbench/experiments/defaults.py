@@ -28,11 +28,16 @@ OWN_PAIRS = {
             "Tell of Ada, a shy cat, and a ring.\nOnce there was a shy",
         ),
     ),
-    "story_books": (("The captain had a map of the island.\nBook:", "The captain had a map of the mountain.\nBook:"),),
+    "story_books": (
+        (
+            "The captain saw the old man on the mountain.\nBook:",
+            "The children saw the old man on the mountain.\nBook:",
+        ),
+    ),
     "story_cloze": (
         (
-            "Mary and John met Tom. John gave Mary a book.\nQuestion: Then ____ thanked John.\nAnswer:",
-            "Mary and John met Tom. Mary gave John a book.\nQuestion: Then ____ thanked Mary.\nAnswer:",
+            'Tom and Mary met John. Tom was sad.\nQuestion: "I am sad," said ____.\nAnswer: "I am sad," said',
+            'Tom and Mary met John. Mary was sad.\nQuestion: "I am sad," said ____.\nAnswer: "I am sad," said',
         ),
     ),
     "story_sounds": (("English: king of the sea\nSounds:", "English: man of the sea\nSounds:"),),

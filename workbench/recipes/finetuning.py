@@ -32,7 +32,7 @@ from workbench.zoo.layers.sampling import Sampling
 
 AT_ONCE = 50
 """Questions answered in one go."""
-VALIDATED = 300
+VALIDATED = 700
 """Questions behind a point of the curve."""
 LONGEST = 120
 """Tokens of a free answer, at most."""
@@ -56,9 +56,9 @@ class FineTuning:
         inherit(model, start)
         tokenizer = start.tokenizer_or_raise()
         before = named("base", score(start, data.test, tokenizer))
-        batch = question_batches(data.train, tokenizer, self.batch_size, recipe.seed)
+        batch = question_batches(data.train, tokenizer, self.batch_size, recipe.seed, model.cfg.n_ctx)
         batch, loss = with_prompts(batch, filling_of(tokenizer)), partial(question_loss, lm_coef=self.lm_coef)
-        evaluate = partial(validation, questions=data.validation[:VALIDATED], tokenizer=tokenizer)
+        evaluate = partial(validation, questions=spread(data.validation, VALIDATED), tokenizer=tokenizer)
         curve = fit(model, batch, loss, recipe.training, evaluate, session.state, session.progress, session.keep)
         round_weights(model, recipe.dtype)
         metrics = score(model, data.test, tokenizer) | before
@@ -110,6 +110,12 @@ def validation(model: nn.Module, questions: Sequence[Question], tokenizer: Any) 
     return named("validation", score(model, questions, tokenizer))
 
 
+def spread(questions: Sequence[Question], most: int) -> Sequence[Question]:
+    """So many of them at most, from everywhere: they may be in the order of their books."""
+    n = min(most, len(questions))
+    return [questions[i * len(questions) // n] for i in range(n)]
+
+
 def score(model: Any, questions: Sequence[Question], tokenizer: Any) -> dict[str, Any]:
     """`test_accuracy` of questions with choices; `phoneme_error` and `sentence_error` of those with free answers."""
     training = model.training
@@ -134,7 +140,9 @@ def chosen_rightly(model: Any, questions: Sequence[Question], tokenizer: Any) ->
         some = order[start : start + AT_ONCE]
         prompts = [tokenizer.encode(questions[i].prompt) for i in some]
         choices = [[tokenizer.encode(choice) for choice in questions[i].choices] for i in some]
-        best = choice_likelihoods(model, filled_before(prompts, filling_of(tokenizer)), choices).argmax(dim=1)
+        room = model.cfg.n_ctx - max(len(choice) for row in choices for choice in row)
+        read = filled_before([prompt[-room:] for prompt in prompts], filling_of(tokenizer))
+        best = choice_likelihoods(model, read, choices).argmax(dim=1)
         for i, choice in zip(some, best.tolist(), strict=True):
             right[i] = questions[i].choices[choice] == questions[i].answer
     return right
