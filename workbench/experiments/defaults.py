@@ -40,7 +40,7 @@ OWN_PAIRS = {
             'Tom and Mary met John. Mary was sad.\nQuestion: "I am sad," said ____.\nAnswer: "I am sad," said',
         ),
     ),
-    "story_sounds": (("English: king of the sea\nSounds:", "English: man of the sea\nSounds:"),),
+    "story_sounds": (("English: he came to the sea\nSounds:", "English: we came to the sea\nSounds:"),),
 }
 """Such prompts for models of one text, which come first."""
 
