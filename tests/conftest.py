@@ -84,7 +84,10 @@ def distinct() -> list[str]:
     """
     from workbench.checkpoints.card import names, read_card
 
-    made = {(card.architecture, repr(card.config)): name for name in reversed(names()) for card in [read_card(name)]}
+    made = {}
+    for name in reversed(names()):
+        card = read_card(name)
+        made[card.architecture, repr(dict(card.config) | {"dropout": 0.0})] = name
     return sorted(made.values())
 
 
