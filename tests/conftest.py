@@ -78,16 +78,14 @@ def missing_data(name: str) -> str | None:
 
 
 def distinct() -> list[str]:
-    """Trained networks of which no two are made alike: the first of each architecture and configuration.
+    """Trained networks of which no two are made alike: the first of each architecture, configuration and data set.
 
     What runs on one of them runs on its twins, which differ in the numbers in their weights.
     """
     from workbench.checkpoints.card import names, read_card
 
-    made = {}
-    for name in reversed(names()):
-        card = read_card(name)
-        made[card.architecture, repr(dict(card.config) | {"dropout": 0.0})] = name
+    cards = {name: read_card(name) for name in reversed(names())}
+    made = {(card.architecture, repr(card.config), card.data.name): name for name, card in cards.items()}
     return sorted(made.values())
 
 

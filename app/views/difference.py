@@ -4,8 +4,7 @@ import streamlit as st
 
 from app import address, panel, questions
 from workbench.analysis.rlhf.tracing import Trace
-from workbench.checkpoints.card import read_card
-from workbench.experiments.difference import trace, tuned_models
+from workbench.experiments.difference import trace, tuned_beside, tuned_models
 from workbench.figures.alt import describe
 
 ROWS = 15
@@ -22,8 +21,6 @@ known = tuned_models()
 if asked.model not in known:
     st.info(f"{asked.model} was tuned from no other model. Choose one that was, such as {next(iter(known), 'none')}.")
     st.stop()
-original, task = known[asked.model], read_card(asked.model).data.name
-siblings = [name for name in known if (known[name], read_card(name).data.name) == (original, task)]
 with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap="small"):
     others = address.switch("Beside the others tuned to this task", "others", True)
     restore = address.switch(
@@ -33,7 +30,7 @@ with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap
         examples = address.number("Examples", 1, 256, "examples", 16, help="Tales written, or questions answered.")
     with st.container(width=140):
         seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Of the tales, or of which questions.")
-beside = [name for name in siblings if others and name != asked.model]
+beside = tuned_beside(asked.model) if others else []
 found = [traced(name, examples, seed, restore) for name in (asked.model, *beside)]
 together = found[0].joined(found[1:])
 panel.show(together, f"difference {asked.model}")

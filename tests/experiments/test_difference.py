@@ -13,6 +13,7 @@ from workbench.experiments.difference import (
     difference,
     original_of,
     trace,
+    tuned_beside,
     tuned_models,
     weight_parts,
     work_of,
@@ -36,6 +37,11 @@ def test_models_tuned_from_one_stand_side_by_side() -> None:
     inside = [i for i, name in enumerate(weights.names) if name.startswith("blocks.0.mlp")]
     whole = (weights.change[inside].square().sum() / weights.before[inside].square().sum()).sqrt()
     assert parts["blocks.0.mlp"] == pytest.approx(float(whole), rel=1e-5)
+
+
+def test_beside_a_tuned_model_stand_those_tuned_to_its_task_alone() -> None:
+    assert tuned_beside("stories_gpt_classifier") == ["stories_gpt_classifier_lora"]
+    assert set(tuned_beside("tales_ppo")) == {"tales_dpo", "tales_hacked", "tales_reward"}
 
 
 @pytest.mark.slow

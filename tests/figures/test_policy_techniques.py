@@ -43,6 +43,8 @@ def test_a_field_has_an_arrow_for_each_place_and_two_when_it_was_changed() -> No
     assert [line.name for line in lines] == ["as it is", "changed"]
     start, end = (lines[0].x[0], lines[0].y[0]), (lines[0].x[1], lines[0].y[1])
     assert end[0] - start[0] == pytest.approx(0.42) and end[1] == start[1]  # to the right: the column grows
+    floor = torch.tensor(figure(field()).data[0].z)
+    assert floor[0].tolist() == [0, 0.75] and floor[1, 0].isnan() and floor[1, 1] == 0  # a wall where no place is
     assert "turns 1 of 3 arrows back" in describe(field()) and "row 0, column 1 (75 %)" in describe(field())
     assert len([t for t in figure(field("")).data if t.type == "scatter" and t.mode == "lines"]) == 1
     assert "mean move is 1 squares long" in describe(field(""))

@@ -91,6 +91,16 @@ def tuned_models() -> dict[str, str]:
     return {name: original for name, original in based_on.items() if original}
 
 
+def tuned_beside(name: str) -> list[str]:
+    """The other models that were tuned from the same one to the same task, which is what their data are."""
+    known = tuned_models()
+
+    def kind(one: str) -> tuple[str, str]:
+        return known[one], read_card(one).data.name
+
+    return [other for other in known if other != name and kind(other) == kind(name)]
+
+
 def original_of(tuned: Sequence[str]) -> str:
     """The model that all of these were tuned from."""
     known = tuned_models()
