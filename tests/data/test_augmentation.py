@@ -10,12 +10,16 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@given(seed=st.integers(0, 2**16), padding=st.integers(0, 4))
-def test_a_crop_is_a_window_of_the_picture_padded_by_reflection(seed: int, padding: int) -> None:
+@given(seed=st.integers(0, 2**16), padding=st.integers(0, 4), margin=st.integers(0, 3))
+def test_a_crop_is_a_window_of_the_picture_padded_by_reflection(seed: int, padding: int, margin: int) -> None:
     images = torch.rand(6, 3, 8, 9, generator=generator(seed))
     padded = pad(images, [padding] * 4, mode="reflect")
-    windows = padded.unfold(2, 8, 1).unfold(3, 9, 1).flatten(2, 3)  # image channel place height width
-    for changed, choices in zip(crop_and_flip(images, generator(seed), padding), windows, strict=True):
+    wide = 2 * padding + 1  # places either way
+    frame = padded[..., margin : 8 + 2 * padding - margin, margin : 9 + 2 * padding - margin]
+    windows = frame.unfold(2, 8 - 2 * margin, 1).unfold(3, 9 - 2 * margin, 1)
+    assert windows.shape[2:4] == (wide, wide)
+    windows = windows.flatten(2, 3)  # image channel place height width
+    for changed, choices in zip(crop_and_flip(images, generator(seed), padding, margin=margin), windows, strict=True):
         fits = (changed[:, None] == choices).all(-1).all(-1).all(0).any()
         mirrored = (changed[:, None] == choices.flip(-1)).all(-1).all(-1).all(0).any()
         assert fits or mirrored

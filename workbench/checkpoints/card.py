@@ -38,7 +38,8 @@ class Card:
     """Where a checkpoint came from and how good it is.
 
     `dtype` is how floating weights lie on disk (float32, bfloat16 or float16); in memory they are float32.
-    `config`, `parameters` and `weights_sha256` are filled in by saving.
+    `processes` is how many trained together, each on `threads`. `config`, `parameters` and `weights_sha256` are filled
+    in by saving.
     """
 
     architecture: str
@@ -50,6 +51,7 @@ class Card:
     wall_time_seconds: float = 0.0
     hardware: str = ""
     threads: int = 1
+    processes: int = 1
     licence: str = "MIT"
     dtype: str = "float32"
     note: str = ""

@@ -13,20 +13,23 @@ Images = Float[Tensor, "batch channel height width"]
 Augment = Callable[[Images, torch.Generator], Images]
 
 
-def crop_and_flip(images: Images, generator: torch.Generator, padding: int = 4, flip: float = 0.5) -> Images:
+def crop_and_flip(
+    images: Images, generator: torch.Generator, padding: int = 4, flip: float = 0.5, margin: int = 0
+) -> Float[Tensor, "batch channel inner_height inner_width"]:
     """The usual augmentation of CIFAR-10: moved by up to `padding` pixels either way, and a share `flip` mirrored.
 
-    What comes in from outside is the picture's reflection. One gather does all.
+    What comes in from outside is the picture's reflection. A frame of `margin` pixels is cut off after the move, so
+    that the window is smaller than the picture and less has to be made up. One gather does all.
     """
     batch, channels, height, width = images.shape
     down, right = torch.randint(-padding, padding + 1, (2, batch, 1), generator=generator)
     mirrored = torch.rand(batch, 1, generator=generator) < flip
-    rows = reflected(torch.arange(height) + down, height)
-    columns = reflected(torch.arange(width) + right, width)
+    rows = reflected(torch.arange(margin, height - margin) + down, height)
+    columns = reflected(torch.arange(margin, width - margin) + right, width)
     columns = torch.where(mirrored, columns.flip(-1), columns)
     origin = rearrange(rows * width, "b h -> b h 1") + rearrange(columns, "b w -> b 1 w")
-    origin = repeat(origin, "b h w -> b c (h w)", c=channels)
-    return images.flatten(2).gather(2, origin).reshape(images.shape)
+    places = repeat(origin, "b h w -> b c (h w)", c=channels)
+    return images.flatten(2).gather(2, places).unflatten(2, origin.shape[1:])
 
 
 def reflected(places: Int[Tensor, "batch place"], size: int) -> Int[Tensor, "batch place"]:

@@ -10,6 +10,7 @@ from workbench.core.registry import DATASETS
 from workbench.data.image_data import ImageData, held_out
 from workbench.data.minibatches import Augment, minibatches
 from workbench.recipes.recipe import Recipe, Session, Trained
+from workbench.training.fit import Batch
 from workbench.training.sanity import Lesson
 from workbench.training.supervised import (
     channels_last,
@@ -28,6 +29,9 @@ class ImageClassification:
     """One of the registered data sets of images."""
     batch_size: int = 128
     augment: Augment | None = None
+    finish: Augment | None = None
+    """Takes the place of `augment` in the last `finish_steps`."""
+    finish_steps: int = 0
     label_smoothing: float = 0.0
     """Share of the target that is spread over all classes."""
     alternate: bool = False
@@ -37,12 +41,21 @@ class ImageClassification:
 
     def __call__(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         data = self.data()
-        batch = minibatches(data, self.batch_size, recipe.seed, self.augment, self.alternate)
+        batch = self.batches(recipe, data)
         test = (data.test_inputs, data.test_targets)
         curve = train_classifier(
             model, batch, recipe.training, test, self.label_smoothing, session.state, session.progress, session.keep
         )
         return Trained(curve, classification_metrics(model, *test), DataSource(data.name, data.sha256, data.note))
+
+    def batches(self, recipe: Recipe, data: ImageData) -> Batch:
+        """From a step to its batch."""
+        first, last = (
+            minibatches(data, self.batch_size, recipe.seed, augment, self.alternate)
+            for augment in (self.augment, self.finish)
+        )
+        begin = recipe.training.steps - self.finish_steps
+        return lambda step: (first if step < begin else last)(step)
 
     def data(self) -> ImageData:
         """What is learned and what is tested on."""
@@ -52,7 +65,7 @@ class ImageClassification:
     def lesson(self, recipe: Recipe) -> Lesson:
         """Batches and loss of this training, for checks before it."""
         data = self.data()
-        batch = minibatches(data, self.batch_size, recipe.seed, self.augment, self.alternate)
+        batch = self.batches(recipe, data)
         loss, floor = (
             smoothed_cross_entropy(self.label_smoothing),
             least_loss(self.label_smoothing, len(data.class_names)),

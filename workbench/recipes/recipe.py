@@ -168,6 +168,7 @@ def describe(recipe: Recipe, trained: Trained, seconds: float) -> Card:
         wall_time_seconds=round(max(total, seconds), 1),
         hardware=hardware(),
         threads=recipe.threads,
+        processes=place()[1],
         licence=recipe.licence,
         dtype=recipe.dtype,
         note=recipe.note,
