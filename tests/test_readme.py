@@ -1,4 +1,4 @@
-"""Every block of README.md runs, in order, as a reader would run it."""
+"""Every block of README.md and models/README.md runs, in order, as a reader would run it."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ class Block:
     line: int
 
 
-def blocks() -> list[Block]:
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
+def blocks(page: str) -> list[Block]:
+    text = (ROOT / page).read_text(encoding="utf-8")
     found = [match for match in BLOCK.finditer(text) if not match["excepted"]]
     return [Block(m["language"], m["code"], text.count("\n", 0, m.start("code")) + 1) for m in found]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_every_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python blocks share their names, and what a block writes stays out of the repository."""
+@pytest.mark.parametrize("page", ["README.md", "models/README.md"])
+def test_every_block_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python blocks of a page share their names, and what a block writes stays out of the repository."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    assert blocks(), "README.md has no example that runs"
+    assert blocks(page), f"{page} has no example that runs"
     namespace: dict[str, object] = {"__name__": "readme"}
-    for block in blocks():
-        run(block, namespace)
+    for block in blocks(page):
+        run(page, block, namespace)
 
 
-def run(block: Block, namespace: dict[str, object]) -> None:
-    where = f"README.md:{block.line}"
+def run(page: str, block: Block, namespace: dict[str, object]) -> None:
+    where = f"{page}:{block.line}"
     if block.language == "python":
         padded = "\n" * (block.line - 1) + block.code
-        exec(compile(padded, str(ROOT / "README.md"), "exec"), namespace)
+        exec(compile(padded, str(ROOT / page), "exec"), namespace)
         return
     command = ["bash", "-euo", "pipefail", "-c", block.code]
     result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
