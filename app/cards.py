@@ -12,15 +12,6 @@ from workbench.checkpoints.card import Card, read_card, read_curve
 from workbench.core.errors import WorkbenchError
 from workbench.training.curve import Curve
 
-ACTS = "acts in {}"
-TASKS = {"gpt": "predicts the next token of {}", "actor_critic": ACTS, "q_table": ACTS, "q_network": ACTS}
-TASKS |= {"vae": "reconstructs {} from a code", "gan": "generates images like {}, and judges them"}
-
-
-def task(card: Card) -> str:
-    """What the network does, in a few words."""
-    return TASKS.get(card.architecture, "classifies {}").format(card.data.name.replace("_", " "))
-
 
 def chip(architecture: str) -> str:
     """The family's symbol, label and colour."""
@@ -85,7 +76,7 @@ def body(name: str, known: Card) -> str:
     """The card's HTML."""
     parts = [
         f'<div class="wb-row"><h3>{escape(name)}</h3>{chip(known.architecture)}</div>',
-        f'<div class="wb-muted wb-small">{escape(task(known))} · {numbers.amount(known.parameters)} parameters</div>',
+        f'<div class="wb-muted wb-small">{escape(known.title)} · {numbers.amount(known.parameters)} parameters</div>',
     ]
     for metric, score in list(known.metrics.items())[:1]:
         parts.append(

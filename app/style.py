@@ -25,6 +25,7 @@ FAMILIES = {
     "airbench": Family("CNN", "▦", "#0072B2", "#4fa8dc"),
     "resnet": Family("ResNet", "▤", "#0072B2", "#4fa8dc"),
     "gpt": Family("GPT", "❝", "#D55E00", "#f0823a"),
+    "lora_gpt": Family("GPT, adapters", "❝", "#D55E00", "#f0823a"),
     "encoder_decoder": Family("Encoder-decoder", "⇄", "#9A5B8E", "#c98bbd"),
     "gan": Family("GAN", "✦", "#B87A00", "#E69F00"),
     "vae": Family("VAE", "◉", "#009E73", "#2fc79b"),

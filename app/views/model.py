@@ -1,5 +1,7 @@
 """Model: architecture with clickable hooks, card, hooks table and training curves."""
 
+from html import escape
+
 import pandas as pd
 import streamlit as st
 
@@ -30,7 +32,8 @@ def provenance(card: Card) -> None:
         "sha256 of the data": card.data.sha256,
         "seed": card.seed,
         "commit": card.commit,
-        "training time": f"{card.wall_time_seconds:,.0f} s on {card.threads} thread(s), {card.hardware}",
+        "training time": f"{card.wall_time_seconds:,.0f} s, {card.processes} process(es) on {card.threads} thread(s), "
+        f"{card.hardware}",
         "licence": card.licence,
         "sha256 of the weights": card.weights_sha256,
     } | {f"config: {name}": value for name, value in card.config.items()}
@@ -76,7 +79,7 @@ def training(card: Card, curve: Curve) -> None:
 asked = questions.strip(inputs=False)
 name = asked.model
 card, known = read_card(name), hooks(name)
-st.html(f'<div class="wb-card">{cards.chip(card.architecture)} &nbsp; {cards.task(card)}</div>')
+st.html(f'<div class="wb-card">{cards.chip(card.architecture)} &nbsp; {escape(card.title)}</div>')
 facts(card)
 left, right = st.columns([3, 2], gap="large")
 with left:

@@ -37,9 +37,9 @@ class DataSource:
 class Card:
     """Where a checkpoint came from and how good it is.
 
-    `dtype` is how floating weights lie on disk (float32, bfloat16 or float16); in memory they are float32.
-    `processes` is how many trained together, each on `threads`. `config`, `parameters` and `weights_sha256` are filled
-    in by saving.
+    `title` says in a few words what it is. `processes` is how many trained together, each on `threads`. `dtype` is how
+    floating weights lie on disk (float32, bfloat16 or float16); in memory they are float32. `config`, `parameters` and
+    `weights_sha256` are filled in by saving.
     """
 
     architecture: str
@@ -47,6 +47,7 @@ class Card:
     data: DataSource
     seed: int
     metrics: dict[str, Score] = field(default_factory=dict)
+    title: str = ""
     commit: str = ""
     wall_time_seconds: float = 0.0
     hardware: str = ""

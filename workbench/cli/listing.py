@@ -44,8 +44,9 @@ def show_list(kind: Kind = "models", /, *, json: bool = False, markdown: bool = 
 def brief(row: dict[str, Any]) -> dict[str, Any]:
     """What fits on one line."""
     shown = {"metrics": lambda m: ", ".join(f"{name} {score['value']:.4g}" for name, score in m.items())}
-    hidden = ("config", "weights_sha256", "licence", "hardware", "threads", "dtype", "commit", "seed", "spec", "pid",
-              "data", "note", "recipe", "wall_time_seconds", "updated", "parameters_of", "targets")  # fmt: skip
+    hidden = ("config", "weights_sha256", "licence", "hardware", "threads", "processes", "dtype", "commit", "seed",
+              "spec", "pid", "data", "note", "recipe", "title", "wall_time_seconds", "updated", "parameters_of",
+              "targets")  # fmt: skip
     return {name: shown.get(name, lambda v: v)(value) for name, value in row.items() if name not in hidden}
 
 

@@ -34,7 +34,7 @@ def row(name: str) -> str:
     ]
     published = (recipe.published if recipe else "") or "-"
     minutes = f"{max(0.1, card.wall_time_seconds / 60):.2g}"
-    about = (f"`{name}`", recipe.title if recipe else card.architecture, card.data.name, f"{card.parameters:,}")
+    about = (f"`{name}`", card.title or card.architecture, card.data.name, f"{card.parameters:,}")
     return line((*about, "; ".join(results), "; ".join(bounds) or "-", published, minutes))
 
 

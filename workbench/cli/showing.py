@@ -29,7 +29,8 @@ def show_model(model: str, /, *, json: bool = False) -> None:
     if json:
         write_json({"name": model, "card": card, "hooks": hooks, "graph": graph})
         return
-    write(f"{model}: {loaded.card.note or loaded.card.architecture}\n")
+    about = (loaded.card.title or loaded.card.architecture, loaded.card.note)
+    write(f"{model}: {'. '.join(filter(None, about))}\n")
     write_table([{"": name, " ": cell(value)} for name, value in described(card).items()])
     write("\nHooks, for two example inputs")
     write_table(hooks)
@@ -38,10 +39,11 @@ def show_model(model: str, /, *, json: bool = False) -> None:
 
 def described(card: dict[str, Any]) -> dict[str, Any]:
     """A card with one value per line."""
-    flat = {f"{name}.{n}": v for name in ("config",) for n, v in card[name].items()}
+    elsewhere = ("config", "metrics", "note", "title")
+    config = {f"config.{name}": v for name, v in card["config"].items()}
     metrics = {name: f"{score['value']:.4g} (n = {score['n']})" for name, score in card["metrics"].items()}
-    plain = {name: v for name, v in card.items() if v not in ("", {}) and name not in ("config", "metrics", "note")}
-    return plain | metrics | flat | {"data": card["data"]["name"]}
+    plain = {name: v for name, v in card.items() if v not in ("", {}) and name not in elsewhere}
+    return plain | metrics | config | {"data": card["data"]["name"]}
 
 
 def graph_size(model: Any) -> dict[str, int] | None:

@@ -164,6 +164,7 @@ def describe(recipe: Recipe, trained: Trained, seconds: float) -> Card:
         data=trained.data,
         seed=recipe.seed if trained.seed is None else trained.seed,
         metrics={name: _score(metric) for name, metric in trained.metrics.items()},
+        title=recipe.title,
         commit=commit(),
         wall_time_seconds=round(max(total, seconds), 1),
         hardware=hardware(),
