@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
 
 from workbench.recipes.finetuning import FineTuning
 from workbench.recipes.recipe import Recipe, register
@@ -16,21 +15,19 @@ TUNING = FitConfig(
     optimizer="muon", weight_decay=0.01, betas=(0.9, 0.99), momentum=0.95, schedule="linear", warmup=50,
     gradient_clip=1.0, precision="bf16",
 )  # fmt: skip
+"""What their trainings have in common."""
 
 
 def fine_tuned(
     name: str,
     aim: str,
     task: FineTuning,
+    training: FitConfig,
     targets: Mapping[str, float],
     rank: int = 0,
     dropout: float = 0.0,
-    **training: Any,
 ) -> Recipe:
-    """The registered recipe that tunes all weights or, with a `rank`, adapters of that rank beside them.
-
-    `aim` ends its title; `training` has what it sets otherwise than `TUNING`.
-    """
+    """The registered recipe that tunes all weights or, with a `rank`, adapters of that rank; `aim` ends its title."""
     config = replace(BASE.config, dropout=dropout)
     adapters = LoRAGPTConfig(**asdict(config), rank=rank, alpha=2.0 * rank, base=BASE.name) if rank else None
     return register(
@@ -39,7 +36,7 @@ def fine_tuned(
             title=f"{BASE.title}, {'adapters' if rank else 'fine-tuned'} to {aim}",
             architecture="lora_gpt" if rank else "gpt",
             config=adapters or config,
-            training=replace(TUNING, **training),
+            training=training,
             train=task.train,
             targets=targets,
             dtype="bfloat16",
