@@ -75,7 +75,7 @@ def test_a_cold_link_shows_the_state_it_names(visited: Visit) -> None:
 def test_a_changed_unit_plays_the_episode_again_beside_the_original(visited: Visit) -> None:
     page = visited.open("/episodes?m=cartpole_ppo&hook=actor.blocks.0.hook_post&change=add&unit=3&amount=50&step=4")
     page.get_by_text("Changed at actor.blocks.0.hook_post").first.wait_for(timeout=PATIENCE)
-    assert page.get_by_alt_text("the cart at step 4").count() == 2
+    expect(page.get_by_alt_text("the cart at step 4")).to_have_count(2, timeout=PATIENCE)
     slider = page.get_by_role("slider", name="Step").first
     slider.focus()
     page.keyboard.press("ArrowRight")
