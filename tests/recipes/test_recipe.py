@@ -24,6 +24,7 @@ def test_a_recipe_makes_a_checkpoint_with_its_card_and_curve(tmp_path: Path) -> 
     card = make(short(seed=3), tmp_path / "m")
     model = load_folder(tmp_path / "m")
     assert card.seed == 3 and card.metrics["test_accuracy"].n == 359 and model.card == card
+    assert card.title == "MLP on 8x8 digits" and card.processes == 1
     assert sorted(p.name for p in (tmp_path / "m").iterdir() if not p.name.startswith(".")) == [
         "card.json", "curve.json", "weights.safetensors",
     ]  # fmt: skip

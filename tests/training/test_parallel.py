@@ -38,7 +38,9 @@ def test_two_processes_learn_what_one_learns_from_the_whole_batch(tmp_path: Path
     assert alone.last("train_loss") < alone.points("train_loss")[0][1]
     kept = [sorted(path.name for path in (tmp_path / folder).rglob("*")) for folder in ("one", "two")]
     assert kept[0] == kept[1] and "10.safetensors" in kept[0]
-    scores = [json.loads((tmp_path / folder / "card.json").read_text())["metrics"] for folder in ("one", "two")]
+    cards = [json.loads((tmp_path / folder / "card.json").read_text()) for folder in ("one", "two")]
+    assert [card["processes"] for card in cards] == [1, 2]
+    scores = [card["metrics"] for card in cards]
     assert scores[0]["test_accuracy"]["value"] == pytest.approx(scores[1]["test_accuracy"]["value"], abs=0.005)
 
 
