@@ -1,8 +1,9 @@
-"""An airbench network on CIFAR-10: whitening, two convolutions a block, Muon, 26 epochs (Jordan 2024)."""
+"""An airbench network on CIFAR-10: whitening, two convolutions a block, Muon, 40 epochs (Jordan 2024)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -21,6 +22,8 @@ from workbench.zoo.airbench import AirbenchConfig
 
 EPOCH = 25
 """Steps to a pass over the training images."""
+EPOCHS, WHOLE = 40, 6
+"""Passes over the training images, and how many of them, the last, see windows of 32x32 pixels and not of 28x28."""
 WHITENED = 5000
 """Training images whose patches the first layer is fitted to."""
 
@@ -42,12 +45,20 @@ class SixViews(nn.Module):
         return torch.stack([share * (self.model(v) + self.model(v.flip(-1))) / 2 for v, share in views]).sum(0)
 
 
-def moved_and_cut(images: Images, generator: torch.Generator) -> Images:
-    """Pictures moved by up to four pixels, with a square of 8x8 missing: without it they are known by heart."""
-    return cutout(crop_and_flip(images, generator, padding=4, flip=0.0), generator, side=8)
+def moved_and_cut(images: Images, generator: torch.Generator, margin: int = 0) -> Images:
+    """Pictures moved by up to four pixels, with a square of 12x12 missing: without it they are known by heart."""
+    return cutout(crop_and_flip(images, generator, flip=0.0, margin=margin), generator, side=12)
 
 
-LEARNING = ImageClassification("cifar10", batch_size=2000, augment=moved_and_cut, label_smoothing=0.2, alternate=True)
+LEARNING = ImageClassification(
+    "cifar10",
+    batch_size=2000,
+    augment=partial(moved_and_cut, margin=2),
+    finish=moved_and_cut,
+    finish_steps=WHOLE * EPOCH,
+    label_smoothing=0.2,
+    alternate=True,
+)
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
@@ -77,15 +88,15 @@ RECIPE = register(
         name="cifar10_fast",
         title="Fast CNN (airbench) on CIFAR-10 (JPEG q75)",
         architecture="airbench",
-        config=AirbenchConfig(),
+        config=AirbenchConfig(channels=(128, 384, 384)),
         training=FitConfig(
-            steps=26 * EPOCH, optimizer="muon_sgd", lr=0.24, momentum=0.6, bias_lr=1180.0, other_lr=18.4,
+            steps=EPOCHS * EPOCH, optimizer="muon_sgd", lr=0.24, momentum=0.6, bias_lr=1180.0, other_lr=18.4,
             weight_decay=0.0024, schedule="linear", precision="bf16", evaluate_every=5 * EPOCH, log_every=5,
             checkpoint_every=EPOCH,
         ),
         train=train,
         measure=measure,
-        targets={"test_accuracy": 0.90, "six_views_accuracy": 0.91},
+        targets={"test_accuracy": 0.90, "six_views_accuracy": 0.92},
         published="94.0 % on lossless images (Jordan 2024)",
         dtype="bfloat16",
         note="Trained and tested on a JPEG copy of CIFAR-10 (quality 75, 4:2:0). Its accuracy is not comparable with "
