@@ -1,4 +1,4 @@
-"""An airbench network on CIFAR-10: whitening, two convolutions a block, Muon, 40 epochs (Jordan 2024)."""
+"""An airbench network on CIFAR-10: whitening, two convolutions a block, Muon, 40 and 20 epochs (Jordan 2024)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
 from workbench.data.augmentation import Images, crop_and_flip, cutout
 from workbench.recipes.image_classifier import ImageClassification
+from workbench.recipes.pair_task import round_weights
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
 from workbench.training.fit import FitConfig
 from workbench.training.supervised import classification_metrics
@@ -23,7 +24,7 @@ from workbench.zoo.airbench import AirbenchConfig
 EPOCH = 25
 """Steps to a pass over the training images."""
 EPOCHS, WHOLE = 40, 6
-"""Passes over the training images, and how many of them, the last, see windows of 32x32 pixels and not of 28x28."""
+"""Passes of the first cycle, and how many of each cycle, the last, see windows of 32x32 pixels and not of 28x28."""
 WHITENED = 5000
 """Training images whose patches the first layer is fitted to."""
 
@@ -62,10 +63,24 @@ LEARNING = ImageClassification(
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-    """The whitening layer is fitted and frozen, the rest trained."""
+    """The whitening layer is fitted and frozen, the rest trained in two cycles (Loshchilov & Hutter 2017).
+
+    The second begins with the first one's weights, rounded as they are stored.
+    """
     data = DATASETS["cifar10"]()
     whiten(model, data.inputs_from(data.train_pixels[:WHITENED]))
-    return replace(LEARNING(recipe, model, session), metrics=measure(recipe, model))
+    first_state = session.state.with_stem("first_cycle")
+    first = LEARNING(recipe, model, replace(session, state=first_state))
+    round_weights(model, recipe.dtype)
+    second = LEARNING(again(recipe), model, session)
+    first_state.unlink(missing_ok=True)
+    return replace(second, curve=first.curve.followed_by(second.curve), metrics=measure(recipe, model))
+
+
+def again(recipe: Recipe) -> Recipe:
+    """The second cycle: half as long, from half the learning rate."""
+    first = recipe.training
+    return replace(recipe, training=replace(first, steps=(first.steps + 1) // 2, lr=first.lr / 2))
 
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
