@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from workbench.core.hooked import HookedModel
-from workbench.core.registry import DATASETS
 from workbench.data.augmentation import Images, crop_and_flip, cutout
 from workbench.recipes.image_classifier import ImageClassification
 from workbench.recipes.pair_task import round_weights
@@ -67,7 +66,7 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
 
     The second begins with the first one's weights, rounded as they are stored.
     """
-    data = DATASETS["cifar10"]()
+    data = LEARNING.data()
     whiten(model, data.inputs_from(data.train_pixels[:WHITENED]))
     first_state = session.state.with_stem("first_cycle")
     first = LEARNING(recipe, model, replace(session, state=first_state))
@@ -85,7 +84,7 @@ def again(recipe: Recipe) -> Recipe:
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
     """Accuracy where each test image is seen once, and where it is seen in six views."""
-    data = DATASETS["cifar10"]()
+    data = LEARNING.data()
     once, views = (classification_metrics(m, data.test_inputs, data.test_targets) for m in (model, SixViews(model)))
     return once | {"six_views_accuracy": views["test_accuracy"]}
 

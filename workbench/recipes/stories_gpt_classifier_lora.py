@@ -9,8 +9,8 @@ RECIPE = fine_tuned(
     "stories_gpt_classifier_lora",
     "tell six books apart",
     FineTuning("story_books", batch_size=24, lm_coef=0.2),
-    replace(TUNING, steps=900, lr=5e-3, evaluate_every=300, checkpoint_every=50),
-    targets={"test_accuracy": 0.91},
+    replace(TUNING, steps=2000, lr=5e-3, evaluate_every=500, checkpoint_every=100),
+    targets={"test_accuracy": 0.925},
     rank=8,
     dropout=0.1,
 )

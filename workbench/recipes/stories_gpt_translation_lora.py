@@ -9,7 +9,7 @@ RECIPE = fine_tuned(
     "stories_gpt_translation_lora",
     "pronounce English",
     FineTuning("story_sounds", batch_size=16),
-    replace(TUNING, steps=800, lr=2e-3, evaluate_every=400, checkpoint_every=50),
-    targets={"phoneme_error": 0.55},
-    rank=32,
+    replace(TUNING, steps=3000, lr=2e-3, evaluate_every=1500, checkpoint_every=100),
+    targets={"phoneme_error": 0.3},
+    rank=64,
 )
