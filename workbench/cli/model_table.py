@@ -33,7 +33,8 @@ def row(name: str) -> str:
         for metric, bound in targets.items()
     ]
     published = (recipe.published if recipe else "") or "-"
-    minutes = f"{max(0.1, card.wall_time_seconds / 60):.2g}"
+    taken = max(0.1, card.wall_time_seconds / 60)
+    minutes = f"{taken:.2g}" if taken < 10 else f"{taken:.0f}"
     about = (f"`{name}`", card.title or card.architecture, card.data.name, f"{card.parameters:,}")
     return line((*about, "; ".join(results), "; ".join(bounds) or "-", published, minutes))
 
