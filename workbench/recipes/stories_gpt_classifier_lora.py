@@ -10,7 +10,7 @@ RECIPE = fine_tuned(
     "tell six books apart",
     FineTuning("story_books", batch_size=24, lm_coef=0.2),
     replace(TUNING, steps=2000, lr=5e-3, evaluate_every=500, checkpoint_every=100),
-    targets={"test_accuracy": 0.925},
+    targets={"test_accuracy": 0.922},
     rank=8,
     dropout=0.1,
 )
