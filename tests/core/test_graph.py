@@ -221,8 +221,8 @@ def test_one_patched_edge_equals_the_same_patch_by_hand(name: str, hand: Callabl
 @every_graph
 def test_every_edge_is_found_by_its_text(name: str, detail: str) -> None:
     wiring = graph_of(name, detail).wiring
-    edges = list(wiring.edges())
-    assert len(edges) == wiring.n_edges
+    edges, named = list(wiring.edges()), wiring.names()
+    assert len(edges) == wiring.n_edges and named == [(str(e.writer), str(e.port), wire) for e, wire, _ in edges]
     for edge, wire, place in edges[:: max(1, len(edges) // 20)]:
         assert wiring.find(str(edge)) == (wire, place)
 

@@ -111,6 +111,21 @@ class Wiring:
             for place in product(*map(range, self.shape(wire))):
                 yield self.edge(wire, *place), wire, place
 
+    def names(self) -> list[tuple[str, str, str]]:
+        """Writer and port of every edge as text, and its wire's name, in the order of `as_vector`.
+
+        As `edges` has them, but each site is spelled once: there may be half a million edges between few sites.
+        """
+        named = []
+        for wire, (writer, reader) in self.wires.items():
+            positions = self.ports[reader].positions
+            at = [None] if positions is None else range(positions)
+            ends = ((writer, self.nodes[writer]), (reader, self.ports[reader]))
+            written, read = ([[str(_site(h, g, i, pos)) for pos in at] for i in range(g.size)] for h, g in ends)
+            pairs = (pair for node, port in product(written, read) for pair in zip(node, port, strict=True))
+            named += [(node, port, wire) for node, port in pairs]
+        return named
+
     def feeds(self) -> Iterator[tuple[str, str]]:
         """Every port and every node that it feeds, as text."""
         for hook, group in self.nodes.items():

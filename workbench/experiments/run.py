@@ -47,14 +47,13 @@ def run(spec: Spec, progress: Progress = silent, store: ResultStore | None = Non
     begin = perf_counter()
     try:
         result = compute(spec, reporting(store, key, progress))
-        store.put(key, result, asdict(spec), provenance(perf_counter() - begin))
+        return store.put(key, result, asdict(spec), provenance(perf_counter() - begin))
     except (Cancelled, KeyboardInterrupt):
         store.cancel(key)
         raise
     except BaseException as error:
         store.fail(key, str(error) or type(error).__name__)
         raise
-    return store.get(key)
 
 
 def run_analysis(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from workbench.checkpoints.atomic import explained, write_atomically
 from workbench.checkpoints.encoding import decode, encode
@@ -18,6 +18,8 @@ from workbench.experiments.run_log import RunLog, require_slug, runs_folder
 
 if TYPE_CHECKING:
     import pandas as pd
+
+T = TypeVar("T")
 
 __all__ = ["ResultStore", "result_classes", "runs_folder"]
 
@@ -48,16 +50,18 @@ class ResultStore(RunLog):
         require_slug(key)
         return self.folder / "results" / f"{key}.safetensors"
 
-    def put(self, key: str, result: object, spec: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
-        """Stores a result for good and marks its run as done; whoever stores the same key first wins.
+    def put(self, key: str, result: T, spec: Mapping[str, Any], provenance: Mapping[str, Any]) -> T:
+        """Stores a result for good, marks its run as done and returns the result as it is read back.
 
-        The row that lists it is committed last, so whatever stops this process leaves nothing half-done in sight.
+        Whoever stores the same key first wins. The row that lists it is committed last, so whatever stops this process
+        leaves nothing half-done in sight.
         """
         tensors, values = encode(result)
         name = type(result).__name__
-        decode(type(result), tensors, json.loads(json.dumps(values)))  # what cannot be read back is refused now
         about = {"result": name, "values": values, "spec": dict(spec), "provenance": dict(provenance)}
         content = pack(tensors, about)
+        written, said = unpack(content, name)
+        again = decode(type(result), written, said["values"])  # what cannot be read back is refused now
         facts = (key, name, len(content), sha256(content), json.dumps(about["spec"]), json.dumps(about["provenance"]))
         path = self.path(key)
         with self.changing() as database:
@@ -67,6 +71,7 @@ class ResultStore(RunLog):
                 write_atomically(path, content)
                 database.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?)", facts)
             database.execute("UPDATE runs SET status = 'done', updated = ? WHERE key = ?", (time.time(), key))
+        return again
 
     def get(self, key: str) -> Any:
         """The stored result; neither its model nor its data is needed."""

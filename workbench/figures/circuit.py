@@ -67,8 +67,7 @@ def _(result: Circuit) -> str:
 
 @table.register
 def _(result: Circuit) -> pd.DataFrame:
-    edges = [(str(edge.writer), str(edge.port), wire) for edge, wire, _ in result.wiring.edges()]
-    rows = pd.DataFrame(edges, columns=["writer", "port", "wire"])
+    rows = pd.DataFrame(result.wiring.names(), columns=["writer", "port", "wire"])
     scores = result.wiring.as_vector(result.scores).cpu()
     order = scores.abs().argsort(descending=True, stable=True)
     rank = torch.empty_like(order).scatter_(0, order, torch.arange(1, len(order) + 1))

@@ -143,7 +143,7 @@ def assembled(
     places = sampled_edges(strength, check.sampled, seed)
     estimated, exact = strength[places], exact_effects(behaviour, places)
     tick()
-    names = [edge for edge, _, _ in wiring.edges()]
+    names, values = wiring.names(), strength.tolist()
     return Verification(
         method=how.method,
         ablation=how.ablation,
@@ -158,10 +158,10 @@ def assembled(
         complement=share(complement, behaviour),
         complement_interval=faithfulness_interval(complement, behaviour, seed),
         random=random,
-        edges=tuple(ScoredEdge(str(names[i].writer), str(names[i].port), float(strength[i])) for i in order),
+        edges=tuple(ScoredEdge(names[i][0], names[i][1], values[i]) for i in order),
         necessity=necessity,
         jaccard=torch.tensor(pairwise_jaccard(again)),
-        sampled=tuple(str(names[i]) for i in places),
+        sampled=tuple(f"{names[i][0]} -> {names[i][1]}" for i in places),
         estimated=estimated,
         exact=exact,
         pearson=correlation(pearsonr, estimated, exact),
