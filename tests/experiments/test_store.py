@@ -45,8 +45,8 @@ def store(tmp_path: Path) -> ResultStore:
     return ResultStore(tmp_path / "runs", classes=CLASSES)
 
 
-def put(store: ResultStore, key: str, seed: int = 0) -> None:
-    store.put(key, ablation(seed), SPEC | {"seed": seed}, provenance(0.5))
+def put(store: ResultStore, key: str, seed: int = 0) -> Ablation:
+    return store.put(key, ablation(seed), SPEC | {"seed": seed}, provenance(0.5))
 
 
 def test_a_result_comes_back_as_it_was_stored(store: ResultStore) -> None:
@@ -85,8 +85,9 @@ def test_storing_marks_the_run_as_done_in_the_same_commit(store: ResultStore) ->
 def test_a_result_never_changes_once_it_is_stored(store: ResultStore) -> None:
     put(store, "abc", seed=0)
     before = store.path("abc").read_bytes()
-    put(store, "abc", seed=1)
+    stored = put(store, "abc", seed=1)
     assert store.path("abc").read_bytes() == before and len(store.catalog()) == 1
+    assert torch.equal(stored.effect, ablation(0).effect)
 
 
 def test_a_deleted_result_is_gone_with_its_file_and_may_be_stored_anew(store: ResultStore) -> None:

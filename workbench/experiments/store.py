@@ -51,7 +51,7 @@ class ResultStore(RunLog):
         return self.folder / "results" / f"{key}.safetensors"
 
     def put(self, key: str, result: T, spec: Mapping[str, Any], provenance: Mapping[str, Any]) -> T:
-        """Stores a result for good, marks its run as done and returns the result as it is read back.
+        """Stores a result for good, marks its run as done and returns the stored result as `get` does.
 
         Whoever stores the same key first wins. The row that lists it is committed last, so whatever stops this process
         leaves nothing half-done in sight.
@@ -67,11 +67,11 @@ class ResultStore(RunLog):
         with self.changing() as database:
             for leftover in path.parent.glob(".*.tmp"):  # only the holder of this lock writes: its owner is dead
                 leftover.unlink(missing_ok=True)
-            if not self.intact(key, database):
+            if not (known := self.intact(key, database)):
                 write_atomically(path, content)
                 database.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?)", facts)
             database.execute("UPDATE runs SET status = 'done', updated = ? WHERE key = ?", (time.time(), key))
-        return again
+        return self.get(key) if known else again
 
     def get(self, key: str) -> Any:
         """The stored result; neither its model nor its data is needed."""
