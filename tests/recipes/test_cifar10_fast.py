@@ -13,7 +13,7 @@ from torch import nn
 from workbench.checkpoints.store import load_folder
 from workbench.core.errors import Cancelled
 from workbench.recipes import cifar10_fast
-from workbench.recipes.cifar10_fast import RECIPE, SixViews, again
+from workbench.recipes.cifar10_fast import RECIPE, SixViews, again, measure
 from workbench.recipes.image_classifier import ImageClassification
 from workbench.recipes.recipe import Recipe, make
 from workbench.zoo.airbench import AirbenchConfig
@@ -71,6 +71,8 @@ def test_both_cycles_make_one_curve_and_resume_where_they_were_stopped(
         make(small, tmp_path / "cut", stop)
     assert make(small, tmp_path / "cut").metrics == whole.metrics
     one, two = load_folder(tmp_path / "whole"), load_folder(tmp_path / "cut")
+    loss = measure(small, one)["test_loss"]["value"]
+    assert whole.metrics["test_loss"].value == pytest.approx(loss, rel=1e-7)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     curve = json.loads((tmp_path / "cut" / "curve.json").read_text())
     assert curve["step"] == [1, 2, 3, 4, 5, 6, 7, 8]

@@ -64,7 +64,7 @@ LEARNING = ImageClassification(
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     """The whitening layer is fitted and frozen, the rest trained in two cycles (Loshchilov & Hutter 2017).
 
-    The second begins with the first one's weights, rounded as they are stored.
+    After each the weights are rounded as they are stored.
     """
     data = LEARNING.data()
     whiten(model, data.inputs_from(data.train_pixels[:WHITENED]))
@@ -72,6 +72,7 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     first = LEARNING(recipe, model, replace(session, state=first_state))
     round_weights(model, recipe.dtype)
     second = LEARNING(again(recipe), model, session)
+    round_weights(model, recipe.dtype)
     first_state.unlink(missing_ok=True)
     return replace(second, curve=first.curve.followed_by(second.curve), metrics=measure(recipe, model))
 

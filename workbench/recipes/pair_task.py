@@ -112,5 +112,6 @@ def taught_loss(model: nn.Module, pairs: Pairs, pad: int) -> float:
 @torch.no_grad()
 def round_weights(model: nn.Module, dtype: str) -> None:
     """Leaves in the model what a file of that type will hold, so that the card's figures are those of the file."""
-    for parameter in model.parameters():
-        parameter.copy_(parameter.to(DTYPES[dtype]))
+    for tensor in model.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(tensor.to(DTYPES[dtype]))
