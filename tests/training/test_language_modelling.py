@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from workbench.core.errors import DataError
+from workbench.core.errors import ConfigError, DataError
 from workbench.training.fit_config import FitConfig
 from workbench.training.language_modelling import language_metrics, next_token_loss, train_language_model
 
@@ -43,6 +43,32 @@ def test_every_token_but_the_first_is_predicted_once(length: int, context: int, 
     assert metrics["validation_loss"]["n"] == length - 1
     assert [t for window in model.windows for t in window] == list(range(length - 1))
     assert all(len(window) == context for window in model.windows[:-1])
+
+
+class Reach(nn.Module):
+    """Logits that depend on how many tokens of the window came before: a token is the likelier for it."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        seen = torch.arange(tokens.shape[1]).expand_as(tokens)
+        return torch.stack([torch.zeros_like(seen), -seen], dim=-1).float()
+
+
+@given(length=st.integers(2, 40), context=st.integers(1, 12), overlap=st.integers(0, 11), batch_size=st.integers(1, 4))
+def test_overlapping_windows_predict_each_token_once_from_more_of_the_text(
+    length: int, context: int, overlap: int, batch_size: int
+) -> None:
+    overlap = min(overlap, context - 1)
+    reach = [i if i < context else overlap + (i - context) % (context - overlap) for i in range(length - 1)]
+    metric = language_metrics(Reach(), torch.zeros(length, dtype=torch.long), context, 9, batch_size, overlap=overlap)
+    assert metric["validation_loss"]["n"] == length - 1
+    expected = sum(math.log1p(math.exp(-seen)) for seen in reach) / len(reach)
+    assert metric["validation_loss"]["value"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("overlap", [-1, 4])
+def test_windows_cannot_overlap_by_all_they_hold(overlap: int) -> None:
+    with pytest.raises(ConfigError, match=f"4 tokens cannot overlap by {overlap}. Choose 0 to 3"):
+        language_metrics(Uniform(3), torch.arange(9), 4, 9, overlap=overlap)
 
 
 @given(context=st.integers(1, 50), batch_size=st.integers(1, 4))

@@ -10,11 +10,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from workbench.core.errors import DataError
+from workbench.core.errors import ConfigError, DataError
 from workbench.core.progress import Progress, silent
 from workbench.training.curve import Curve
 from workbench.training.fit import Batch, FitConfig, fit
 from workbench.training.supervised import mean_interval
+
+AGAIN = -100
+"""In the place of a token that is not predicted a second time."""
 
 
 def train_language_model(
@@ -51,19 +54,24 @@ def language_metrics(
     n_bytes: int,
     batch_size: int = 32,
     precision: str = "fp32",
+    overlap: int = 0,
 ) -> dict[str, dict[str, Any]]:
     """`validation_loss` (nats per token) and `bits_per_byte` over a whole text, with 95 % intervals over windows
     (none when there is only one).
 
-    The text is cut into consecutive windows of `context` tokens; every token but the first is predicted once, from
-    the tokens before it in its window; the last window may be shorter. `n_bytes` is the UTF-8 length of the text.
-    `n` counts predicted tokens. One forward pass per `batch_size` windows.
+    The text is cut into windows of `context` tokens, the last `overlap` of which are read again in the next one;
+    every token but the first is predicted once, from the tokens before it in its window (at least `overlap` of them
+    after the first window); the last window may be shorter. `n_bytes` is the UTF-8 length of the text. `n` counts
+    predicted tokens. One forward pass per `batch_size` windows. ConfigError unless 0 <= overlap < context.
     """
+    if not 0 <= overlap < context:
+        raise ConfigError(f"Windows of {context} tokens cannot overlap by {overlap}. Choose 0 to {context - 1}.")
     if len(tokens) < 2:
         raise DataError(f"A text of {len(tokens)} tokens predicts nothing. Give at least two.")
     was_training = model.training
     model.eval()
-    losses = torch.cat([_losses(model, *pair, precision) for pair in _window_batches(tokens, context, batch_size)])
+    windows = _window_batches(tokens, context, batch_size, overlap)
+    losses = torch.cat([_losses(model, *pair, precision) for pair in windows])
     model.train(was_training)
     n = len(losses)
     loss = losses.double().mean().item()
@@ -79,14 +87,23 @@ def language_metrics(
 
 
 def _window_batches(
-    tokens: Int[Tensor, " token"], context: int, batch_size: int
+    tokens: Int[Tensor, " token"], context: int, batch_size: int, overlap: int
 ) -> list[tuple[Int[Tensor, "batch pos"], Int[Tensor, "batch pos"]]]:
-    """Consecutive windows and the tokens that follow, several to a batch; a shorter last one is a batch of its own."""
+    """Windows and the tokens that follow, AGAIN for those that the window before predicts; several to a batch.
+
+    A shorter last one is a batch of its own.
+    """
     inputs, targets = tokens[:-1], tokens[1:]
-    whole = len(inputs) // context * context
-    rows = [part[:whole].reshape(-1, context).split(batch_size) for part in (inputs, targets)]
-    batches = list(zip(*rows, strict=True)) if whole else []
-    return batches + ([(inputs[None, whole:], targets[None, whole:])] if whole < len(inputs) else [])
+    windows = []
+    for start in range(0, max(1, len(inputs) - overlap), context - overlap):
+        following = targets[start : start + context].clone()
+        following[: overlap if start else 0] = AGAIN
+        windows.append((inputs[start : start + context], following))
+    shorter = [windows.pop()] if len(windows[-1][0]) < context else []
+    groups = [windows[i : i + batch_size] for i in range(0, len(windows), batch_size)] + ([shorter] if shorter else [])
+    return [
+        (torch.stack([read for read, _ in group]), torch.stack([wanted for _, wanted in group])) for group in groups
+    ]
 
 
 def _losses(
@@ -94,4 +111,5 @@ def _losses(
 ) -> Float[Tensor, " token"]:
     with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bf16"):
         logits = model(inputs)
-    return cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+    losses = cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=AGAIN, reduction="none")
+    return losses[targets.flatten() != AGAIN]
