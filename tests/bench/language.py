@@ -1,7 +1,7 @@
 """Bits per byte of the GPT on English stories, beside a 5-gram model on the same tokens of the same texts.
 
-The n-gram model has its four tokens of context everywhere; the GPT starts without any at the beginning of each window,
-or with half a window where they overlap.
+The n-gram model has its four tokens of context everywhere; the GPT begins each window without any or, where windows
+overlap, each but the first with half a window.
 """
 
 from __future__ import annotations

@@ -16,9 +16,6 @@ from workbench.training.curve import Curve
 from workbench.training.fit import Batch, FitConfig, fit
 from workbench.training.supervised import mean_interval
 
-AGAIN = -100
-"""In the place of a token that is not predicted a second time."""
-
 
 def train_language_model(
     model: nn.Module,
@@ -70,8 +67,9 @@ def language_metrics(
         raise DataError(f"A text of {len(tokens)} tokens predicts nothing. Give at least two.")
     was_training = model.training
     model.eval()
-    windows = _window_batches(tokens, context, batch_size, overlap)
-    losses = torch.cat([_losses(model, *pair, precision) for pair in windows])
+    batches = _window_batches(tokens, context, batch_size, overlap)
+    first, *others = (row for windows in batches for row in _losses(model, windows, precision))
+    losses = torch.cat([first, *(row[overlap:] for row in others)])
     model.train(was_training)
     n = len(losses)
     loss = losses.double().mean().item()
@@ -88,28 +86,18 @@ def language_metrics(
 
 def _window_batches(
     tokens: Int[Tensor, " token"], context: int, batch_size: int, overlap: int
-) -> list[tuple[Int[Tensor, "batch pos"], Int[Tensor, "batch pos"]]]:
-    """Windows and the tokens that follow, AGAIN for those that the window before predicts; several to a batch.
-
-    A shorter last one is a batch of its own.
-    """
-    inputs, targets = tokens[:-1], tokens[1:]
-    windows = []
-    for start in range(0, max(1, len(inputs) - overlap), context - overlap):
-        following = targets[start : start + context].clone()
-        following[: overlap if start else 0] = AGAIN
-        windows.append((inputs[start : start + context], following))
-    shorter = [windows.pop()] if len(windows[-1][0]) < context else []
-    groups = [windows[i : i + batch_size] for i in range(0, len(windows), batch_size)] + ([shorter] if shorter else [])
-    return [
-        (torch.stack([read for read, _ in group]), torch.stack([wanted for _, wanted in group])) for group in groups
-    ]
+) -> list[Int[Tensor, "batch following"]]:
+    """Windows, each with the token that follows it, several to a batch; a shorter last one is a batch of its own."""
+    starts = range(0, max(1, len(tokens) - 1 - overlap), context - overlap)
+    windows = [tokens[start : start + context + 1] for start in starts]
+    shorter = [windows.pop()] if len(windows[-1]) <= context else []
+    groups = [*(windows[i : i + batch_size] for i in range(0, len(windows), batch_size)), shorter]
+    return [torch.stack(group) for group in groups if group]
 
 
-def _losses(
-    model: nn.Module, inputs: Int[Tensor, "batch pos"], targets: Int[Tensor, "batch pos"], precision: str
-) -> Float[Tensor, " token"]:
+def _losses(model: nn.Module, windows: Int[Tensor, "batch following"], precision: str) -> Float[Tensor, "batch pos"]:
+    inputs, targets = windows[:, :-1], windows[:, 1:]
     with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bf16"):
         logits = model(inputs)
-    losses = cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=AGAIN, reduction="none")
-    return losses[targets.flatten() != AGAIN]
+    losses = cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+    return losses.view_as(targets)
