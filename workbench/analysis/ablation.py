@@ -47,11 +47,35 @@ def ablate(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Ablation:
-    """Effect on the metric of removing each unit of the activation at `hook` in turn (Morcos et al. 2018).
+    """Remove each unit of an activation in turn and measure the effect on the metric.
 
-    `axis` is the axis to go along: by default that of the units, and any but the batch will do. `method` is "zero",
-    "mean" (over the inputs) or "resample" (the unit's activation on another, randomly drawn input). Costs one forward
-    pass, one more for mean and resample, and for each unit the part of one that follows the hook.
+    Args:
+        model: Any model.
+        inputs: Inputs, batch first.
+        hook: Name of one hook, such as "blocks.0.hook_post".
+        metric: Returns one number per example from the model's output.
+        axis: Axis whose entries are removed in turn; any axis but the batch. By default the axis of the units.
+        method: Value of a removed unit: "zero", "mean" (over the inputs) or "resample" (the unit's activation on
+            another input, drawn at random).
+        seed: Seeds the draws of "resample".
+        progress: Called with the number of finished conditions and their total.
+
+    Returns:
+        An `Ablation`: the intact metric and the effect of each unit on each example, in units of the metric.
+
+    Raises:
+        InputError: If `hook` matches several hooks, or `axis` is the batch or not an axis of the hook.
+
+    Cost: 1 forward pass, 1 more for "mean" and "resample", and for each unit the part of the network after the hook.
+
+    References: Morcos et al. 2018.
+
+    Example:
+        >>> ablation = workbench.run("ablation", model="digits_mlp", hook="blocks.0.hook_post", inputs="test:0:16")
+        >>> ablation.effect.shape
+        torch.Size([64, 16])
+        >>> ablation.effect.mean(dim=1).argmin()
+        tensor(60)
     """
     with model.lock:
         info = only(fired(model, inputs, hook), hook)

@@ -27,6 +27,7 @@ def run_one(analysis: Token = "", /, *tokens: Token) -> int:
     """One analysis of one model; its flags follow from its signature."""
     from workbench.cli import call, command_line
     from workbench.core.registry import ANALYSES
+    from workbench.experiments.docstrings import description
     from workbench.experiments.parameters import signature_of
 
     if not analysis or analysis in HELP:
@@ -35,14 +36,9 @@ def run_one(analysis: Token = "", /, *tokens: Token) -> int:
         write("\n`workbench run ANALYSIS --help` lists the flags of one.")
         return 0
     signature = signature_of(analysis)
-    app = command_line(f"workbench run {analysis}", reflowed(inspect.getdoc(ANALYSES[analysis]) or ""))
+    app = command_line(f"workbench run {analysis}", description(ANALYSES[analysis]))
     app.default(asking(signature))
     return call(app, tokens)
-
-
-def reflowed(text: str) -> str:
-    """A text whose paragraphs are one line each, for the terminal to break."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def asking(signature: Signature) -> Callable[..., int]:

@@ -13,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.registry import ANALYSES
+from workbench.experiments.docstrings import parameter_help, sentence_about
 
 INJECTED = ("model", "inputs", "corrupted", "metric", "world", "load", "seed", "progress")
 """Arguments that an experiment makes for an analysis; all others are parameters."""
@@ -119,19 +120,16 @@ def read_signature(analysis: str, function: Callable[..., Any]) -> Signature:
 
 def parameters_of(analysis: str, takes: Callable[..., Any], names: tuple[str, ...]) -> dict[str, Parameter]:
     """Some of what a function or a dataclass takes, as parameters."""
-    hints, given, text = get_type_hints(takes), inspect.signature(takes).parameters, inspect.getdoc(takes) or ""
+    hints, given, texts = get_type_hints(takes), inspect.signature(takes).parameters, parameter_help(takes)
     return {
         name: Parameter(
-            name, require_carried(hints.get(name), name, analysis), given[name].default, sentence_about(name, text)
+            name,
+            require_carried(hints.get(name), name, analysis),
+            given[name].default,
+            texts.get(name) or sentence_about(name, takes),
         )
         for name in names
     }
-
-
-def sentence_about(name: str, text: str) -> str:
-    """The first sentence of a docstring that names the argument in backticks, or ""."""
-    sentences = re.split(r"(?<=[.;])\s+(?=[A-Z`\"])", " ".join(text.split()))
-    return next((sentence.rstrip(";") for sentence in sentences if f"`{name}`" in sentence), "")
 
 
 # Types
