@@ -24,7 +24,9 @@ def main() -> None:
     """Run and print; exit with 1 when a figure misses its target."""
     parser = argparse.ArgumentParser(prog="python -m tests.campaigns", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(names())}; all by default")
-    parser.add_argument("--size", "--cases", "--trials", type=int, help="number of trials (default: the campaign's own)")
+    parser.add_argument(
+        "--size", "--cases", "--trials", type=int, help="number of trials (default: the campaign's own)"
+    )
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(names()):
         parser.error(f"no campaign named {', '.join(unknown)}; there are {', '.join(names())}")

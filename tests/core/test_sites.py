@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -48,7 +49,8 @@ def test_writing_changes_what_is_selected_and_nothing_else(index: dict) -> None:
     assert x.eq(0).all()
 
 
-@pytest.mark.parametrize("text", ["a b", "h[head]", "h[head=]", "h[head=x]", "h[head=1,head=2]", "h[head=1", ""])
+@pytest.mark.parametrize("text", ["a b", "h[head]", "h[head=]", "h[head=x]", "h[head=1,head=2]", "h[head=1", "", "h[]", "h[head=1,]",
+                                  "h[head=1_0]", "h[head=+1]", "h[head=٣]", "h[=1]", f"h[head={'9' * 5000}]"])  # fmt: skip
 def test_a_text_that_is_no_site_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         Site.parse(text)
@@ -63,4 +65,27 @@ def test_the_nearest_hook_and_axis_are_offered() -> None:
     with pytest.raises(InputError, match="0 to 1. The nearest is 1"):
         Site.parse("blocks.0.attn.hook_z[head=2]").resolve(model)
     with pytest.raises(InputError, match="is empty"):
-        Site.parse("blocks.0.attn.hook_z[head=2:5]").resolve(model)
+        Site.parse("blocks.0.attn.hook_z[head=1:1]").resolve(model)
+
+
+@pytest.mark.parametrize(
+    ("index", "nearest"), [("1:5", "1:2"), (":3", "0:2"), ("-3:", "0:2"), ("2:5", "0:2"), ("60:99", "0:2")]
+)
+def test_a_range_that_reaches_outside_an_axis_is_refused_and_not_cut(index: str, nearest: str) -> None:
+    site = Site.parse(f"blocks.0.attn.hook_z[head={index}]")
+    with pytest.raises(InputError, match=f"2 entries. The nearest range inside is {nearest}"):
+        site.resolve(small("gpt"))
+    with pytest.raises(InputError, match=f"2 entries. The nearest range inside is {nearest}"):
+        site.select(torch.zeros(1, 3, 2, 4), ("batch", "pos", "head", "d_head"))
+
+
+def test_an_index_of_numpy_torch_or_a_range_is_the_same_site() -> None:
+    plain = Site.parse("h[head=1|3,pos=2:4,batch=0]")
+    assert Site("h", {"head": [np.int64(1), torch.tensor(3)], "pos": slice(2, 4, 1), "batch": (0,)}) == plain
+    assert Site("h", {"head": range(1, 4, 2), "pos": slice(2, 4), "batch": 0}) == plain
+
+
+@pytest.mark.parametrize("index", [1.5, True, None, "1", (), 2**63, slice(0, 4, 2), slice(0.5, 2), range(10**12)])
+def test_what_is_no_index_is_refused_when_the_site_is_made(index: object) -> None:
+    with pytest.raises(InputError, match="head"):
+        Site("h", {"head": index})  # type: ignore[dict-item]

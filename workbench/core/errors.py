@@ -2,6 +2,13 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from reprlib import Repr
+
+LONGEST = 200
+"""Characters of one value in a message."""
+SHORT = Repr()
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = LONGEST
+SHORT.maxlist = SHORT.maxtuple = SHORT.maxdict = SHORT.maxset = 8
 
 
 class WorkbenchError(Exception):
@@ -12,9 +19,9 @@ class UnknownNameError(WorkbenchError, LookupError):
     """A name that does not exist, with the nearest one that does."""
 
     def __init__(self, kind: str, name: object, known: Iterable[object], where: str = "") -> None:
-        self.kind, self.name = kind, str(name)
+        self.kind, self.name = kind, name if isinstance(name, str) else short(name)
         self.known = [str(k) for k in known]
-        super().__init__(f"No {kind} named {self.name!r}{where}. {suggestion(self.name, self.known)}")
+        super().__init__(f"No {kind} named {short(self.name)}{where}. {suggestion(self.name, self.known)}")
 
 
 class ShapeError(WorkbenchError, ValueError):
@@ -57,9 +64,22 @@ class Cancelled(WorkbenchError):
     """Raised from a progress callback to stop a long computation; nothing half-done is kept."""
 
 
+def short(value: object) -> str:
+    """The `repr` of a value for an error message, its middle left out when it is long.
+
+    A whole number of more than 4,300 digits, for which Python has no `repr`, is described by its size.
+    """
+    try:
+        return SHORT.repr(value)
+    except ValueError:
+        return f"a number of {value.bit_length():,} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name closest to `name`, or None when nothing is close."""
     names = list(known)
+    if len(name) > LONGEST:
+        return None
     folded = {k.lower(): k for k in reversed(names)}
     close = get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
     return folded[close[0]] if close else None
@@ -69,6 +89,6 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """One sentence that leads on: the nearest choice, or all of them when none is near."""
     names = list(known)
     if (close := nearest(name, names)) is not None:
-        return f"Did you mean {close!r}?"
-    shown = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
+        return f"Did you mean {short(close)}?"
+    shown = ", ".join(map(short, names[:8])) + (", ..." if len(names) > 8 else "")
     return f"Known: {shown}." if names else "There are none."

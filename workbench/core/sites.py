@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from workbench.core.axes import INPUT_SIZED
-from workbench.core.errors import InputError, UnknownNameError
+from workbench.core.errors import InputError, UnknownNameError, short
 from workbench.core.protocols import HasHooks
+from workbench.core.reading import DIGITS
 
 Index = int | tuple[int, ...] | slice
-_SITE = re.compile(r"^(?P<hook>[^\[\]\s]+)(\[(?P<index>[^\[\]]*)\])?$")
-_INDEX = re.compile(r"^-?\d+$|^-?\d+(\|-?\d+)+$|^(-?\d+)?:(-?\d+)?$")
+MOST_ENTRIES = 1_000_000
+"""Entries that an index names one by one, at most."""
+_SITE = re.compile(r"(?P<hook>[^\[\]\s]+)(\[(?P<index>[^\[\]]*)\])?")
+_ENTRY = f"-?{DIGITS}"
+_INDEX = re.compile(rf"{_ENTRY}(\|{_ENTRY})*|({_ENTRY})?:({_ENTRY})?")
 
 
 @dataclass(frozen=True)
@@ -26,27 +32,41 @@ class Site:
     """
 
     hook: str
-    index: Mapping[str, Index] = field(default_factory=dict)
+    index: Mapping[str, Any] = field(default_factory=dict)  # an Index, once the site is made
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.hook, str) or not isinstance(self.index, Mapping):
+            raise InputError(
+                f"Site({short(self.hook)}, {short(self.index)}) is not a site. Give the name of a hook and a mapping "
+                "from axes to indices, such as {'head': 5}."
+            )
+        checked = {axis: _as_index(axis, index) for axis, index in self.index.items()}
+        object.__setattr__(self, "index", checked)
 
     @classmethod
     def parse(cls, text: str) -> Site:
         """The site that `text` spells."""
-        match = _SITE.match(text.strip())
+        match = _SITE.fullmatch(text.strip())
         if match is None:
-            raise InputError(f"{text!r} is not a site. Write hook[axis=index,...], such as hook_z[head=5,pos=-1].")
+            raise InputError(f"{short(text)} is not a site. Write hook[axis=index,...], such as hook_z[head=5,pos=-1].")
         index: dict[str, Index] = {}
-        for part in filter(None, (match["index"] or "").split(",")):
+        for part in match["index"].split(",") if match["index"] is not None else ():
             axis, equals, value = (piece.strip() for piece in part.partition("="))
-            if not equals or not _INDEX.match(value):
-                raise InputError(f"{part!r} in site {text!r} is not an index. Write axis=5, axis=1|4|5 or axis=2:6.")
+            if not axis or not equals or not _INDEX.fullmatch(value):
+                raise InputError(
+                    f"{short(part)} in site {short(text)} is not an index. Write axis=5, axis=1|4|5 or axis=2:6, with "
+                    "whole numbers of at most 18 digits."
+                )
             if axis in index:
-                raise InputError(f"Axis {axis!r} is indexed twice in site {text!r}. Index each axis once.")
+                raise InputError(f"Axis {short(axis)} is indexed twice in site {short(text)}. Index each axis once.")
             index[axis] = _parse_index(value)
         return cls(match["hook"], index)
 
     @classmethod
-    def of(cls, site: Site | str) -> Site:
+    def of(cls, site: Any) -> Site:
         """A site, parsed when it comes as text."""
+        if not isinstance(site, Site | str):
+            raise InputError(f"{short(site)} is not a site. Give text such as 'hook_z[head=5]', or a Site.")
         return site if isinstance(site, Site) else cls.parse(site)
 
     def __str__(self) -> str:
@@ -81,11 +101,23 @@ class Site:
                         f"Index {entry} is out of range on axis {axis!r} of {self.hook}: it has {sizes[axis]} "
                         f"entries, 0 to {sizes[axis] - 1}. The nearest is {min(max(entry, 0), sizes[axis] - 1)}."
                     )
-            if isinstance(index, slice) and not range(*index.indices(sizes[axis])):
-                raise InputError(
-                    f"Range {_print_index(index)} is empty on axis {axis!r} of {self.hook}, which has {sizes[axis]} "
-                    f"entries. Use a range inside 0:{sizes[axis]}."
-                )
+            if isinstance(index, slice):
+                self._check_range(axis, index, sizes[axis])
+
+    def _check_range(self, axis: str, index: slice, size: int) -> None:
+        """Raises when a range is empty or reaches outside the axis, which Python would cut in silence."""
+        inside = range(*index.indices(size))
+        if any(end is not None and not -size <= end <= size for end in (index.start, index.stop)):
+            start, stop = (inside.start, inside.stop) if inside else (0, size)
+            raise InputError(
+                f"Range {_print_index(index)} reaches outside axis {axis!r} of {self.hook}, which has {size} entries. "
+                f"The nearest range inside is {start}:{stop}."
+            )
+        if not inside:
+            raise InputError(
+                f"Range {_print_index(index)} is empty on axis {axis!r} of {self.hook}, which has {size} entries. Use "
+                f"a range inside 0:{size} whose end is larger than its start."
+            )
 
     def select(self, x: Tensor, axes: tuple[str, ...]) -> Tensor:
         """The site's part of an activation, all axes kept (one entry leaves an axis of length 1)."""
@@ -114,6 +146,32 @@ def _as_slice(index: Index, size: int) -> slice | tuple[int, ...]:
     if isinstance(index, int):
         return slice(index % size, index % size + 1)
     return index if isinstance(index, slice) else tuple(i % size for i in index)
+
+
+def _as_index(axis: object, index: object) -> Index:
+    """The index in its one form: an int, a tuple of several, or a slice without a step."""
+    if isinstance(index, slice):
+        ends = [end if end is None else _entry(axis, end) for end in (index.start, index.stop)]
+        if index.step not in (None, 1):
+            raise InputError(f"The range {index} on axis {short(axis)} has a step. Name its entries instead.")
+        return slice(*ends)
+    if isinstance(index, tuple | list | range):
+        if index[MOST_ENTRIES:]:
+            raise InputError(f"The index on axis {short(axis)} has over {MOST_ENTRIES:,} entries. Use a slice.")
+        entries = tuple(_entry(axis, entry) for entry in index)
+        if not entries:
+            raise InputError(f"The index on axis {short(axis)} is empty. Name at least one entry, or leave it out.")
+        return entries if len(entries) > 1 else entries[0]
+    return _entry(axis, index)
+
+
+def _entry(axis: object, entry: object) -> int:
+    """A whole number of Python, NumPy or torch, as an int that fits into 64 bits."""
+    if isinstance(entry, Tensor) and entry.ndim == 0 and not entry.is_floating_point():
+        entry = entry.item()
+    if isinstance(entry, Integral) and not isinstance(entry, bool) and abs(int(entry)) < 2**63:
+        return int(entry)
+    raise InputError(f"{short(entry)} on axis {short(axis)} is not an index. Give a whole number, several, or a slice.")
 
 
 def _parse_index(text: str) -> Index:

@@ -54,7 +54,9 @@ def site_of(hook: str, group: Group, place: tuple[int, ...]) -> Site:
     node, *pos = place
     index: dict[str, Index] = {}
     if group.axis:
-        index[group.axis] = node if group.width == 1 else slice(node * group.width, (node + 1) * group.width)
+        # The last group has what is left, so it is open: a range that reaches outside the axis is an error.
+        stop = None if node == group.size - 1 else (node + 1) * group.width
+        index[group.axis] = node if group.width == 1 else slice(node * group.width, stop)
     return Site(hook, {**index, **dict(zip(["pos"], pos, strict=False))})
 
 
