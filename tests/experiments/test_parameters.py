@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tests.experiments.tiny_models import share
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
-from workbench.experiments.parameters import Signature, as_json, checked, from_text, in_words, read_signature
+from workbench.core.ranges import checked, in_words
+from workbench.experiments.parameters import Signature, as_json, from_text, read_signature
 from workbench.experiments.spec import in_text
 
 TYPED: list[tuple[Any, str, Any]] = [

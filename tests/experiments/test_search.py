@@ -71,7 +71,9 @@ def test_settings_are_judged_on_training_data_alone() -> None:
     [
         ("lr=1..0.1", InputError, "LOW below HIGH"),
         ("lr=0..1,log", InputError, "above 0"),
-        ("lr=a..b", InputError, "two numbers"),
+        ("lr=a..b", ConfigError, "number, not .a."),
+        ("steps=1.5..3", ConfigError, "whole number"),
+        ("hidden=1..3", InputError, "is no number"),
         ("lr", InputError, "no range"),
         ("rl=1..2", UnknownNameError, "Did you mean 'lr'"),
         ("batch_size=many|few", ConfigError, "whole number"),

@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from workbench.core.errors import ConfigError, UnknownNameError
+from workbench.core.ranges import check_arguments
 
 T = TypeVar("T")
 
@@ -17,11 +18,12 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """Names to objects of one kind; the package that holds them is imported at the first look.
 
-    Another distribution adds to it with an entry point in the group named like the package.
+    Another distribution adds to it with an entry point in the group named like the package. `prepare` is applied to
+    each object as it is registered.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
-        self.kind, self.package = kind, package
+    def __init__(self, kind: str, package: str, prepare: Callable[[T], T] = lambda item: item) -> None:
+        self.kind, self.package, self.prepare = kind, package, prepare
         self._items: dict[str, T] = {}
         self._discovered = False
 
@@ -31,8 +33,8 @@ class Registry(Generic[T]):
         def remember(item: T) -> T:
             if name in self._items and not same_source(self._items[name], item):
                 raise ConfigError(f"Two {self.kind}s are called {name!r}. Give one of them another name.")
-            self._items[name] = item
-            return item
+            self._items[name] = prepared = self.prepare(item)
+            return prepared
 
         return remember
 
@@ -85,7 +87,7 @@ def config_type(model_class: type) -> type:
 
 
 MODELS: Registry[type] = Registry("model", "workbench.zoo")
-ANALYSES: Registry[Callable[..., Any]] = Registry("analysis", "workbench.analysis")
+ANALYSES: Registry[Callable[..., Any]] = Registry("analysis", "workbench.analysis", check_arguments)
 RECIPES: Registry[Any] = Registry("recipe", "workbench.recipes")
 DATASETS: Registry[Callable[[], Any]] = Registry("data set", "workbench.data")
 CIRCUITS: Registry[Callable[[], Any]] = Registry("known circuit", "workbench.ground_truth")

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import inspect
-import math
 import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
+from workbench.core.ranges import checked, fits, in_words, is_carried, items, members, without_range
 from workbench.core.registry import ANALYSES
 from workbench.experiments.docstrings import parameter_help, sentence_about
 
 INJECTED = ("model", "inputs", "corrupted", "metric", "world", "load", "seed", "progress")
 """Arguments that an experiment makes for an analysis; all others are parameters."""
-SCALARS = (str, int, float, bool, types.NoneType)
 TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -120,7 +119,8 @@ def read_signature(analysis: str, function: Callable[..., Any]) -> Signature:
 
 def parameters_of(analysis: str, takes: Callable[..., Any], names: tuple[str, ...]) -> dict[str, Parameter]:
     """Some of what a function or a dataclass takes, as parameters."""
-    hints, given, texts = get_type_hints(takes), inspect.signature(takes).parameters, parameter_help(takes)
+    hints, given = get_type_hints(takes, include_extras=True), inspect.signature(takes).parameters
+    texts = parameter_help(takes)
     return {
         name: Parameter(
             name,
@@ -132,56 +132,15 @@ def parameters_of(analysis: str, takes: Callable[..., Any], names: tuple[str, ..
     }
 
 
-# Types
-
-
-def members(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union, or the type itself."""
-    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-
-
 def require_carried(annotation: Any, name: str, analysis: str) -> Any:
     """The annotation, when text and JSON can carry it."""
-
-    def carried(kind: Any) -> bool:
-        if get_origin(kind) is tuple:
-            return all(map(carried, items(kind)))
-        return (
-            kind in SCALARS
-            or get_origin(kind) is Literal
-            or (len(members(kind)) > 1 and all(map(carried, members(kind))))
-        )
-
-    if not carried(annotation):
+    if not is_carried(annotation):
         raise ConfigError(
             f"The parameter {name!r} of the analysis {analysis!r} has type {annotation!r}, which no flag can carry. "
             "Use str, int, float, bool, Literal, tuple[...] and None, or one of the injected arguments: "
             f"{', '.join(INJECTED)}."
         )
     return annotation
-
-
-def items(annotation: Any) -> tuple[Any, ...]:
-    """The types of a tuple's entries; one for all when its length is free."""
-    return tuple(kind for kind in get_args(annotation) if kind is not Ellipsis)
-
-
-def of_any_length(annotation: Any) -> bool:
-    """Whether a tuple type leaves the length free."""
-    return get_args(annotation)[-1:] == (Ellipsis,)
-
-
-def in_words(annotation: Any) -> str:
-    """A type as a user reads it."""
-    words = {str: "text", int: "whole number", float: "number", bool: "true or false", types.NoneType: "none"}
-    if annotation in SCALARS:
-        return words[annotation]
-    if get_origin(annotation) is Literal:
-        return "|".join(map(str, get_args(annotation)))
-    if get_origin(annotation) is tuple:
-        inside = ",".join(map(in_words, items(annotation)))
-        return f"{inside},{inside},..." if of_any_length(annotation) else inside
-    return " or ".join(map(in_words, members(annotation)))
 
 
 # Values
@@ -192,10 +151,11 @@ def from_text(annotation: Any, text: str) -> Any:
 
     Entries of a tuple are separated by commas; `3:6` among whole numbers is 3,4,5.
     """
+    annotation = without_range(annotation)
     kinds = sorted(members(annotation), key=lambda m: (m is not types.NoneType, m is str))
     if len(kinds) > 1:
         values = [(kind, from_text(kind, text)) for kind in kinds]
-        return next((value for kind, value in values if fits(kind, value)), text)
+        return next((value for kind, value in values if fits(without_range(kind), value)), text)
     word = text.strip()
     if annotation is types.NoneType:
         return None if word.lower() in ("", "none") else text
@@ -220,7 +180,7 @@ def entries(annotation: Any, word: str) -> list[Any]:
     """The entries of a tuple from `a,b,c`."""
     pieces = [piece.strip() for piece in word.strip("()[]").split(",") if piece.strip()]
     kinds = items(annotation)
-    if kinds == (int,):
+    if tuple(map(without_range, kinds)) == (int,):
         return [value for piece in pieces for value in span(piece)]
     return [from_text(kinds[min(i, len(kinds) - 1)] if kinds else str, piece) for i, piece in enumerate(pieces)]
 
@@ -230,52 +190,6 @@ def span(piece: str) -> list[Any]:
     if match := re.fullmatch(r"(\d+):(\d+)", piece):
         return list(range(int(match[1]), int(match[2])))
     return [number(int, piece)]
-
-
-def fits(annotation: Any, value: Any) -> bool:
-    """Whether a JSON value is of a type."""
-    try:
-        checked(annotation, value, "")
-    except (ConfigError, UnknownNameError):
-        return False
-    return True
-
-
-def checked(annotation: Any, value: Any, where: str) -> Any:
-    """The value of a type from a JSON value: lists become tuples, whole numbers floats where floats are asked for."""
-    if len(members(annotation)) > 1:
-        kind = next((m for m in members(annotation) if fits(m, value)), None)
-        if kind is None and (listed := [m for m in members(annotation) if get_origin(m) is Literal]):
-            return checked(listed[0], value, where)
-        return checked(kind, value, where) if kind else refuse(annotation, value, where)
-    if get_origin(annotation) is Literal:
-        choices = get_args(annotation)
-        if not any(value == choice and type(value) is type(choice) for choice in choices):
-            raise UnknownNameError("value", value, choices, where=f" for {where}")
-        return value
-    if get_origin(annotation) is tuple:
-        return checked_tuple(annotation, value, where)
-    if annotation is float and type(value) in (int, float) and math.isfinite(value):
-        return float(value)
-    right = type(value) is annotation and annotation is not float
-    return value if right else refuse(annotation, value, where)
-
-
-def checked_tuple(annotation: Any, value: Any, where: str) -> tuple[Any, ...]:
-    """A tuple from a JSON list, every entry checked."""
-    if not isinstance(value, list | tuple):
-        return refuse(annotation, value, where)
-    kinds = items(annotation) * (len(value) if of_any_length(annotation) else 1)
-    if len(kinds) != len(value):
-        return refuse(annotation, value, where)
-    return tuple(
-        checked(kind, entry, f"entry {i} of {where}") for i, (kind, entry) in enumerate(zip(kinds, value, strict=True))
-    )
-
-
-def refuse(annotation: Any, value: Any, where: str) -> Any:
-    """Raises: the value is not of the type."""
-    raise ConfigError(f"{where} should be {in_words(annotation)}, not {value!r}.")
 
 
 def as_json(value: Any) -> Any:

@@ -16,9 +16,10 @@ import torch
 
 from workbench.core.errors import ConfigError, InputError, TrainingError, UnknownNameError
 from workbench.core.progress import Progress, silent
+from workbench.core.ranges import checked
 from workbench.core.registry import RECIPES
 from workbench.experiments.comparison import require_lesson
-from workbench.experiments.parameters import as_json, checked, from_text
+from workbench.experiments.parameters import as_json, from_text
 from workbench.experiments.run_log import require_slug, runs_folder
 from workbench.experiments.settings import kinds, typed
 from workbench.recipes.recipe import Recipe, Session, fresh
@@ -86,13 +87,16 @@ def range_from(recipe: Recipe, word: str) -> Range:
             checked(known[name], from_text(known[name], choice), f"{name!r} of {recipe.name}")
         return Range(name, choices=choices)
     span, _, scale = text.partition(",")
-    try:
-        low, high = (float(end) for end in span.split(".."))
-    except ValueError:
-        raise InputError(f"{span!r} is not LOW..HIGH with two numbers.") from None
+    ends = span.split("..")
+    if len(ends) != 2:
+        raise InputError(f"{span!r} is not LOW..HIGH with two numbers.")
+    where = f"{name!r} of {recipe.name}"
+    low, high = (checked(known[name], from_text(known[name], end), where) for end in ends)
+    if not all(type(end) in (int, float) for end in (low, high)):
+        raise InputError(f"{name!r} of {recipe.name} is no number. Write its values as {name}=THIS|THAT.")
     if not low < high or scale not in ("", "log") or (scale and low <= 0):
         raise InputError(f"{word!r} is no range: LOW below HIGH, and above 0 with `,log`.")
-    return Range(name, low, high, scale == "log", known[name] is int)
+    return Range(name, low, high, scale == "log", type(low) is int)
 
 
 def stored_in() -> Path:

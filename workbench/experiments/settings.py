@@ -7,7 +7,8 @@ from dataclasses import is_dataclass
 from typing import Any, get_type_hints
 
 from workbench.core.errors import InputError
-from workbench.experiments.parameters import checked, from_text
+from workbench.core.ranges import checked
+from workbench.experiments.parameters import from_text
 from workbench.recipes.recipe import Recipe
 
 OWN = {"seed": int, "threads": int, "dtype": str, "weights": str, "bias": str}
@@ -16,7 +17,9 @@ OWN = {"seed": int, "threads": int, "dtype": str, "weights": str, "bias": str}
 def kinds(recipe: Recipe) -> dict[str, Any]:
     """The type of every setting, by name."""
     holders = (recipe.train, recipe.config, recipe.training)
-    return {n: kind for h in holders if is_dataclass(h) for n, kind in get_type_hints(type(h)).items()} | OWN
+    return {
+        n: kind for h in holders if is_dataclass(h) for n, kind in get_type_hints(type(h), include_extras=True).items()
+    } | OWN
 
 
 def typed(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, Any]:

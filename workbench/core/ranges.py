@@ -1,0 +1,275 @@
+"""Valid values of a setting, declared on its annotation and checked when it is set.
+
+    @dataclass(frozen=True)
+    class BlockConfig:
+        width: PositiveInt = 64
+        rank: Annotated[int, Ge(1), Le(64)] = 8
+
+        def __post_init__(self) -> None:
+            check_fields(self)
+
+`BlockConfig(rank=65)` raises "'rank' of BlockConfig should be whole number from 1 to 64, not 65." The command line, the
+forms of the app and the searches read the same annotation. A parameter of an analysis is declared in its signature.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from functools import cache, wraps
+from numbers import Integral, Real
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
+
+from workbench.core.errors import ConfigError, UnknownNameError
+
+F = TypeVar("F", bound=Callable[..., Any])
+PositiveInt = Annotated[int, Ge(1)]
+NonNegativeInt = Annotated[int, Ge(0)]
+PositiveFloat = Annotated[float, Gt(0)]
+NonNegativeFloat = Annotated[float, Ge(0)]
+Share = Annotated[float, Ge(0), Le(1)]
+"""A probability, or a fraction of a whole."""
+ShareBelowOne = Annotated[float, Ge(0), Lt(1)]
+"""A fraction that is never the whole, such as dropout."""
+Seed = Annotated[int, Ge(0), Lt(2**32)]
+"""The seeds that torch, NumPy and gymnasium all take."""
+Threads = Annotated[int, Ge(1), Le(256)]
+"""Of torch; it crashes when asked for many thousands."""
+
+NONE = types.NoneType
+SCALARS = (str, int, float, bool, NONE)
+WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", NONE: "none"}
+WHOLE = 2**63
+"""Whole numbers lie between plus and minus this, as in every tensor."""
+
+
+def check_fields(config: Any) -> None:
+    """Raise unless every field of a frozen dataclass has a valid value; for its `__post_init__`.
+
+    Lists become tuples, and whole numbers floats where those are declared. Fields of other types than numbers, texts
+    and tuples of these are left alone.
+
+    Raises:
+        ConfigError: Names the field, its valid range and the value.
+        UnknownNameError: Names the nearest of the valid choices.
+    """
+    kind = type(config)
+    for name, annotation in carried_fields(kind).items():
+        value = checked(annotation, getattr(config, name), f"{name!r} of {kind.__name__}")
+        object.__setattr__(config, name, value)
+
+
+@cache
+def carried_fields(kind: type) -> dict[str, Any]:
+    """The annotations of a dataclass's fields that can be checked."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {f.name: hints[f.name] for f in fields(kind) if is_carried(hints[f.name])}  # type: ignore[arg-type]
+
+
+def check_arguments(function: F) -> F:
+    """Decorate a function so that arguments whose annotation declares a range are checked at every call."""
+    takes = inspect.signature(inspect.unwrap(function))
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if ranges := ranged_arguments(call):
+            bound = takes.bind(*args, **kwargs)
+            for name in bound.arguments.keys() & ranges.keys():
+                where = f"{name!r} of {function.__name__}"
+                bound.arguments[name] = checked(ranges[name], bound.arguments[name], where)
+            args, kwargs = bound.args, bound.kwargs
+        return function(*args, **kwargs)
+
+    return cast(F, call)
+
+
+@cache
+def ranged_arguments(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a function's arguments that declare a range."""
+    hints = get_type_hints(inspect.unwrap(function), include_extras=True)
+    return {name: hint for name, hint in hints.items() if is_carried(hint) and is_ranged(hint)}
+
+
+# Types
+
+
+def members(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union, or the type itself."""
+    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+
+
+def without_range(annotation: Any) -> Any:
+    """The type without its range."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def limits(annotation: Any) -> tuple[Any, ...]:
+    """The declared limits of a type."""
+    return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+
+
+def items(annotation: Any) -> tuple[Any, ...]:
+    """The types of a tuple's entries; one for all when its length is free."""
+    return tuple(kind for kind in get_args(without_range(annotation)) if kind is not Ellipsis)
+
+
+def of_any_length(annotation: Any) -> bool:
+    """Whether a tuple type leaves the length free."""
+    return get_args(without_range(annotation))[-1:] == (Ellipsis,)
+
+
+def is_carried(annotation: Any) -> bool:
+    """Whether text and JSON can carry values of a type."""
+    kind = without_range(annotation)
+    if get_origin(kind) is tuple:
+        return all(map(is_carried, items(kind)))
+    several = members(kind)
+    return kind in SCALARS or get_origin(kind) is Literal or (len(several) > 1 and all(map(is_carried, several)))
+
+
+def is_ranged(annotation: Any) -> bool:
+    """Whether a type, or one inside it, declares limits."""
+    return bool(limits(annotation)) or any(map(is_ranged, get_args(annotation)))
+
+
+def in_words(annotation: Any) -> str:
+    """A type, with its range, as a user reads it: `whole number from 1 to 64`."""
+    kind = without_range(annotation)
+    if get_origin(kind) is Literal:
+        words = "|".join(map(str, get_args(kind)))
+    elif get_origin(kind) is tuple:
+        inside = ",".join(map(in_words, items(kind)))
+        words = f"{inside},{inside},..." if of_any_length(kind) else inside
+    else:
+        words = WORDS.get(kind) or " or ".join(map(in_words, members(kind)))
+    return " ".join([words, *range_in_words(limits(annotation))])
+
+
+def range_in_words(declared: tuple[Any, ...]) -> list[str]:
+    """Limits as a user reads them, such as `from 0 to below 1`."""
+    low = next((limit for limit in declared if isinstance(limit, Ge | Gt)), None)
+    high = next((limit for limit in declared if isinstance(limit, Le | Lt)), None)
+    words = [LOW_ALONE[type(low)] if high is None else LOW[type(low)], HIGH[type(low), type(high)]]
+    sizes = [SIZES[type(limit)] for limit in declared if type(limit) in SIZES]
+    if len(sizes) + (low is not None) + (high is not None) != len(declared):
+        raise ConfigError(f"{declared} holds more than a range. Use Ge or Gt, Le or Lt, MultipleOf, MinLen, MaxLen.")
+    bounds = {key: value for limit in declared for key, value in asdict(limit).items()}
+    return [part.format(**bounds) for part in (*words, *sizes) if part]
+
+
+LOW = {Ge: "from {ge}", Gt: "above {gt}", NONE: ""}
+LOW_ALONE = {Ge: "of {ge} or more", Gt: "above {gt}", NONE: ""}
+HIGH = {
+    (Ge, Le): "to {le}", (Ge, Lt): "to below {lt}", (Gt, Le): "and at most {le}", (Gt, Lt): "and below {lt}",
+    (NONE, Le): "of {le} or less", (NONE, Lt): "below {lt}", (Ge, NONE): "", (Gt, NONE): "", (NONE, NONE): "",
+}  # fmt: skip
+SIZES = {
+    MultipleOf: "that is a multiple of {multiple_of}", MinLen: "(at least {min_length})",
+    MaxLen: "(at most {max_length})",
+}  # fmt: skip
+
+
+# Values
+
+
+def fits(annotation: Any, value: Any) -> bool:
+    """Whether a value is of a type and in its range."""
+    try:
+        checked(annotation, value, "")
+    except (ConfigError, UnknownNameError):
+        return False
+    return True
+
+
+def checked(annotation: Any, value: Any, where: str) -> Any:
+    """The value as its type has it: lists become tuples, whole numbers floats where floats are declared.
+
+    Raises:
+        ConfigError: If the value is of another type or out of range; `where` names it.
+        UnknownNameError: If it is none of the choices.
+    """
+    kind = without_range(annotation)
+    if len(members(kind)) > 1:
+        right = checked_member(kind, value, where)
+    elif get_origin(kind) is Literal:
+        right = checked_choice(get_args(kind), value, where)
+    elif get_origin(kind) is tuple:
+        right = checked_tuple(annotation, value, where)
+    elif is_scalar(kind, value):
+        right = value if kind in (bool, NONE) else kind(value)
+    else:
+        refuse(annotation, value, where)
+    if not all(KEPT[type(limit)](limit, right) for limit in limits(annotation)):
+        refuse(annotation, value, where)
+    return right
+
+
+def is_scalar(kind: Any, value: Any) -> bool:
+    """Whether a value is of a scalar type; NumPy's numbers count, what is no finite number does not."""
+    if kind is int:
+        return isinstance(value, Integral) and not isinstance(value, bool) and -WHOLE <= int(value) < WHOLE
+    if kind is not float:
+        return isinstance(value, kind)
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False
+
+
+def checked_member(union: Any, value: Any, where: str) -> Any:
+    """The value as the first member of a union that takes it has it."""
+    kind = next((member for member in members(union) if fits(member, value)), None)
+    if kind is not None:
+        return checked(kind, value, where)
+    listed = [member for member in members(union) if get_origin(member) is Literal]
+    return checked(listed[0], value, where) if listed else refuse(union, value, where)
+
+
+def checked_choice(choices: tuple[Any, ...], value: Any, where: str) -> Any:
+    """The value, which must be one of the choices."""
+    if not any(value == choice and type(value) is type(choice) for choice in choices):
+        raise UnknownNameError("value", value, choices, where=f" for {where}")
+    return value
+
+
+def checked_tuple(annotation: Any, value: Any, where: str) -> tuple[Any, ...]:
+    """A tuple from a list or tuple, every entry checked."""
+    if not isinstance(value, list | tuple):
+        return refuse(annotation, value, where)
+    kinds = items(annotation) * (len(value) if of_any_length(annotation) else 1)
+    if len(kinds) != len(value):
+        return refuse(annotation, value, where)
+    return tuple(
+        checked(kind, entry, f"entry {i} of {where}") for i, (kind, entry) in enumerate(zip(kinds, value, strict=True))
+    )
+
+
+KEPT: dict[Any, Callable[[Any, Any], bool]] = {
+    Ge: lambda limit, value: value >= limit.ge,
+    Gt: lambda limit, value: value > limit.gt,
+    Le: lambda limit, value: value <= limit.le,
+    Lt: lambda limit, value: value < limit.lt,
+    MultipleOf: lambda limit, value: value % limit.multiple_of == 0,
+    MinLen: lambda limit, value: len(value) >= limit.min_length,
+    MaxLen: lambda limit, value: len(value) <= limit.max_length,
+}
+"""Whether a value keeps a limit, by the kind of limit."""
+
+
+def refuse(annotation: Any, value: Any, where: str) -> Any:
+    """Raise: the value is not of the type, or out of its range."""
+    raise ConfigError(f"{where} should be {in_words(annotation)}, not {shown(value)}.")
+
+
+def shown(value: Any, longest: int = 80) -> str:
+    """A value as an error shows it, cut when it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of over 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
