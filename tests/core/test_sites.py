@@ -49,8 +49,11 @@ def test_writing_changes_what_is_selected_and_nothing_else(index: dict) -> None:
     assert x.eq(0).all()
 
 
-@pytest.mark.parametrize("text", ["a b", "h[head]", "h[head=]", "h[head=x]", "h[head=1,head=2]", "h[head=1", "", "h[]", "h[head=1,]",
-                                  "h[head=1_0]", "h[head=+1]", "h[head=٣]", "h[=1]", f"h[head={'9' * 5000}]"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    ["a b", "h[head]", "h[head=]", "h[head=x]", "h[head=1,head=2]", "h[head=1", "", "h[]", "h[head=1,]", "h[head=1_0]",
+     "h[head=+1]", "h[head=٣]", "h[=1]", f"h[head={'9' * 5000}]"],
+)  # fmt: skip
 def test_a_text_that_is_no_site_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         Site.parse(text)
