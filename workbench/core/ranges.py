@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from functools import cache, wraps
 from numbers import Integral, Real
-from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
 
@@ -162,13 +162,13 @@ def range_in_words(declared: tuple[Any, ...]) -> list[str]:
     return [part.format(**bounds) for part in (*words, *sizes) if part]
 
 
-LOW = {Ge: "from {ge}", Gt: "above {gt}", NONE: ""}
-LOW_ALONE = {Ge: "of {ge} or more", Gt: "above {gt}", NONE: ""}
-HIGH = {
+LOW: dict[type, str] = {Ge: "from {ge}", Gt: "above {gt}", NONE: ""}
+LOW_ALONE: dict[type, str] = {Ge: "of {ge} or more", Gt: "above {gt}", NONE: ""}
+HIGH: dict[tuple[type, type], str] = {
     (Ge, Le): "to {le}", (Ge, Lt): "to below {lt}", (Gt, Le): "and at most {le}", (Gt, Lt): "and below {lt}",
     (NONE, Le): "of {le} or less", (NONE, Lt): "below {lt}", (Ge, NONE): "", (Gt, NONE): "", (NONE, NONE): "",
 }  # fmt: skip
-SIZES = {
+SIZES: dict[type, str] = {
     MultipleOf: "that is a multiple of {multiple_of}", MinLen: "(at least {min_length})",
     MaxLen: "(at most {max_length})",
 }  # fmt: skip
@@ -203,7 +203,7 @@ def checked(annotation: Any, value: Any, where: str) -> Any:
     elif is_scalar(kind, value):
         right = value if kind in (bool, NONE) else kind(value)
     else:
-        refuse(annotation, value, where)
+        return refuse(annotation, value, where)
     if not all(KEPT[type(limit)](limit, right) for limit in limits(annotation)):
         refuse(annotation, value, where)
     return right
@@ -261,7 +261,7 @@ KEPT: dict[Any, Callable[[Any, Any], bool]] = {
 """Whether a value keeps a limit, by the kind of limit."""
 
 
-def refuse(annotation: Any, value: Any, where: str) -> Any:
+def refuse(annotation: Any, value: Any, where: str) -> NoReturn:
     """Raise: the value is not of the type, or out of its range."""
     raise ConfigError(f"{where} should be {in_words(annotation)}, not {shown(value)}.")
 
