@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workbench.core.wrap import wrap
     from workbench.experiments.circuit_formats import read_circuit
     from workbench.experiments.run import catalog, read
-    from workbench.experiments.run import run_analysis as run
+    from workbench.experiments.run_overloads import run
     from workbench.figures.figure import figure
     from workbench.figures.table import table
     from workbench.ground_truth.known import known_circuit
@@ -55,16 +55,17 @@ __all__ = [  # noqa: PLE0604
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for."""
-    if name not in PLACES:
-        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
-    module, attribute = PLACES[name].split(":")
-    found = import_module(module)
-    value = getattr(found, attribute, None) or import_module(f"{module}.{attribute}")
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would take every name for one of these
 
+    def __getattr__(name: str) -> Any:
+        """A public name, imported when it is first asked for."""
+        if name not in PLACES:
+            raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+        module, attribute = PLACES[name].split(":")
+        found = import_module(module)
+        value = getattr(found, attribute, None) or import_module(f"{module}.{attribute}")
+        globals()[name] = value
+        return value
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *PLACES})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *PLACES})

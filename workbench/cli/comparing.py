@@ -56,7 +56,7 @@ def compare_settings(
         write_table(rows(result))
 
 
-def rows(result: Any) -> list[dict[str, Any]]:
+def rows(result: Any) -> list[dict[Any, Any]]:
     """One line for each variant: accuracy over seeds, and how the gradient changes from last layer to first."""
     from workbench.figures.table import table
 

@@ -25,7 +25,7 @@ def write_json(value: Any) -> None:
     write(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False, default=str))
 
 
-def write_table(rows: Sequence[Mapping[str, Any]]) -> None:
+def write_table(rows: Sequence[Mapping[Any, Any]]) -> None:
     """Columns under their names, numbers to three significant digits; nothing for no rows."""
     if not rows:
         return

@@ -7,12 +7,13 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, Generic, TypeVar, cast, get_type_hints
 
 from workbench.core.errors import ConfigError, UnknownNameError
 from workbench.core.ranges import check_arguments
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 class Registry(Generic[T]):
@@ -27,14 +28,14 @@ class Registry(Generic[T]):
         self._items: dict[str, T] = {}
         self._discovered = False
 
-    def register(self, name: str) -> Callable[[T], T]:
-        """Decorator: makes the object known as `name`."""
+    def register(self, name: str) -> Callable[[Item], Item]:
+        """Decorator: make the object known as `name`; its own type is kept."""
 
-        def remember(item: T) -> T:
+        def remember(item: Item) -> Item:
             if name in self._items and not same_source(self._items[name], item):
                 raise ConfigError(f"Two {self.kind}s are called {name!r}. Give one of them another name.")
-            self._items[name] = prepared = self.prepare(item)
-            return prepared
+            self._items[name] = prepared = self.prepare(cast(T, item))
+            return cast(Item, prepared)
 
         return remember
 

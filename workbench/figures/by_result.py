@@ -6,7 +6,10 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from functools import cache, singledispatch, update_wrapper
-from typing import Any
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+R_co = TypeVar("R_co", covariant=True)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @cache
@@ -17,13 +20,28 @@ def load_all() -> None:
         importlib.import_module(module.name)
 
 
-def by_result(default: Callable[[Any], Any]) -> Any:
-    """`functools.singledispatch` whose default first looks whether a file not yet loaded does it better."""
+@runtime_checkable
+class ByResult(Protocol[R_co]):
+    """A function of a result, with an implementation of its own for each kind of result that registers one."""
 
-    def find(result: Any) -> Any:
+    def __call__(self, result: object, /) -> R_co: ...
+
+    def register(self, implementation: F) -> F:
+        """Decorator: use the implementation for results of the type that annotates its first argument."""
+        ...
+
+    def dispatch(self, kind: type) -> Callable[[Any], R_co]:
+        """Return the implementation for results of a type."""
+        ...
+
+
+def by_result(default: Callable[[Any], R_co]) -> ByResult[R_co]:
+    """Return `functools.singledispatch` of `default`, which first loads the files that may register a better one."""
+
+    def find(result: Any) -> R_co:
         load_all()
         chosen = dispatcher.dispatch(type(result))
         return default(result) if chosen is find else chosen(result)
 
-    dispatcher = singledispatch(update_wrapper(find, default))
+    dispatcher: Any = singledispatch(update_wrapper(find, default))
     return dispatcher
