@@ -20,6 +20,12 @@ def test_what_was_written_is_read_in_order(tmp_path: Path) -> None:
     assert len(file.read_text().splitlines()) == 3
 
 
+def test_a_text_may_hold_every_kind_of_line_end(tmp_path: Path) -> None:
+    kept = Preference("Tell.", "a\u2028b\u0085c\x0bd\re", "f\ng", "left", False, "tales_gpt", 0, 0, "me")
+    append(tmp_path / "labels.jsonl", kept)
+    assert read(tmp_path / "labels.jsonl") == [kept]
+
+
 def test_the_better_text_comes_first_wherever_it_stood() -> None:
     assert preference("left").ordered == ("one", "tw\u00f6")
     assert preference("right").ordered == ("tw\u00f6", "one")

@@ -74,6 +74,12 @@ def test_what_is_transparent_becomes_black_when_fitted() -> None:
     assert fitted[0, 7].max() == 0
 
 
+def test_of_the_two_pictures_in_a_photo_of_a_telephone_the_first_is_read() -> None:
+    photo = saved(Image.new("RGB", (8, 8), "white"), "MPO", frames=(Image.new("RGB", (4, 4), "black"),))
+    assert Image.open(io.BytesIO(photo)).n_frames == 2
+    assert read_image(photo, (3, 8, 8)).min() > 0.99
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -121,6 +127,6 @@ def test_a_huge_picture_is_refused_without_being_decoded(side: int, fit: bool, m
 
 
 def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "missing.png"):
-        with pytest.raises(InputError, match="There is no file"):
+    for path in (tmp_path, tmp_path / "missing.png", "a" * 300, "a\0b", "/dev/zero"):
+        with pytest.raises(InputError, match="Give the path of a picture"):
             read_image(path, (1, 8, 8))

@@ -34,7 +34,7 @@ def test_a_seed_gives_the_same_counterparts_and_they_are_nothing_alone(name: str
     assert one == again and not set(one) & set(clean.labels)
     with pytest.raises(InputError, match="cannot stand alone"):
         read_inputs("other:3", model)
-    with pytest.raises(InputError, match="has no seed"):
+    with pytest.raises(InputError, match="cannot be read. Write other:SEED"):
         read_inputs("other:three", model, clean)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from workbench.checkpoints.restoring import restore
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError
+from workbench.core.reading import whole
 from workbench.training.curve import Curve
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -131,4 +132,4 @@ def read_curve(name: str) -> Curve:
 def steps(name: str) -> list[int]:
     """The training steps at which the network was kept as well, ascending."""
     kept = (model_folder(name) / "steps").glob("*.safetensors")
-    return sorted(int(path.stem) for path in kept if path.stem.isdecimal())
+    return sorted(step for path in kept if (step := whole(path.stem)) is not None)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from workbench.core.errors import DataError
+from workbench.core.reading import read_text
 
 Choice = Literal["left", "right", "equal"]
 CHOICES: tuple[Choice, ...] = ("left", "right", "equal")
@@ -54,7 +55,7 @@ def read(path: Path) -> list[Preference]:
     """Every preference in a file, in the order they were given; none where there is no file."""
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path, "file of preferences").split("\n")  # splitlines would cut at U+2028 inside a text
     return [parsed(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
 
 

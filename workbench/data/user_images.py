@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from workbench.core.errors import InputError
+from workbench.core.reading import read_file
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 MAX_PIXELS = 4_000_000
@@ -56,15 +57,7 @@ def read_bytes(source: bytes | Path | str) -> bytes:
     """The contents of an upload or of a file."""
     if isinstance(source, bytes):
         return source
-    path = Path(source).expanduser()
-    if not path.is_file():
-        raise InputError(f"There is no file {path}. Give the path of a picture ({', '.join(FORMATS)}).")
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise InputError(f"{path} has {size:,} bytes; a picture may have {MAX_BYTES:,}.")
-    try:
-        return path.read_bytes()
-    except OSError as reason:
-        raise InputError(f"{path} cannot be read ({reason.strerror}).") from reason
+    return read_file(source, MAX_BYTES, f"picture ({', '.join(FORMATS)})")
 
 
 def opened(content: bytes) -> Image.Image:
@@ -92,7 +85,8 @@ def check_size(image: Image.Image) -> None:
             f"The picture is {width:,} x {height:,} pixels; at most {MAX_PIXELS:,} are taken. Make it smaller first."
         )
     try:
-        animated = getattr(image, "is_animated", False)
+        # A telephone's photo may hold a second, smaller copy of itself (MPO); the first one is what was taken.
+        animated = image.format != "MPO" and getattr(image, "is_animated", False)
     except UNDECODABLE as reason:
         raise InputError(f"The picture is cut short or damaged ({reason}). Save it again.") from reason
     if animated:

@@ -11,12 +11,19 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, short
+from workbench.core.reading import DIGITS, whole
 from workbench.core.registry import DATASETS
 
 ALSO = "||"
 """Separates several prompts, or several files."""
-ROWS = re.compile(r"(class=(?P<name>[^:]+):)?(?P<start>\d*)(?P<range>:(?P<stop>\d*))?")
+ROWS = re.compile(
+    rf"(class=(?P<name>[^:]+):|known=(?P<known>{DIGITS}):)?(?P<start>{DIGITS})?(?P<range>:(?P<stop>{DIGITS})?)?"
+)
+NUMBERS = {"other": (1,), "rollout": (2, 3), "sample": (2,), "walk": (2,), "explored": (2,)}
+"""How many whole numbers follow a source, the seed first."""
+SEEDS = 2**32
+"""Seeds lie below this, as those of NumPy do."""
 FORMS = {
     "test": "test:0:16, test:class=3:0:16 or (of pairs, with three tokens of each answer given) test:known=3:0:16",
     "train": "train:0:16",
@@ -61,7 +68,7 @@ class Request:
 
     source: str
     rest: str
-    model: Any
+    model: Any = None
     clean: Batch | None = None
 
 
@@ -71,12 +78,31 @@ def data_set(name: str) -> Any:
     return DATASETS[name]()
 
 
+def check_form(request: Request) -> None:
+    """Raise unless what follows the source has its form; no data and no model are read."""
+    if request.source in ("test", "train"):
+        row_match(request)
+    elif request.source in NUMBERS:
+        numbers(request)
+
+
 def row_match(request: Request) -> re.Match[str]:
-    """The parts of `3`, `3:6`, `3:` or `class=dog:3:6`."""
+    """The parts of `3`, `3:6`, `3:`, `class=dog:3:6` or (of pairs) `known=2:3:6`."""
     match = ROWS.fullmatch(request.rest)
     if match is None or not (match["start"] or match["range"]):
-        raise InputError(f"{request.rest!r} is no range of rows. Write {FORMS[request.source]}.")
+        raise InputError(f"{short(request.rest)} is no range of rows. Write {FORMS[request.source]}.")
     return match
+
+
+def numbers(request: Request) -> list[int]:
+    """The whole numbers of `SEED`, `SEED:N` or `SEED:FIRST:LAST`."""
+    parts = [whole(part) for part in request.rest.split(":")]
+    found = [part for part in parts if part is not None]
+    if len(found) < len(parts) or len(parts) not in NUMBERS[request.source]:
+        raise InputError(f"{short(f'{request.source}:{request.rest}')} cannot be read. Write {FORMS[request.source]}.")
+    if found[0] >= SEEDS:
+        raise InputError(f"The seed {found[0]} of {request.source!r} is too large. Seeds go from 0 to {SEEDS - 1}.")
+    return found
 
 
 def cut(match: re.Match[str], n: int, where: str) -> slice:

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from workbench.analysis.circuits.circuit import Circuit
 from workbench.checkpoints.encoding import decode, encode
-from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError
+from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError, short
+from workbench.core.reading import read_json
+from workbench.core.ranges import checked
 from workbench.core.sites import Site
 from workbench.core.wiring import Wiring
 
@@ -42,7 +44,7 @@ def circuit_json(circuit: Circuit) -> str:
 def read_circuit(text: str) -> Circuit:
     """The circuit that `circuit_json` wrote; raises on anything else, and on scores that do not fit its graph."""
     try:
-        read = json.loads(text)
+        read = read_json(text, "A circuit")
         if read["kind"] != KIND:
             raise KeyError(read["kind"])
         tensors = {
@@ -50,10 +52,10 @@ def read_circuit(text: str) -> Circuit:
             for path, x in read["tensors"].items()
         }
         circuit = decode(Circuit, tensors, read["circuit"])
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, RuntimeError) as reason:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as reason:
         raise CheckpointError(
-            f"This is no stored circuit ({type(reason).__name__}: {reason}). Write one with `workbench export KEY --to "
-            "circuit`; the graphs of EAP-IG are read by read_eap_ig."
+            f"This is no stored circuit ({type(reason).__name__}: {short(str(reason))}). Write one with "
+            "`workbench export KEY --to circuit`; the graphs of EAP-IG are read by read_eap_ig."
         ) from reason
     check_order(circuit.wiring)
     circuit.wiring.checked(circuit.scores)
@@ -129,8 +131,11 @@ def read_eap_ig(text: str, wiring: Wiring) -> ImportedGraph:
     raises: it is the graph of another model.
     """
     try:
-        edges = json.loads(text)["edges"]
-    except (json.JSONDecodeError, KeyError, TypeError) as reason:
+        edges = {
+            name: (checked(float | None, edge["score"], name) or 0.0, checked(bool, edge["in_graph"], name))
+            for name, edge in read_json(text, "A graph of EAP-IG")["edges"].items()
+        }
+    except (LookupError, TypeError, AttributeError, ConfigError) as reason:
         raise CheckpointError(f"This is no graph of EAP-IG ({type(reason).__name__}: {reason}).") from reason
     scores, kept = wiring.full(0.0), {wire: mask.bool() for wire, mask in wiring.full(0.0).items()}
     known: set[str] = set()
@@ -138,8 +143,8 @@ def read_eap_ig(text: str, wiring: Wiring) -> ImportedGraph:
         known.add(name := f"{eap_ig_name(edge.writer)}->{eap_ig_name(edge.port)}")
         if name not in edges:
             raise UnknownNameError("edge", name, edges, where=" in this file, though this model has it")
-        scores[wire][place] = 0.0 if edge.writer.hook == "hook_pos_embed" else edges[name]["score"] or 0.0
-        kept[wire][place] = edges[name]["in_graph"]
+        scores[wire][place] = 0.0 if edge.writer.hook == "hook_pos_embed" else edges[name][0]
+        kept[wire][place] = edges[name][1]
     if strange := next((name for name in edges if name not in known), None):
         raise UnknownNameError("edge", strange, known, where=" in this model's graph")
     return ImportedGraph(scores, kept)

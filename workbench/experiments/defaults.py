@@ -7,7 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from workbench.checkpoints.card import model_folder, read_card
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, short
+from workbench.core.reading import whole
 from workbench.data.tokenizers import Tokenizer, from_json
 from workbench.experiments.batches import ALSO
 from workbench.experiments.inputs import kind_of
@@ -166,12 +167,12 @@ def default_corrupted(model: str, inputs: str) -> str:
     if any(preset.corrupted.startswith("other:") for preset in offered):
         return "other:0"
     source, _, rest = inputs.partition(":")
-    if source in ("rollout", "sample") and (parts := rest.split(":"))[0].isdecimal():
-        return ":".join([source, str(int(parts[0]) + 1), *parts[1:]])
+    if source in ("rollout", "sample") and (seed := whole(rest.partition(":")[0])) is not None:
+        return f"{source}:{seed + 1}:{rest.partition(':')[2]}"
     if source == "text" and ALSO in rest:
         first, *others = rest.split(ALSO)
         return f"text:{ALSO.join([*others, first])}"
     raise InputError(
-        f"Nothing is known that would corrupt {inputs!r}. Give corrupted inputs of the same size, such as "
+        f"Nothing is known that would corrupt {short(inputs)}. Give corrupted inputs of the same size, such as "
         f"{offered[0].corrupted!r} for {offered[0].inputs!r}."
     )

@@ -12,9 +12,10 @@ from torch import Tensor
 from workbench.core.errors import InputError, UnknownNameError
 from workbench.core.metrics import logits_of
 from workbench.core.random import generator
+from workbench.core.reading import whole
 from workbench.data.image_data import ImageData
 from workbench.data.user_images import read_image
-from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, row_match
+from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, numbers, row_match
 
 
 def image_rows(request: Request) -> Batch:
@@ -23,6 +24,8 @@ def image_rows(request: Request) -> Batch:
     match = row_match(request)
     targets = data.test_targets if request.source == "test" else data.train_targets
     rows, which = torch.arange(len(targets)), ""
+    if match["known"]:
+        raise InputError(f"{data.name} has no answers of which some are known. Write {FORMS['test']}.")
     if match["name"]:
         rows = rows[targets == class_index(match["name"], data)]
         which = f" of class {match['name']}"
@@ -42,24 +45,23 @@ def class_index(name: str, data: ImageData) -> int:
     """The class of that name, or of that number when none is called so."""
     if name in data.class_names:
         return data.class_names.index(name)
-    if name.isdecimal() and int(name) < len(data.class_names):
-        return int(name)
+    number = whole(name)
+    if number is not None and number < len(data.class_names):
+        return number
     raise UnknownNameError("class", name, data.class_names, where=f" in {data.name}")
 
 
 def other_classes(request: Request) -> Batch:
     """For each clean example a test image of another class than its own (or than the model sees in it)."""
-    clean, model, seed = request.clean, request.model, request.rest
+    clean, model, (seed,) = request.clean, request.model, numbers(request)
     if clean is None:
         raise InputError(f"other:{seed} corrupts other inputs and cannot stand alone. Write {FORMS['test']}.")
-    if not seed.isdecimal():
-        raise InputError(f"{seed!r} is no seed. Write {FORMS['other']}.")
     data: ImageData = data_set(model.card.data.name)
     own = clean.targets
     if own is None:
         with torch.no_grad():
             own = logits_of(model(clean.inputs)).argmax(dim=-1)
-    order = torch.randperm(len(data.test_targets), generator=generator(int(seed), "other classes"))
+    order = torch.randperm(len(data.test_targets), generator=generator(seed, "other classes"))
     rows: list[int] = []
     for place, target in enumerate(own.tolist()):
         candidates = order[data.test_targets[order] != target]

@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from workbench.core.errors import InputError, UnknownNameError
+from workbench.core.errors import InputError, UnknownNameError, short
+from workbench.core.reading import is_text
 from workbench.core.registry import MODELS
 from workbench.data.user_images import read_bytes
-from workbench.experiments.batches import ALSO, FORMS, Batch, Request
+from workbench.experiments.batches import ALSO, FORMS, Batch, Request, check_form
 from workbench.experiments.image_batches import image_rows, other_classes, pictures
 from workbench.experiments.latent_batches import samples, walk
 from workbench.experiments.pair_batches import nearest_pairs, pair_prompts, pair_rows
@@ -53,7 +54,12 @@ def kind_of(architecture: str) -> str:
 
 
 def require_known(text: str, architecture: str) -> tuple[str, str]:
-    """The source and the rest of a text for inputs, when a model of this architecture can take it."""
+    """The source and the rest of a text for inputs, when a model of this architecture can take it.
+
+    Nothing is read for it but the text itself.
+    """
+    if not is_text(text):
+        raise InputError(f"{short(text)} holds a character that no text has (NUL, or half of a pair). Leave it out.")
     source, colon, rest = text.partition(":")
     kind = kind_of(architecture)
     known = READERS[kind]
@@ -63,7 +69,8 @@ def require_known(text: str, architecture: str) -> tuple[str, str]:
     if source not in known:
         raise InputError(f"This model cannot read {source!r}: its inputs are of kind {kind!r}. Write {forms}.")
     if not colon or not rest:
-        raise InputError(f"{text!r} does not say which inputs. Write {FORMS[source]}.")
+        raise InputError(f"{short(text)} does not say which inputs. Write {FORMS[source]}.")
+    check_form(Request(source, rest))
     return source, rest
 
 

@@ -6,7 +6,7 @@ import torch
 
 from workbench.core.errors import InputError
 from workbench.core.random import generator
-from workbench.experiments.batches import FORMS, Batch, Request
+from workbench.experiments.batches import Batch, Request, numbers
 
 REACH, STEPS = 3.0, 9
 """How far a latent is moved each way, in standard deviations of the prior, and in how many steps in all."""
@@ -32,14 +32,6 @@ def walk(request: Request) -> Batch:
     latents = code.repeat(STEPS, 1).index_copy(1, torch.tensor([latent]), values[:, None])
     labels = tuple(f"latent {latent} at {value:+.2f}" for value in values.tolist())
     return Batch(latents, None, labels, f"one code (seed {seed}), latent {latent} from {-REACH:g} to {REACH:g}")
-
-
-def numbers(request: Request) -> tuple[int, int]:
-    """The two whole numbers after the source."""
-    parts = request.rest.split(":")
-    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        raise InputError(f"{request.source}:{request.rest} names no codes. Write {FORMS[request.source]}.")
-    return int(parts[0]), int(parts[1])
 
 
 def drawn(request: Request, seed: int, n: int) -> torch.Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -13,9 +11,7 @@ from workbench.core.random import generator
 from workbench.core.source_target import SourceTarget
 from workbench.data.pair_tokenizer import ARROW, PAD, PairTokenizer
 from workbench.data.pairs import PairData, Pairs, filled, lengths
-from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, row_match
-
-KNOWN = re.compile(r"known=(?P<known>\d+):(?P<rows>.*)")
+from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, numbers, row_match
 
 
 def pair_rows(request: Request) -> Batch:
@@ -24,15 +20,14 @@ def pair_rows(request: Request) -> Batch:
     The target is what comes next in each.
     """
     data: PairData = data_set(request.model.card.data.name)
-    match = KNOWN.fullmatch(request.rest)
-    rows = row_match(Request(request.source, match["rows"], request.model) if match else request)
+    rows = row_match(request)
     if rows["name"]:
         raise InputError(f"{data.name} has no classes. Write {FORMS['test']}.")
     pairs = data.test if request.source == "test" else data.train
     chosen = cut(rows, len(pairs), f"the {request.source} split of {data.name}")
     some, pad = pairs[chosen], data.tokenizer.ids[PAD]
     shortest = int(lengths(some.target, pad).min()) - 2  # without start and end
-    known = int(match["known"]) if match else max(0, shortest - 1)
+    known = int(rows["known"]) if rows["known"] else max(0, shortest - 1)
     if known > shortest:
         raise InputError(f"known={known} is too many: the shortest answer of these rows has {shortest} tokens.")
     given = f"{known} token{'' if known == 1 else 's'} of each answer given"
@@ -85,12 +80,11 @@ def nearest_pairs(request: Request) -> Batch:
     """
     if request.clean is None:
         raise InputError("Pairs of another answer need clean ones: 'other' cannot stand alone.")
-    if not request.rest.isdecimal():
-        raise InputError(f"other:{request.rest} has no seed. Write other:0.")
+    (seed,) = numbers(request)
     clean: SourceTarget = request.clean.inputs
     data: PairData = data_set(request.model.card.data.name)
     pad, known = data.tokenizer.ids[PAD], clean.target.shape[1]
-    order = torch.randperm(len(data.test), generator=generator(int(request.rest), "nearest pairs"))
+    order = torch.randperm(len(data.test), generator=generator(seed, "nearest pairs"))
     pairs = data.test[order]
     width = max(pairs.source.shape[1], clean.source.shape[1])
     table, size = widened(pairs.source, width, pad), lengths(pairs.source, pad)
@@ -104,7 +98,7 @@ def nearest_pairs(request: Request) -> Batch:
         alike = (pairs.target[:, :known] == target).all(dim=1).long() * width + (table == source).sum(dim=1)
         picked.append(int(alike.masked_fill(~fits, -1).argmax()))
     sources = table[picked][:, : clean.source.shape[1]]
-    note = f"nearest test pairs of another answer (seed {request.rest})"
+    note = f"nearest test pairs of another answer (seed {seed})"
     return spelled(SourceTarget(sources, clean.target), None, data.tokenizer, note)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from workbench.core.errors import InputError
 from workbench.data.environments import make
-from workbench.experiments.batches import FORMS, Batch, Request
+from workbench.experiments.batches import FORMS, Batch, Request, numbers
 from workbench.training.rollouts import as_observation, greedy_rollout
 
 EPISODES = 100
@@ -20,10 +20,9 @@ def observations(request: Request) -> Batch:
     When the episode is shorter than N, those of the seeds that follow are shown from their beginning, until there
     are N steps.
     """
-    numbers = [int(part) if part.isdecimal() else -1 for part in request.rest.split(":")]
-    if len(numbers) not in (2, 3) or min(numbers) < 0 or numbers[1:] == [0]:
-        raise InputError(f"rollout:{request.rest} is no rollout. Write {FORMS['rollout']}.")
-    seed, *which = numbers
+    seed, *which = numbers(request)
+    if which == [0]:
+        raise InputError(f"rollout:{request.rest} asks for no steps. Write {FORMS['rollout']}.")
     name = request.model.card.data.name
     environment = make(name)
     shown = [greedy_rollout(request.model, environment, seed).observation]
@@ -43,10 +42,9 @@ def observations(request: Request) -> Batch:
 
 def explored(request: Request) -> Batch:
     """N states that come up when every action is drawn at random, from SEED on."""
-    numbers = [int(part) if part.isdecimal() else -1 for part in request.rest.split(":")]
-    if len(numbers) != 2 or numbers[0] < 0 or numbers[1] < 1:
-        raise InputError(f"explored:{request.rest} names no states. Write {FORMS['explored']}.")
-    (seed, n), name = numbers, request.model.card.data.name
+    (seed, n), name = numbers(request), request.model.card.data.name
+    if n < 1:
+        raise InputError(f"explored:{request.rest} asks for no states. Write {FORMS['explored']}.")
     environment = make(name)
     environment.action_space.seed(seed)
     shown = [environment.reset(seed=seed)[0]]

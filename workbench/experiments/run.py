@@ -19,6 +19,7 @@ from workbench.core.fitting import require_fit
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import METRICS, Metric, Question
 from workbench.core.progress import Progress, silent
+from workbench.core.reading import whole
 from workbench.core.registry import ANALYSES
 from workbench.experiments.batches import Batch
 from workbench.experiments.inputs import read_inputs
@@ -126,7 +127,7 @@ def loaded(name: str) -> HookedModel:
 def loaded_at(name: str) -> HookedModel:
     """The trained network of that name, or of `name@step` as it was at a step that was kept of its training."""
     name, at, step = name.partition("@")
-    if at and not step.isdecimal():
+    if at and whole(step) is None:
         raise InputError(f"{name}@{step} names no step. Write {name}, or {name}@10 for how it was at step 10.")
     return load(name, int(step)) if at else loaded(name)
 

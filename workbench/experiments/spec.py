@@ -69,6 +69,8 @@ class Spec:
             corrupted = default_corrupted(self.model, inputs)
         for text in filter(None, (inputs, corrupted)):
             require_known(text, card.architecture)
+        if inputs.startswith("other:"):
+            raise InputError(f"{inputs!r} corrupts other inputs and cannot stand alone. Give it as `corrupted`.")
         return replace(
             self,
             inputs=inputs,

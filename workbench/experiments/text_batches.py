@@ -15,7 +15,7 @@ from workbench.core.registry import DATASETS
 from workbench.data.questions import QuestionData, filled_before, filling_of
 from workbench.data.sequences import SequenceData
 from workbench.data.text_data import TextData
-from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, row_match
+from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, numbers, row_match
 
 WINDOW = 64
 """Tokens in one row of a text data set, at most."""
@@ -54,8 +54,8 @@ def text_rows(request: Request) -> Batch:
     """Consecutive windows of the model's own text; the target is the token that follows each."""
     model, match = request.model, row_match(request)
     data: TextData | SequenceData | QuestionData = data_set(model.card.data.name)
-    if match["name"]:
-        raise InputError(f"{data.name} is text and has no classes. Write {FORMS['train']}.")
+    if match["name"] or match["known"]:
+        raise InputError(f"{data.name} has no classes and no known answers. Write {FORMS['train']}.")
     if isinstance(data, SequenceData):
         return sequence_rows(request, data)
     if isinstance(data, QuestionData):
@@ -98,12 +98,11 @@ def counterparts(request: Request) -> Batch:
     """For each clean sequence of a task one of another answer, by the rule of its data set."""
     if request.clean is None:
         raise InputError("Sequences of another answer need clean ones: 'other' cannot stand alone.")
-    if not request.rest.isdecimal():
-        raise InputError(f"other:{request.rest} has no seed. Write other:0.")
+    (seed,) = numbers(request)
     if not is_task(name := request.model.card.data.name):
         raise InputError(f"{name} is text without questions and answers. Give prompts, as {FORMS['text']}.")
     data: SequenceData = data_set(name)
-    other = data.counterpart(request.clean.inputs, generator(int(request.rest), "counterparts"))
+    other = data.counterpart(request.clean.inputs, generator(seed, "counterparts"))
     return of_tokens(other, None, request.model, "the same with another answer")
 
 
