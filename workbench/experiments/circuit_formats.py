@@ -15,8 +15,8 @@ from torch import Tensor
 from workbench.analysis.circuits.circuit import Circuit
 from workbench.checkpoints.encoding import decode, encode
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError, short
-from workbench.core.reading import read_json
 from workbench.core.ranges import checked
+from workbench.core.reading import read_json
 from workbench.core.sites import Site
 from workbench.core.wiring import Wiring
 
