@@ -10,6 +10,7 @@ import streamlit as st
 from app import address
 from app.hooks import choose_hook, hooks
 from workbench.experiments.parameters import Parameter, signature_of
+from workbench.experiments.spelling import in_text
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def form(analysis: str, model: str, hook: str | None = None, globs: bool = False
         for name, parameter in signature.parameters.items():
             with st.container(width=360 if name == "hook" else 200):
                 text = value(parameter, model, given, hook, globs)
-            if text != in_text(parameter.default):
+            if text != in_form(parameter):
                 given[name] = text
         with st.container(width=150):
             drawn = seed() if "seed" in signature.injected else 0
@@ -42,12 +43,12 @@ def value(parameter: Parameter, model: str, given: dict[str, str], hook: str | N
         return choose_hook(model, default=hook, with_units=not globs, globs=globs)
     if name == "axis":
         return axis(model, given.get("hook", ""))
-    default = in_text(parameter.default)
+    default = in_form(parameter)
     label = name.replace("_", " ").capitalize()
     if parameter.choices:
         return address.choose(label, parameter.choices, name, default, help=parameter.help or None)
     if parameter.annotation is bool:
-        return str(address.switch(label, name, default == "True", help=parameter.help or None))
+        return in_text(bool, address.switch(label, name, default == "true", help=parameter.help or None))
     return address.write(label, name, default, help=f"{parameter.help} ({parameter.type})".strip())
 
 
@@ -61,11 +62,11 @@ def axis(model: str, hook: str) -> str:
     return "" if chosen == units else chosen
 
 
-def in_text(default: Any) -> str:
-    """A default value as a form shows it; nothing stands for none."""
-    if default is None:
+def in_form(parameter: Parameter) -> str:
+    """A default value as a form shows it; nothing stands for none, and for a value that must be given."""
+    if parameter.required or parameter.default is None:
         return ""
-    return ",".join(map(str, default)) if isinstance(default, list | tuple) else str(default)
+    return in_text(parameter.annotation, parameter.default)
 
 
 def seed() -> int:

@@ -1,14 +1,24 @@
 import json
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jaxtyping import Float
+from torch import Tensor
 
+import workbench
 from tests.experiments.tiny_models import calls
 from workbench.cli import status
+from workbench.core.hooked import HookedModel
+from workbench.core.metrics import Metric
+from workbench.core.registry import ANALYSES
 from workbench.experiments.run import run
-from workbench.experiments.spec import Spec
+from workbench.experiments.spec import Spec, from_fields
 
 SPEC = Spec("digits", "share", "test:0:20", metric="loss", parameters={"factor": 2.5, "names": ["p", "q"]}, seed=3)
 
@@ -31,6 +41,55 @@ def test_the_command_line_asks_what_python_asks(capsys: pytest.CaptureFixture[st
     assert answer["key"] == SPEC.key and len(calls) == 1
     values = [row["value"] for row in answer["rows"]]  # type: ignore[union-attr]
     torch.testing.assert_close(torch.tensor(values), result.value, rtol=1e-5, atol=1e-5)
+
+
+@dataclass(frozen=True)
+class Answer:
+    value: Float[Tensor, " batch"]
+
+
+def every_kind(
+    model: HookedModel, inputs: Any, metric: Metric, corrupted: Any = None, seed: int = 0,
+    units: tuple[int, ...] | None = None, names: tuple[str, ...] = ("a",), at: str = "", limit: int | None = 3,
+    kind: Literal["a", "b"] | None = None, factor: float = 1.0, switch: bool = True, maybe: bool | None = True,
+    word: str | int | None = "x", two_words: str = "",
+) -> Answer:  # fmt: skip
+    """Take every kind of parameter."""
+    return Answer(torch.zeros(1))
+
+
+ODD = st.sampled_from(["none", "", "-1", "--json", "-h", "null", '"a"'])
+TEXTS = st.text(max_size=8) | st.text("a,\"'-[]= \n\\$", max_size=6) | ODD
+WHOLE = st.integers(-5, 5) | st.integers(-(2**63), 2**63 - 1)
+PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
+    "units": st.none() | st.lists(WHOLE), "names": st.lists(TEXTS), "at": TEXTS, "limit": st.none() | WHOLE,
+    "kind": st.sampled_from([None, "a", "b"]), "factor": st.floats(allow_nan=False, allow_infinity=False),
+    "switch": st.booleans(), "maybe": st.none() | st.booleans(), "word": st.none() | WHOLE | TEXTS, "two_words": TEXTS,
+}  # fmt: skip
+PATHS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.fixed_dictionaries({}, optional=PARAMETERS),
+    st.sampled_from(["", "test:0:3", "other:1"]),
+    PATHS.map("file:{}".format),
+    st.integers(0, 2**32 - 1),
+)
+def test_every_question_reads_back_from_its_command_and_from_its_python(
+    monkeypatch: pytest.MonkeyPatch, parameters: dict[str, Any], corrupted: str, inputs: str, seed: int
+) -> None:
+    asked: list[Spec] = []
+    with monkeypatch.context() as patch:
+        patch.setitem(ANALYSES._items, "every_kind", every_kind)
+        patch.setattr("workbench.cli.running.answer", lambda spec, output, json: asked.append(spec) or 0)
+        patch.setattr(workbench, "run", lambda name, **given: asked.append(from_fields({"analysis": name, **given})))
+        spec = Spec("digits", "every_kind", inputs, corrupted, "loss", parameters, seed).completed()
+        tokens = shlex.split(spec.as_command())
+        assert status(tokens[1:]) == 0, tokens
+        exec(spec.as_python(), {"workbench": workbench})
+    assert asked == [spec, spec]
+    assert [type(v) for v in asked[0].parameters.values()] == [type(v) for v in spec.parameters.values()]
 
 
 def test_flags_follow_from_the_signature(capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,9 +62,9 @@ def test_a_misspelt_choice_names_the_nearest() -> None:
 
 
 def test_a_number_of_thousands_of_digits_is_refused_without_writing_it() -> None:
-    with pytest.raises(ConfigError, match="not a number of thousands of digits"):
+    with pytest.raises(ConfigError, match="not a number of 16,610 bits"):
         BlockConfig(width=10**5000)
-    with pytest.raises(ConfigError, match="not a number of thousands of digits"):
+    with pytest.raises(ConfigError, match="not a number of 16,610 bits"):
         BlockConfig(clip=10**5000)
 
 

@@ -13,13 +13,13 @@ from workbench.core.errors import ConfigError, InputError, WorkbenchError, short
 from workbench.core.reading import integer, read_file, read_json, read_text, read_toml, whole
 
 
-@given(st.integers(0, 10**18 - 1))
+@given(st.integers(0, 2**63 - 1))
 def test_a_whole_number_is_read_as_python_writes_it(number: int) -> None:
     assert whole(str(number)) == integer(str(number)) == number
     assert integer(str(-number)) == -number
 
 
-@pytest.mark.parametrize("text", ["", " 1", "1 ", "+1", "1_000", "٣", "²", "1.0", "0x1", "9" * 19, "9" * 5000, "--1"])
+@pytest.mark.parametrize("text", ["", " 1", "1 ", "+1", "1_000", "٣", "²", "1.0", "0x1", str(2**63), "9" * 5000, "--1"])
 def test_other_spellings_of_a_number_are_none(text: str) -> None:
     assert whole(text) is None and integer(text) is None and whole("-1") is None
 

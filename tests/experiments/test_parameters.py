@@ -2,14 +2,11 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.experiments.tiny_models import share
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.ranges import checked, in_words
-from workbench.experiments.parameters import Signature, as_json, from_text, read_signature
-from workbench.experiments.spec import in_text
+from workbench.experiments.parameters import Signature, from_text, read_signature
 
 TYPED: list[tuple[Any, str, Any]] = [
     (int, "7", 7),
@@ -67,13 +64,6 @@ def test_a_misspelt_choice_is_answered_with_the_nearest() -> None:
         checked(Literal["zero", "mean"], "maen", "'method' of ablation")
     with pytest.raises(UnknownNameError, match="Did you mean 'mean'"):
         checked(Literal["zero", "mean"] | None, "maen", "'method' of ablation")
-
-
-@given(st.lists(st.integers(0, 9)), st.floats(allow_nan=False, allow_infinity=False), st.booleans())
-def test_a_value_written_as_text_reads_back_as_itself(whole: list[int], real: float, truth: bool) -> None:
-    for kind, value in ((tuple[int, ...], tuple(whole)), (float, real), (bool, truth), (int | None, None)):
-        assert checked(kind, from_text(kind, in_text(value)), "x") == value
-        assert checked(kind, as_json(value), "x") == value
 
 
 def test_injected_arguments_are_no_parameters(signature: Signature) -> None:

@@ -46,10 +46,13 @@ def asking(signature: Signature) -> Callable[..., int]:
 
     def ask(**flags: Any) -> int:
         from workbench.experiments.spec import Spec
+        from workbench.experiments.spelling import from_text
 
         given = {name: value for name, value in flags.items() if name in signature.parameters and value is not None}
         texts = {name: value for name, value in given.items() if isinstance(value, str)}
-        own = {n: flags[n] for n in ("model", "inputs", "corrupted", "metric", "seed") if flags.get(n) is not None}
+        own = {n: flags[n] for n in ("model", "inputs", "corrupted", "metric") if flags.get(n) is not None}
+        if "seed" in flags:
+            own["seed"] = from_text(int, flags["seed"])
         spec = Spec(analysis=signature.analysis, parameters=given | signature.parsed(texts), **own)
         return answer(spec.completed(), flags.get("output"), flags.get("json", False))
 
@@ -91,7 +94,7 @@ def own_flags(signature: Signature) -> list[inspect.Parameter]:
         ),
         "corrupted": (f"Inputs to compare with, as many as the others. {usual}", str | None, None),
         "metric": (f"What is measured: {', '.join(METRICS)}.", str, "logit"),
-        "seed": ("Seed of all that is random.", int, 0),
+        "seed": ("Seed of all that is random.", str, "0"),
     }
     takes = {"model", *signature.injected} | ({"corrupted"} if "metric" in signature.injected else set())
     return [keyword(name, kind, text, default) for name, (text, kind, default) in about.items() if name in takes]
@@ -99,13 +102,13 @@ def own_flags(signature: Signature) -> list[inspect.Parameter]:
 
 def flag(parameter: Any) -> inspect.Parameter:
     """The flag of one parameter: true or false, or a text that is read as the parameter's type."""
-    from workbench.experiments.spec import in_text
+    from workbench.experiments.spelling import in_text
 
     if parameter.annotation is bool:
         return keyword(parameter.name, bool | None, parameter.help, parameter.default if parameter.required else None)
     notes = [] if parameter.annotation in (str, str | None) else [parameter.type]
     if not parameter.required and parameter.default not in (None, "", ()):
-        notes.append(f"default: {in_text(parameter.default)}")
+        notes.append(f"default: {in_text(parameter.annotation, parameter.default)}")
     text = " ".join([parameter.help, *(f"[{note}]" for note in notes)])
     if parameter.required:
         return keyword(parameter.name, str, text, parameter.default)

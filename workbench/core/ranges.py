@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, cast, get_
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
 
-from workbench.core.errors import ConfigError, UnknownNameError
+from workbench.core.errors import ConfigError, UnknownNameError, short
 
 F = TypeVar("F", bound=Callable[..., Any])
 PositiveInt = Annotated[int, Ge(1)]
@@ -263,13 +263,4 @@ KEPT: dict[Any, Callable[[Any, Any], bool]] = {
 
 def refuse(annotation: Any, value: Any, where: str) -> NoReturn:
     """Raise: the value is not of the type, or out of its range."""
-    raise ConfigError(f"{where} should be {in_words(annotation)}, not {shown(value)}.")
-
-
-def shown(value: Any, longest: int = 80) -> str:
-    """A value as an error shows it, cut when it is long."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no number of over 4,300 digits
-        return "a number of thousands of digits"
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+    raise ConfigError(f"{where} should be {in_words(annotation)}, not {short(value)}.")

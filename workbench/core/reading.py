@@ -16,27 +16,27 @@ from typing import Any
 
 from workbench.core.errors import ConfigError, InputError, short
 
-DIGITS = "[0-9]{1,18}"
-"""Pattern of a whole number that fits into 64 bits."""
+DIGITS = "[0-9]{1,19}"
+"""Pattern of a whole number that is short enough to be one of 64 bits."""
 MAX_TEXT = 16_000_000
 """Bytes of a text file, at most."""
 MAX_DEPTH = 100
 """Nested lists and tables of a file, at most."""
 
 
-def whole(text: str) -> int | None:
-    """Read a whole number, 0 or more, of at most 18 digits.
+def integer(text: str) -> int | None:
+    """Read a whole number of 64 bits.
 
     Returns:
-        The number, or None if the text is anything else: a sign, an underscore, a space, digits other than 0 to 9.
+        The number, or None if the text is anything else: a plus sign, an underscore, a space, other digits than 0 to 9.
     """
-    return int(text) if re.fullmatch(DIGITS, text) else None
+    number = int(text) if re.fullmatch(f"-?{DIGITS}", text) else None
+    return number if number is not None and -(2**63) <= number < 2**63 else None
 
 
-def integer(text: str) -> int | None:
-    """Read a whole number with an optional minus sign, else return None."""
-    number = whole(text.removeprefix("-"))
-    return number if number is None or not text.startswith("-") else -number
+def whole(text: str) -> int | None:
+    """Read a whole number of 0 or more, else return None."""
+    return None if text.startswith("-") else integer(text)
 
 
 def read_file(path: Path | str, limit: int, kind: str = "file") -> bytes:

@@ -55,7 +55,7 @@ class Site:
             if not axis or not equals or not _INDEX.fullmatch(value):
                 raise InputError(
                     f"{short(part)} in site {short(text)} is not an index. Write axis=5, axis=1|4|5 or axis=2:6, with "
-                    "whole numbers of at most 18 digits."
+                    "whole numbers of at most 19 digits."
                 )
             if axis in index:
                 raise InputError(f"Axis {short(axis)} is indexed twice in site {short(text)}. Index each axis once.")

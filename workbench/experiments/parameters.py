@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
+from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
-from workbench.core.ranges import checked, fits, in_words, is_carried, items, members, without_range
+from workbench.core.ranges import checked, in_words, is_carried, members
 from workbench.core.registry import ANALYSES
 from workbench.experiments.docstrings import parameter_help, sentence_about
+from workbench.experiments.spelling import from_text
 
 INJECTED = ("model", "inputs", "corrupted", "metric", "world", "load", "seed", "progress")
 """Arguments that an experiment makes for an analysis; all others are parameters."""
-TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
 @dataclass(frozen=True)
@@ -143,55 +143,10 @@ def require_carried(annotation: Any, name: str, analysis: str) -> Any:
     return annotation
 
 
-# Values
-
-
-def from_text(annotation: Any, text: str) -> Any:
-    """The JSON value that `text` spells for a type; what does not fit stays text, for `checked` to refuse.
-
-    Entries of a tuple are separated by commas; `3:6` among whole numbers is 3,4,5.
-    """
-    annotation = without_range(annotation)
-    kinds = sorted(members(annotation), key=lambda m: (m is not types.NoneType, m is str))
-    if len(kinds) > 1:
-        values = [(kind, from_text(kind, text)) for kind in kinds]
-        return next((value for kind, value in values if fits(without_range(kind), value)), text)
-    word = text.strip()
-    if annotation is types.NoneType:
-        return None if word.lower() in ("", "none") else text
-    if annotation is bool:
-        return TRUTH.get(word.lower(), text)
-    if annotation in (int, float):
-        return number(annotation, text)
-    if get_origin(annotation) is Literal:
-        return next((choice for choice in get_args(annotation) if str(choice) == word), text)
-    return entries(annotation, word) if get_origin(annotation) is tuple else text
-
-
-def number(kind: type, text: str) -> Any:
-    """The number in a text, or the text when there is none."""
-    try:
-        return kind(text)
-    except ValueError:
-        return text
-
-
-def entries(annotation: Any, word: str) -> list[Any]:
-    """The entries of a tuple from `a,b,c`."""
-    pieces = [piece.strip() for piece in word.strip("()[]").split(",") if piece.strip()]
-    kinds = items(annotation)
-    if tuple(map(without_range, kinds)) == (int,):
-        return [value for piece in pieces for value in span(piece)]
-    return [from_text(kinds[min(i, len(kinds) - 1)] if kinds else str, piece) for i, piece in enumerate(pieces)]
-
-
-def span(piece: str) -> list[Any]:
-    """The whole numbers of `3` or `3:6`."""
-    if match := re.fullmatch(r"(\d+):(\d+)", piece):
-        return list(range(int(match[1]), int(match[2])))
-    return [number(int, piece)]
-
-
 def as_json(value: Any) -> Any:
-    """A value as JSON has it: tuples are lists."""
-    return list(map(as_json, value)) if isinstance(value, list | tuple) else value
+    """A value as JSON has it: tuples and ranges are lists, NumPy's numbers plain ones."""
+    if isinstance(value, list | tuple | range):
+        return list(map(as_json, value))
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else value

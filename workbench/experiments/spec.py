@@ -10,11 +10,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from workbench.checkpoints.card import read_card
-from workbench.core.errors import ConfigError, InputError, UnknownNameError
+from workbench.core.errors import ConfigError, InputError, UnknownNameError, short
 from workbench.core.metrics import METRICS
+from workbench.core.ranges import Seed, checked
+from workbench.core.reading import is_text, read_json
 from workbench.experiments.defaults import default_corrupted, default_inputs
 from workbench.experiments.inputs import identity, require_known
 from workbench.experiments.parameters import as_json, signature_of
+from workbench.experiments.spelling import in_text
 
 FORMAT = 1
 """Version of stored results; a new one makes every older result be computed again."""
@@ -57,11 +60,11 @@ class Spec:
 
         What the analysis does not take is empty, so that it makes no difference.
         """
+        require_texts({f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("parameters", "seed")})
         card, signature = read_card(self.model), signature_of(self.analysis)
         if self.metric and self.metric not in METRICS:
             raise UnknownNameError("metric", self.metric, METRICS)
-        if type(self.seed) is not int or self.seed < 0:
-            raise ConfigError(f"The seed should be a whole number, 0 or more, not {self.seed!r}.")
+        seed = checked(Seed, self.seed, "The seed")
         takes = signature.injected
         inputs = (self.inputs or default_inputs(self.model)) if "inputs" in takes else ""
         corrupted = self.corrupted
@@ -77,7 +80,7 @@ class Spec:
             corrupted=corrupted if {"corrupted", "metric"} & takes.keys() else "",
             metric=(self.metric or "logit") if "metric" in takes else "",
             parameters=signature.completed(self.parameters),
-            seed=self.seed if "seed" in takes else 0,
+            seed=seed if "seed" in takes else 0,
         )
 
     def to_json(self) -> str:
@@ -87,16 +90,14 @@ class Spec:
     @classmethod
     def from_json(cls, text: str) -> Spec:
         """The specification that `to_json` wrote, or that somebody wrote by hand."""
-        try:
-            stored = json.loads(text)
-        except ValueError as error:
-            raise ConfigError(f"A specification is a JSON object, not {text[:60]!r} ({error}).") from None
-        return from_fields(stored)
+        return from_fields(read_json(text, "A specification"))
 
     def as_command(self) -> str:
         """The command line that asks this."""
+        kinds = {name: p.annotation for name, p in signature_of(self.analysis).parameters.items()}
         given = {"model": self.model} | {name: value for name, value in self.differing().items() if name != "model"}
-        return " ".join(["workbench run", self.analysis, *(as_flag(name, value) for name, value in given.items())])
+        flags = (as_flag(name, kinds.get(name, str), value) for name, value in given.items())
+        return " ".join(["workbench run", shlex.quote(self.analysis), *flags])
 
     def as_python(self) -> str:
         """The Python call that asks this."""
@@ -105,26 +106,26 @@ class Spec:
 
     def differing(self) -> dict[str, Any]:
         """The fields that are not at their default, and the parameters, side by side."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("analysis", "parameters")}
-        return {n: v for n, v in plain.items() if v not in ("", "logit", 0)} | dict(self.parameters)
+        own = {f.name: (getattr(self, f.name), f.default) for f in fields(self) if f.name != "parameters"}
+        plain = {name: value for name, (value, usual) in own.items() if value not in (usual, "") and name != "analysis"}
+        return plain | dict(self.parameters)
 
 
 def from_fields(stored: object) -> Spec:
     """A specification from named values: its own fields, and beside them or in `parameters` those of the analysis."""
     if not isinstance(stored, Mapping):
-        raise ConfigError(f"A specification is an object with named values, not {stored!r}.")
+        raise ConfigError(f"A specification is an object with named values, not {short(stored)}.")
     for name in ("model", "analysis"):
         if name not in stored:
             raise InputError(
-                f"A specification needs {name!r}; this one has {', '.join(map(repr, stored)) or 'nothing'}."
+                f"A specification needs {name!r}; this one has {short(list(stored)) if stored else 'nothing'}."
             )
     own = {f.name: stored[f.name] for f in fields(Spec) if f.name in stored and f.name != "parameters"}
-    for name, value in own.items():
-        if name != "seed" and not isinstance(value, str):
-            raise ConfigError(f"{name!r} of a specification should be text, not {value!r}.")
+    require_texts({name: value for name, value in own.items() if name != "seed"})
+    checked(Seed, own.get("seed", 0), "The seed")
     nested = stored.get("parameters", {})
     if not isinstance(nested, Mapping):
-        raise ConfigError(f"'parameters' of a specification should be named values, not {nested!r}.")
+        raise ConfigError(f"'parameters' of a specification should be named values, not {short(nested)}.")
     beside = {name: value for name, value in stored.items() if name not in own and name != "parameters"}
     return Spec(**own, parameters={**nested, **beside})
 
@@ -134,16 +135,17 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def as_flag(name: str, value: Any) -> str:
-    """A value as a command line spells it."""
+def require_texts(values: Mapping[str, Any]) -> None:
+    """Raise unless every value is a text that files and other programs can hold."""
+    for name, value in values.items():
+        if not isinstance(value, str) or not is_text(value):
+            raise ConfigError(f"{name!r} of a specification should be text, not {short(value)}.")
+
+
+def as_flag(name: str, annotation: Any, value: Any) -> str:
+    """A value as a command line spells it; `--name=-1` where `--name -1` would be read as two flags."""
     name = name.replace("_", "-")
-    if isinstance(value, bool):
+    if annotation is bool and isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
-    return f"--{name} {shlex.quote(in_text(value))}"
-
-
-def in_text(value: Any) -> str:
-    """A value as a flag spells it."""
-    if isinstance(value, list | tuple):
-        return ",".join(map(in_text, value))
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+    text = in_text(annotation, value)
+    return f"--{name}{'=' if text.startswith('-') or not text else ' '}{shlex.quote(text)}"
