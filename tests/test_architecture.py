@@ -43,11 +43,15 @@ def nodes(paths: list[Path], *types: type[ast.AST]) -> Iterator[tuple[str, ast.A
                 yield f"{shown(path)}:{getattr(node, 'lineno', 0)}", node
 
 
+def documentation(node: ast.AST) -> int:
+    """Lines of docstrings in a node, those below fields and constants included."""
+    texts = (n for n in ast.walk(node) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
+    return sum(n.end_lineno - n.lineno + 1 for n in texts if isinstance(n.value.value, str))  # type: ignore[operator]
+
+
 def lines(node: ast.AST) -> int:
-    total = node.end_lineno - node.lineno + 1  # type: ignore[attr-defined]
-    first = node.body[0]  # type: ignore[attr-defined]
-    documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-    return total - (first.end_lineno - first.lineno + 1 if documented else 0)
+    """Lines of a function or class without documentation."""
+    return node.end_lineno - node.lineno + 1 - documentation(node)  # type: ignore[attr-defined]
 
 
 def functions(paths: list[Path]) -> Iterator[tuple[str, Function]]:
@@ -59,7 +63,8 @@ def name_of_call(node: ast.AST) -> str:
 
 
 def test_files_stay_under_300_lines() -> None:
-    sizes = {shown(path): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    texts = {shown(path): path.read_text(encoding="utf-8") for path in SOURCES}
+    sizes = {name: len(text.splitlines()) - documentation(ast.parse(text)) for name, text in texts.items()}
     assert not {name: size for name, size in sizes.items() if size >= 300}
 
 

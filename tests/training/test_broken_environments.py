@@ -62,7 +62,7 @@ def test_a_training_goes_on_once_the_environment_is_mended(tmp_path: Path) -> No
 
 
 def test_a_policy_of_other_observations_is_refused() -> None:
-    with pytest.raises(ShapeError, match=r"sees observations of shape \('batch', 3\); given \(4, 1\)"):
+    with pytest.raises(ShapeError, match=r"Expected observations of shape \('batch', 3\), got \(4, 1\)"):
         ppo(policy(features=3), corridors(4), PPOConfig(steps=8, segment=2))
-    with pytest.raises(ShapeError, match=r"sees observations of shape \('batch', 3\)"):
+    with pytest.raises(ShapeError, match=r"Expected observations of shape \('batch', 3\)"):
         evaluate_policy(policy(features=3), partial(corridors), episodes=2)

@@ -45,7 +45,7 @@ def test_bad_prompts_and_configurations_are_refused() -> None:
         model(torch.full((1, 2), 11))
     with pytest.raises(InputError, match="no tokenizer"):
         model.to_tokens("hello")
-    with pytest.raises(ConfigError, match="does not split"):
+    with pytest.raises(ConfigError, match="cannot be split"):
         GPTConfig(d_model=10, n_heads=3)
 
 

@@ -58,7 +58,7 @@ def test_afterwards_it_is_the_gpt_with_the_sums_for_weights_whose_changes_have_t
     merged.load_state_dict(weights)
     assert not torch.allclose(model(TOKENS), gpt(TOKENS))
     assert_close(model(TOKENS), merged(TOKENS))
-    ours = model.merged()
+    ours = model.merge()
     assert type(ours) is GPT and ours.cfg == gpt.cfg and not ours.training
     assert all(torch.allclose(weight, weights[name], atol=1e-6) for name, weight in ours.state_dict().items())
 

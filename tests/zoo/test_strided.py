@@ -8,16 +8,16 @@ from torch.testing import assert_close
 
 from tests.zoo.small import example, small
 from workbench.core.errors import ConfigError
-from workbench.zoo.layers.strided import Spread, Strided, down, up
+from workbench.zoo.layers.strided import ProjectAndReshape, StridedBlock, downsample, upsample
 from workbench.zoo.vae import VAEConfig
 
 LAYERS = {
-    "down": (down(2, 3), (2, 8, 8), (3, 4, 4)),
-    "down with a norm": (down(2, 3, norm=True, slope=0.2), (2, 8, 8), (3, 4, 4)),
-    "up": (up(2, 3), (2, 4, 4), (3, 8, 8)),
-    "up with a norm": (up(2, 3, norm=True), (2, 4, 4), (3, 8, 8)),
-    "spread": (Spread(5, 3, 4), (5,), (3, 4, 4)),
-    "spread with a norm": (Spread(5, 3, 4, norm=True), (5,), (3, 4, 4)),
+    "down": (downsample(2, 3), (2, 8, 8), (3, 4, 4)),
+    "down with a norm": (downsample(2, 3, norm=True, slope=0.2), (2, 8, 8), (3, 4, 4)),
+    "up": (upsample(2, 3), (2, 4, 4), (3, 8, 8)),
+    "up with a norm": (upsample(2, 3, norm=True), (2, 4, 4), (3, 8, 8)),
+    "spread": (ProjectAndReshape(5, 3, 4), (5,), (3, 4, 4)),
+    "spread with a norm": (ProjectAndReshape(5, 3, 4, norm=True), (5,), (3, 4, 4)),
 }
 
 
@@ -31,7 +31,7 @@ def test_constant_and_transport_make_up_the_linear_part(name: str) -> None:
         layer.norm.running_var.uniform_(0.5, 2)
         layer.norm.bias.uniform_(-1, 1)
     x = torch.randn(4, *read, dtype=torch.float64)
-    before = layer.mapped(x) if layer.norm is None else layer.norm(layer.mapped(x))
+    before = layer.apply_linear(x) if layer.norm is None else layer.norm(layer.apply_linear(x))
     mask = torch.ones(read[0], written[0], dtype=torch.float64)
     assert_close(layer.carry(x, mask) + layer.constant(), before)
     assert layer(x).shape == (4, *written)
@@ -45,7 +45,7 @@ def test_constant_and_transport_make_up_the_linear_part(name: str) -> None:
 
 
 def test_negative_values_keep_the_slope() -> None:
-    layer: Strided = down(1, 1, slope=0.25)
+    layer: StridedBlock = downsample(1, 1, slope=0.25)
     torch.nn.init.constant_(layer.linear.weight, -1.0)
     torch.nn.init.zeros_(layer.linear.bias)
     assert_close(layer(torch.ones(1, 1, 4, 4)).amin(), torch.tensor(-9 / 4))

@@ -147,7 +147,7 @@ def comparable(name: str) -> Any:
     model: Any = load(name)
     if isinstance(model, LoRAGPT):
         card, tokenizer = model.card, model.tokenizer
-        model = model.merged()
+        model = model.merge()
         model.card, model.tokenizer = card, tokenizer
     return model.requires_grad_(False)
 

@@ -115,9 +115,9 @@ def collect(policy: Policy, envs: VectorEnv, frontier: Frontier, steps: int, rng
     """`steps` steps of every environment from `frontier` on, actions sampled from the policy.
 
     Costs one forward pass per step, and one or two for the values of the states where the segment was cut. A policy
-    whose actor and critic are `apart` acts without its critic, which then values all steps at once.
+    with a separate critic acts without it; the critic then values all steps at once.
     """
-    n, apart = envs.num_envs, getattr(policy, "apart", False)
+    n, apart = envs.num_envs, getattr(policy, "has_separate_critic", False)
     observation = torch.empty(steps + 1, *frontier.observation.shape)
     observation[0] = frontier.observation
     reward, action = torch.empty(steps, n), torch.empty(steps, n, dtype=torch.int64)
@@ -140,7 +140,7 @@ def collect(policy: Policy, envs: VectorEnv, frontier: Frontier, steps: int, rng
         if info and (cut := results[3] & ~results[2]).any():
             cuts.append((t, cut, np.stack(list(info["final_obs"][cut]))))
     refuse_infinite(reward)
-    judge = policy.judge if apart else lambda seen: policy(seen).value  # type: ignore[attr-defined]
+    judge = policy.predict_values if apart else lambda seen: policy(seen).value  # type: ignore[attr-defined]
     if apart:
         value = judge(observation.flatten(0, 1)).unflatten(0, (steps + 1, n))
     else:

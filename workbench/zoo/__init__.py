@@ -1,1 +1,1 @@
-"""Architectures: one file each, every activation named, every model trained in this repository."""
+"""Model architectures, one per file, with named activations."""

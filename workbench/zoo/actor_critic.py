@@ -1,4 +1,4 @@
-"""Actor-critic networks: one stream of blocks ends in action logits, the other in the value of the state."""
+"""Actor-critic networks: a stream of blocks for action logits and one, possibly shared, for state values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ACTIVATIONS = {"tanh": tanh, "relu": torch.relu}
 
 
 class PolicyValue(NamedTuple):
-    """What the actor and the critic make of each observation."""
+    """Action logits and value estimate for each observation."""
 
     logits: Float[Tensor, "batch action"]
     value: Float[Tensor, " batch"]
@@ -38,32 +38,31 @@ class PolicyValue(NamedTuple):
 
 @dataclass(frozen=True)
 class ActorCriticConfig:
-    """Sizes of the network; the defaults fit CartPole.
-
-    `observation` is the shape of one observation: (feature,) for the trunk "mlp", (channel, height, width) for
-    "convolutional". `channels` are those of the convolutions, `hidden` the units of the layers after them.
-    A "shared" critic reads the actor's last hidden layer.
-    """
+    """Sizes of an actor-critic network. The defaults fit CartPole."""
 
     observation: tuple[int, ...] = (4,)
+    """Shape of one observation: (feature,) for the trunk "mlp", (channel, height, width) for "convolutional"."""
     n_actions: int = 2
     trunk: Literal["mlp", "convolutional"] = "mlp"
     channels: tuple[int, ...] = (16, 32)
+    """Channels of the convolutions; unused by the trunk "mlp"."""
     hidden: tuple[int, ...] = (64, 64)
+    """Units of the dense layers, which follow the convolutions."""
     activation: Literal["tanh", "relu"] = "tanh"
     critic: Literal["separate", "shared"] = "separate"
+    """"separate" gives the critic a trunk of its own; "shared" reads the actor's last hidden layer."""
 
     def __post_init__(self) -> None:
         axes = INPUT_AXES[self.trunk].split()[1:]
         if len(self.observation) != len(axes):
             raise ConfigError(
-                f"The trunk {self.trunk!r} reads observations of axes {axes}, not of shape {self.observation}. "
+                f"The trunk {self.trunk!r} expects observations with axes {axes}, got the shape {self.observation}. "
                 f"Give {len(axes)} sizes, or choose the other trunk."
             )
 
 
 class Convolution(nn.Module):
-    """A 3x3 convolution that keeps the size, and a non-linearity."""
+    """3x3 convolution with padding 1, then a non-linearity."""
 
     def __init__(self, n_in: int, n_channels: int, activation: str) -> None:
         super().__init__()
@@ -75,13 +74,13 @@ class Convolution(nn.Module):
         return self.hook_post(self.act(self.hook_pre(self.conv(x))))
 
     def constant(self) -> Float[Tensor, "c_out 1 1"]:
-        """What each channel's pre-activation is without any input."""
+        """Return the pre-activation of each channel for an input of zeros (the bias)."""
         assert self.conv.bias is not None
         return rearrange(self.conv.bias, "c -> c 1 1")
 
 
 class Trunk(nn.Module):
-    """The blocks of one stream, from the observation to its last hidden layer."""
+    """Blocks from the observation to the last hidden layer of one stream."""
 
     def __init__(self, cfg: ActorCriticConfig) -> None:
         super().__init__()
@@ -91,16 +90,16 @@ class Trunk(nn.Module):
         layers = [DenseBlock(i, o, cfg.activation) for i, o in pairwise((width, *cfg.hidden))]
         self.blocks = nn.ModuleList([*kernels, *layers])
         self.width = (width, *cfg.hidden)[-1]
-        self.stages: list[Stage] = [*kernels, flat, *layers]
+        self.stages: list[Stage] = [*kernels, flatten_space, *layers]
 
 
-def flat(x: Features) -> Float[Tensor, "batch unit"]:
-    """Channels and places, if there are any, as one row of units."""
+def flatten_space(x: Features) -> Float[Tensor, "batch unit"]:
+    """Flatten channels and positions into one axis of units."""
     return x.flatten(1)
 
 
 class Actor(nn.Module):
-    """Logits of the actions; its own trunk comes first when it shares none."""
+    """Linear map to action logits. Holds the actor's own blocks if the trunk is not shared."""
 
     def __init__(self, blocks: nn.ModuleList, width: int, n_actions: int) -> None:
         super().__init__()
@@ -109,12 +108,12 @@ class Actor(nn.Module):
         self.hook_logits = AxisHookPoint("batch action")
 
     def read_out(self, x: Features) -> Float[Tensor, "batch action"]:
-        """Action logits from the last hidden layer."""
+        """Compute action logits from the last hidden layer."""
         return self.hook_logits(self.readout(x))
 
 
 class Critic(nn.Module):
-    """The expected return; its own trunk comes first when it shares none."""
+    """Linear map to the state value. Holds the critic's own blocks if the trunk is not shared."""
 
     def __init__(self, blocks: nn.ModuleList, width: int) -> None:
         super().__init__()
@@ -123,13 +122,13 @@ class Critic(nn.Module):
         self.hook_value = AxisHookPoint("batch")
 
     def read_out(self, x: Features) -> Float[Tensor, " batch"]:
-        """Values from the last hidden layer."""
+        """Compute state values from the last hidden layer."""
         return self.hook_value(self.readout(x)[:, 0])
 
 
 @dataclass(frozen=True)
-class SideBySide:
-    """A stage of two streams: each goes through its own part."""
+class ParallelStage:
+    """Stage that applies `actor` to the actor's stream and `critic` to the critic's stream."""
 
     actor: Stage
     critic: Stage
@@ -140,30 +139,38 @@ class SideBySide:
 
 @MODELS.register("actor_critic")
 class ActorCritic(HookedModel):
-    """Action logits and state values from observations."""
+    """Action logits and state values from observations.
+
+    Returns a `PolicyValue`. With a separate critic, `act` and `predict_values` run one of the two streams alone.
+
+    Example:
+        >>> policy = workbench.load("cartpole_ppo")
+        >>> policy(policy.example(batch=3)).logits.shape
+        torch.Size([3, 2])
+    """
 
     family = "rl"
 
     def __init__(self, cfg: ActorCriticConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        self.input_axes = INPUT_AXES[cfg.trunk]  # type: ignore[misc]  (here it depends on the trunk)
+        self.input_axes = INPUT_AXES[cfg.trunk]  # type: ignore[misc]  (depends on the trunk)
         self.hook_input = AxisHookPoint(self.input_axes)
         own, other = Trunk(cfg), Trunk(cfg)
         if cfg.critic == "shared":
             self.trunk, other = own, own
-            stages = [*own.stages, self.forked]
+            stages = [*own.stages, self.fork]
         else:
-            stages = [self.forked, *map(SideBySide, own.stages, other.stages)]
-        self.own_stages, self.critic_stages = tuple(own.stages), tuple(other.stages)
+            stages = [self.fork, *map(ParallelStage, own.stages, other.stages)]
+        self.actor_stages, self.critic_stages = tuple(own.stages), tuple(other.stages)
         none = nn.ModuleList()
         self.actor = Actor(none if cfg.critic == "shared" else own.blocks, own.width, cfg.n_actions)
         self.critic = Critic(none if cfg.critic == "shared" else other.blocks, other.width)
         self.reset_parameters()
-        self.setup(stages=[self.observed, *stages, self.read_out])
+        self.setup(stages=[self.read_observation, *stages, self.read_out])
 
     def reset_parameters(self) -> None:
-        """Orthogonal weights and zero biases; a small read-out makes the first policy nearly uniform (CleanRL)."""
+        """Orthogonal weights and zero biases; the actor's gain of 0.01 makes the initial policy nearly uniform."""
         gains = {id(self.actor.readout): 0.01, id(self.critic.readout): 1.0}
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Conv2d):
@@ -171,42 +178,43 @@ class ActorCritic(HookedModel):
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
-    def observed(self, observation: Features) -> Features:
-        """The observation, checked."""
+    def read_observation(self, observation: Features) -> Features:
+        """Check the shape of the observation and pass it through `hook_input`."""
         if observation.shape[1:] != self.cfg.observation:
             raise ShapeError(
-                f"This policy sees observations of shape {('batch', *self.cfg.observation)}; "
-                f"given {tuple(observation.shape)}."
+                f"Expected observations of shape {('batch', *self.cfg.observation)}, got {tuple(observation.shape)}."
             )
         return self.hook_input(observation)
 
-    def forked(self, x: Features) -> Streams:
-        """One stream for the actor and one for the critic."""
+    def fork(self, x: Features) -> Streams:
+        """Duplicate the activation: one copy for the actor, one for the critic."""
         return x, x
 
     def read_out(self, streams: Streams) -> PolicyValue:
-        """Logits and values from the two last hidden layers."""
+        """Compute logits and values from the two last hidden layers."""
         return PolicyValue(self.actor.read_out(streams[0]), self.critic.read_out(streams[1]))
 
     @property
-    def apart(self) -> bool:
-        """Whether actor and critic share no layer, so that each can be run alone."""
+    def has_separate_critic(self) -> bool:
+        """Whether actor and critic share no layer."""
         return self.cfg.critic == "separate"
 
     def act(self, observation: Features) -> Float[Tensor, "batch action"]:
-        """Action logits alone: a critic's own trunk is not run."""
-        return self.alone(self.own_stages, self.actor.read_out, observation) if self.apart else self(observation).logits
+        """Return action logits without running a separate critic's trunk."""
+        if not self.has_separate_critic:
+            return self(observation).logits
+        return self.run_stream(self.actor_stages, self.actor.read_out, observation)
 
-    def judge(self, observation: Features) -> Float[Tensor, " batch"]:
-        """Values alone: an actor's own trunk is not run."""
-        if not self.apart:
+    def predict_values(self, observation: Features) -> Float[Tensor, " batch"]:
+        """Return state values without running the actor's trunk if the critic is separate."""
+        if not self.has_separate_critic:
             return self(observation).value
-        return self.alone(self.critic_stages, self.critic.read_out, observation)
+        return self.run_stream(self.critic_stages, self.critic.read_out, observation)
 
-    def alone(self, stages: Iterable[Stage], end: Stage, observation: Features) -> Tensor:
-        """What comes out at the end of one stream."""
+    def run_stream(self, stages: Iterable[Stage], end: Stage, observation: Features) -> Tensor:
+        """Run the stages of one stream and its read-out `end`."""
         with self.lock:
-            x = self.observed(observation)
+            x = self.read_observation(observation)
             for stage in stages:
                 x = stage(x)
             return end(x)
@@ -215,13 +223,13 @@ class ActorCritic(HookedModel):
         return torch.randn(batch, *self.cfg.observation, generator=generator(seed, "example"))
 
     def graph(self) -> Graph:
-        """Observations, channels and units write; pre-activations, logits and the value read, through the weights."""
+        """Build the graph: observations, channels and units write; pre-activations, logits and the value read."""
         source = Nodes("hook_input", self.hook_input.axes[1])
         shared = self.cfg.critic == "shared"
         chains = {"trunk": self.trunk.blocks} if shared else {n: getattr(self, n).blocks for n in ENDS}
         nodes, ports, wires = [source], [], []
         for name, blocks in chains.items():
-            reads, writes = chain(name, blocks)
+            reads, writes = chain_blocks(name, blocks)
             wires += [Wire(w.hook, p.hook, c) for w, (p, c) in zip([source, *writes], reads, strict=False)]
             ports += [port for port, _ in reads]
             nodes += writes
@@ -234,8 +242,13 @@ class ActorCritic(HookedModel):
         return Graph(self, sorted(nodes, key=lambda node: order.index(node.hook)), ports, wires)
 
 
-def chain(name: str, blocks: Iterable[nn.Module]) -> tuple[list[tuple[Ports, Carry]], list[Nodes]]:
-    """What each block of a stream (of the model itself, when it has no name) reads, and how, and what it writes."""
+def chain_blocks(name: str, blocks: Iterable[nn.Module]) -> tuple[list[tuple[Ports, Carry]], list[Nodes]]:
+    """Return the ports of a stream's blocks with their transports, and the nodes of the blocks.
+
+    Args:
+        name: Prefix of the hook names ("actor", "critic", "trunk"); empty if the blocks belong to the model itself.
+        blocks: `Convolution` and `DenseBlock` modules in order.
+    """
     reads, writes = [], []
     for i, block in enumerate(blocks):
         here = f"{name}.blocks.{i}" if name else f"blocks.{i}"
@@ -251,12 +264,12 @@ def chain(name: str, blocks: Iterable[nn.Module]) -> tuple[list[tuple[Ports, Car
 
 
 def carry_flat(layer: nn.Linear) -> Carry:
-    """A linear layer on units, or on all places of channels: edge (u, p) is unit or channel u's part of the weight."""
+    """Return the transport of a linear layer on flattened activations; a channel's edge covers all its positions."""
     return carry_matrix(lambda: layer.weight)
 
 
 def carry_matrix(weight: Callable[[], Float[Tensor, "port entry"]]) -> Carry:
-    """The same for the product with any matrix."""
+    """Return the transport of a product with `weight()`; a channel's edge covers all its positions."""
 
     def carry(write: Tensor, mask: Tensor) -> Tensor:
         places = write.shape[2:].numel()

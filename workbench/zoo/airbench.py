@@ -1,4 +1,4 @@
-"""A convolutional network made to learn small colour images fast (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds")."""
+"""Convolutional network designed to train fast on CIFAR-10 (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds")."""
 
 from __future__ import annotations
 
@@ -24,25 +24,26 @@ CHANNELS = "batch channel height width"
 
 @dataclass(frozen=True)
 class AirbenchConfig:
-    """Channels of each block of two convolutions; the defaults are airbench94's, for 32x32 images."""
+    """Sizes of the network. The defaults are those of airbench94, for 32x32 colour images."""
 
     in_channels: int = 3
     size: int = 32
     channels: tuple[int, ...] = (64, 256, 256)
+    """Output channels of each block of two convolutions."""
     n_classes: int = 10
     patch: int = 2
-    """Side, in pixels, of the patches that the frozen first layer whitens."""
+    """Side in pixels of the patches that the frozen first layer whitens."""
     scale: float = 1 / 9
-    """What multiplies the logits."""
+    """Factor applied to the logits."""
 
     @property
     def n_whitened(self) -> int:
-        """Channels of the whitening layer: each principal direction of a patch, and its opposite."""
+        """Number of channels of the whitening layer: two (plus and minus) per principal component of a patch."""
         return 2 * self.in_channels * self.patch**2
 
 
 class Whitening(nn.Module):
-    """A frozen convolution that makes the numbers of a patch uncorrelated, a bias that is trained, GELU."""
+    """Frozen convolution that decorrelates the values of a patch, with a trainable bias, then GELU."""
 
     def __init__(self, in_channels: int, out_channels: int, patch: int) -> None:
         super().__init__()
@@ -55,13 +56,13 @@ class Whitening(nn.Module):
         return self.hook_post(gelu(self.hook_pre(self.conv(self.hook_input(x)))))
 
     def constant(self) -> Float[Tensor, "channel 1 1"]:
-        """What each channel's pre-activation is without any input: the bias."""
+        """Return the pre-activation of each channel for an input of zeros (the bias)."""
         assert self.conv.bias is not None
         return rearrange(self.conv.bias, "c -> c 1 1")
 
 
 class NormConv(nn.Module):
-    """3x3 convolution, max pooling of a `pool`x`pool` square, BatchNorm without gain, GELU."""
+    """3x3 convolution, max pooling over `pool`x`pool` squares, BatchNorm without a trainable gain, GELU."""
 
     def __init__(self, in_channels: int, out_channels: int, pool: int = 1) -> None:
         super().__init__()
@@ -79,7 +80,7 @@ class NormConv(nn.Module):
 
 
 class MaxReadOut(nn.Module):
-    """The largest value over space of each channel, then a linear map without bias, scaled down."""
+    """Global max pooling over space, then a linear map without bias, multiplied by `scale`."""
 
     def __init__(self, width: int, n_classes: int, scale: float) -> None:
         super().__init__()
@@ -91,16 +92,16 @@ class MaxReadOut(nn.Module):
         return self.hook_logits(self.linear(pooled) * self.scale)
 
     def carry(self) -> Carry:
-        """Edge (u, p) multiplies pooled channel u by the scaled weight[p, u]."""
+        """Return the transport in which edge (u, p) multiplies pooled channel u by the scaled weight[p, u]."""
         linear = carry_linear(self.linear)
         return lambda write, mask: linear(write, mask) * self.scale
 
 
 @MODELS.register("airbench")
 class Airbench(HookedModel):
-    """Logits (batch, class) from images: whitening, blocks of two convolutions, linear read-out of the maxima.
+    """Logits (batch, class) from images: whitening, blocks of two convolutions, max over space, linear read-out.
 
-    `recipes/cifar10_fast.py` gives the whitening layer its weights, from the training images.
+    The weights of the whitening layer are computed from training images in `recipes/cifar10_fast.py`.
     """
 
     family = "airbench"
@@ -118,7 +119,7 @@ class Airbench(HookedModel):
         self.setup(stages=[self.whiten, *self.blocks, self.readout])
 
     def reset_parameters(self) -> None:
-        """Each 3x3 convolution begins by handing on its first inputs as they are (a partial identity)."""
+        """Initialise the 3x3 convolutions as partial identities: the first output channels copy the input channels."""
         blocks: Any = self.blocks
         for block in blocks:
             nn.init.dirac_(block.conv.weight[: block.conv.in_channels].data)
@@ -128,9 +129,9 @@ class Airbench(HookedModel):
         return torch.randn(shape, generator=generator(seed, "example"))
 
     def graph(self) -> Graph:
-        """Channels write after GELU, the last ones after pooling; each convolution's channels read.
+        """Build the graph: channels write after GELU (the last ones after pooling); the convolutions' channels read.
 
-        Pooling and BatchNorm act on each channel alone and belong to the node.
+        Pooling and BatchNorm act on each channel separately and are part of the node.
         """
         nodes = [Nodes("whiten.hook_input", "channel"), Nodes("whiten.hook_post", "channel", ("whiten.hook_pre",))]
         ports = [Ports("whiten.hook_pre", "channel", self.whiten.constant)]

@@ -1,4 +1,4 @@
-"""Plain convolutional network."""
+"""Plain convolutional network with BatchNorm."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ Image = Float[Tensor, "batch channel height width"]
 
 @dataclass(frozen=True)
 class CNNConfig:
-    """Widths in channels; the defaults fit 28x28 grey digits."""
+    """Sizes of the network. The defaults fit 28x28 grey digits."""
 
     in_channels: int = 1
     size: int = 28
+    """Side of the images in pixels."""
     channels: tuple[int, ...] = (32, 64, 64)
+    """Output channels of each block."""
     n_classes: int = 10
 
 
@@ -49,7 +51,7 @@ class ConvBlock(nn.Module):
 
 @MODELS.register("cnn")
 class ConvNet(HookedModel):
-    """Logits (batch, class) from images: convolution blocks, average over space, linear read-out."""
+    """Logits (batch, class) from images: convolution blocks, global average pooling, linear read-out."""
 
     family = "cnn"
     input_axes = "batch channel height width"
@@ -68,7 +70,7 @@ class ConvNet(HookedModel):
         return torch.randn(shape, generator=generator(seed, "example"))
 
     def graph(self) -> Graph:
-        """Channels write after pooling; each channel's pre-activation reads, BatchNorm folded into the kernels."""
+        """Build the graph: channels write after pooling; pre-activations read (BatchNorm folded into the kernels)."""
         nodes = [Nodes("hook_input", "channel")]
         ports, wires = [], []
         blocks: Any = self.blocks
@@ -79,11 +81,11 @@ class ConvNet(HookedModel):
             nodes.append(Nodes(f"blocks.{i}.hook_pooled", "channel", (here,)))
         linear = self.readout.linear
         ports.append(Ports("readout.hook_logits", "class", lambda: linear.bias))
-        wires.append(Wire(nodes[-1].hook, "readout.hook_logits", carry_averaged(linear)))
+        wires.append(Wire(nodes[-1].hook, "readout.hook_logits", carry_pooled(linear)))
         return Graph(self, nodes, ports, wires)
 
 
-def carry_averaged(layer: nn.Linear) -> Carry:
-    """Average over space, then the linear layer."""
+def carry_pooled(layer: nn.Linear) -> Carry:
+    """Return the transport of average pooling over space followed by a linear layer."""
     linear = carry_linear(layer)
     return lambda write, mask: linear(write.mean(dim=(2, 3)), mask)

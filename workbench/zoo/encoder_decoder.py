@@ -1,4 +1,4 @@
-"""Encoder-decoder transformer (Vaswani et al. 2017) with pre-norm blocks: one sequence in, another one out."""
+"""Encoder-decoder transformer (Vaswani et al. 2017) with pre-norm blocks, for sequence-to-sequence tasks."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from workbench.zoo.gpt import LIKELY, Block, GPTConfig
 from workbench.zoo.layers.attention import Attention, KeyValueCache, Visible
 from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
 from workbench.zoo.layers.mlp import Activation
-from workbench.zoo.layers.normalization import Normalization, norm
+from workbench.zoo.layers.normalization import Normalization, make_norm
 from workbench.zoo.layers.sampling import Sampling, draw
 from workbench.zoo.layers.transformer_graph import DETAILS, encoder_decoder_graph
 
 Tokens = Int[Tensor, "batch pos"]
 Stream = Float[Tensor, "batch pos d_model"]
 SourceStream = Float[Tensor, "batch source_pos d_model"]
-Mixed = tuple[Stream, Float[Tensor, "batch pos head d_head"]]
+AttentionState = tuple[Stream, Float[Tensor, "batch pos head d_head"]]
 
 
 class Streams(NamedTuple):
-    """Both residual streams on their way, and which positions of the source are no padding.
+    """State of the stages: both residual streams, and a mask of the source positions that are not padding.
 
-    In the middle of an attention a stream comes with what the heads read.
+    Inside an attention layer, a stream is paired with the heads' outputs z.
     """
 
     source: Any
@@ -43,14 +43,11 @@ class Streams(NamedTuple):
 
 @dataclass(frozen=True)
 class EncoderDecoderConfig:
-    """Sizes (in numbers of entries) and choices, as in `GPTConfig`; `n_ctx` bounds the length of each sequence.
-
-    Both sequences share one vocabulary. Every target begins with the token `start`. Nothing looks at tokens `pad` of
-    the source, with which shorter ones are filled; a target is filled at its end, where causality hides it.
-    """
+    """Sizes and options of an encoder-decoder, named as in `GPTConfig`. Both sequences share one vocabulary."""
 
     d_vocab: int = 32
     n_ctx: int = 32
+    """Maximum length of each sequence in tokens."""
     encoder_layers: int = 2
     decoder_layers: int = 2
     d_model: int = 64
@@ -63,11 +60,13 @@ class EncoderDecoderConfig:
     tie_embeddings: bool = False
     dropout: float = 0.0
     start: int = 0
+    """Token that every target begins with."""
     pad: int | None = None
+    """Padding token, which attention to the source ignores. Targets are padded at the end, where causality masks it."""
 
     def __post_init__(self) -> None:
         if min(self.encoder_layers, self.decoder_layers) < 1:
-            raise ConfigError("An encoder-decoder needs at least one layer on each side. Use a GPT for one side alone.")
+            raise ConfigError("An encoder-decoder needs at least one layer on each side. For a single stack use a GPT.")
         for name, token in (("start", self.start), ("pad", self.pad)):
             if token is not None and not 0 <= token < self.d_vocab:
                 raise ConfigError(
@@ -76,7 +75,7 @@ class EncoderDecoderConfig:
         self.stack(self.encoder_layers, causal=False)
 
     def stack(self, n_layers: int, causal: bool) -> GPTConfig:
-        """The blocks of one side, as those of a GPT."""
+        """Return the config of the encoder's or the decoder's blocks."""
         return GPTConfig(
             self.d_vocab, self.n_ctx, n_layers, self.d_model, self.n_heads, self.d_head, self.d_mlp, causal,
             self.positions, self.normalization, self.activation, dropout=self.dropout,
@@ -85,11 +84,12 @@ class EncoderDecoderConfig:
 
 @dataclass(frozen=True)
 class Part:
-    """A stage: one part of a block, on the stream of its side; it may read other fields of the state."""
+    """Stage that runs one part of a block on the stream of its side."""
 
     side: Literal["source", "target"]
     run: Callable[..., Any]
     reads: tuple[str, ...] = ()
+    """Fields of the state that `run` takes as further arguments."""
 
     def __call__(self, state: Streams) -> Streams:
         others = [getattr(state, name) for name in self.reads]
@@ -97,24 +97,24 @@ class Part:
 
 
 class EncoderBlock(Block):
-    """Attention to all of the source that is visible, then an MLP."""
+    """Attention to all source positions that are not padding, then an MLP."""
 
-    def mix_visible(self, resid: Stream, visible: Visible | None) -> Mixed:
-        """The stream, and what each head read from it."""
-        return self.mix(resid, visible=visible)
+    def attend_to_visible(self, resid: Stream, visible: Visible | None) -> AttentionState:
+        """Return the stream and the heads' outputs z, with padding masked."""
+        return self.attend(resid, visible=visible)
 
     def parts(self) -> list[Part]:
-        """The stages of this block."""
-        runs = (self.write, self.fire, self.feed)
-        return [Part("source", self.mix_visible, ("visible",)), *(Part("source", run) for run in runs)]
+        """Return the stages of this block."""
+        runs = (self.add_attention, self.activate, self.add_mlp)
+        return [Part("source", self.attend_to_visible, ("visible",)), *(Part("source", run) for run in runs)]
 
 
 class DecoderBlock(Block):
-    """Causal attention, attention to the encoder's final stream, then an MLP."""
+    """Causal attention, cross-attention to the encoder's final stream, then an MLP."""
 
     def __init__(self, cfg: GPTConfig) -> None:
         super().__init__(cfg)
-        self.ln_cross, self.ln_source = (norm(cfg.d_model, cfg.normalization) for _ in range(2))
+        self.ln_cross, self.ln_source = (make_norm(cfg.d_model, cfg.normalization) for _ in range(2))
         self.cross_attn = Attention(cfg.d_model, cfg.n_heads, causal=False, d_head=cfg.d_head)
         self.hook_cross_q_input, self.hook_cross_k_input, self.hook_cross_v_input = (
             AxisHookPoint("batch pos head d_model", displaces=True) for _ in range(3)
@@ -124,26 +124,35 @@ class DecoderBlock(Block):
         )
         self.hook_cross_attn_out, self.hook_resid_mid_cross = (AxisHookPoint("batch pos d_model") for _ in range(2))
 
-    def mix_cross(self, resid: Stream, source: SourceStream, visible: Bool[Tensor, "batch source_pos"] | None) -> Mixed:
-        """The stream, and what each head read from the source."""
+    def attend_to_source(
+        self, resid: Stream, source: SourceStream, visible: Bool[Tensor, "batch source_pos"] | None
+    ) -> AttentionState:
+        """Return the stream and the outputs z of the cross-attention heads."""
         queries = self.read(self.hook_cross_attn_in(resid), self.ln_cross, [self.hook_cross_q_input])
         ports = [self.hook_cross_k_input, self.hook_cross_v_input]
         sources = self.read(self.hook_cross_source_in(source), self.ln_source, ports)
-        return resid, self.cross_attn.mix(*queries, *sources, visible=visible)
+        return resid, self.cross_attn.compute_z(*queries, *sources, visible=visible)
 
-    def write_cross(self, state: Mixed) -> Stream:
-        """The stream with what attention to the source adds."""
+    def add_cross_attention(self, state: AttentionState) -> Stream:
+        """Add the output of cross-attention to the stream."""
         resid, z = state
-        return self.hook_resid_mid_cross(resid + self.dropout(self.hook_cross_attn_out(self.cross_attn.write(z))))
+        return self.hook_resid_mid_cross(resid + self.dropout(self.hook_cross_attn_out(self.cross_attn.project_out(z))))
 
     def parts(self) -> list[Part]:
-        """The stages of this block."""
-        runs = (self.mix, self.write, self.mix_cross, self.write_cross, self.fire, self.feed)
-        return [Part("target", run, ("source", "visible") if run == self.mix_cross else ()) for run in runs]
+        """Return the stages of this block."""
+        runs = (
+            self.attend,
+            self.add_attention,
+            self.attend_to_source,
+            self.add_cross_attention,
+            self.activate,
+            self.add_mlp,
+        )
+        return [Part("target", run, ("source", "visible") if run == self.attend_to_source else ()) for run in runs]
 
 
 class Stack(nn.Module):
-    """The embeddings and blocks of one side."""
+    """Embeddings and blocks of the encoder or the decoder."""
 
     def __init__(self, cfg: GPTConfig, block: type[Block]) -> None:
         super().__init__()
@@ -156,15 +165,21 @@ class Stack(nn.Module):
         self.dropout = nn.Dropout(cfg.dropout)
         self.blocks: Any = nn.ModuleList(block(cfg) for _ in range(cfg.n_layers))
 
-    def embedded(self, tokens: Tokens, start: int = 0) -> Stream:
-        """The residual stream before the first block."""
+    def embed_tokens(self, tokens: Tokens, start: int = 0) -> Stream:
+        """Compute the residual stream before the first block. `start` is the position of the first token."""
         resid = self.hook_embed(self.embed(tokens))
         return self.dropout(resid + self.hook_pos_embed(self.pos_embed(tokens, start)) if self.learned else resid)
 
 
 @MODELS.register("encoder_decoder")
 class EncoderDecoder(HookedModel):
-    """Next-token logits (batch, pos, vocab) at every position of the target."""
+    """Next-token logits (batch, pos, vocab) at every position of the target, from a `SourceTarget`.
+
+    Example:
+        >>> model = workbench.load("dates_encoder_decoder")
+        >>> model(model.example(batch=3)).shape
+        torch.Size([3, 5, 46])
+    """
 
     family = "encoder_decoder"
     input_axes = "batch source_pos target_pos"
@@ -175,34 +190,34 @@ class EncoderDecoder(HookedModel):
         self.cfg = cfg
         self.encoder = Stack(cfg.stack(cfg.encoder_layers, causal=False), EncoderBlock)
         self.decoder = Stack(cfg.stack(cfg.decoder_layers, causal=True), DecoderBlock)
-        self.ln_final = norm(cfg.d_model, cfg.normalization)
+        self.ln_final = make_norm(cfg.d_model, cfg.normalization)
         self.unembed = Unembed(self.decoder.embed, cfg.tie_embeddings)
         self.hook_logits = AxisHookPoint("batch pos vocab")
         self.reset_parameters()
-        self.encoding: list[Any] = [self.embedded, *(part for b in self.encoder.blocks for part in b.parts())]
+        self.encoding: list[Any] = [self.embed_tokens, *(part for b in self.encoder.blocks for part in b.parts())]
         decoding = [part for b in self.decoder.blocks for part in b.parts()]
         self.setup(stages=[*self.encoding, *decoding, self.read_out])
 
     def reset_parameters(self) -> None:
-        """GPT-2's initialisation: normal, 0.02, with maps into a stream divided by the root of their number."""
+        """Initialise as GPT-2 (normal, 0.02); maps into a stream are divided by the square root of their number."""
         writers = {"encoder": 2 * self.cfg.encoder_layers, "decoder": 3 * self.cfg.decoder_layers}
         for name, p in self.named_parameters():
             if p.ndim > 1 and not name.rpartition(".")[2].startswith("b_"):
                 into_stream = name.endswith(("W_O", "W_out"))
                 nn.init.normal_(p, std=0.02 / writers[name.partition(".")[0]] ** 0.5 if into_stream else 0.02)
 
-    def embedded(self, inputs: Any) -> Streams:
-        """Both residual streams before the first block."""
-        source, target = self.checked(inputs)
+    def embed_tokens(self, inputs: Any) -> Streams:
+        """Compute both residual streams before the first block, and the padding mask."""
+        source, target = self.check_inputs(inputs)
         visible = None if self.cfg.pad is None else source != self.cfg.pad
         if visible is not None and not visible.any(dim=1).all():
-            raise InputError("A source holds nothing but padding. Give at least one other token.")
-        return Streams(self.encoder.embedded(source), self.decoder.embedded(target), visible)
+            raise InputError("A source contains only padding. Give at least one other token.")
+        return Streams(self.encoder.embed_tokens(source), self.decoder.embed_tokens(target), visible)
 
-    def checked(self, inputs: Any) -> SourceTarget:
-        """The inputs; raises when they are not two sequences of known tokens, neither empty nor too long."""
+    def check_inputs(self, inputs: Any) -> SourceTarget:
+        """Raise an `InputError` unless `inputs` are two non-empty sequences of valid tokens of at most `n_ctx`."""
         if not isinstance(inputs, tuple) or len(inputs) != 2:
-            raise InputError("An encoder-decoder reads two sequences. Pass SourceTarget(source, target).")
+            raise InputError("Expected two sequences of tokens. Pass SourceTarget(source, target).")
         for name, tokens in zip(SourceTarget._fields, inputs, strict=True):
             self.check_length(name, tokens.shape[1])
             low, high = tokens.aminmax()
@@ -212,18 +227,18 @@ class EncoderDecoder(HookedModel):
         return SourceTarget(*inputs)
 
     def check_length(self, name: str, length: int) -> None:
-        """Raises when a sequence is empty or too long."""
+        """Raise an `InputError` if a sequence is empty or longer than `n_ctx`."""
         if not length:
             raise InputError(f"The {name} is empty. Give at least one token.")
         if length > self.cfg.n_ctx:
             raise InputError(f"The {name} has {length} tokens; this model reads at most {self.cfg.n_ctx}. Shorten it.")
 
     def read_out(self, state: Streams) -> Float[Tensor, "batch pos vocab"]:
-        """Logits from the decoder's final stream."""
+        """Compute logits from the decoder's final stream."""
         return self.logits(state.target)
 
     def logits(self, resid: Stream) -> Float[Tensor, "batch pos vocab"]:
-        """Logits from a stream."""
+        """Compute logits from a residual stream."""
         return self.hook_logits(self.unembed(self.ln_final(resid)))
 
     def example(self, batch: int = 2, seed: int = 0) -> SourceTarget:
@@ -239,7 +254,19 @@ class EncoderDecoder(HookedModel):
     def generate(
         self, inputs: SourceTarget, n_new: int, sampling: Sampling = LIKELY, seed: int = 0
     ) -> Int[Tensor, "batch total"]:
-        """The target and `n_new` sampled tokens; the source is encoded once, and each new token costs one position."""
+        """Sample a continuation of the target.
+
+        The source is encoded once and keys and values are cached, so each new token costs a pass over one position.
+
+        Args:
+            inputs: Sources and the first tokens of their targets.
+            n_new: Number of tokens to sample per target.
+            sampling: Temperature, top-k and top-p.
+            seed: Seeds the samples.
+
+        Returns:
+            The targets, extended by `n_new` tokens.
+        """
         self.check_length("target", inputs.target.shape[1] + n_new)
         random = generator(seed, "sampling")
         caches = [KeyValueCache() for _ in self.decoder.blocks]
@@ -252,16 +279,16 @@ class EncoderDecoder(HookedModel):
         return target
 
     def extend(self, tokens: Tokens, state: Streams, caches: list[KeyValueCache]) -> Float[Tensor, "batch pos vocab"]:
-        """Logits of new tokens of the target that follow those in `caches`, which grow; `state` holds the source."""
-        resid = self.decoder.embedded(tokens, caches[0].length)
+        """Compute the logits of tokens that follow those in `caches`, and append their keys and values."""
+        resid = self.decoder.embed_tokens(tokens, caches[0].length)
         for block, past in zip(self.decoder.blocks, caches, strict=True):
-            resid = block.write(block.mix(resid, past))
-            resid = block.write_cross(block.mix_cross(resid, state.source, state.visible))
-            resid = block.feed(block.fire(resid))
+            resid = block.add_attention(block.attend(resid, past))
+            resid = block.add_cross_attention(block.attend_to_source(resid, state.source, state.visible))
+            resid = block.add_mlp(block.activate(resid))
         return self.logits(resid)
 
     def tokenizer_or_raise(self) -> Any:
-        """The tokenizer that `load` put beside the weights."""
+        """Return the tokenizer stored beside the weights."""
         if self.tokenizer is None:
             raise InputError("This model has no tokenizer. Set model.tokenizer, or pass tokens instead of text.")
         return self.tokenizer

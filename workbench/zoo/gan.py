@@ -1,4 +1,4 @@
-"""Generative adversarial network (Goodfellow et al. 2014) with convolutions (DCGAN, Radford et al. 2016)."""
+"""Generative adversarial network (Goodfellow et al. 2014) with the layout of DCGAN (Radford et al. 2016)."""
 
 from __future__ import annotations
 
@@ -18,48 +18,50 @@ from workbench.core.random import generator
 from workbench.core.registry import MODELS
 from workbench.zoo.actor_critic import carry_flat
 from workbench.zoo.layers.linear_carry import carry_transposed
-from workbench.zoo.layers.strided import CHANNELS, Image, Spread, down, up
+from workbench.zoo.layers.strided import CHANNELS, Image, ProjectAndReshape, downsample, upsample
 
 Codes = Float[Tensor, "batch latent"]
 Verdict = Float[Tensor, "batch class"]
 SLOPE = 0.2
-"""Of the discriminator's leaky ReLUs."""
+"""Negative slope of the discriminator's leaky ReLUs."""
 
 
 @dataclass(frozen=True)
 class GANConfig:
-    """Sizes; the defaults fit 28x28 grey digits.
-
-    `channels` are those of the discriminator after each halving of the image; the generator has them in reverse.
-    `dropout` is the share of the discriminator's activations that training drops after each convolution, `noise` the
-    standard deviation of what training adds to each pixel that the discriminator sees (Sonderby et al. 2017).
-    """
+    """Sizes of generator and discriminator. The defaults fit 28x28 grey digits."""
 
     n_latents: int = 64
     out_channels: int = 1
     size: int = 28
+    """Side of the images in pixels."""
     channels: tuple[int, ...] = (32, 64)
+    """Channels of the discriminator after each halving of the image; the generator uses them in reverse order."""
     dropout: float = 0.3
+    """Dropout probability after each convolution of the discriminator."""
     noise: float = 0.0
+    """Standard deviation of the noise added to the discriminator's input during training (Sonderby et al. 2017)."""
 
     def __post_init__(self) -> None:
         if not self.channels or self.size % 2 ** len(self.channels):
-            raise ConfigError(f"An image of side {self.size} cannot be halved {len(self.channels)} times.")
+            raise ConfigError(
+                f"size {self.size} cannot be halved {len(self.channels)} times. Choose a multiple of "
+                f"{2 ** len(self.channels)}, or give one or more channels."
+            )
 
     @property
     def side(self) -> int:
-        """Side of the smallest map."""
+        """Side of the smallest feature map in pixels."""
         return self.size // 2 ** len(self.channels)
 
 
 class Generator(nn.Module):
-    """Images in 0..1 from codes: a linear map to small maps, then transposed convolutions with BatchNorm."""
+    """Images with values in 0..1 from codes: linear projection, then transposed convolutions with BatchNorm."""
 
     def __init__(self, cfg: GANConfig) -> None:
         super().__init__()
         widths = (*reversed(cfg.channels), cfg.out_channels)
-        self.project = Spread(cfg.n_latents, widths[0], cfg.side, norm=True)
-        self.blocks = nn.ModuleList(up(i, o, norm=True) for i, o in pairwise(widths[:-1]))
+        self.project = ProjectAndReshape(cfg.n_latents, widths[0], cfg.side, norm=True)
+        self.blocks = nn.ModuleList(upsample(i, o, norm=True) for i, o in pairwise(widths[:-1]))
         self.readout = nn.ConvTranspose2d(widths[-2], widths[-1], 4, 2, padding=1)
         self.hook_out, self.hook_image = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
 
@@ -70,16 +72,18 @@ class Generator(nn.Module):
         return self.read_out(x)
 
     def read_out(self, x: Float[Tensor, "batch c h w"]) -> Image:
-        """The image from the last maps."""
+        """Compute the image from the last feature maps."""
         return self.hook_image(self.hook_out(self.readout(x)).sigmoid())
 
 
 class Discriminator(nn.Module):
-    """For each image the logits of the two classes, generated and real: convolutions, then a linear map."""
+    """Logits of the classes "generated" and "real" for each image: strided convolutions, then a linear map."""
 
     def __init__(self, cfg: GANConfig) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(down(i, o, slope=SLOPE) for i, o in pairwise((cfg.out_channels, *cfg.channels)))
+        self.blocks = nn.ModuleList(
+            downsample(i, o, slope=SLOPE) for i, o in pairwise((cfg.out_channels, *cfg.channels))
+        )
         self.dropout, self.noise = nn.Dropout(cfg.dropout), cfg.noise
         self.readout = nn.Linear(cfg.channels[-1] * cfg.side**2, 2)
         self.hook_logits = AxisHookPoint("batch class")
@@ -92,13 +96,13 @@ class Discriminator(nn.Module):
         return self.read_out(x)
 
     def read_out(self, x: Image) -> Verdict:
-        """The verdict on the last maps."""
+        """Compute the logits from the last feature maps."""
         return self.hook_logits(self.readout(x.flatten(1)))
 
 
 @MODELS.register("gan")
 class GAN(HookedModel):
-    """What the discriminator says (generated or real) of the images that the generator makes of codes."""
+    """Logits of the discriminator (generated, real) for the images that the generator produces from codes."""
 
     family = "gan"
     input_axes = "batch latent"
@@ -115,7 +119,7 @@ class GAN(HookedModel):
         return torch.randn(batch, self.cfg.n_latents, generator=generator(seed, "example"))
 
     def graph(self) -> Graph:
-        """Latents, channels and the image write; pre-activations, pixels before the sigmoid and the verdict read."""
+        """Build the graph: latents, channels and the image write; pre-activations, pixel and class logits read."""
         nodes, ports, wires = [Nodes("hook_input", "latent")], [], []
         made: Any = self.generator
         judge: Any = self.discriminator

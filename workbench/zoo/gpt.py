@@ -1,4 +1,4 @@
-"""GPT: a decoder-only transformer with pre-norm blocks, laid out and named as in TransformerLens."""
+"""GPT: decoder-only transformer with pre-norm blocks, with the layout and hook names of TransformerLens."""
 
 from __future__ import annotations
 
@@ -17,53 +17,55 @@ from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.attention import Attention, KeyValueCache, Visible
-from workbench.zoo.layers.completion import Extend, completed
+from workbench.zoo.layers.completion import Extend, complete_prompts
 from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
 from workbench.zoo.layers.mlp import MLP, Activation, Neurons
-from workbench.zoo.layers.normalization import Normalization, norm
+from workbench.zoo.layers.normalization import Normalization, make_norm
 from workbench.zoo.layers.sampling import Sampling, draw
 from workbench.zoo.layers.transformer_graph import DETAILS, residual_graph
 
 Stream = Float[Tensor, "batch pos d_model"]
-Mixed = tuple[Stream, Float[Tensor, "batch pos head d_head"]]
-Fired = tuple[Stream, Neurons]
+AttentionState = tuple[Stream, Float[Tensor, "batch pos head d_head"]]
+MLPState = tuple[Stream, Neurons]
 Tokens = Int[Tensor, "batch pos"]
 Longer = Int[Tensor, "batch total"]
 LIKELY = Sampling()
-"""The model's own distribution: temperature 1, no token ruled out."""
+"""Sampling from the model's own distribution: temperature 1, no top-k or top-p."""
 
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """Sizes (in numbers of entries) and choices; the defaults are a small character model.
-
-    `dropout` acts on what is added to the residual stream; that of attention patterns has no fused kernel. Without
-    `causal` every position sees all others. `d_head` None: the heads share d_model evenly.
-    """
+    """Sizes and options of a GPT. The defaults are a small character model."""
 
     d_vocab: int = 65
+    """Size of the vocabulary."""
     n_ctx: int = 256
+    """Maximum length of a sequence in tokens."""
     n_layers: int = 4
     d_model: int = 128
     n_heads: int = 4
     d_head: int | None = None
+    """Width of a head; None for d_model / n_heads."""
     d_mlp: int | None = None
+    """Neurons of an MLP; None for 4 * d_model."""
     causal: bool = True
+    """If false, every position attends to all others."""
     positions: Literal["learned", "rotary"] = "learned"
     normalization: Normalization = "layer"
     activation: Activation = "gelu"
     attn_only: bool = False
     tie_embeddings: bool = False
     dropout: float = 0.0
+    """Probability, applied to what is added to the residual stream. Attention patterns have no dropout."""
 
-    n_key_value_heads: ClassVar[None] = None  # the rest is what TransformerLens's analyses read
+    n_key_value_heads: ClassVar[None] = None  # read by TransformerLens's analyses, as the properties below
     device: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         if (not self.d_head and self.d_model % self.n_heads) or (self.positions == "rotary" and self.head_width % 2):
             raise ConfigError(
-                f"d_model {self.d_model} does not split into {self.n_heads} heads (of even width for rotary "
-                "positions). Choose n_heads that divides d_model, or give d_head."
+                f"d_model {self.d_model} cannot be split into {self.n_heads} heads (of even width for rotary "
+                "positions). Choose an n_heads that divides d_model, or give d_head."
             )
 
     @property
@@ -78,16 +80,16 @@ class GPTConfig:
 
     @property
     def normalization_type(self) -> str:
-        """TransformerLens's name of the normalization, empty for none."""
+        """TransformerLens's name of the normalization; empty for none."""
         return {"layer": "LN", "rms": "RMS", "none": ""}[self.normalization]
 
 
 class Block(nn.Module):
-    """Attention, then an MLP, each reading the residual stream through a norm and adding to it."""
+    """Pre-norm attention and MLP, each added to the residual stream."""
 
     def __init__(self, cfg: GPTConfig) -> None:
         super().__init__()
-        self.ln1 = norm(cfg.d_model, cfg.normalization)
+        self.ln1 = make_norm(cfg.d_model, cfg.normalization)
         self.attn = Attention(cfg.d_model, cfg.n_heads, cfg.causal, cfg.positions == "rotary", cfg.d_head)
         self.hook_q_input, self.hook_k_input, self.hook_v_input = (
             AxisHookPoint("batch pos head d_model", displaces=True) for _ in range(3)
@@ -97,52 +99,69 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(cfg.dropout)
         self.n_heads = cfg.n_heads
         if not cfg.attn_only:
-            self.ln2 = norm(cfg.d_model, cfg.normalization)
+            self.ln2 = make_norm(cfg.d_model, cfg.normalization)
             self.mlp = MLP(cfg.d_model, cfg.hidden, cfg.activation)
             self.hook_mlp_in = AxisHookPoint("batch pos d_model", on_request=True)
             self.hook_resid_mid, self.hook_mlp_out = (AxisHookPoint("batch pos d_model") for _ in range(2))
         self.hook_resid_post = AxisHookPoint("batch pos d_model")
 
-    def mix(self, resid: Stream, past: KeyValueCache | None = None, visible: Visible | None = None) -> Mixed:
-        """The stream, and what each head read from other positions; a sweep over heads starts after it."""
+    def attend(
+        self, resid: Stream, past: KeyValueCache | None = None, visible: Visible | None = None
+    ) -> AttentionState:
+        """Return the stream and the heads' outputs z.
+
+        A separate stage, so that sweeps over heads start after the attention patterns.
+        """
         resid = self.hook_resid_pre(resid)
         branch = self.hook_attn_in(resid)
         ports = (self.hook_q_input, self.hook_k_input, self.hook_v_input)
-        return resid, self.attn.mix(*self.read(branch, self.ln1, ports), past=past, visible=visible)
+        return resid, self.attn.compute_z(*self.read(branch, self.ln1, ports), past=past, visible=visible)
 
-    def write(self, state: Mixed) -> Stream:
-        """The stream with what attention adds."""
+    def add_attention(self, state: AttentionState) -> Stream:
+        """Add the attention output to the stream."""
         resid, z = state
-        out = self.hook_attn_out(self.attn.write(z))
+        out = self.hook_attn_out(self.attn.project_out(z))
         total = resid + self.dropout(out)
         return self.hook_resid_mid(total) if hasattr(self, "mlp") else self.hook_resid_post(total)
 
-    def fire(self, resid: Stream) -> Fired:
-        """The stream, and what the MLP's neurons make of it; a sweep over neurons starts after it."""
-        return resid, self.mlp.fire(self.ln2(self.hook_mlp_in(resid)))
+    def activate(self, resid: Stream) -> MLPState:
+        """Return the stream and the activations of the MLP's neurons.
 
-    def feed(self, state: Fired) -> Stream:
-        """The stream with what the MLP adds."""
+        A separate stage, so that sweeps over neurons start after them.
+        """
+        return resid, self.mlp.compute_post(self.ln2(self.hook_mlp_in(resid)))
+
+    def add_mlp(self, state: MLPState) -> Stream:
+        """Add the MLP's output to the stream."""
         resid, post = state
-        return self.hook_resid_post(resid + self.dropout(self.hook_mlp_out(self.mlp.write(post))))
+        return self.hook_resid_post(resid + self.dropout(self.hook_mlp_out(self.mlp.project_out(post))))
 
     def parts(self) -> list[Any]:
-        """The stages of this block."""
-        return [self.mix, self.write, *([self.fire, self.feed] if hasattr(self, "mlp") else [])]
+        """Return the stages of this block."""
+        return [self.attend, self.add_attention, *([self.activate, self.add_mlp] if hasattr(self, "mlp") else [])]
 
     def read(self, resid: Stream, norm: Any, ports: Sequence[Any]) -> list[Any]:
-        """The stream through a norm, for each port; where anybody listens, once for each head."""
-        shared = None if all(port.wanted for port in ports) else norm(resid)
-        return [norm.apply_to(port(self.copies(resid))) if port.wanted else shared for port in ports]
+        """Normalize the stream once for each port.
 
-    def copies(self, resid: Stream) -> Float[Tensor, "batch pos head d_model"]:
-        """The stream once for each head, so that each can read its own."""
+        A port whose hook is in use gets a copy of the stream per head before the norm; the others share one result.
+        """
+        shared = None if all(port.wanted for port in ports) else norm(resid)
+        return [norm.apply_to(port(self.copy_per_head(resid))) if port.wanted else shared for port in ports]
+
+    def copy_per_head(self, resid: Stream) -> Float[Tensor, "batch pos head d_model"]:
+        """Return the stream repeated for each head, without copying memory."""
         return resid[:, :, None].expand(-1, -1, self.n_heads, -1)
 
 
 @MODELS.register("gpt")
 class GPT(HookedModel):
-    """Next-token logits (batch, pos, vocab) from tokens (batch, pos)."""
+    """Next-token logits (batch, pos, vocab) from tokens (batch, pos).
+
+    Example:
+        >>> gpt = workbench.load("shakespeare_gpt")
+        >>> gpt(gpt.to_tokens("ROMEO:")).shape
+        torch.Size([1, 6, 65])
+    """
 
     family = "gpt"
     input_axes = "batch pos"
@@ -159,23 +178,23 @@ class GPT(HookedModel):
             self.hook_pos_embed = AxisHookPoint("batch pos d_model")
         self.dropout = nn.Dropout(cfg.dropout)
         self.blocks = nn.ModuleList(Block(cfg) for _ in range(cfg.n_layers))
-        self.ln_final = norm(cfg.d_model, cfg.normalization)
+        self.ln_final = make_norm(cfg.d_model, cfg.normalization)
         self.unembed = Unembed(self.embed, cfg.tie_embeddings)
         self.hook_logits = AxisHookPoint("batch pos vocab")
         self.reset_parameters()
         blocks: Any = self.blocks
-        self.setup(stages=[self.embedded, *(part for block in blocks for part in block.parts()), self.read_out])
+        self.setup(stages=[self.embed_tokens, *(part for block in blocks for part in block.parts()), self.read_out])
 
     def reset_parameters(self) -> None:
-        """GPT-2's initialisation: normal, 0.02, with maps into the stream divided by the root of their number."""
+        """Initialise as GPT-2 (normal, 0.02); maps into the stream are divided by the square root of their number."""
         depth = 1 if self.cfg.attn_only else 2
         for name, p in self.named_parameters():
             if p.ndim > 1 and not name.rpartition(".")[2].startswith("b_"):
                 into_stream = name.endswith(("W_O", "W_out"))
                 nn.init.normal_(p, std=0.02 / (depth * self.cfg.n_layers) ** 0.5 if into_stream else 0.02)
 
-    def embedded(self, tokens: Tokens, start: int = 0) -> Stream:
-        """The residual stream before the first block."""
+    def embed_tokens(self, tokens: Tokens, start: int = 0) -> Stream:
+        """Compute the residual stream before the first block. `start` is the position of the first token."""
         self.check_tokens(tokens, start)
         resid = self.hook_embed(self.embed(tokens))
         if self.cfg.positions == "learned":
@@ -183,7 +202,7 @@ class GPT(HookedModel):
         return self.dropout(resid)
 
     def check_tokens(self, tokens: Tokens, start: int) -> None:
-        """Raises on an empty or over-long prompt and on a token outside the vocabulary."""
+        """Raise an `InputError` for an empty or overlong prompt and for tokens outside the vocabulary."""
         n_new, n_ctx, d_vocab = tokens.shape[1], self.cfg.n_ctx, self.cfg.d_vocab
         if not n_new:
             raise InputError("The prompt is empty. Give at least one token.")
@@ -195,7 +214,7 @@ class GPT(HookedModel):
             raise InputError(f"Token {bad} is outside the vocabulary of {d_vocab} (0 to {d_vocab - 1}).")
 
     def read_out(self, resid: Stream) -> Float[Tensor, "batch pos vocab"]:
-        """Logits from the final residual stream."""
+        """Compute logits from the final residual stream."""
         return self.hook_logits(self.unembed(self.ln_final(resid)))
 
     def example(self, batch: int = 2, seed: int = 0) -> Tokens:
@@ -207,10 +226,25 @@ class GPT(HookedModel):
 
     @torch.no_grad()
     def generate(self, tokens: Tokens, n_new: int, sampling: Sampling = LIKELY, seed: int = 0) -> Longer:
-        """The prompt and `n_new` sampled tokens; keys and values are kept, so each new one costs one position."""
+        """Sample a continuation of each prompt.
+
+        Keys and values are cached, so each new token costs a pass over one position.
+
+        Args:
+            tokens: Prompts of equal length.
+            n_new: Number of tokens to sample per prompt.
+            sampling: Temperature, top-k and top-p.
+            seed: Seeds the samples.
+
+        Returns:
+            The prompts, extended by `n_new` tokens.
+
+        Raises:
+            InputError: If the model is not causal, or the result would be longer than `n_ctx`.
+        """
         if not self.cfg.causal:
-            raise InputError("This GPT is not causal: a new token would change what earlier ones see. Use forward().")
-        random, extend = generator(seed, "sampling"), self.extending()
+            raise InputError("This GPT is not causal, so tokens cannot be generated one by one. Use forward().")
+        random, extend = generator(seed, "sampling"), self.start_decoding()
         new = tokens
         for _ in range(n_new):
             new = draw(extend(new)[:, -1], sampling, random)[:, None].to(tokens.device)
@@ -227,62 +261,74 @@ class GPT(HookedModel):
         sampling: Sampling = LIKELY,
         extend: Extend | None = None,
     ) -> Longer:
-        """Prompts of any lengths with sampled completions (`layers.completion`); `extend` may replace the network."""
-        return completed(extend or self.extending(), prompts, n_new, end, sampling, random)
+        """Sample completions of prompts of different lengths.
 
-    def extending(self) -> Extend:
-        """A function from tokens to their logits that remembers all it was given."""
+        Args:
+            prompts: Token ids of each prompt.
+            n_new: Number of tokens to sample after the longest prompt.
+            end: Token that ends a completion.
+            random: Generator of the samples.
+            sampling: Temperature, top-k and top-p.
+            extend: Computes the logits of new tokens in place of this model.
+
+        Returns:
+            Prompts and completions, filled with `end` (see `layers.completion`).
+        """
+        return complete_prompts(extend or self.start_decoding(), prompts, n_new, end, sampling, random)
+
+    def start_decoding(self) -> Extend:
+        """Return a function that computes the logits of new tokens after all those it was called with before."""
         return partial(self.extend, caches=[KeyValueCache() for _ in self.blocks])
 
     def extend(self, tokens: Tokens, caches: list[KeyValueCache]) -> Float[Tensor, "batch pos vocab"]:
-        """Logits of new tokens that follow those in `caches`, which grow."""
+        """Compute the logits of tokens that follow those in `caches`, and append their keys and values."""
         with self.lock:
-            resid = self.embedded(tokens, caches[0].length)
+            resid = self.embed_tokens(tokens, caches[0].length)
             for block, past in zip(self.blocks, caches, strict=True):
-                resid = block.write(block.mix(resid, past))
-                resid = resid if self.cfg.attn_only else block.feed(block.fire(resid))
+                resid = block.add_attention(block.attend(resid, past))
+                resid = resid if self.cfg.attn_only else block.add_mlp(block.activate(resid))
             return self.read_out(resid)
 
-    # What TransformerLens's ActivationCache and patching read of a model
+    # Attributes read by TransformerLens's ActivationCache and patching
 
     @property
     def W_E(self) -> Float[Tensor, "vocab d_model"]:
-        """The embedding."""
+        """Embedding matrix."""
         return self.embed.W_E
 
     @property
     def W_U(self) -> Float[Tensor, "d_model vocab"]:
-        """The read-out directions."""
+        """Unembedding matrix."""
         return self.unembed.W_U
 
     @property
     def b_U(self) -> Float[Tensor, " vocab"]:
-        """The read-out's bias."""
+        """Unembedding bias."""
         return self.unembed.b_U
 
     def to_tokens(self, text: str) -> Tokens:
-        """Tokens (1, pos) of a text, by the tokenizer that came with the checkpoint."""
+        """Encode a text with the model's tokenizer; returns token ids of shape (1, pos)."""
         return self.tokenizer_or_raise().encode(text)[None]
 
     def to_single_token(self, text: str) -> int:
-        """The one token that `text` is."""
+        """Return the id of a text that is exactly one token."""
         tokens = self.to_tokens(text)[0]
         if len(tokens) != 1:
-            raise InputError(f"{text!r} is {len(tokens)} tokens, not one. Give a text that is a single token.")
+            raise InputError(f"{text!r} is {len(tokens)} tokens. Give a text that is a single token.")
         return int(tokens[0])
 
     def tokenizer_or_raise(self) -> Any:
-        """The tokenizer that `load` put beside the weights."""
+        """Return the tokenizer stored beside the weights."""
         if self.tokenizer is None:
             raise InputError("This GPT has no tokenizer. Set model.tokenizer, or pass tokens instead of text.")
         return self.tokenizer
 
     def tokens_to_residual_directions(self, tokens: int | Int[Tensor, "*any"]) -> Float[Tensor, "*any d_model"]:
-        """Read-out direction of each token."""
+        """Return the unembedding column of each token."""
         return self.W_U.T[tokens]
 
     def accumulated_bias(self, layer: int, mlp_input: bool = False, include_mlp_biases: bool = True) -> Tensor:
-        """Sum of the output biases before a layer (d_model,)."""
+        """Sum the output biases of the layers before `layer`; returns shape (d_model,)."""
         total = torch.zeros_like(self.W_U[:, 0])
         for i, block in enumerate(self.blocks[: layer + mlp_input]):
             total = total + block.attn.b_O
@@ -291,6 +337,6 @@ class GPT(HookedModel):
         return total
 
     def set_use_attn_in(self, use: bool) -> None:
-        """Nothing to switch: ports exist when they are asked for."""
+        """Do nothing: per-head inputs are always available here."""
 
     set_use_split_qkv_input = set_use_attn_in

@@ -1,4 +1,4 @@
-"""A GPT whose weights are fixed, with a low-rank change to learn beside each (LoRA, Hu et al. 2022)."""
+"""GPT with frozen weights and trainable low-rank adapters (LoRA, Hu et al. 2022)."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from workbench.core.weights import as_matrix, from_matrix
 from workbench.zoo.gpt import GPT, GPTConfig
 
 ADAPTED = ("W_Q", "W_K", "W_V", "W_O", "W_in", "W_out")
-"""Weights of attention and of the MLP that get an adapter, all heads as one matrix."""
+"""Weights of attention and MLP that get an adapter. All heads of a weight are treated as one matrix."""
 
 
 @dataclass(frozen=True)
 class LoRAGPTConfig(GPTConfig):
-    """The GPT's own sizes; `rank` of each change, which is multiplied by `alpha` / `rank`.
-
-    `base` is the checkpoint that the fixed weights are those of, so that a file need not hold them; "" for none.
-    """
+    """Sizes of the GPT and of its adapters."""
 
     rank: int = 8
+    """Rank of each adapter."""
     alpha: float = 16.0
+    """Adapters are multiplied by `alpha` / `rank`."""
     base: str = ""
+    """Checkpoint of the frozen weights, so that they need not be saved again; "" for none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.rank <= self.d_model:
-            raise ConfigError(f"rank {self.rank} is no rank of a change. Choose 1 to {self.d_model} (d_model).")
+            raise ConfigError(f"rank {self.rank} is out of range. Choose 1 to {self.d_model} (d_model).")
 
 
 class LowRank(nn.Module):
-    """A weight with the product of two thin matrices added, the second of which starts at zero."""
+    """Parametrization that adds scale * down @ up to a weight; `up` starts at zero."""
 
     def __init__(self, name: str, weight: Tensor, rank: int, scale: float) -> None:
         super().__init__()
@@ -52,9 +52,9 @@ class LowRank(nn.Module):
 
 @MODELS.register("lora_gpt")
 class LoRAGPT(GPT):
-    """A GPT in which each adapted weight reads as the sum of what is fixed and what is learned.
+    """GPT whose adapted weights are the sum of a frozen weight and a low-rank adapter.
 
-    Hooks, graph and techniques are the GPT's: whatever reads `W_Q` reads the sum.
+    Hooks and graph are those of `GPT`: reading `W_Q` gives the sum.
     """
 
     def __init__(self, cfg: LoRAGPTConfig) -> None:
@@ -68,13 +68,13 @@ class LoRAGPT(GPT):
 
     @property
     def inherited(self) -> dict[str, str]:
-        """Names of the fixed weights here and in the GPT that they come from."""
+        """Names of the frozen weights, mapped to their names in the base GPT."""
         names = [name for name in self.state_dict() if not name.endswith((".down", ".up"))]
         return {name: name.replace(".parametrizations", "").removesuffix(".original") for name in names}
 
     @torch.no_grad()
-    def merged(self) -> GPT:
-        """The GPT without adapters that computes the same: each weight is the sum."""
+    def merge(self) -> GPT:
+        """Return an equivalent GPT with the adapters added to the weights."""
         gpt = GPT(GPTConfig(**{field.name: getattr(self.cfg, field.name) for field in fields(GPTConfig)}))
         gpt.load_state_dict({name: attrgetter(name)(self) for name in self.inherited.values()})
         return gpt.eval()

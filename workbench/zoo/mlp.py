@@ -22,10 +22,11 @@ from workbench.zoo.layers.tanh import tanh
 
 @dataclass(frozen=True)
 class MLPConfig:
-    """Widths in units; the defaults fit scikit-learn's 8x8 digits."""
+    """Sizes of the network. The defaults fit scikit-learn's 8x8 digits."""
 
     n_features: int = 64
     hidden: tuple[int, ...] = (64,)
+    """Units of each hidden layer."""
     n_classes: int = 10
     activation: Literal["relu", "tanh", "gelu"] = "relu"
 
@@ -64,7 +65,7 @@ class MLPClassifier(HookedModel):
         return torch.rand(batch, self.cfg.n_features, generator=generator(seed, "example"))
 
     def graph(self) -> Graph:
-        """Features and units write; each unit's pre-activation and each logit reads, through the weights."""
+        """Build the graph: features and units write; pre-activations and logits read, through the weights."""
         blocks: Any = self.blocks
         layers: list[Any] = [block.linear for block in blocks] + [self.readout.linear]
         reads = [f"blocks.{i}.hook_pre" for i in range(len(self.blocks))] + ["readout.hook_logits"]

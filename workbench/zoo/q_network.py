@@ -1,4 +1,4 @@
-"""Deep Q-network: what each action is worth, from observations; duelling when asked (Wang et al. 2016)."""
+"""Deep Q-network: an action value for each action, optionally with the duelling read-out of Wang et al. 2016."""
 
 from __future__ import annotations
 
@@ -14,40 +14,39 @@ from workbench.core.graph import Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
 from workbench.core.registry import MODELS
-from workbench.zoo.actor_critic import INPUT_AXES, ActorCriticConfig, Features, Trunk, carry_matrix, chain
+from workbench.zoo.actor_critic import INPUT_AXES, ActorCriticConfig, Features, Trunk, carry_matrix, chain_blocks
 from workbench.zoo.layers.action_values import ActionValues
 
 
 @dataclass(frozen=True)
 class QNetworkConfig:
-    """Sizes of the network; the defaults fit CartPole.
-
-    `observation` is the shape of one observation: (feature,) for the trunk "mlp", (channel, height, width) for
-    "convolutional". `channels` are those of the convolutions, `hidden` the units of the layers after them. With
-    `duelling` the value of the state and the advantages of the actions are read out apart.
-    """
+    """Sizes of a Q-network. The defaults fit CartPole."""
 
     observation: tuple[int, ...] = (4,)
+    """Shape of one observation: (feature,) for the trunk "mlp", (channel, height, width) for "convolutional"."""
     n_actions: int = 2
     trunk: Literal["mlp", "convolutional"] = "mlp"
     channels: tuple[int, ...] = (16, 32)
+    """Channels of the convolutions; unused by the trunk "mlp"."""
     hidden: tuple[int, ...] = (64, 64)
+    """Units of the dense layers, which follow the convolutions."""
     activation: Literal["tanh", "relu"] = "relu"
     duelling: bool = False
+    """Estimate the state value and the advantages separately and add them."""
 
     @property
     def trunk_config(self) -> ActorCriticConfig:
-        """The same sizes, as the trunk takes them."""
+        """The equivalent config of `Trunk`."""
         return ActorCriticConfig(
             self.observation, self.n_actions, self.trunk, self.channels, self.hidden, self.activation
         )
 
     def __post_init__(self) -> None:
-        assert self.trunk_config  # raises when trunk and observation do not fit each other
+        assert self.trunk_config  # its __post_init__ raises if trunk and observation do not match
 
 
-class Plain(nn.Module):
-    """One linear read-out for each action."""
+class LinearReadOut(nn.Module):
+    """Linear map from the last hidden layer to the Q-values."""
 
     def __init__(self, width: int, n_actions: int) -> None:
         super().__init__()
@@ -57,15 +56,15 @@ class Plain(nn.Module):
         return self.advantage(x)
 
     def matrix(self) -> Float[Tensor, "action unit"]:
-        """What each unit adds to each Q."""
+        """Return the weight of each unit on each Q-value."""
         return self.advantage.weight
 
     def constant(self) -> Float[Tensor, " action"]:
-        """Each Q without any input."""
+        """Return the Q-values for a hidden layer of zeros."""
         return self.advantage.bias
 
 
-class Duelling(nn.Module):
+class DuellingReadOut(nn.Module):
     """Q = V + A - mean A (Wang et al. 2016, equation 9)."""
 
     def __init__(self, width: int, n_actions: int) -> None:
@@ -78,11 +77,11 @@ class Duelling(nn.Module):
         return value[:, None] + advantage - advantage.mean(dim=1, keepdim=True)
 
     def matrix(self) -> Float[Tensor, "action unit"]:
-        """What each unit adds to each Q, through value and advantages together."""
+        """Return the weight of each unit on each Q-value, through value and advantages together."""
         return self.value.weight + self.advantage.weight - self.advantage.weight.mean(dim=0, keepdim=True)
 
     def constant(self) -> Float[Tensor, " action"]:
-        """Each Q without any input."""
+        """Return the Q-values for a hidden layer of zeros."""
         return self.value.bias + self.advantage.bias - self.advantage.bias.mean()
 
 
@@ -95,33 +94,32 @@ class QNetwork(HookedModel):
     def __init__(self, cfg: QNetworkConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        self.input_axes = INPUT_AXES[cfg.trunk]  # type: ignore[misc]  (here it depends on the trunk)
+        self.input_axes = INPUT_AXES[cfg.trunk]  # type: ignore[misc]  (depends on the trunk)
         self.hook_input = AxisHookPoint(self.input_axes)
         trunk = Trunk(cfg.trunk_config)
         self.blocks = trunk.blocks
-        self.readout = (Duelling if cfg.duelling else Plain)(trunk.width, cfg.n_actions)
+        self.readout = (DuellingReadOut if cfg.duelling else LinearReadOut)(trunk.width, cfg.n_actions)
         self.hook_q = AxisHookPoint("batch action")
-        self.setup(stages=[self.observed, *trunk.stages, self.read_out])
+        self.setup(stages=[self.read_observation, *trunk.stages, self.read_out])
 
-    def observed(self, observation: Features) -> Features:
-        """The observation, checked."""
+    def read_observation(self, observation: Features) -> Features:
+        """Check the shape of the observation and pass it through `hook_input`."""
         if observation.shape[1:] != self.cfg.observation:
             raise ShapeError(
-                f"This Q-network sees observations of shape {('batch', *self.cfg.observation)}; "
-                f"given {tuple(observation.shape)}."
+                f"Expected observations of shape {('batch', *self.cfg.observation)}, got {tuple(observation.shape)}."
             )
         return self.hook_input(observation)
 
     def read_out(self, x: Features) -> ActionValues:
-        """Q-values from the last hidden layer."""
+        """Compute Q-values from the last hidden layer."""
         return ActionValues(self.hook_q(self.readout(x)))
 
     def example(self, batch: int = 2, seed: int = 0) -> Features:
         return torch.randn(batch, *self.cfg.observation, generator=generator(seed, "example"))
 
     def graph(self) -> Graph:
-        """Observations, channels and units write; pre-activations and Q-values read, through the weights."""
-        reads, writes = chain("", self.blocks)
+        """Build the graph: observations, channels and units write; pre-activations and Q-values read."""
+        reads, writes = chain_blocks("", self.blocks)
         nodes = [Nodes("hook_input", self.hook_input.axes[1]), *writes]
         readout: Any = self.readout
         ports = [*(port for port, _ in reads), Ports("hook_q", "action", readout.constant)]

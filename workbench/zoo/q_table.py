@@ -1,4 +1,4 @@
-"""A table of action values as a network: one-hot states times the table."""
+"""Tabular Q-function as a network: one-hot states times the table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workbench.zoo.layers.linear_carry import carry_linear
 
 @dataclass(frozen=True)
 class QTableConfig:
-    """Numbers of states and actions; the defaults fit FrozenLake."""
+    """Numbers of states and actions. The defaults fit FrozenLake."""
 
     n_states: int = 16
     n_actions: int = 4
@@ -39,24 +39,23 @@ class QTable(HookedModel):
         self.readout = nn.Linear(cfg.n_states, cfg.n_actions, bias=False)
         nn.init.zeros_(self.readout.weight)
         self.hook_q = AxisHookPoint("batch action")
-        self.setup(stages=[self.observed, self.look_up])
+        self.setup(stages=[self.read_observation, self.look_up])
 
     @property
     def table(self) -> Float[Tensor, "state action"]:
-        """The table, a view of the weight: what is written into it is what the model says."""
+        """View of the weight as (state, action); assigning to its entries changes the model."""
         return self.readout.weight.detach().T
 
-    def observed(self, state: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch feature"]:
-        """The one-hot states, checked."""
+    def read_observation(self, state: Float[Tensor, "batch feature"]) -> Float[Tensor, "batch feature"]:
+        """Check the shape of the one-hot states and pass them through `hook_input`."""
         if state.shape[1:] != (self.cfg.n_states,):
             raise ShapeError(
-                f"This table has {self.cfg.n_states} states, shown as {('batch', self.cfg.n_states)}; "
-                f"given {tuple(state.shape)}."
+                f"Expected one-hot states of shape {('batch', self.cfg.n_states)}, got {tuple(state.shape)}."
             )
         return self.hook_input(state)
 
     def look_up(self, state: Float[Tensor, "batch feature"]) -> ActionValues:
-        """The row of each state."""
+        """Return the table's row of each state."""
         return ActionValues(self.hook_q(self.readout(state)))
 
     def example(self, batch: int = 2, seed: int = 0) -> Float[Tensor, "batch feature"]:
@@ -64,6 +63,6 @@ class QTable(HookedModel):
         return torch.eye(self.cfg.n_states)[states]
 
     def graph(self) -> Graph:
-        """States write, Q-values read: an edge is an entry of the table."""
+        """Build the graph: states write, Q-values read; each edge is an entry of the table."""
         nodes, ports = [Nodes("hook_input", "feature")], [Ports("hook_q", "action")]
         return Graph(self, nodes, ports, [Wire("hook_input", "hook_q", carry_linear(self.readout))])

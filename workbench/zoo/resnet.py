@@ -1,4 +1,4 @@
-"""Pre-activation residual network (He et al. 2016b) with linear shortcuts, for small images, or without them."""
+"""Pre-activation residual network (He et al. 2016b) for small images; optionally without the shortcuts."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ from workbench.core.registry import MODELS
 from workbench.zoo.layers.readout import ReadOut
 
 Image = Float[Tensor, "batch channel height width"]
-Branched = tuple[Image, Float[Tensor, "batch c_out h_out w_out"]]
+BranchState = tuple[Image, Float[Tensor, "batch c_out h_out w_out"]]
 CHANNELS = "batch channel height width"
 
 
 @dataclass(frozen=True)
 class ResNetConfig:
-    """Channels of each group and its number of blocks; the defaults are ResNet-20 for 32x32 images."""
+    """Sizes of the network. The defaults are ResNet-20 for 32x32 images."""
 
     in_channels: int = 3
     size: int = 32
+    """Side of the images in pixels."""
     channels: tuple[int, ...] = (16, 32, 64)
+    """Channels of each group of blocks. Every group but the first halves the image."""
     blocks_per_group: int = 3
     n_classes: int = 10
     residual: bool = True
-    """False leaves the shortcuts out: a plain network of the same depth."""
+    """If false, leave out the shortcuts: a plain network of the same depth."""
 
 
 class Stem(nn.Module):
@@ -49,9 +51,9 @@ class Stem(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """A branch (norm, ReLU, convolution, twice) added to the stream; a strided block shortens it by a 1x1 map.
+    """Residual branch (BatchNorm, ReLU, 3x3 convolution, twice) added to the stream.
 
-    In a plain network the branch takes the stream's place.
+    Where stride or width change, the shortcut is a 1x1 convolution. Without `residual` the branch replaces the stream.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, residual: bool = True) -> None:
@@ -70,22 +72,25 @@ class ResBlock(nn.Module):
         self.hook_mid_pre, self.hook_mid = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
         self.hook_out = AxisHookPoint(CHANNELS)
 
-    def branch(self, x: Image) -> Branched:
-        """The stream, and what the branch makes of it; a sweep over the branch's channels starts after it."""
+    def branch(self, x: Image) -> BranchState:
+        """Return the stream and the output of the branch.
+
+        A separate stage, so that sweeps over the branch's channels start after its convolutions.
+        """
         x = self.hook_resid_pre(x)
         post = self.hook_post(self.hook_pre(self.norm1(self.hook_in(x))).relu())
         mid = self.hook_mid(self.hook_mid_pre(self.norm2(self.conv1(post))).relu())
         return x, self.conv2(mid)
 
-    def add(self, state: Branched) -> Float[Tensor, "batch c_out h_out w_out"]:
-        """The stream with what the branch adds; the branch alone in a plain network."""
+    def add(self, state: BranchState) -> Float[Tensor, "batch c_out h_out w_out"]:
+        """Add the branch to the stream, or replace the stream in a plain network."""
         x, out = state
         added = self.hook_out(out)
         return self.hook_resid_post(self.shortcut(x) + added if self.residual else added)
 
 
 class NormReadOut(ReadOut):
-    """The last norm and ReLU, then the read-out."""
+    """Final BatchNorm and ReLU, global average pooling, linear read-out."""
 
     def __init__(self, width: int, n_classes: int) -> None:
         super().__init__(width, n_classes, "channel")
@@ -99,7 +104,7 @@ class NormReadOut(ReadOut):
 
 @MODELS.register("resnet")
 class ResNet(HookedModel):
-    """Logits (batch, class) from images; every block reads the stream and adds to it."""
+    """Logits (batch, class) from images; every block reads the residual stream and adds to it."""
 
     family = "resnet"
     input_axes = CHANNELS
@@ -123,7 +128,7 @@ class ResNet(HookedModel):
         self.setup(stages=[self.stem, *parts, self.readout])
 
     def reset_parameters(self) -> None:
-        """He's initialisation for the convolutions (He et al. 2015)."""
+        """Initialise the convolutions as in He et al. 2015 (normal, fan out)."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -133,9 +138,9 @@ class ResNet(HookedModel):
         return torch.randn(shape, generator=generator(seed, "example"))
 
     def graph(self) -> Graph:
-        """The channels of the stem and of each branch write; each branch and the read-out read the stream.
+        """Build the graph: channels of the stem and the branches write; branches and read-out read the stream.
 
-        In a plain network the stream is what the last branch wrote.
+        In a plain network the stream is the output of the last branch.
         """
         ports: list[Ports] = []
         wires: list[Wire] = []
@@ -144,7 +149,7 @@ class ResNet(HookedModel):
 
         def add_port(hook: str) -> None:
             ports.append(Ports(hook, None))
-            wires.extend(Wire(writer, hook, carry_along(tuple(path))) for writer, path in paths.items())
+            wires.extend(Wire(writer, hook, carry_through_shortcuts(tuple(path))) for writer, path in paths.items())
 
         blocks: Any = self.blocks
         for i, block in enumerate(blocks):
@@ -160,8 +165,8 @@ class ResNet(HookedModel):
         return Graph(self, nodes, ports, wires)
 
 
-def carry_along(shortcuts: Sequence[nn.Module]) -> Carry:
-    """Channels of the stream, carried through the linear shortcuts between writer and reader."""
+def carry_through_shortcuts(shortcuts: Sequence[nn.Module]) -> Carry:
+    """Return the transport of the stream's channels through the linear shortcuts between writer and reader."""
 
     def carry(write: Tensor, mask: Tensor) -> Tensor:
         masked = write[:, None] * rearrange(mask, "node port -> port node 1 1")

@@ -1,4 +1,4 @@
-"""Variational autoencoder (Kingma & Welling 2014) with convolutions, for small images of values in 0..1."""
+"""Variational autoencoder (Kingma & Welling 2014) with convolutions, for small images with values in 0..1."""
 
 from __future__ import annotations
 
@@ -19,39 +19,44 @@ from workbench.core.random import generator
 from workbench.core.registry import MODELS
 from workbench.zoo.actor_critic import carry_flat
 from workbench.zoo.layers.linear_carry import carry_side_by_side, carry_transposed
-from workbench.zoo.layers.strided import CHANNELS, Image, Spread, down, up
+from workbench.zoo.layers.strided import CHANNELS, Image, ProjectAndReshape, downsample, upsample
 
 Codes = Float[Tensor, "batch latent"]
 
 
 @dataclass(frozen=True)
 class VAEConfig:
-    """Sizes; the defaults fit 28x28 grey digits. `channels` are those after each halving of the image."""
+    """Sizes of encoder and decoder. The defaults fit 28x28 grey digits."""
 
     in_channels: int = 1
     size: int = 28
+    """Side of the images in pixels."""
     channels: tuple[int, ...] = (32, 64)
+    """Channels of the encoder after each halving of the image; the decoder uses them in reverse order."""
     n_latents: int = 32
 
     def __post_init__(self) -> None:
         if not self.channels or self.size % 2 ** len(self.channels):
-            raise ConfigError(f"An image of side {self.size} cannot be halved {len(self.channels)} times.")
+            raise ConfigError(
+                f"size {self.size} cannot be halved {len(self.channels)} times. Choose a multiple of "
+                f"{2 ** len(self.channels)}, or give one or more channels."
+            )
 
     @property
     def side(self) -> int:
-        """Side of the smallest map."""
+        """Side of the smallest feature map in pixels."""
         return self.size // 2 ** len(self.channels)
 
 
 class Posterior(NamedTuple):
-    """What the encoder says of each image's code: a normal distribution with independent entries."""
+    """Approximate posterior of each image's code: a diagonal normal distribution."""
 
     mean: Codes
     log_variance: Codes
 
 
-class Autoencoded(NamedTuple):
-    """Each image's reconstruction and code; `logits` are those of the pixels, one row for each image."""
+class Reconstruction(NamedTuple):
+    """Reconstructed images and their codes. `logits` are the pixel logits, one row per image."""
 
     logits: Float[Tensor, "batch pixel"]
     image: Image
@@ -59,8 +64,8 @@ class Autoencoded(NamedTuple):
     log_variance: Codes
 
 
-class Coded(NamedTuple):
-    """What flows through the decoder: the activation, and the code beside it."""
+class DecoderState(NamedTuple):
+    """State of the decoder's stages: the activation, and the code that is passed through to the output."""
 
     x: Float[Tensor, "batch ..."]
     mean: Codes
@@ -68,51 +73,57 @@ class Coded(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """Convolutions, then the mean and the log variance of the code, each linear in the last maps."""
+    """Strided convolutions, then linear maps to the mean and the log variance of the code."""
 
     def __init__(self, cfg: VAEConfig) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(down(i, o) for i, o in pairwise((cfg.in_channels, *cfg.channels)))
+        self.blocks = nn.ModuleList(downsample(i, o) for i, o in pairwise((cfg.in_channels, *cfg.channels)))
         width = cfg.channels[-1] * cfg.side**2
         self.mean, self.log_variance = nn.Linear(width, cfg.n_latents), nn.Linear(width, cfg.n_latents)
         self.hook_mean, self.hook_log_variance = AxisHookPoint("batch latent"), AxisHookPoint("batch latent")
 
-    def heads(self, x: Image) -> Posterior:
-        """The distribution of the code."""
+    def read_out(self, x: Image) -> Posterior:
+        """Compute the posterior from the last feature maps."""
         flat = x.flatten(1)
         return Posterior(self.hook_mean(self.mean(flat)), self.hook_log_variance(self.log_variance(flat)))
 
 
 class Decoder(nn.Module):
-    """A linear map from the code to small maps, then transposed convolutions; the last gives each pixel's logit."""
+    """Linear projection to small maps, then transposed convolutions; the last one gives the pixel logits."""
 
     def __init__(self, cfg: VAEConfig) -> None:
         super().__init__()
         widths = (*reversed(cfg.channels), cfg.in_channels)
-        self.project = Spread(cfg.n_latents, widths[0], cfg.side)
-        self.blocks = nn.ModuleList(up(i, o) for i, o in pairwise(widths[:-1]))
+        self.project = ProjectAndReshape(cfg.n_latents, widths[0], cfg.side)
+        self.blocks = nn.ModuleList(upsample(i, o) for i, o in pairwise(widths[:-1]))
         self.readout = nn.ConvTranspose2d(widths[-2], widths[-1], 4, 2, padding=1)
         self.hook_out, self.hook_image = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
 
-    def read_out(self, coded: Coded) -> Autoencoded:
-        """Logits of the pixels, and the image that they make."""
+    def read_out(self, coded: DecoderState) -> Reconstruction:
+        """Compute the pixel logits and the image."""
         logits = self.hook_out(self.readout(coded.x))
-        return Autoencoded(logits.flatten(1), self.hook_image(logits.sigmoid()), coded.mean, coded.log_variance)
+        return Reconstruction(logits.flatten(1), self.hook_image(logits.sigmoid()), coded.mean, coded.log_variance)
 
 
 @dataclass(frozen=True)
-class Beside:
-    """A stage that works on the activation and leaves the code beside it alone."""
+class OnActivation:
+    """Stage that applies `stage` to the activation and leaves the code unchanged."""
 
     stage: Callable[[Tensor], Tensor]
 
-    def __call__(self, coded: Coded) -> Coded:
+    def __call__(self, coded: DecoderState) -> DecoderState:
         return coded._replace(x=self.stage(coded.x))
 
 
 @MODELS.register("vae")
 class VAE(HookedModel):
-    """Reconstructions and codes of images: in training a code is drawn, in evaluation it is the mean."""
+    """Reconstructions and codes of images. The code is sampled in training mode, else it is the posterior mean.
+
+    Example:
+        >>> vae = workbench.load("mnist_vae")
+        >>> vae.encode(vae.example(batch=3)).mean.shape
+        torch.Size([3, 32])
+    """
 
     family = "vae"
     input_axes = CHANNELS
@@ -123,39 +134,42 @@ class VAE(HookedModel):
         self.hook_input = AxisHookPoint(CHANNELS)
         self.encoder, self.decoder = Encoder(cfg), Decoder(cfg)
         self.hook_latent, self.hook_code = AxisHookPoint("batch latent"), AxisHookPoint("batch latent")
-        decoding = [Beside(self.decoder.project), *map(Beside, self.decoder.blocks)]
-        encoding = [self.hook_input, *self.encoder.blocks, self.encoder.heads]
-        self.setup(stages=[*encoding, self.coded, *decoding, self.decoder.read_out])
+        decoding = [OnActivation(self.decoder.project), *map(OnActivation, self.decoder.blocks)]
+        encoding = [self.hook_input, *self.encoder.blocks, self.encoder.read_out]
+        self.setup(stages=[*encoding, self.to_latent, *decoding, self.decoder.read_out])
 
-    def coded(self, posterior: Posterior) -> Coded:
-        """The code that the decoder reads; the output tells it beside the image, through a port of its own."""
+    def to_latent(self, posterior: Posterior) -> DecoderState:
+        """Choose the code that the decoder reads: a sample in training mode, else the posterior mean.
+
+        In evaluation mode the code also goes to the output through `hook_code`, a port of its own.
+        """
         mean, log_variance = posterior
         if self.training:
-            return Coded(drawn(posterior, torch.randn_like(mean)), mean, log_variance)
+            return DecoderState(reparametrize(posterior, torch.randn_like(mean)), mean, log_variance)
         latent = self.hook_latent(mean)
-        return Coded(latent, self.hook_code(latent), log_variance)
+        return DecoderState(latent, self.hook_code(latent), log_variance)
 
     def encode(self, images: Image) -> Posterior:
-        """The distribution of each image's code."""
-        return self.run_stages(images, 0, self.stages.index(self.coded))
+        """Compute the posterior of each image's code."""
+        return self.run_stages(images, 0, self.stages.index(self.to_latent))
 
-    def decode(self, latent: Codes) -> Autoencoded:
-        """The images that codes stand for."""
-        coded = Coded(latent, latent, torch.zeros_like(latent))
-        return self.run_stages(coded, self.stages.index(self.coded) + 1, len(self.stages))
+    def decode(self, latent: Codes) -> Reconstruction:
+        """Compute the images that codes decode to."""
+        coded = DecoderState(latent, latent, torch.zeros_like(latent))
+        return self.run_stages(coded, self.stages.index(self.to_latent) + 1, len(self.stages))
 
-    def sample(self, images: Image, random: torch.Generator) -> Autoencoded:
-        """Reconstructions from codes drawn with this generator, one for each image."""
+    def sample(self, images: Image, random: torch.Generator) -> Reconstruction:
+        """Reconstruct images from codes sampled from their posteriors, one sample per image."""
         posterior = self.encode(images)
         noise = torch.randn(posterior.mean.shape, generator=random).to(posterior.mean)
-        return self.decode(drawn(posterior, noise))._replace(**posterior._asdict())
+        return self.decode(reparametrize(posterior, noise))._replace(**posterior._asdict())
 
     def example(self, batch: int = 2, seed: int = 0) -> Image:
         shape = (batch, self.cfg.in_channels, self.cfg.size, self.cfg.size)
         return torch.rand(shape, generator=generator(seed, "example"))
 
     def graph(self) -> Graph:
-        """Channels and latents write; pre-activations read. Sinks are the image, the code and its log variance."""
+        """Build the graph: channels and latents write, pre-activations read; sinks are image, code and log variance."""
         nodes, ports, wires = [Nodes("hook_input", "channel")], [], []
         encoder: Any = self.encoder.blocks
 
@@ -182,6 +196,6 @@ class VAE(HookedModel):
         return Graph(self, nodes, ports, wires)
 
 
-def drawn(posterior: Posterior, noise: Codes) -> Codes:
-    """A code from standard normal noise (the reparametrisation)."""
+def reparametrize(posterior: Posterior, noise: Codes) -> Codes:
+    """Turn standard normal noise into samples of the posterior (the reparametrisation trick)."""
     return posterior.mean + (0.5 * posterior.log_variance).exp() * noise

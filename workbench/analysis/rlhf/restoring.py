@@ -77,7 +77,7 @@ def edited_extending(
     Both models remember what they were given, so each token costs one position of each; the result is that of full
     passes, since the same edit was made at every earlier position.
     """
-    ours, theirs = tuned.extending(), original.extending()
+    ours, theirs = tuned.start_decoding(), original.start_decoding()
 
     def extend(tokens: Tensor) -> Tensor:
         kept: dict[str, Tensor] = {}

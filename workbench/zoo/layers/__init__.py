@@ -1,1 +1,1 @@
-"""Parts that several architectures share."""
+"""Layers shared by several architectures."""

@@ -1,4 +1,4 @@
-"""What a Q-function says of each observation."""
+"""Output type of Q-functions."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor
 
 
 class ActionValues(NamedTuple):
-    """The return to expect from each action; `logits` and `value` let policies and Q-functions be asked alike."""
+    """Expected return of each action. `logits` and `value` let analyses treat policies and Q-functions alike."""
 
     q: Float[Tensor, "batch action"]
 
     @property
     def logits(self) -> Float[Tensor, "batch action"]:
-        """The Q-values themselves: the likeliest action is the best one, the probabilities mean nothing."""
+        """The Q-values: their argmax is the greedy action, but their softmax is not a policy."""
         return self.q
 
     @property
     def value(self) -> Float[Tensor, " batch"]:
-        """The return to expect from the best action."""
+        """Expected return of the greedy action."""
         return self.q.max(dim=1).values

@@ -1,4 +1,4 @@
-"""Multi-head attention with TransformerLens's weights and hook names: fused until scores or patterns are asked for."""
+"""Multi-head attention with TransformerLens's weights and hook names; fused unless scores or patterns are hooked."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ Visible = Bool[Tensor, "batch key"]
 
 @dataclass
 class KeyValueCache:
-    """Keys and values of the positions so far, for generation one token at a time.
+    """Keys and values of the positions so far, for generating one token at a time.
 
-    They lie in a buffer with room for as many again, so that most new ones are written without copying the old.
+    The buffer doubles when full, so that most new positions are written without copying the old ones.
     """
 
     buffer: Float[Tensor, "2 batch room head d_head"] | None = None
     length: int = 0
-    """Positions held."""
+    """Number of positions in use."""
 
     def append(
         self, key: Float[Tensor, "batch new head d_head"], value: Float[Tensor, "batch new head d_head"]
     ) -> tuple[PerKey, PerKey]:
-        """All keys and values, the new ones last."""
+        """Append keys and values; returns those of all positions."""
         before, self.length = self.length, self.length + key.shape[1]
         if self.buffer is None or self.length > self.buffer.shape[2]:
             room = key.new_empty(2, len(key), 2 * self.length, *key.shape[2:])
@@ -49,9 +49,9 @@ class KeyValueCache:
 
 
 class Attention(nn.Module):
-    """Softmax attention; `causal` keeps a position from looking ahead.
+    """Softmax attention, causal by default.
 
-    Queries, keys and values may be read from different streams, and each head may read its own copy.
+    Queries, keys and values may come from different streams, and each head may get a copy of its own.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Attention(nn.Module):
         self.hook_z = AxisHookPoint("batch pos head d_head")
         self.hook_result = AxisHookPoint("batch pos head d_model", on_request=True)
 
-    def mix(
+    def compute_z(
         self,
         queries: Reads,
         keys: Sources,
@@ -80,7 +80,15 @@ class Attention(nn.Module):
         past: KeyValueCache | None = None,
         visible: Visible | None = None,
     ) -> PerHead:
-        """Each head's average of the values that it attends to, of those `visible`: z, before its hook point."""
+        """Compute each head's weighted average of values (z, before its hook).
+
+        Args:
+            queries: Stream that the queries read, one for all heads or one per head.
+            keys: Stream that the keys read.
+            values: Stream that the values read.
+            past: Keys and values of earlier positions; the new ones are appended.
+            visible: True at keys that may be attended to; None for all.
+        """
         start = 0 if past is None else past.length
         q = self.hook_q(project(queries, self.W_Q, self.b_Q))
         k = self.hook_k(project(keys, self.W_K, self.b_K))
@@ -92,8 +100,8 @@ class Attention(nn.Module):
         explicit = self.hook_attn_scores.wanted or self.hook_pattern.wanted
         return self.attend(q, k, v, visible) if explicit else self.attend_fused(q, k, v, visible)
 
-    def write(self, z: PerHead) -> Stream:
-        """What all heads write to the stream, from z."""
+    def project_out(self, z: PerHead) -> Stream:
+        """Project z through `W_O` and add `b_O`."""
         z = self.hook_z(z)
         if self.hook_result.wanted:
             result = self.hook_result(einsum(z, self.W_O, "batch pos head d, head d m -> batch pos head m"))
@@ -102,7 +110,7 @@ class Attention(nn.Module):
         return linear(flat, rearrange(self.W_O, "head d m -> m (head d)"), self.b_O)
 
     def attend(self, q: PerQuery, k: PerKey, v: PerKey, visible: Visible | None = None) -> PerQuery:
-        """Attention with its scores and pattern at hook points."""
+        """Compute z with hooks on the scores and the pattern."""
         scores = einsum(q, k, "batch query head d, batch key head d -> batch head query key") / q.shape[-1] ** 0.5
         mask = self.mask(q, k, visible)
         if mask is not None:
@@ -111,24 +119,24 @@ class Attention(nn.Module):
         return einsum(pattern, v, "batch head query key, batch key head d -> batch query head d")
 
     def attend_fused(self, q: PerQuery, k: PerKey, v: PerKey, visible: Visible | None = None) -> PerQuery:
-        """The same function by torch's fused kernel."""
-        plain = self.causal and visible is None and q.shape[1] == k.shape[1]
-        mask = None if plain else self.mask(q, k, visible)
+        """Compute z with torch's fused kernel."""
+        causal_only = self.causal and visible is None and q.shape[1] == k.shape[1]
+        mask = None if causal_only else self.mask(q, k, visible)
         q, k, v = (rearrange(x, "batch pos head d -> batch head pos d") for x in (q, k, v))
-        z = scaled_dot_product_attention(q, k, v, mask, is_causal=plain)
+        z = scaled_dot_product_attention(q, k, v, mask, is_causal=causal_only)
         return rearrange(z, "batch head pos d -> batch pos head d")
 
     def mask(
         self, q: PerQuery, k: PerKey, visible: Visible | None
     ) -> Bool[Tensor, "query key"] | Bool[Tensor, "batch 1 query key"] | None:
-        """True where a query may look at a key; None when it may everywhere."""
+        """Return True where a query may attend to a key; None if there is no restriction."""
         past = causal_mask(q, k) if self.causal else None
         keys = None if visible is None else repeat(visible, "batch key -> batch 1 query key", query=q.shape[1])
         return keys if past is None else past if keys is None else past & keys
 
 
 def project(x: Reads, weight: Float[Tensor, "head d_model d_head"], bias: Float[Tensor, "head d_head"]) -> PerHead:
-    """Per-head linear map of one stream that all heads read, or of each head's own copy of it."""
+    """Apply the heads' linear maps to one stream shared by all heads, or to one stream per head."""
     if x.ndim == 4:
         return einsum(x, weight, "batch pos head m, head m d -> batch pos head d") + bias
     flat = linear(x, rearrange(weight, "head m d -> (head d) m"), rearrange(bias, "head d -> (head d)"))
@@ -136,6 +144,6 @@ def project(x: Reads, weight: Float[Tensor, "head d_model d_head"], bias: Float[
 
 
 def causal_mask(q: PerQuery, k: PerKey) -> Bool[Tensor, "query key"]:
-    """True where a key is not ahead of its query, the last query being at the last key."""
+    """Return True where a key is not later than its query. The last query is at the last key."""
     n_query, n_key = q.shape[1], k.shape[1]
     return torch.ones(n_query, n_key, dtype=torch.bool, device=q.device).tril(n_key - n_query)

@@ -1,4 +1,4 @@
-"""Prompts of any lengths completed side by side, without padding: shorter prompts begin earlier."""
+"""Completion of prompts of different lengths in one batch, without padding."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor
 from workbench.zoo.layers.sampling import Sampling, draw
 
 Extend = Callable[[Int[Tensor, "batch new"]], Float[Tensor, "batch new vocab"]]
-"""Logits of the tokens that follow all those it was given before."""
+"""Returns the logits of the tokens that follow all those it was called with before."""
 
 
-def completed(
+def complete_prompts(
     extend: Extend,
     prompts: Sequence[Int[Tensor, " _"]],
     n_new: int,
@@ -22,10 +22,21 @@ def completed(
     sampling: Sampling,
     random: torch.Generator,
 ) -> Int[Tensor, "batch total"]:
-    """The prompts, each with what was sampled after it, `end` and nothing but `end` from there on.
+    """Sample completions of prompts of different lengths; rows are filled with `end` after the first sampled `end`.
 
-    The longest prompt gets at most `n_new` tokens, shorter ones as many more as they are shorter; who has not ended by
-    then is cut off and has no `end`. While a prompt is being read, its own token takes the place of the drawn one.
+    All rows advance one position at a time from the end of the shortest prompt. At positions inside a longer prompt the
+    prompt's token replaces the sampled one. The longest prompt gets at most `n_new` tokens, shorter ones more.
+
+    Args:
+        extend: Computes logits of new tokens, with a cache of earlier ones.
+        prompts: Token ids of each prompt.
+        n_new: Number of tokens to sample after the longest prompt.
+        end: Token that ends a completion.
+        sampling: Temperature, top-k and top-p.
+        random: Generator of the samples.
+
+    Returns:
+        Prompts and completions. A completion without `end` was cut off.
     """
     length = torch.tensor([len(prompt) for prompt in prompts])
     tokens = torch.full((len(prompts), int(length.max()) + n_new), end)

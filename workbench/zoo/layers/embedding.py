@@ -1,4 +1,4 @@
-"""Tables from tokens and positions to vectors, and the map from vectors back to tokens."""
+"""Token and positional embeddings, and the unembedding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Tokens = Int[Tensor, "batch pos"]
 
 
 class Embed(nn.Module):
-    """A table of vectors, one for each token."""
+    """Token embedding."""
 
     def __init__(self, d_vocab: int, d_model: int) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Embed(nn.Module):
 
 
 class PosEmbed(nn.Module):
-    """A table of vectors, one for each position."""
+    """Learned positional embedding."""
 
     def __init__(self, n_ctx: int, d_model: int) -> None:
         super().__init__()
@@ -34,11 +34,11 @@ class PosEmbed(nn.Module):
 
 
 class Unembed(nn.Module):
-    """Logits of every token; `tied` shares the embedding's table."""
+    """Linear map to logits; `tied` shares the weights of the embedding."""
 
     def __init__(self, embed: Embed, tied: bool) -> None:
         super().__init__()
-        self._embed = [embed] if tied else []  # in a list, so that it is no submodule of this one
+        self._embed = [embed] if tied else []  # in a list, so that it is not registered as a submodule
         d_vocab, d_model = embed.W_E.shape
         if not tied:
             self._W_U = nn.Parameter(torch.empty(d_model, d_vocab))
@@ -46,7 +46,7 @@ class Unembed(nn.Module):
 
     @property
     def W_U(self) -> Float[Tensor, "d_model vocab"]:
-        """The read-out directions."""
+        """Unembedding matrix."""
         return self._embed[0].W_E.T if self._embed else self._W_U
 
     def forward(self, x: Stream) -> Float[Tensor, "batch pos vocab"]:

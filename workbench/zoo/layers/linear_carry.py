@@ -13,12 +13,15 @@ from workbench.core.graph import Carry
 
 
 def carry_linear(layer: nn.Linear) -> Carry:
-    """Edge (u, p) multiplies unit u by weight[p, u]."""
+    """Return the transport of a linear layer: edge (u, p) multiplies unit u by weight[p, u]."""
     return lambda write, mask: write @ (layer.weight.T * mask)
 
 
 def carry_conv(layer: nn.Conv2d, gain: Callable[[], Tensor | float] = lambda: 1.0) -> Carry:
-    """Edge (u, p) convolves channel u with kernel[p, u], times the gain of p that a folded BatchNorm gives."""
+    """Return the transport of a convolution: edge (u, p) convolves channel u with kernel[p, u].
+
+    `gain` returns a factor per output channel, from a folded BatchNorm.
+    """
 
     def carry(write: Tensor, mask: Tensor) -> Tensor:
         weight = layer.weight * rearrange(mask * gain(), "node port -> port node 1 1")
@@ -28,7 +31,7 @@ def carry_conv(layer: nn.Conv2d, gain: Callable[[], Tensor | float] = lambda: 1.
 
 
 def carry_transposed(layer: nn.ConvTranspose2d, gain: Callable[[], Tensor | float] = lambda: 1.0) -> Carry:
-    """The same for a transposed convolution, whose kernels are kept as weight[u, p]."""
+    """Return the transport of a transposed convolution, whose kernels are stored as weight[u, p]."""
 
     def carry(write: Tensor, mask: Tensor) -> Tensor:
         weight = layer.weight * rearrange(mask * gain(), "node port -> node port 1 1")
@@ -41,7 +44,7 @@ def carry_transposed(layer: nn.ConvTranspose2d, gain: Callable[[], Tensor | floa
 def carry_spread(
     weight: Callable[[], Float[Tensor, "node port height width"]], gain: Callable[[], Tensor | float] = lambda: 1.0
 ) -> Carry:
-    """Edge (u, p) adds unit u's map in the weight to channel p, times the gain of p."""
+    """Return the transport of a projection to maps: edge (u, p) adds unit u's map weight[u, p] to channel p."""
 
     def carry(write: Tensor, mask: Tensor) -> Tensor:
         masked = weight() * rearrange(mask * gain(), "node port -> node port 1 1")
@@ -51,12 +54,12 @@ def carry_spread(
 
 
 def carry_side_by_side(write: Tensor, mask: Tensor) -> Tensor:
-    """One port reads all units as they are, each through its own edge."""
+    """Transport of a port that reads all units unchanged, each through an edge of its own."""
     return rearrange(write * mask[:, 0], "batch node -> batch 1 node")
 
 
 def fold(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Gain and shift of a BatchNorm in evaluation mode: y = gain * x + shift, one of each per channel."""
+    """Return gain and shift per channel of a BatchNorm in evaluation mode: y = gain * x + shift."""
     assert norm.running_var is not None and norm.running_mean is not None
     gain = norm.weight / (norm.running_var + norm.eps).sqrt()
     return gain, norm.bias - norm.running_mean * gain

@@ -1,4 +1,4 @@
-"""The MLP of a transformer block, with TransformerLens's weights and hook names."""
+"""MLP of a transformer block, with TransformerLens's weights and hook names."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from workbench.core.hooked import AxisHookPoint
 Stream = Float[Tensor, "batch pos d_model"]
 Neurons = Float[Tensor, "batch pos d_mlp"]
 Activation = Literal["gelu", "gelu_tanh", "relu"]
-"""GPT-2's own is gelu_tanh, an approximation of gelu."""
+"""GPT-2 uses "gelu_tanh", an approximation of "gelu"."""
 
 
 class MLP(nn.Module):
-    """Two linear maps with a non-linearity between them, at each position."""
+    """Two linear maps with a non-linearity between them, applied at each position."""
 
     def __init__(self, d_model: int, d_mlp: int, activation: Activation) -> None:
         super().__init__()
@@ -31,10 +31,10 @@ class MLP(nn.Module):
         self.hook_pre = AxisHookPoint("batch pos d_mlp")
         self.hook_post = AxisHookPoint("batch pos d_mlp")
 
-    def fire(self, x: Stream) -> Neurons:
-        """What the neurons say, before its hook point."""
+    def compute_post(self, x: Stream) -> Neurons:
+        """Compute the activations of the neurons, before their hook."""
         return self.act(self.hook_pre(linear(x, self.W_in.T, self.b_in)))
 
-    def write(self, post: Neurons) -> Stream:
-        """What the neurons write to the stream."""
+    def project_out(self, post: Neurons) -> Stream:
+        """Project the neurons' activations through `W_out` and add `b_out`."""
         return linear(self.hook_post(post), self.W_out.T, self.b_out)

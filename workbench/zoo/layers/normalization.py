@@ -1,4 +1,4 @@
-"""Layer norm and RMS norm with TransformerLens's hook points; fused unless the scale is asked for."""
+"""Layer norm and RMS norm with TransformerLens's hooks; fused unless the scale is hooked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EPSILON = 1e-5
 
 
 class Norm(nn.Module):
-    """Divides by the spread over `d_model`: the standard deviation (layer) or the root mean square (rms)."""
+    """Layer norm ("layer") or root mean square norm ("rms") over d_model, with a trainable gain."""
 
     def __init__(self, d_model: int, kind: Literal["layer", "rms"]) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Norm(nn.Module):
         return self.hook_normalized(y if self.b is None else y + self.b)
 
     def apply_to(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
-        """The same function without hook points, on any leading axes."""
+        """Apply the norm without hooks, with any leading axes."""
         if self.b is None:
             return rms_norm(x, self.w.shape, self.w, EPSILON)
         return layer_norm(x, self.w.shape, self.w, self.b, EPSILON)
@@ -45,7 +45,15 @@ class Norm(nn.Module):
     def pull(
         self, x: Float[Tensor, "batch pos d_model"], gradient: Float[Tensor, "port batch pos d_model"]
     ) -> Float[Tensor, "port batch pos d_model"]:
-        """Gradients at ports that all read x, from those at the normalized x (the transposed Jacobian's product)."""
+        """Multiply gradients at the normalized activation by the norm's transposed Jacobian.
+
+        Args:
+            x: Activation before the norm, the same for all ports.
+            gradient: Gradient at the normalized activation, for each port.
+
+        Returns:
+            Gradient at x, for each port.
+        """
         if self.b is not None:
             x = x - x.mean(dim=-1, keepdim=True)
         scale = (x.pow(2).mean(dim=-1, keepdim=True) + EPSILON).sqrt()
@@ -57,7 +65,7 @@ class Norm(nn.Module):
 
 
 class Unnormalized(nn.Module):
-    """In the place of a norm where there is none."""
+    """Identity, in place of a norm."""
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         return x
@@ -65,10 +73,10 @@ class Unnormalized(nn.Module):
     apply_to = forward
 
     def pull(self, x: Tensor, gradient: Float[Tensor, "port batch pos d_model"]) -> Tensor:
-        """The gradients as they are."""
+        """Return the gradients unchanged."""
         return gradient
 
 
-def norm(d_model: int, kind: Normalization) -> Norm | Unnormalized:
-    """The norm of that kind."""
+def make_norm(d_model: int, kind: Normalization) -> Norm | Unnormalized:
+    """Return a norm of the given kind."""
     return Unnormalized() if kind == "none" else Norm(d_model, kind)

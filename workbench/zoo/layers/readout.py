@@ -1,4 +1,4 @@
-"""The linear read-out that ends a classifier."""
+"""Linear read-out of a classifier."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workbench.core.hooked import AxisHookPoint
 
 
 class ReadOut(nn.Module):
-    """Average over space, if there is any, then a linear map to one logit for each class."""
+    """Global average pooling (for maps), then a linear map to class logits."""
 
     def __init__(self, width: int, n_classes: int, units: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Sampling the next token: temperature, top-k and nucleus (Holtzman et al. 2020)."""
+"""Token sampling with temperature, top-k and nucleus (top-p; Holtzman et al. 2020)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workbench.core.errors import ConfigError
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a token is drawn. Temperature 0 takes the most likely one; top_k and top_p keep the likeliest tokens."""
+    """Sampling options. Temperature 0 is greedy; top_k and top_p keep only the most likely tokens."""
 
     temperature: float = 1.0
     top_k: int | None = None
@@ -21,15 +21,15 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.temperature < 0:
-            raise ConfigError(f"temperature is {self.temperature}. Give 0 (greedy) or more.")
+            raise ConfigError(f"temperature must be at least 0 (greedy), got {self.temperature}.")
         if self.top_k is not None and self.top_k < 1:
-            raise ConfigError(f"top_k is {self.top_k}. Give at least 1, or None for all tokens.")
+            raise ConfigError(f"top_k must be at least 1, or None for all tokens; got {self.top_k}.")
         if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ConfigError(f"top_p is {self.top_p}. Give a probability above 0 and at most 1, or None.")
+            raise ConfigError(f"top_p must be above 0 and at most 1, or None; got {self.top_p}.")
 
 
-def filtered(logits: Float[Tensor, "batch vocab"], sampling: Sampling) -> Float[Tensor, "batch vocab"]:
-    """Logits after temperature, with -inf for tokens that top-k or top-p rule out."""
+def filter_logits(logits: Float[Tensor, "batch vocab"], sampling: Sampling) -> Float[Tensor, "batch vocab"]:
+    """Divide logits by the temperature and set those excluded by top-k or top-p to -inf."""
     logits = logits / max(sampling.temperature, 1e-9)
     if sampling.top_k is not None:
         kept = logits.topk(min(sampling.top_k, logits.shape[-1])).values[:, -1:]
@@ -37,16 +37,16 @@ def filtered(logits: Float[Tensor, "batch vocab"], sampling: Sampling) -> Float[
     if sampling.top_p is not None:
         ordered, order = logits.sort(descending=True)
         probability = ordered.softmax(dim=-1)
-        before = probability.cumsum(dim=-1) - probability  # the likeliest token is always kept
+        before = probability.cumsum(dim=-1) - probability  # 0 for the likeliest token, which is always kept
         logits = logits.masked_fill((before >= sampling.top_p).gather(1, order.argsort(dim=-1)), -torch.inf)
     return logits
 
 
 def draw(logits: Float[Tensor, "batch vocab"], sampling: Sampling, generator: torch.Generator) -> Int[Tensor, " batch"]:
-    """One token for each row."""
+    """Sample one token per row."""
     if sampling.temperature == 0:
         return logits.argmax(dim=-1)
-    # One uniform number for each row, where torch.multinomial draws one for every token.
-    reached = filtered(logits, sampling).double().softmax(dim=-1).cumsum(dim=-1)
+    # One uniform number per row; torch.multinomial draws one per token.
+    reached = filter_logits(logits, sampling).double().softmax(dim=-1).cumsum(dim=-1)
     level = torch.rand(len(logits), 1, generator=generator, dtype=torch.float64).to(logits.device)
     return torch.searchsorted(reached, level * reached[:, -1:], right=True)[:, 0]
