@@ -16,7 +16,7 @@ from workbench.core.interventions import zero
 from workbench.core.source_target import SourceTarget
 from workbench.zoo.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from workbench.zoo.layers.attention import Attention, KeyValueCache
-from workbench.zoo.layers.sampling import Sampling
+from workbench.zoo.layers.sampling import SamplingConfig
 
 NETWORKS = ["encoder_decoder", "encoder_decoder bare"]
 
@@ -131,7 +131,7 @@ def test_generation_is_deterministic_by_seed_and_greedy_at_temperature_zero() ->
     inputs = example(model)
     one, two = model.generate(inputs, 5, seed=1), model.generate(inputs, 5, seed=1)
     assert torch.equal(one, two) and torch.equal(one[:, :5], inputs.target)
-    greedy = model.generate(inputs, 3, Sampling(temperature=0.0))
+    greedy = model.generate(inputs, 3, SamplingConfig(temperature=0.0))
     for end in range(5, 8):
         logits = model(SourceTarget(inputs.source, greedy[:, :end]))
         assert torch.equal(greedy[:, end], logits[:, -1].argmax(dim=-1))

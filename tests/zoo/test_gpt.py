@@ -10,7 +10,7 @@ from tests.zoo.small import example, small
 from workbench.core.errors import ConfigError, InputError
 from workbench.zoo.gpt import GPTConfig
 from workbench.zoo.layers.attention import KeyValueCache
-from workbench.zoo.layers.sampling import Sampling
+from workbench.zoo.layers.sampling import SamplingConfig
 
 NETWORKS = ["gpt", "gpt rotary rms tied", "gpt attention only"]
 
@@ -30,7 +30,7 @@ def test_generation_is_deterministic_by_seed_and_greedy_at_temperature_zero() ->
     prompt = example(model)[:, :4]
     one, two = model.generate(prompt, 5, seed=1), model.generate(prompt, 5, seed=1)
     assert torch.equal(one, two) and torch.equal(one[:, :4], prompt)
-    greedy = model.generate(prompt, 3, Sampling(temperature=0.0))
+    greedy = model.generate(prompt, 3, SamplingConfig(temperature=0.0))
     with torch.no_grad():
         assert torch.equal(greedy[:, -1], model(greedy[:, :-1])[:, -1].argmax(-1))
 

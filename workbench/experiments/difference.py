@@ -25,10 +25,10 @@ from workbench.data.questions import QuestionData, answered
 from workbench.data.sequences import UNSCORED
 from workbench.recipes.tales_outcomes import N_NEW, TEMPERATURE, marks_of, prompts_of, read_back
 from workbench.training.rlhf.completions import completion_mask
-from workbench.zoo.layers.sampling import Sampling
+from workbench.zoo.layers.sampling import SamplingConfig
 from workbench.zoo.lora_gpt import LoRAGPT
 
-EXAMPLES, SAMPLING = 64, Sampling(TEMPERATURE)
+EXAMPLES, SAMPLING = 64, SamplingConfig(TEMPERATURE)
 Rows = Int[Tensor, "row pos"]
 
 

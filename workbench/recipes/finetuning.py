@@ -28,7 +28,7 @@ from workbench.training.fit import Batch, fit
 from workbench.training.language_modelling import next_token_loss
 from workbench.training.sequence_errors import error_rates
 from workbench.zoo.layers.attention import KeyValueCache
-from workbench.zoo.layers.sampling import Sampling
+from workbench.zoo.layers.sampling import SamplingConfig
 
 AT_ONCE = 50
 """Questions answered in one go."""
@@ -176,7 +176,7 @@ def free_answers(model: Any, questions: Sequence[Question], tokenizer: Any) -> l
     for start in range(0, len(questions), AT_ONCE):
         prompts = [tokenizer.encode(question.prompt) for question in questions[start : start + AT_ONCE]]
         room = min(LONGEST, model.cfg.n_ctx - max(map(len, prompts)))
-        rows = model.complete(prompts, room, end, generator(0, "greedy"), Sampling(temperature=0.0))
+        rows = model.complete(prompts, room, end, generator(0, "greedy"), SamplingConfig(temperature=0.0))
         written = [tokenizer.decode(row[len(prompt) :]) for row, prompt in zip(rows, prompts, strict=True)]
         given += [text.partition("\n")[0] for text in written]
     return given

@@ -23,7 +23,7 @@ from workbench.recipes.recipe import Recipe, Session, Trained
 from workbench.training.fit import fit
 from workbench.training.language_modelling import next_token_loss
 from workbench.training.sequence_errors import error_rates
-from workbench.zoo.layers.sampling import Sampling
+from workbench.zoo.layers.sampling import SamplingConfig
 
 CHUNK = 500
 """Sources answered in one go."""
@@ -93,7 +93,7 @@ def answers(
     given = []
     for part in sources.split(CHUNK):
         target = torch.full((len(part), 1), tokenizer.ids[START])
-        given.append(model.generate(SourceTarget(part, target), longest - 1, Sampling(temperature=0.0))[:, 1:])
+        given.append(model.generate(SourceTarget(part, target), longest - 1, SamplingConfig(temperature=0.0))[:, 1:])
     model.train(training)
     return torch.cat(given)
 

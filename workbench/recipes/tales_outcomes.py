@@ -17,7 +17,7 @@ from workbench.data.tales import grammatical
 from workbench.data.tokenizers import END_OF_TEXT, BytePairTokenizer
 from workbench.recipes.maze_outcomes import share
 from workbench.training.rlhf.completions import Marks, completion_mask, rows_of
-from workbench.zoo.layers.sampling import Sampling
+from workbench.zoo.layers.sampling import SamplingConfig
 
 N_NEW = 72
 """Tokens after the longest prompt of a batch; nearly every tale of the grammar is shorter."""
@@ -72,7 +72,9 @@ def prompts_of(text: str) -> list[str]:
 def told_by(model: Any, prompts: Sequence[str], tokenizer: Any, seed: int, temperature: float = 1.0) -> Told:
     """One sampled tale for each order."""
     encoded = [tokenizer.encode(prompt) for prompt in prompts]
-    rows = model.complete(encoded, N_NEW, marks_of(tokenizer).end, generator(seed, "tales"), Sampling(temperature))
+    rows = model.complete(
+        encoded, N_NEW, marks_of(tokenizer).end, generator(seed, "tales"), SamplingConfig(temperature)
+    )
     return read_back(rows, prompts, tokenizer)
 
 

@@ -16,7 +16,7 @@ from workbench.recipes.tales_seeds import run_seeds
 from workbench.training.curve import Curve
 from workbench.training.rlhf.ppo import KLPPOConfig, Players, kl_ppo
 from workbench.training.rlhf.reward_model import Scorer
-from workbench.zoo.layers.sampling import Sampling
+from workbench.zoo.layers.sampling import SamplingConfig
 
 
 def learn(
@@ -25,7 +25,7 @@ def learn(
     """PPO from the reference's weights; the critic starts as the reward model, as in TRL."""
     critic = scorer_from(at, copied(scorer.gpt))
     players = Players(policy.requires_grad_(), critic, at.reference, scorer)
-    sampling = Sampling(cfg.temperature)
+    sampling = SamplingConfig(cfg.temperature)
     complete = lambda gpt, prompts, random: gpt.complete(prompts, N_NEW, at.marks.end, random, sampling)  # noqa: E731
     return kl_ppo(players, at.encoded, complete, cfg, seed, progress, state)
 

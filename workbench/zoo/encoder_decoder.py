@@ -21,7 +21,7 @@ from workbench.zoo.layers.attention import Attention, KeyValueCache, Visible
 from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
 from workbench.zoo.layers.mlp import Activation
 from workbench.zoo.layers.normalization import Normalization, make_norm
-from workbench.zoo.layers.sampling import Sampling, draw
+from workbench.zoo.layers.sampling import SamplingConfig, draw
 from workbench.zoo.layers.transformer_graph import DETAILS, encoder_decoder_graph
 
 Tokens = Int[Tensor, "batch pos"]
@@ -252,7 +252,7 @@ class EncoderDecoder(HookedModel):
 
     @torch.no_grad()
     def generate(
-        self, inputs: SourceTarget, n_new: int, sampling: Sampling = LIKELY, seed: int = 0
+        self, inputs: SourceTarget, n_new: int, sampling: SamplingConfig = LIKELY, seed: int = 0
     ) -> Int[Tensor, "batch total"]:
         """Sample a continuation of the target.
 

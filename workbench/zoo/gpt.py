@@ -21,7 +21,7 @@ from workbench.zoo.layers.completion import Extend, complete_prompts
 from workbench.zoo.layers.embedding import Embed, PosEmbed, Unembed
 from workbench.zoo.layers.mlp import MLP, Activation, Neurons
 from workbench.zoo.layers.normalization import Normalization, make_norm
-from workbench.zoo.layers.sampling import Sampling, draw
+from workbench.zoo.layers.sampling import SamplingConfig, draw
 from workbench.zoo.layers.transformer_graph import DETAILS, residual_graph
 
 Stream = Float[Tensor, "batch pos d_model"]
@@ -29,7 +29,7 @@ AttentionState = tuple[Stream, Float[Tensor, "batch pos head d_head"]]
 MLPState = tuple[Stream, Neurons]
 Tokens = Int[Tensor, "batch pos"]
 Longer = Int[Tensor, "batch total"]
-LIKELY = Sampling()
+LIKELY = SamplingConfig()
 """Sampling from the model's own distribution: temperature 1, no top-k or top-p."""
 
 
@@ -225,7 +225,7 @@ class GPT(HookedModel):
         return residual_graph(self, detail)
 
     @torch.no_grad()
-    def generate(self, tokens: Tokens, n_new: int, sampling: Sampling = LIKELY, seed: int = 0) -> Longer:
+    def generate(self, tokens: Tokens, n_new: int, sampling: SamplingConfig = LIKELY, seed: int = 0) -> Longer:
         """Sample a continuation of each prompt.
 
         Keys and values are cached, so each new token costs a pass over one position.
@@ -258,7 +258,7 @@ class GPT(HookedModel):
         n_new: int,
         end: int,
         random: torch.Generator,
-        sampling: Sampling = LIKELY,
+        sampling: SamplingConfig = LIKELY,
         extend: Extend | None = None,
     ) -> Longer:
         """Sample completions of prompts of different lengths.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from workbench.zoo.gpt import GPT, GPTConfig
-from workbench.zoo.layers.sampling import Sampling
+from workbench.zoo.layers.sampling import SamplingConfig
 
 END = 0
-GREEDY = Sampling(temperature=0.0)
+GREEDY = SamplingConfig(temperature=0.0)
 
 
 def network() -> GPT:

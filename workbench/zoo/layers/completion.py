@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.zoo.layers.sampling import Sampling, draw
+from workbench.zoo.layers.sampling import SamplingConfig, draw
 
 Extend = Callable[[Int[Tensor, "batch new"]], Float[Tensor, "batch new vocab"]]
 """Returns the logits of the tokens that follow all those it was called with before."""
@@ -19,7 +19,7 @@ def complete_prompts(
     prompts: Sequence[Int[Tensor, " _"]],
     n_new: int,
     end: int,
-    sampling: Sampling,
+    sampling: SamplingConfig,
     random: torch.Generator,
 ) -> Int[Tensor, "batch total"]:
     """Sample completions of prompts of different lengths; rows are filled with `end` after the first sampled `end`.

@@ -12,7 +12,7 @@ from workbench.core.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplingConfig:
     """Sampling options. Temperature 0 is greedy; top_k and top_p keep only the most likely tokens."""
 
     temperature: float = 1.0
@@ -28,7 +28,7 @@ class Sampling:
             raise ConfigError(f"top_p must be above 0 and at most 1, or None; got {self.top_p}.")
 
 
-def filter_logits(logits: Float[Tensor, "batch vocab"], sampling: Sampling) -> Float[Tensor, "batch vocab"]:
+def filter_logits(logits: Float[Tensor, "batch vocab"], sampling: SamplingConfig) -> Float[Tensor, "batch vocab"]:
     """Divide logits by the temperature and set those excluded by top-k or top-p to -inf."""
     logits = logits / max(sampling.temperature, 1e-9)
     if sampling.top_k is not None:
@@ -42,7 +42,9 @@ def filter_logits(logits: Float[Tensor, "batch vocab"], sampling: Sampling) -> F
     return logits
 
 
-def draw(logits: Float[Tensor, "batch vocab"], sampling: Sampling, generator: torch.Generator) -> Int[Tensor, " batch"]:
+def draw(
+    logits: Float[Tensor, "batch vocab"], sampling: SamplingConfig, generator: torch.Generator
+) -> Int[Tensor, " batch"]:
     """Sample one token per row."""
     if sampling.temperature == 0:
         return logits.argmax(dim=-1)
