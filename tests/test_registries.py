@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import re
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
@@ -24,6 +24,7 @@ from workbench.data.questions import QuestionData
 from workbench.data.sequences import SequenceData
 from workbench.experiments.parameters import signature_of
 from workbench.experiments.run import run_analysis
+from workbench.experiments.settings import kinds
 from workbench.recipes.finetuning import score
 from workbench.recipes.recipe import Recipe, missed_targets
 from workbench.training.sequence_answers import answer_metrics
@@ -98,6 +99,14 @@ def test_a_recipe_fits_its_architecture_and_has_a_target(recipe: str) -> None:
     assert made.name == recipe
     assert isinstance(made.config, config_type(MODELS[made.architecture]))
     assert made.targets, "a recipe says what its model must reach"
+
+
+@every_recipe
+def test_every_number_that_a_recipe_takes_declares_a_range(recipe: str) -> None:
+    def is_open(kind: Any) -> bool:
+        return kind in (int, float) or (get_origin(kind) is not Annotated and any(map(is_open, get_args(kind))))
+
+    assert not [name for name, kind in kinds(RECIPES[recipe]).items() if is_open(kind)]
 
 
 @every_recipe

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from workbench.checkpoints.store import load_folder
-from workbench.core.errors import Cancelled, TrainingError, UnknownNameError
+from workbench.core.errors import Cancelled, ConfigError, TrainingError, UnknownNameError
 from workbench.core.registry import RECIPES
+from workbench.experiments.settings import from_words
 from workbench.recipes.digits_mlp import RECIPE
 from workbench.recipes.recipe import Recipe, make
 
@@ -58,3 +59,26 @@ def test_an_unknown_setting_is_refused_with_the_nearest() -> None:
 def test_every_recipe_is_named_like_its_file_and_has_targets() -> None:
     for name in RECIPES:
         assert RECIPES[name].name == name and RECIPES[name].targets
+
+
+def test_settings_are_applied_together_and_a_shorter_run_keeps_no_steps_beyond_its_end() -> None:
+    plain = RECIPES["induction_gpt"]
+    assert plain.with_settings({"steps": 500}).training.keep_steps == (0, 500)
+    chosen = plain.with_settings({"keep_steps": (7000,), "steps": 8000, "d_model": 30, "n_heads": 5, "seed": 3})
+    assert (chosen.training.keep_steps, chosen.config.d_model, chosen.config.n_heads) == ((7000,), 30, 5)
+    assert chosen.seed == chosen.training.seed == 3
+    with pytest.raises(ConfigError, match="keep_steps has 501"):
+        plain.with_settings({"steps": 500, "keep_steps": (501,)})
+
+
+@pytest.mark.parametrize("value", [0, 257, 100_000])
+def test_threads_that_crash_torch_are_refused(value: int) -> None:
+    with pytest.raises(ConfigError, match="'threads' of Recipe should be whole number from 1 to 256"):
+        replace(RECIPE, threads=value)
+
+
+def test_an_unknown_dtype_or_initializer_is_refused_before_training() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'bfloat16'"):
+        from_words(RECIPE, ["dtype=bfloat"])
+    with pytest.raises(UnknownNameError, match="initializer named 'he_norm'"):
+        RECIPE.with_settings({"weights": "he_norm"})

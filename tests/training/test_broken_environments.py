@@ -39,7 +39,7 @@ def broken(n: int, kind: Callable[[], Any] = Broken) -> VectorEnv:
 
 USERS: dict[str, Callable[[], Any]] = {
     "ppo": lambda: ppo(policy(features=1), broken(4), PPOConfig(steps=64, segment=16)),
-    "dqn": lambda: dqn(QNetwork(QNetworkConfig((1,), 2, hidden=(4,))), broken(4), DQNConfig(steps=400)),
+    "dqn": lambda: dqn(QNetwork(QNetworkConfig((1,), 2, hidden=(4,))), broken(4), DQNConfig(steps=400, warmup=0)),
     "table": lambda: q_learning(torch.zeros(8, 2), broken(2, lambda: Numbered(Broken())),
                                 QLearningConfig(steps=100)),
     "evaluation": lambda: evaluate_policy(policy(features=1), broken, episodes=4),

@@ -109,10 +109,10 @@ def test_a_stopped_run_continues_bit_for_bit(n_steps: int, tmp_path: Path) -> No
 
 
 def test_settings_that_leave_nothing_to_do_are_refused() -> None:
-    with pytest.raises(ConfigError, match="minibatch=0"):
+    with pytest.raises(ConfigError, match="'minibatch' of DQNConfig should be whole number of 1 or more, not 0"):
         DQNConfig(minibatch=0)
-    with pytest.raises(ConfigError, match="n_steps=0"):
-        DQNConfig(n_steps=0)
+    with pytest.raises(ConfigError, match="in which nothing would be learned"):
+        DQNConfig(steps=1000, warmup=1000)
 
 
 def test_a_random_action_lasts_and_a_single_step_of_it_is_epsilon_greedy() -> None:

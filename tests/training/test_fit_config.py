@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from workbench.core.errors import ConfigError, UnknownNameError, WorkbenchError
@@ -10,9 +12,17 @@ from workbench.training.fit_config import FitConfig
         ({"optimizer": "adem"}, UnknownNameError, "Did you mean 'adam'"),
         ({"schedule": "cosin"}, UnknownNameError, "Did you mean 'cosine'"),
         ({"precision": "bf"}, UnknownNameError, "Did you mean 'bf16'"),
-        ({"steps": 0}, ConfigError, "steps=0"),
+        ({"steps": 0}, ConfigError, "'steps' of FitConfig should be whole number of 1 or more, not 0"),
+        ({"lr": 0.0}, ConfigError, "'lr' of FitConfig should be number above 0, not 0"),
+        ({"lr": math.nan}, ConfigError, "number above 0, not nan"),
+        ({"gradient_clip": -1.0}, ConfigError, "number above 0 or none, not -1"),
+        ({"weight_decay": -5.0}, ConfigError, "number of 0 or more, not -5"),
+        ({"final_factor": -3.0}, ConfigError, "number from 0 to 1, not -3"),
+        ({"warmup": -10}, ConfigError, "whole number of 0 or more, not -10"),
+        ({"betas": (0.9, 1.0)}, ConfigError, "entry 1 of 'betas' of FitConfig should be number from 0 to below 1"),
+        ({"keep_steps": (-1,)}, ConfigError, "entry 0 of 'keep_steps'"),
         ({"steps": 5, "keep_steps": (6,)}, ConfigError, "from 0 to 5"),
-        ({"ema": 1.0}, ConfigError, "ema=1.0"),
+        ({"ema": 1.0}, ConfigError, "from 0 to below 1 or none, not 1.0"),
         ({"other_lr": 2.0, "optimizer": "sgd"}, ConfigError, "with sgd"),
     ],
 )

@@ -9,17 +9,16 @@ from typing import Any, get_type_hints
 from workbench.core.errors import InputError
 from workbench.core.ranges import checked
 from workbench.experiments.parameters import from_text
-from workbench.recipes.recipe import Recipe
-
-OWN = {"seed": int, "threads": int, "dtype": str, "weights": str, "bias": str}
+from workbench.recipes.recipe import OWN, Recipe
 
 
 def kinds(recipe: Recipe) -> dict[str, Any]:
     """The type of every setting, by name."""
-    holders = (recipe.train, recipe.config, recipe.training)
-    return {
-        n: kind for h in holders if is_dataclass(h) for n, kind in get_type_hints(type(h), include_extras=True).items()
-    } | OWN
+    known: dict[str, Any] = {}
+    for holder in (recipe.train, recipe.config, recipe.training):
+        known |= get_type_hints(type(holder), include_extras=True) if is_dataclass(holder) else {}
+    own = get_type_hints(Recipe, include_extras=True)
+    return known | {name: own[name] for name in OWN}
 
 
 def typed(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, Any]:

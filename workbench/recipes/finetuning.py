@@ -17,6 +17,7 @@ from workbench.checkpoints.card import DataSource
 from workbench.checkpoints.store import load
 from workbench.core.hooked import HookedModel
 from workbench.core.random import generator
+from workbench.core.ranges import NonNegativeFloat, PositiveInt, check_fields
 from workbench.core.registry import DATASETS
 from workbench.data.questions import Question, QuestionData, Rows, filled_before, filling_of, question_batches
 from workbench.data.sequences import UNSCORED
@@ -46,8 +47,11 @@ class FineTuning:
     """
 
     data: str
-    batch_size: int
-    lm_coef: float = 0.0
+    batch_size: PositiveInt
+    lm_coef: NonNegativeFloat = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def train(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         """Cross entropy of the answers' tokens; how many are right after training, before it, and by simpler means."""

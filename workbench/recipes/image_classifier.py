@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
+from workbench.core.ranges import NonNegativeInt, PositiveInt, ShareBelowOne, check_fields
 from workbench.core.registry import DATASETS
 from workbench.data.image_data import ImageData, held_out
 from workbench.data.minibatches import Augment, minibatches
@@ -27,17 +28,20 @@ class ImageClassification:
 
     dataset: str
     """One of the registered data sets of images."""
-    batch_size: int = 128
+    batch_size: PositiveInt = 128
     augment: Augment | None = None
     finish: Augment | None = None
     """Takes the place of `augment` in the last `finish_steps`."""
-    finish_steps: int = 0
-    label_smoothing: float = 0.0
+    finish_steps: NonNegativeInt = 0
+    label_smoothing: ShareBelowOne = 0.0
     """Share of the target that is spread over all classes."""
     alternate: bool = False
     """Mirrors half of the pictures in even epochs and the other half in odd ones."""
-    held_out: float = 0.0
+    held_out: ShareBelowOne = 0.0
     """Share of the training set that takes the test set's place: to choose settings by."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         data = self.data()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.registry import DATASETS
 from workbench.data.image_data import ImageData
 from workbench.data.minibatches import minibatches
@@ -33,9 +34,12 @@ class ImageGeneration:
     """One of the registered data sets of images."""
     classifier: str
     """The trained network in whose features samples are measured."""
-    batch_size: int = 64
+    batch_size: PositiveInt = 64
     more: Callable[[Images, Any], Metrics] | None = None
     """Further metrics of samples, given the data set."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         data = self.data()

@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from workbench.checkpoints.card import DataSource
 from workbench.checkpoints.store import DTYPES
 from workbench.core.hooked import HookedModel
+from workbench.core.ranges import PositiveInt, ShareBelowOne, check_fields
 from workbench.core.registry import DATASETS
 from workbench.core.source_target import SourceTarget
 from workbench.data.pair_tokenizer import END, PAD, START, PairTokenizer
@@ -34,10 +35,13 @@ class PairTask:
     """Which pairs, rows in a batch, what a token and a whole answer are called in the metrics' names."""
 
     data: str
-    batch_size: int
+    batch_size: PositiveInt
     token: str
     sequence: str
-    smoothing: float = 0.0
+    smoothing: ShareBelowOne = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def train(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         """Each next token's cross entropy; the error of greedy answers to the validation split, at the end the test's.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -17,9 +17,10 @@ from workbench.checkpoints.store import save, save_step
 from workbench.core.allocator import keep_freed_pages
 from workbench.core.errors import ConfigError, TrainingError, UnknownNameError
 from workbench.core.hooked import HookedModel
-from workbench.core.initializers import initialize
+from workbench.core.initializers import BIAS_INITIALIZERS, INITIALIZERS, initialize
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator, seed_everything
+from workbench.core.ranges import Seed, Threads, check_fields
 from workbench.core.registry import MODELS, RECIPES
 from workbench.training.curve import Curve
 from workbench.training.fit_config import FitConfig
@@ -75,29 +76,45 @@ class Recipe:
     targets: Mapping[str, float]
     weights: str | None = None
     bias: str = "zeros"
-    seed: int = 0
-    threads: int = 1
-    dtype: str = "float32"
+    seed: Seed = 0
+    threads: Threads = 1
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     licence: str = "MIT"
     note: str = ""
     published: str = ""
     measure: Callable[[Recipe, HookedModel], Metrics] | None = None
     based_on: str = ""
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name, known in ((self.weights, INITIALIZERS), (self.bias, BIAS_INITIALIZERS)):
+            if name is not None and name not in known:
+                raise UnknownNameError("initializer", name, known)
+
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
-        """The recipe with other values for the named fields of its training or model configuration, or its own."""
-        changed = self
-        own = ("weights", "bias", "seed", "threads", "dtype")
+        """Copy the recipe with other values for fields of its training, its configuration, its task, or its own.
+
+        All values are set together, so that they need only fit each other. A run made shorter keeps no steps beyond its
+        end, unless `keep_steps` is given too.
+        """
+        holders: dict[str, dict[str, Any]] = {}
         for name, value in settings.items():
-            holder = next((h for h in ("training", "config", "train") if name in _field_names(getattr(self, h))), None)
-            if name in own:
-                changed = replace(changed, **{name: value})
-            if holder is not None:
-                changed = replace(changed, **{holder: replace(getattr(changed, holder), **{name: value})})
-            elif name not in own:
-                known = [*_field_names(self.training), *_field_names(self.config), *_field_names(self.train), *own]
+            found = [h for h in HOLDERS if name in _field_names(getattr(self, h))] + ["own"] * (name in OWN)
+            if not found:
+                known = [*(field for h in HOLDERS for field in _field_names(getattr(self, h))), *OWN]
                 raise UnknownNameError("setting", name, known, where=f" in recipe {self.name}")
-        return changed
+            for holder in {found[0], found[-1]}:
+                holders.setdefault(holder, {})[name] = value
+        own, training = holders.pop("own", {}), holders.get("training", {})
+        if isinstance(self.training, FitConfig) and "steps" in training:
+            within = tuple(step for step in self.training.keep_steps if step <= training["steps"])
+            training.setdefault("keep_steps", within)
+        return replace(self, **own, **{h: replace(getattr(self, h), **values) for h, values in holders.items()})
+
+
+HOLDERS = ("training", "config", "train")
+OWN = ("seed", "threads", "dtype", "weights", "bias")
+"""The recipe's own settings; `seed` is also set in the training's configuration."""
 
 
 def _field_names(config: Any) -> list[str]:

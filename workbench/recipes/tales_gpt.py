@@ -7,6 +7,7 @@ from typing import Any
 
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
+from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.registry import DATASETS
 from workbench.data.text_windows import random_windows
 from workbench.data.tokenizers import train_bpe
@@ -25,10 +26,13 @@ class TalesConfig:
 
     pretraining: FitConfig
     finetuning: FitConfig
-    pretraining_batch: int = 32
-    finetuning_batch: int = 32
-    characters: int = 4_000_000
+    pretraining_batch: PositiveInt = 32
+    finetuning_batch: PositiveInt = 32
+    characters: PositiveInt = 4_000_000
     """How much of the stories is read."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.core.hooked import HookedModel
+from workbench.core.ranges import PositiveInt, check_fields
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
 from workbench.recipes.tales_gpt import RECIPE as REFERENCE
 from workbench.recipes.tales_preferences import (
@@ -27,10 +28,13 @@ class RewardConfig:
     """Preferences to learn from, and how; `held_out` more of them measure what was learned."""
 
     fit: FitConfig = REWARD_TRAINING
-    pairs: int = PAIRS
-    held_out: int = HELD_OUT
+    pairs: PositiveInt = PAIRS
+    held_out: PositiveInt = HELD_OUT
     labels: str = ""
     """A file of a person's preferences (JSON lines) to learn from in place of simulated ones."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:

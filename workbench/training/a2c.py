@@ -11,8 +11,8 @@ import torch
 from gymnasium.vector import VectorEnv
 from torch import nn
 
-from workbench.core.errors import ConfigError
 from workbench.core.progress import Progress, silent
+from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
 from workbench.training.advantages import explained_variance
 from workbench.training.curve import Curve
 from workbench.training.on_policy import Keep, train_on_policy
@@ -27,34 +27,32 @@ from workbench.training.schedules import schedule
 class A2CConfig:
     """How to train; the defaults suit CartPole with 32 environments."""
 
-    steps: int = 400_000
+    steps: PositiveInt = 400_000
     """Steps of all environments together, rounded up to whole segments."""
-    segment: int = 8
+    segment: PositiveInt = 8
     """Steps of each environment between two updates, the paper's n."""
-    lr: float = 3e-3
+    lr: PositiveFloat = 3e-3
     """Learning rate where the schedule's factor is 1."""
     schedule: str = "linear"
     """One of `schedules.SCHEDULES`, over steps."""
-    discount: float = 0.98
+    discount: Share = 0.98
     """The paper's gamma."""
-    decay: float = 1.0
+    decay: Share = 1.0
     """Lambda of generalized advantages; 1 gives the paper's n-step returns."""
-    value_weight: float = 0.5
+    value_weight: NonNegativeFloat = 0.5
     """Weight of the critic's mean squared error."""
-    entropy_bonus: float = 0.0
+    entropy_bonus: NonNegativeFloat = 0.0
     """Weight of the policy's entropy, the paper's beta."""
-    gradient_clip: float = 0.5
+    gradient_clip: PositiveFloat = 0.5
     """Largest global norm of the gradient."""
-    checkpoint_every: int = 200
+    checkpoint_every: PositiveInt = 200
     """Updates between two writes of the training state."""
-    keep_updates: tuple[int, ...] = ()
+    keep_updates: tuple[NonNegativeInt, ...] = ()
     """Completed updates after which `keep` sees the model; 0 is before training."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         schedule(self.schedule)
-        for name in ("steps", "segment", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
 
 
 def a2c(

@@ -7,9 +7,10 @@ import math
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Gt, Le
 from gymnasium.vector import VectorEnv
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from torch.nn.functional import smooth_l1_loss
 from workbench.core.errors import ConfigError, TrainingError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
+from workbench.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
 from workbench.core.stepping import stepped
 from workbench.training.curve import Curve
 from workbench.training.exploration import Held, epsilon_at, extended_epsilon_greedy, require_exploration
@@ -47,52 +49,54 @@ Discount = float | Samples
 class DQNConfig:
     """How to train; the defaults suit CartPole with 16 environments."""
 
-    steps: int = 60_000
+    steps: PositiveInt = 60_000
     """Steps of all environments together, rounded up to whole rounds of all."""
-    lr: float = 1e-3
+    lr: PositiveFloat = 1e-3
     """Learning rate where the schedule's factor is 1."""
     schedule: str = "linear"
     """One of `schedules.SCHEDULES`, over rounds."""
-    discount: float = 0.99
+    discount: Share = 0.99
     """The paper's gamma."""
     double: bool = True
     """Whether the learning network chooses the action that the slow copy values (van Hasselt et al. 2016)."""
-    n_steps: int = 1
+    n_steps: PositiveInt = 1
     """Steps whose rewards a target sums before it asks the slow copy (Rainbow's n; Hessel et al. 2018)."""
-    capacity: int = 50_000
+    capacity: PositiveInt = 50_000
     """Transitions remembered."""
-    warmup: int = 1000
+    warmup: NonNegativeInt = 1000
     """Transitions seen before the first optimiser step."""
-    minibatch: int = 128
+    minibatch: PositiveInt = 128
     """Transitions per optimiser step."""
-    learn_every: int = 1
+    learn_every: PositiveInt = 1
     """Rounds, in which every environment makes a step, between two times of learning."""
-    optimizer_steps: int = 4
+    optimizer_steps: PositiveInt = 4
     """Optimiser steps each time."""
-    target_every: int = 1
+    target_every: PositiveInt = 1
     """Rounds between two updates of the slow copy."""
-    target_share: float = 0.03
+    target_share: Annotated[float, Gt(0), Le(1)] = 0.03
     """How far an update takes the slow copy towards the network; 1 copies it (Mnih), less is smooth (Lillicrap)."""
-    epsilon_start: float = 1.0
+    epsilon_start: Share = 1.0
     """Probability of a random action at the beginning."""
-    epsilon_end: float = 0.05
+    epsilon_end: Share = 0.05
     """The same at the end."""
-    epsilon_share: float = 0.3
+    epsilon_share: Annotated[float, Gt(0), Le(1)] = 0.3
     """Share of training over which it falls from one to the other."""
-    longest: int = 1
+    longest: PositiveInt = 1
     """Steps that a random action lasts at most (temporally extended exploration, Dabney et al. 2021)."""
-    gradient_clip: float = 10.0
+    gradient_clip: PositiveFloat = 10.0
     """Largest global norm of the gradient."""
-    log_every: int = 50
+    log_every: PositiveInt = 50
     """Rounds between two points of the curve, and between two writes of the training state."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         schedule(self.schedule)
-        require_exploration(self.epsilon_start, self.epsilon_end, self.epsilon_share)
-        counts = ("steps", "n_steps", "minibatch", "learn_every", "optimizer_steps", "target_every")
-        for name in (*counts, "longest", "log_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
+        require_exploration(self.epsilon_start, self.epsilon_end)
+        if self.warmup >= self.steps:
+            raise ConfigError(
+                f"warmup={self.warmup} is as long as the run of {self.steps} steps, in which nothing would be learned. "
+                f"Choose less than {self.steps} (steps)."
+            )
 
 
 def double_target(

@@ -16,13 +16,10 @@ def epsilon_at(progress: float, start: float, end: float, share: float) -> float
     return start + (end - start) * min(1.0, progress / share)
 
 
-def require_exploration(start: float, end: float, share: float) -> None:
-    """Raises when `epsilon_at` cannot take these."""
-    if not (0 <= end <= start <= 1 and 0 < share <= 1):
-        raise ConfigError(
-            f"epsilon_start={start}, epsilon_end={end} and epsilon_share={share} are no schedule. "
-            "Choose 0 <= end <= start <= 1 and a share above 0, up to 1."
-        )
+def require_exploration(start: float, end: float) -> None:
+    """Raise ConfigError unless exploration falls."""
+    if end > start:
+        raise ConfigError(f"epsilon_end={end} is above epsilon_start={start}. Choose up to {start}: exploration falls.")
 
 
 def epsilon_greedy(q: Float[Tensor, "env action"], epsilon: float, rng: torch.Generator) -> Int[Tensor, " env"]:

@@ -3,6 +3,16 @@
 from dataclasses import dataclass
 
 from workbench.core.errors import ConfigError, UnknownNameError
+from workbench.core.ranges import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Seed,
+    Share,
+    ShareBelowOne,
+    check_fields,
+)
 from workbench.training.optimizers import OPTIMIZERS
 from workbench.training.schedules import schedule
 
@@ -13,50 +23,51 @@ PRECISIONS = ("fp32", "bf16")
 class FitConfig:
     """How to train; a step is one update of the weights."""
 
-    steps: int = 1000
+    steps: PositiveInt = 1000
     """Updates in all."""
     optimizer: str = "adamw"
     """One of `optimizers.OPTIMIZERS`."""
-    lr: float = 1e-3
+    lr: PositiveFloat = 1e-3
     """Learning rate where the schedule's factor is 1."""
-    bias_lr: float = 1.0
+    bias_lr: NonNegativeFloat = 1.0
     """Learning rate of biases and norms, as a multiple of `lr`."""
-    other_lr: float = 1.0
+    other_lr: NonNegativeFloat = 1.0
     """Learning rate of the weights that Muon leaves to the optimiser beside it, as a multiple of `lr`."""
-    weight_decay: float = 0.0
+    weight_decay: NonNegativeFloat = 0.0
     """Of weights; biases and norms never decay."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[ShareBelowOne, ShareBelowOne] = (0.9, 0.999)
     """Adam's memories; rmsprop uses the second."""
-    momentum: float = 0.9
+    momentum: ShareBelowOne = 0.9
     """Of "momentum", "muon" and "muon_sgd"."""
     nesterov: bool = False
     """Nesterov's form of "momentum"."""
     schedule: str = "constant"
     """One of `schedules.SCHEDULES`."""
-    warmup: int = 0
+    warmup: NonNegativeInt = 0
     """Steps over which the learning rate rises."""
-    final_factor: float = 0.0
+    final_factor: Share = 0.0
     """The factor the schedule falls to."""
-    gradient_clip: float | None = None
+    gradient_clip: PositiveFloat | None = None
     """Largest global norm of the gradient."""
     precision: str = "fp32"
     """"fp32", or "bf16" for the forward pass in autocast; weights and updates stay fp32."""
-    accumulate: int = 1
+    accumulate: PositiveInt = 1
     """Batches per step; step s averages batches s * accumulate and on."""
-    ema: float | None = None
+    ema: ShareBelowOne | None = None
     """Decay of the weight average that is evaluated, kept and finally returned, or none."""
-    evaluate_every: int = 0
+    evaluate_every: NonNegativeInt = 0
     """Steps between evaluations, the last step always included; 0 evaluates only there."""
-    log_every: int = 10
+    log_every: PositiveInt = 10
     """Steps that share one point of the curve."""
-    checkpoint_every: int = 200
+    checkpoint_every: PositiveInt = 200
     """Steps between writes of the training state."""
-    keep_steps: tuple[int, ...] = ()
+    keep_steps: tuple[NonNegativeInt, ...] = ()
     """Completed steps after which `keep` sees the model; 0 is before training."""
-    seed: int = 0
+    seed: Seed = 0
     """Of dropout and whatever else draws from torch's own generator."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.optimizer not in OPTIMIZERS:
             raise UnknownNameError("optimizer", self.optimizer, known=OPTIMIZERS)
         if self.other_lr != 1 and not self.optimizer.startswith("muon"):
@@ -64,14 +75,9 @@ class FitConfig:
         if self.precision not in PRECISIONS:
             raise UnknownNameError("precision", self.precision, known=PRECISIONS)
         schedule(self.schedule)
-        for name in ("steps", "accumulate", "log_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
         for step in self.keep_steps:
-            if not 0 <= step <= self.steps:
+            if step > self.steps:
                 raise ConfigError(f"keep_steps has {step}, but the run goes from 0 to {self.steps}.")
-        if self.ema is not None and not 0 <= self.ema < 1:
-            raise ConfigError(f"ema={self.ema} is no decay. Choose 0 up to (not including) 1, such as 0.999.")
 
     def factor(self, step: int) -> float:
         """What multiplies the learning rate in the update after `step` completed ones."""

@@ -12,8 +12,8 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from workbench.core.errors import ConfigError
 from workbench.core.progress import Progress, silent
+from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
 from workbench.training.advantages import explained_variance, normalized
 from workbench.training.curve import Curve
 from workbench.training.on_policy import Keep, train_on_policy
@@ -29,42 +29,40 @@ MEASURES = ("policy_loss", "value_loss", "kl", "clipped_fraction")
 class PPOConfig:
     """How to train; the defaults suit CartPole with 64 environments."""
 
-    steps: int = 100_000
+    steps: PositiveInt = 100_000
     """Steps of all environments together, rounded up to whole segments."""
-    segment: int = 32
+    segment: PositiveInt = 32
     """Steps of each environment between two updates."""
-    epochs: int = 4
+    epochs: PositiveInt = 4
     """Passes over each segment."""
-    minibatch: int = 512
+    minibatch: PositiveInt = 512
     """Samples per optimiser step."""
-    lr: float = 4e-3
+    lr: PositiveFloat = 4e-3
     """Learning rate where the schedule's factor is 1."""
     schedule: str = "linear"
     """One of `schedules.SCHEDULES`, over updates."""
-    discount: float = 0.98
+    discount: Share = 0.98
     """The paper's gamma."""
-    decay: float = 0.9
+    decay: Share = 0.9
     """The paper's lambda: how far advantages look past the critic."""
-    clip: float = 0.2
+    clip: PositiveFloat = 0.2
     """How far a probability ratio may move from 1, the paper's epsilon."""
-    value_weight: float = 0.5
+    value_weight: NonNegativeFloat = 0.5
     """Weight of the critic's mean squared error."""
-    entropy_bonus: float = 0.0
+    entropy_bonus: NonNegativeFloat = 0.0
     """Weight of the policy's entropy."""
-    gradient_clip: float = 0.5
+    gradient_clip: PositiveFloat = 0.5
     """Largest global norm of the gradient."""
-    kl_stop: float | None = None
+    kl_stop: PositiveFloat | None = None
     """Estimated KL from the old policy, in nats, that ends an update early."""
-    checkpoint_every: int = 20
+    checkpoint_every: PositiveInt = 20
     """Updates between two writes of the training state."""
-    keep_updates: tuple[int, ...] = ()
+    keep_updates: tuple[NonNegativeInt, ...] = ()
     """Completed updates after which `keep` sees the model; 0 is before training."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         schedule(self.schedule)
-        for name in ("steps", "segment", "epochs", "minibatch", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
 
 
 def ppo(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Gt, Le
 from gymnasium.vector import VectorEnv
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from workbench.core.errors import ConfigError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveInt, Share, check_fields
 from workbench.core.stepping import stepped
 from workbench.training.curve import Curve
 from workbench.training.exploration import epsilon_at, epsilon_greedy, require_exploration
@@ -29,26 +31,25 @@ LOGGED = 100
 class QLearningConfig:
     """How to train; the defaults suit FrozenLake."""
 
-    steps: int = 400_000
+    steps: PositiveInt = 400_000
     """Steps of all environments together, rounded up to whole steps of all."""
-    lr: float = 0.1
+    lr: Annotated[float, Gt(0), Le(1)] = 0.1
     """Learning rate where the schedule's factor is 1, the paper's alpha."""
     schedule: str = "linear"
     """One of `schedules.SCHEDULES`, over steps."""
-    discount: float = 0.99
+    discount: Share = 0.99
     """The paper's gamma."""
-    epsilon_start: float = 1.0
+    epsilon_start: Share = 1.0
     """Probability of a random action at the beginning."""
-    epsilon_end: float = 0.1
+    epsilon_end: Share = 0.1
     """The same at the end."""
-    epsilon_share: float = 1.0
+    epsilon_share: Annotated[float, Gt(0), Le(1)] = 1.0
     """Share of training over which it falls from one to the other."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         schedule(self.schedule)
-        require_exploration(self.epsilon_start, self.epsilon_end, self.epsilon_share)
-        if self.steps < 1 or not 0 < self.lr <= 1:
-            raise ConfigError(f"steps={self.steps} and lr={self.lr}: choose 1 step or more and 0 < lr <= 1.")
+        require_exploration(self.epsilon_start, self.epsilon_end)
 
 
 def bellman_target(

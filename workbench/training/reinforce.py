@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from workbench.core.errors import ConfigError
 from workbench.core.progress import Progress, silent
+from workbench.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
 from workbench.training.curve import Curve
 from workbench.training.on_policy import Keep, train_on_policy
 from workbench.training.optimizers import Optimizer
@@ -27,34 +28,32 @@ Steps = Float[Tensor, "step env"]
 class REINFORCEConfig:
     """How to train; the defaults suit CartPole with 16 environments."""
 
-    steps: int = 600_000
+    steps: PositiveInt = 600_000
     """Steps of all environments together, rounded up to whole episodes."""
-    lr: float = 3e-3
+    lr: PositiveFloat = 3e-3
     """Learning rate where the schedule's factor is 1."""
     schedule: str = "linear"
     """One of `schedules.SCHEDULES`, over steps."""
-    discount: float = 0.99
+    discount: Share = 0.99
     """Weight of each later reward, against that of the one before."""
     baseline: bool = True
     """Whether the critic's value is subtracted from what came after: the same mean, less variance."""
-    gradient_clip: float = 0.5
+    gradient_clip: PositiveFloat = 0.5
     """Largest global norm of the gradient."""
-    checkpoint_every: int = 10
+    checkpoint_every: PositiveInt = 10
     """Updates between two writes of the training state."""
-    keep_updates: tuple[int, ...] = ()
+    keep_updates: tuple[NonNegativeInt, ...] = ()
     """Completed updates after which `keep` sees the model; 0 is before training."""
-    segment: int = 0
+    segment: NonNegativeInt = 0
     """Always 0: an update learns from one whole episode of each environment."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         schedule(self.schedule)
         if self.segment != 0:
             raise ConfigError(
                 f"segment={self.segment}: REINFORCE learns from whole episodes. Leave it at 0, or use A2C."
             )
-        for name in ("steps", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
 
 
 def reinforce(

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from annotated_types import Gt, Lt
 from gymnasium.vector import VectorEnv
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from workbench.core.errors import ConfigError
 from workbench.core.progress import Progress, silent
+from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
 from workbench.training.advantages import normalized
 from workbench.training.conjugate_gradient import conjugate_gradient
 from workbench.training.curve import Curve
@@ -33,47 +36,40 @@ Parameters = Sequence[nn.Parameter]
 class TRPOConfig:
     """How to train; the defaults suit CartPole with 32 environments."""
 
-    steps: int = 150_000
+    steps: PositiveInt = 150_000
     """Steps of all environments together, rounded up to whole segments."""
-    segment: int = 64
+    segment: PositiveInt = 64
     """Steps of each environment between two updates."""
-    kl_limit: float = 0.01
+    kl_limit: PositiveFloat = 0.01
     """Largest mean KL divergence from the old policy, in nats, the paper's delta."""
-    damping: float = 0.1
+    damping: NonNegativeFloat = 0.1
     """Multiple of the identity added to the Fisher matrix."""
-    cg_steps: int = 15
+    cg_steps: PositiveInt = 15
     """Conjugate gradient steps at most."""
-    backtracks: int = 10
+    backtracks: NonNegativeInt = 10
     """Times that a step too long is shortened before it is given up."""
-    shrink: float = 0.8
+    shrink: Annotated[float, Gt(0), Lt(1)] = 0.8
     """Factor by which it is shortened."""
-    lr: float = 3e-3
+    lr: PositiveFloat = 3e-3
     """Learning rate of the critic where the schedule's factor is 1; the policy has none."""
     schedule: str = "constant"
     """One of `schedules.SCHEDULES`, over steps."""
-    critic_epochs: int = 5
+    critic_epochs: PositiveInt = 5
     """Passes of the critic over each segment."""
-    minibatch: int = 256
+    minibatch: PositiveInt = 256
     """Samples per step of the critic."""
-    discount: float = 0.99
+    discount: Share = 0.99
     """The paper's gamma."""
-    decay: float = 0.95
+    decay: Share = 0.95
     """Lambda of generalized advantages."""
-    checkpoint_every: int = 10
+    checkpoint_every: PositiveInt = 10
     """Updates between two writes of the training state."""
-    keep_updates: tuple[int, ...] = ()
+    keep_updates: tuple[NonNegativeInt, ...] = ()
     """Completed updates after which `keep` sees the model; 0 is before training."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         schedule(self.schedule)
-        if not (self.kl_limit > 0 and self.damping >= 0 and 0 < self.shrink < 1):
-            raise ConfigError(
-                f"kl_limit={self.kl_limit}, damping={self.damping}, shrink={self.shrink}: choose a positive limit, "
-                "damping of 0 or more, and 0 < shrink < 1."
-            )
-        for name in ("steps", "segment", "cg_steps", "critic_epochs", "minibatch", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)} leaves nothing to do. Choose 1 or more.")
 
 
 def trpo(

@@ -17,6 +17,7 @@ from workbench.core.errors import ConfigError, ShapeError
 from workbench.core.graph import Carry, Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel, Stage
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.linear_carry import carry_conv
 from workbench.zoo.layers.tanh import tanh
@@ -40,19 +41,20 @@ class PolicyValue(NamedTuple):
 class ActorCriticConfig:
     """Sizes of an actor-critic network. The defaults fit CartPole."""
 
-    observation: tuple[int, ...] = (4,)
+    observation: tuple[PositiveInt, ...] = (4,)
     """Shape of one observation: (feature,) for the trunk "mlp", (channel, height, width) for "convolutional"."""
-    n_actions: int = 2
+    n_actions: PositiveInt = 2
     trunk: Literal["mlp", "convolutional"] = "mlp"
-    channels: tuple[int, ...] = (16, 32)
+    channels: tuple[PositiveInt, ...] = (16, 32)
     """Channels of the convolutions; unused by the trunk "mlp"."""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[PositiveInt, ...] = (64, 64)
     """Units of the dense layers, which follow the convolutions."""
     activation: Literal["tanh", "relu"] = "tanh"
     critic: Literal["separate", "shared"] = "separate"
     """"separate" gives the critic a trunk of its own; "shared" reads the actor's last hidden layer."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         axes = INPUT_AXES[self.trunk].split()[1:]
         if len(self.observation) != len(axes):
             raise ConfigError(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import MinLen
 from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import gelu, max_pool2d
 
+from workbench.core.errors import ConfigError
 from workbench.core.graph import Carry, Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveFloat, PositiveInt, check_fields
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.linear_carry import carry_conv, carry_linear
 
@@ -26,15 +29,21 @@ CHANNELS = "batch channel height width"
 class AirbenchConfig:
     """Sizes of the network. The defaults are those of airbench94, for 32x32 colour images."""
 
-    in_channels: int = 3
-    size: int = 32
-    channels: tuple[int, ...] = (64, 256, 256)
+    in_channels: PositiveInt = 3
+    size: PositiveInt = 32
+    channels: Annotated[tuple[PositiveInt, ...], MinLen(1)] = (64, 256, 256)
     """Output channels of each block of two convolutions."""
-    n_classes: int = 10
-    patch: int = 2
+    n_classes: PositiveInt = 10
+    patch: PositiveInt = 2
     """Side in pixels of the patches that the frozen first layer whitens."""
-    scale: float = 1 / 9
+    scale: PositiveFloat = 1 / 9
     """Factor applied to the logits."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        least = 2 ** len(self.channels) + self.patch - 1
+        if self.size < least:
+            raise ConfigError(f"An image of side {self.size} is too small for these blocks. Choose at least {least}.")
 
     @property
     def n_whitened(self) -> int:

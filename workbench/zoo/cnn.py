@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import MinLen
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
+from workbench.core.errors import ConfigError
 from workbench.core.graph import Carry, Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.linear_carry import carry_conv, carry_linear, fold
 from workbench.zoo.layers.readout import ReadOut
@@ -26,12 +29,20 @@ Image = Float[Tensor, "batch channel height width"]
 class CNNConfig:
     """Sizes of the network. The defaults fit 28x28 grey digits."""
 
-    in_channels: int = 1
-    size: int = 28
+    in_channels: PositiveInt = 1
+    size: PositiveInt = 28
     """Side of the images in pixels."""
-    channels: tuple[int, ...] = (32, 64, 64)
+    channels: Annotated[tuple[PositiveInt, ...], MinLen(1)] = (32, 64, 64)
     """Output channels of each block."""
-    n_classes: int = 10
+    n_classes: PositiveInt = 10
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.size < 2 ** len(self.channels):
+            raise ConfigError(
+                f"An image of side {self.size} cannot be halved {len(self.channels)} times. Choose a size of at least "
+                f"{2 ** len(self.channels)}, or fewer channels."
+            )
 
 
 class ConvBlock(nn.Module):

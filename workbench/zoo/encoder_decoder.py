@@ -14,6 +14,7 @@ from workbench.core.errors import ConfigError, InputError
 from workbench.core.graph import Graph
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
+from workbench.core.ranges import NonNegativeInt, PositiveInt, ShareBelowOne, check_fields
 from workbench.core.registry import MODELS
 from workbench.core.source_target import SourceTarget
 from workbench.zoo.gpt import LIKELY, Block, GPTConfig
@@ -45,30 +46,29 @@ class Streams(NamedTuple):
 class EncoderDecoderConfig:
     """Sizes and options of an encoder-decoder, named as in `GPTConfig`. Both sequences share one vocabulary."""
 
-    d_vocab: int = 32
-    n_ctx: int = 32
+    d_vocab: PositiveInt = 32
+    n_ctx: PositiveInt = 32
     """Maximum length of each sequence in tokens."""
-    encoder_layers: int = 2
-    decoder_layers: int = 2
-    d_model: int = 64
-    n_heads: int = 4
-    d_head: int | None = None
-    d_mlp: int | None = None
+    encoder_layers: PositiveInt = 2
+    decoder_layers: PositiveInt = 2
+    d_model: PositiveInt = 64
+    n_heads: PositiveInt = 4
+    d_head: PositiveInt | None = None
+    d_mlp: PositiveInt | None = None
     positions: Literal["learned", "rotary"] = "learned"
     normalization: Normalization = "layer"
     activation: Activation = "gelu"
     tie_embeddings: bool = False
-    dropout: float = 0.0
-    start: int = 0
+    dropout: ShareBelowOne = 0.0
+    start: NonNegativeInt = 0
     """Token that every target begins with."""
-    pad: int | None = None
+    pad: NonNegativeInt | None = None
     """Padding token, which attention to the source ignores. Targets are padded at the end, where causality masks it."""
 
     def __post_init__(self) -> None:
-        if min(self.encoder_layers, self.decoder_layers) < 1:
-            raise ConfigError("An encoder-decoder needs at least one layer on each side. For a single stack use a GPT.")
+        check_fields(self)
         for name, token in (("start", self.start), ("pad", self.pad)):
-            if token is not None and not 0 <= token < self.d_vocab:
+            if token is not None and token >= self.d_vocab:
                 raise ConfigError(
                     f"{name} {token} is outside the vocabulary of {self.d_vocab} (0 to {self.d_vocab - 1})."
                 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import MinLen
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from workbench.core.errors import ConfigError
 from workbench.core.graph import Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
+from workbench.core.ranges import NonNegativeFloat, PositiveInt, ShareBelowOne, check_fields
 from workbench.core.registry import MODELS
 from workbench.zoo.actor_critic import carry_flat
 from workbench.zoo.layers.linear_carry import carry_transposed
@@ -30,19 +32,20 @@ SLOPE = 0.2
 class GANConfig:
     """Sizes of generator and discriminator. The defaults fit 28x28 grey digits."""
 
-    n_latents: int = 64
-    out_channels: int = 1
-    size: int = 28
+    n_latents: PositiveInt = 64
+    out_channels: PositiveInt = 1
+    size: PositiveInt = 28
     """Side of the images in pixels."""
-    channels: tuple[int, ...] = (32, 64)
+    channels: Annotated[tuple[PositiveInt, ...], MinLen(1)] = (32, 64)
     """Channels of the discriminator after each halving of the image; the generator uses them in reverse order."""
-    dropout: float = 0.3
+    dropout: ShareBelowOne = 0.3
     """Dropout probability after each convolution of the discriminator."""
-    noise: float = 0.0
+    noise: NonNegativeFloat = 0.0
     """Standard deviation of the noise added to the discriminator's input during training (Sonderby et al. 2017)."""
 
     def __post_init__(self) -> None:
-        if not self.channels or self.size % 2 ** len(self.channels):
+        check_fields(self)
+        if self.size % 2 ** len(self.channels):
             raise ConfigError(
                 f"size {self.size} cannot be halved {len(self.channels)} times. Choose a multiple of "
                 f"{2 ** len(self.channels)}, or give one or more channels."

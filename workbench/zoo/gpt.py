@@ -15,6 +15,7 @@ from workbench.core.errors import ConfigError, InputError
 from workbench.core.graph import Graph
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveInt, ShareBelowOne, check_fields
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.attention import Attention, KeyValueCache, Visible
 from workbench.zoo.layers.completion import Extend, complete_prompts
@@ -37,16 +38,16 @@ LIKELY = SamplingConfig()
 class GPTConfig:
     """Sizes and options of a GPT. The defaults are a small character model."""
 
-    d_vocab: int = 65
+    d_vocab: PositiveInt = 65
     """Size of the vocabulary."""
-    n_ctx: int = 256
+    n_ctx: PositiveInt = 256
     """Maximum length of a sequence in tokens."""
-    n_layers: int = 4
-    d_model: int = 128
-    n_heads: int = 4
-    d_head: int | None = None
+    n_layers: PositiveInt = 4
+    d_model: PositiveInt = 128
+    n_heads: PositiveInt = 4
+    d_head: PositiveInt | None = None
     """Width of a head; None for d_model / n_heads."""
-    d_mlp: int | None = None
+    d_mlp: PositiveInt | None = None
     """Neurons of an MLP; None for 4 * d_model."""
     causal: bool = True
     """If false, every position attends to all others."""
@@ -55,13 +56,14 @@ class GPTConfig:
     activation: Activation = "gelu"
     attn_only: bool = False
     tie_embeddings: bool = False
-    dropout: float = 0.0
+    dropout: ShareBelowOne = 0.0
     """Probability, applied to what is added to the residual stream. Attention patterns have no dropout."""
 
     n_key_value_heads: ClassVar[None] = None  # read by TransformerLens's analyses, as the properties below
     device: ClassVar[None] = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if (not self.d_head and self.d_model % self.n_heads) or (self.positions == "rotary" and self.head_width % 2):
             raise ConfigError(
                 f"d_model {self.d_model} cannot be split into {self.n_heads} heads (of even width for rotary "

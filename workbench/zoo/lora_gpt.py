@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
 from workbench.core.errors import ConfigError
+from workbench.core.ranges import PositiveFloat, PositiveInt
 from workbench.core.registry import MODELS
 from workbench.core.weights import as_matrix, from_matrix
 from workbench.zoo.gpt import GPT, GPTConfig
@@ -23,16 +24,16 @@ ADAPTED = ("W_Q", "W_K", "W_V", "W_O", "W_in", "W_out")
 class LoRAGPTConfig(GPTConfig):
     """Sizes of the GPT and of its adapters."""
 
-    rank: int = 8
+    rank: PositiveInt = 8
     """Rank of each adapter."""
-    alpha: float = 16.0
+    alpha: PositiveFloat = 16.0
     """Adapters are multiplied by `alpha` / `rank`."""
     base: str = ""
     """Checkpoint of the frozen weights, so that they need not be saved again; "" for none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.rank <= self.d_model:
+        if self.rank > self.d_model:
             raise ConfigError(f"rank {self.rank} is out of range. Choose 1 to {self.d_model} (d_model).")
 
 

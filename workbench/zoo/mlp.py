@@ -14,6 +14,7 @@ from torch.nn.functional import gelu, relu
 from workbench.core.graph import Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.linear_carry import carry_linear
 from workbench.zoo.layers.readout import ReadOut
@@ -24,11 +25,14 @@ from workbench.zoo.layers.tanh import tanh
 class MLPConfig:
     """Sizes of the network. The defaults fit scikit-learn's 8x8 digits."""
 
-    n_features: int = 64
-    hidden: tuple[int, ...] = (64,)
+    n_features: PositiveInt = 64
+    hidden: tuple[PositiveInt, ...] = (64,)
     """Units of each hidden layer."""
-    n_classes: int = 10
+    n_classes: PositiveInt = 10
     activation: Literal["relu", "tanh", "gelu"] = "relu"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class DenseBlock(nn.Module):

@@ -13,6 +13,7 @@ from workbench.core.errors import ShapeError
 from workbench.core.graph import Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.registry import MODELS
 from workbench.zoo.actor_critic import INPUT_AXES, ActorCriticConfig, Features, Trunk, carry_matrix, chain_blocks
 from workbench.zoo.layers.action_values import ActionValues
@@ -22,13 +23,13 @@ from workbench.zoo.layers.action_values import ActionValues
 class QNetworkConfig:
     """Sizes of a Q-network. The defaults fit CartPole."""
 
-    observation: tuple[int, ...] = (4,)
+    observation: tuple[PositiveInt, ...] = (4,)
     """Shape of one observation: (feature,) for the trunk "mlp", (channel, height, width) for "convolutional"."""
-    n_actions: int = 2
+    n_actions: PositiveInt = 2
     trunk: Literal["mlp", "convolutional"] = "mlp"
-    channels: tuple[int, ...] = (16, 32)
+    channels: tuple[PositiveInt, ...] = (16, 32)
     """Channels of the convolutions; unused by the trunk "mlp"."""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[PositiveInt, ...] = (64, 64)
     """Units of the dense layers, which follow the convolutions."""
     activation: Literal["tanh", "relu"] = "relu"
     duelling: bool = False
@@ -42,6 +43,7 @@ class QNetworkConfig:
         )
 
     def __post_init__(self) -> None:
+        check_fields(self)
         assert self.trunk_config  # its __post_init__ raises if trunk and observation do not match
 
 

@@ -12,6 +12,7 @@ from workbench.core.errors import ShapeError
 from workbench.core.graph import Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.action_values import ActionValues
 from workbench.zoo.layers.linear_carry import carry_linear
@@ -21,8 +22,11 @@ from workbench.zoo.layers.linear_carry import carry_linear
 class QTableConfig:
     """Numbers of states and actions. The defaults fit FrozenLake."""
 
-    n_states: int = 16
-    n_actions: int = 4
+    n_states: PositiveInt = 16
+    n_actions: PositiveInt = 4
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @MODELS.register("q_table")

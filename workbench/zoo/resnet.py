@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import MinLen
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from workbench.core.graph import Carry, Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.registry import MODELS
 from workbench.zoo.layers.readout import ReadOut
 
@@ -26,15 +28,18 @@ CHANNELS = "batch channel height width"
 class ResNetConfig:
     """Sizes of the network. The defaults are ResNet-20 for 32x32 images."""
 
-    in_channels: int = 3
-    size: int = 32
+    in_channels: PositiveInt = 3
+    size: PositiveInt = 32
     """Side of the images in pixels."""
-    channels: tuple[int, ...] = (16, 32, 64)
+    channels: Annotated[tuple[PositiveInt, ...], MinLen(1)] = (16, 32, 64)
     """Channels of each group of blocks. Every group but the first halves the image."""
-    blocks_per_group: int = 3
-    n_classes: int = 10
+    blocks_per_group: PositiveInt = 3
+    n_classes: PositiveInt = 10
     residual: bool = True
     """If false, leave out the shortcuts: a plain network of the same depth."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class Stem(nn.Module):

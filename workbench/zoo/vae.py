@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
+from annotated_types import MinLen
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from workbench.core.errors import ConfigError
 from workbench.core.graph import Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.registry import MODELS
 from workbench.zoo.actor_critic import carry_flat
 from workbench.zoo.layers.linear_carry import carry_side_by_side, carry_transposed
@@ -28,15 +30,16 @@ Codes = Float[Tensor, "batch latent"]
 class VAEConfig:
     """Sizes of encoder and decoder. The defaults fit 28x28 grey digits."""
 
-    in_channels: int = 1
-    size: int = 28
+    in_channels: PositiveInt = 1
+    size: PositiveInt = 28
     """Side of the images in pixels."""
-    channels: tuple[int, ...] = (32, 64)
+    channels: Annotated[tuple[PositiveInt, ...], MinLen(1)] = (32, 64)
     """Channels of the encoder after each halving of the image; the decoder uses them in reverse order."""
-    n_latents: int = 32
+    n_latents: PositiveInt = 32
 
     def __post_init__(self) -> None:
-        if not self.channels or self.size % 2 ** len(self.channels):
+        check_fields(self)
+        if self.size % 2 ** len(self.channels):
             raise ConfigError(
                 f"size {self.size} cannot be halved {len(self.channels)} times. Choose a multiple of "
                 f"{2 ** len(self.channels)}, or give one or more channels."

@@ -8,7 +8,7 @@ from tests.zoo.small import example, small
 from workbench.analysis.circuits.attribution import other_writes
 from workbench.analysis.circuits.edge_pruning import Pruning, drawn_masks, kept_probability, prune_edges
 from workbench.analysis.circuits.tracing import Tracing, trace_circuit
-from workbench.core.errors import InputError
+from workbench.core.errors import ConfigError, InputError
 from workbench.core.metrics import LogitDifference
 from workbench.ground_truth.known import known_circuit
 
@@ -49,7 +49,7 @@ def test_they_trace_a_circuit_like_any_other_scores() -> None:
 
 
 def test_what_cannot_be_learned_is_refused() -> None:
-    with pytest.raises(InputError, match="learns nothing"):
+    with pytest.raises(ConfigError, match="'steps' of Pruning should be whole number of 1 or more, not 0"):
         Pruning(steps=0)
     it = known_circuit("planted_vote")
     with pytest.raises(InputError, match="no mask can be learned"):

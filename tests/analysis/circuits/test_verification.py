@@ -19,7 +19,7 @@ from workbench.analysis.circuits.resampling import (
 )
 from workbench.analysis.circuits.tracing import Tracing
 from workbench.analysis.circuits.verification import Checking, Verification, verify_circuit
-from workbench.core.errors import InputError
+from workbench.core.errors import ConfigError, InputError
 from workbench.core.metrics import LogitDifference
 from workbench.ground_truth.known import KnownCircuit, known_circuit
 
@@ -116,7 +116,7 @@ def test_metrics_and_inputs_are_drawn_alike() -> None:
 
 
 def test_bad_requests_are_named() -> None:
-    with pytest.raises(InputError, match="less than can be measured"):
+    with pytest.raises(ConfigError, match="'controls' of Checking should be whole number of 2 or more, not 0"):
         Checking(controls=0)
     with pytest.raises(InputError, match="Choose a smaller size"):
         model = small("mlp")

@@ -21,6 +21,7 @@ from workbench.core.graph import Graph
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveFloat, PositiveInt, check_fields
 
 TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1
 """Of the hard concrete distribution: its temperature and the interval to which it is stretched before it is cut."""
@@ -36,13 +37,12 @@ class Pruning:
     plus `sparsity` times the expected share of edges kept, a weight that grows from 0 over the first half.
     """
 
-    steps: int = 300
-    lr: float = 0.1
-    sparsity: float = 0.3
+    steps: PositiveInt = 300
+    lr: PositiveFloat = 0.1
+    sparsity: PositiveFloat = 0.3
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.lr <= 0 or self.sparsity <= 0:
-            raise InputError(f"{self} learns nothing. Give at least 1 step, and a positive lr and sparsity.")
+        check_fields(self)
 
 
 def prune_edges(

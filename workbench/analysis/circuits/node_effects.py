@@ -23,6 +23,7 @@ from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
+from workbench.core.ranges import NonNegativeInt, check_fields
 from workbench.core.registry import ANALYSES
 
 Method = Literal["exact", "atp", "atp_star", "hisp"]
@@ -44,8 +45,11 @@ class Replacing:
     method: Method = "exact"
     ablation: Replacement = "resample"
     detail: str = ""
-    group: int = 1
+    group: NonNegativeInt = 1
     positions: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def graph(self, model: HookedModel, inputs: Any) -> Graph:
         """The model's graph, as fine as this says."""

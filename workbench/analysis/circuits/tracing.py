@@ -25,12 +25,13 @@ from workbench.analysis.circuits.information_flow import information_flow
 from workbench.analysis.circuits.local_exact import attribute_locally
 from workbench.analysis.circuits.optimal_ablation import optimal_writes
 from workbench.analysis.contrast import check_same_shape
-from workbench.core.errors import InputError, UnknownNameError
+from workbench.core.errors import UnknownNameError
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
+from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, check_fields
 from workbench.core.registry import ANALYSES
 from workbench.core.wiring import Masks
 
@@ -57,19 +58,20 @@ class Tracing:
 
     method: Scoring = "eap_ig"
     ablation: Ablation = "resample"
-    steps: int = 5
-    threshold: float = 0.02
+    steps: PositiveInt = 5
+    threshold: NonNegativeFloat = 0.02
     detail: str = ""
-    group: int = 1
+    group: NonNegativeInt = 1
     positions: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def graph(self, model: HookedModel, inputs: Any) -> Graph:
         """The model's graph, as fine as this says."""
         if self.detail and self.detail not in model.details:
             where = f" in the graph of {type(model).__name__}"
             raise UnknownNameError("detail", self.detail, model.details or ("",), where)
-        if self.group < 0:
-            raise InputError(f"A group has 1 entry or more (0 for all of a hook), not {self.group}.")
         graph = model.graph(self.detail) if self.detail else model.graph()  # type: ignore[call-arg]
         if self.group == 1 and not self.positions:
             return graph

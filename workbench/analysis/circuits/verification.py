@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Bool, Float
 from scipy.stats import pearsonr, spearmanr
 from torch import Tensor
@@ -21,6 +22,7 @@ from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
+from workbench.core.ranges import NonNegativeInt, check_fields
 from workbench.core.registry import ANALYSES
 from workbench.core.wiring import Masks
 
@@ -39,18 +41,14 @@ class Checking:
     `sampled`: edges whose score is compared with exact patching, half of them the strongest, half at random.
     """
 
-    size: int = 0
-    controls: int = 20
-    cuts: int = 200
-    resamples: int = 5
-    sampled: int = 60
+    size: NonNegativeInt = 0
+    controls: Annotated[int, Ge(2)] = 20
+    cuts: NonNegativeInt = 200
+    resamples: Annotated[int, Ge(2)] = 5
+    sampled: Annotated[int, Ge(3)] = 60
 
     def __post_init__(self) -> None:
-        if min(self.size, self.cuts) < 0 or min(self.controls, self.resamples) < 2 or self.sampled < 3:
-            raise InputError(
-                f"{self} asks for less than can be measured. Give at least 2 controls, 2 resamples, 3 sampled edges "
-                "and a size and cuts of 0 or more."
-            )
+        check_fields(self)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from workbench.core.errors import ConfigError, InputError, ShapeError
+from workbench.core.errors import InputError, ShapeError
 from workbench.core.protocols import Environments, World
 from workbench.core.random import derived_seed
+from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.stepping import stepped
 
 Choose = Callable[[Tensor, Tensor], Tensor]
@@ -23,12 +24,11 @@ Choose = Callable[[Tensor, Tensor], Tensor]
 class Playing:
     """How many `episodes` are played, and how far: up to `limit` steps instead of the environment's own limit."""
 
-    episodes: int = 20
-    limit: int | None = None
+    episodes: PositiveInt = 20
+    limit: PositiveInt | None = None
 
     def __post_init__(self) -> None:
-        if self.episodes < 1 or (self.limit is not None and self.limit < 1):
-            raise ConfigError(f"{self.episodes} episodes of {self.limit} steps show nothing. Choose 1 or more of each.")
+        check_fields(self)
 
     def seeds(self, first: int) -> range:
         """One for each episode, from `first` on."""

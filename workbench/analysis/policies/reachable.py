@@ -11,13 +11,14 @@ from torch import Tensor
 
 from workbench.analysis.policies.episodes import as_seen, first_episodes
 from workbench.core.axes import unit_axis
-from workbench.core.errors import ConfigError, InputError
+from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel, HookInfo
 from workbench.core.metrics import logits_of
 from workbench.core.progress import Progress, silent
 from workbench.core.protocols import Environments, World
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.registry import ANALYSES
 from workbench.core.sites import Site
 
@@ -62,12 +63,11 @@ class ReachableMaxima:
 class Reaching:
     """A search for states: 32 episodes of up to `steps` steps, `generations` times, each from the best ways so far."""
 
-    steps: int = 100
-    generations: int = 6
+    steps: PositiveInt = 100
+    generations: PositiveInt = 6
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.generations) < 1:
-            raise ConfigError(f"{self} reaches nothing. Choose 1 or more of each.")
+        check_fields(self)
 
 
 USUAL = Reaching()

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from workbench.core.progress import Progress, silent
+from workbench.core.ranges import NonNegativeFloat, PositiveFloat, check_fields
 from workbench.training.curve import Curve
 from workbench.training.fit import FitConfig, fit
 from workbench.training.rlhf.completions import Marks, Rows, completion_mask, token_log_probabilities
@@ -24,11 +25,14 @@ class DPOConfig:
     """How to train; `beta` is TRL's default."""
 
     fit: FitConfig
-    beta: float = 0.1
+    beta: PositiveFloat = 0.1
     """How dear it is to leave the reference: what multiplies log-ratios to it."""
-    sft_coef: float = 0.0
+    sft_coef: NonNegativeFloat = 0.0
     """Weight of the preferred completions' cross entropy per token beside DPO's loss (Pang et al. 2024, equation 1;
     TRL's `rpo_alpha`): it keeps them likely, which DPO alone does not."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class CompletionLikelihood(nn.Module):

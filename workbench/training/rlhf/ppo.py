@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from workbench.core.errors import TrainingError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
+from workbench.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, Share, check_fields
 from workbench.training.advantages import generalized_advantages, normalized
 from workbench.training.curve import Curve
 from workbench.training.optimizers import Optimizer, build_optimizer
@@ -43,36 +44,39 @@ Complete = Callable[[Any, Sequence[Tensor], torch.Generator], Rows]
 class KLPPOConfig:
     """How to train; the defaults are TRL's except for `updates`, `batch`, `lr` and `epochs`, which suit a small GPT."""
 
-    updates: int = 18
+    updates: PositiveInt = 18
     """Batches of fresh completions."""
-    batch: int = 64
+    batch: PositiveInt = 64
     """Completions per update."""
-    minibatch: int = 32
+    minibatch: PositiveInt = 32
     """Completions per optimiser step."""
-    epochs: int = 2
+    epochs: PositiveInt = 2
     """Passes over each batch."""
-    lr: float = 2e-4
+    lr: PositiveFloat = 2e-4
     """Learning rate of policy and critic where the schedule's factor is 1."""
     schedule: str = "linear"
     """One of `schedules.SCHEDULES`, over updates."""
-    kl_coef: float = 0.05
+    kl_coef: NonNegativeFloat = 0.05
     """Reward, in the reward model's logits, that one nat of log-ratio to the reference costs."""
-    cliprange: float = 0.2
+    cliprange: PositiveFloat = 0.2
     """How far a probability ratio may move from 1."""
-    cliprange_value: float = 0.2
+    cliprange_value: PositiveFloat = 0.2
     """How far the critic may gain by moving in one update."""
-    vf_coef: float = 0.1
+    vf_coef: NonNegativeFloat = 0.1
     """Weight of the critic's loss."""
-    gamma: float = 1.0
+    gamma: Share = 1.0
     """Discount per token."""
-    lam: float = 0.95
+    lam: Share = 0.95
     """How far advantages look past the critic, the paper's lambda."""
-    temperature: float = 0.7
+    temperature: PositiveFloat = 0.7
     """Of sampling; the policy and the reference are what they are at this temperature."""
-    missing_eos_penalty: float = 1.0
+    missing_eos_penalty: NonNegativeFloat = 1.0
     """What a completion that was cut off loses of its score."""
-    checkpoint_every: int = 6
+    checkpoint_every: PositiveInt = 6
     """Updates between two writes of the training state."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Gt, Le
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.core.errors import ConfigError
+from workbench.core.ranges import NonNegativeFloat, PositiveInt, check_fields
 
 
 @dataclass(frozen=True)
 class SamplingConfig:
     """Sampling options. Temperature 0 is greedy; top_k and top_p keep only the most likely tokens."""
 
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float | None = None
+    temperature: NonNegativeFloat = 1.0
+    top_k: PositiveInt | None = None
+    top_p: Annotated[float, Gt(0), Le(1)] | None = None
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ConfigError(f"temperature must be at least 0 (greedy), got {self.temperature}.")
-        if self.top_k is not None and self.top_k < 1:
-            raise ConfigError(f"top_k must be at least 1, or None for all tokens; got {self.top_k}.")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ConfigError(f"top_p must be above 0 and at most 1, or None; got {self.top_p}.")
+        check_fields(self)
 
 
 def filter_logits(logits: Float[Tensor, "batch vocab"], sampling: SamplingConfig) -> Float[Tensor, "batch vocab"]:
