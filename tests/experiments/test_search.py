@@ -70,8 +70,9 @@ def test_settings_are_judged_on_training_data_alone() -> None:
     ("word", "error", "says"),
     [
         ("lr=1..0.1", InputError, "LOW below HIGH"),
-        ("lr=0..1,log", InputError, "above 0"),
-        ("lr=a..b", ConfigError, "number, not .a."),
+        ("momentum=0..0.5,log", InputError, "above 0"),
+        ("lr=0..1", ConfigError, "above 0, not 0"),
+        ("lr=a..b", ConfigError, "number above 0, not .a."),
         ("steps=1.5..3", ConfigError, "whole number"),
         ("hidden=1..3", InputError, "is no number"),
         ("lr", InputError, "no range"),

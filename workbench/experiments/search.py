@@ -96,7 +96,7 @@ def range_from(recipe: Recipe, word: str) -> Range:
         raise InputError(f"{name!r} of {recipe.name} is no number. Write its values as {name}=THIS|THAT.")
     if not low < high or scale not in ("", "log") or (scale and low <= 0):
         raise InputError(f"{word!r} is no range: LOW below HIGH, and above 0 with `,log`.")
-    return Range(name, low, high, scale == "log", type(low) is int)
+    return Range(name, float(low), float(high), scale == "log", type(low) is int)
 
 
 def stored_in() -> Path:
