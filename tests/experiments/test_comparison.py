@@ -10,7 +10,7 @@ import torch
 
 from workbench import figure, table
 from workbench.cli import status
-from workbench.core.errors import Cancelled, InputError, UnknownNameError
+from workbench.core.errors import Cancelled, ConfigError, InputError
 from workbench.experiments import comparison
 from workbench.experiments.comparison import attempt, compare, comparisons, layer_gradients, read_comparison, read_plan
 from workbench.figures.alt import describe
@@ -95,9 +95,28 @@ def test_a_comparison_that_comes_along_can_be_read(name: str) -> None:
 def test_the_command_lists_and_refuses(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert status(["compare"]) == 0 and "optimizers" in capsys.readouterr().out
     assert status(["compare", "optimisers"]) == 2 and "Did you mean 'optimizers'" in capsys.readouterr().err
-    with pytest.raises(UnknownNameError, match="comparison"):
+    with pytest.raises(InputError, match="cannot be read"):
         read_plan(str(tmp_path / "none.toml"))
-    for text, says in (("seeds = [0]", "needs a recipe"), ("recipe = 'mnist_gan'\n[variants.a]\nlr = 1.0", "batch")):
-        (tmp_path / "bad.toml").write_text(text, encoding="utf-8")
-        with pytest.raises(InputError, match=says):
-            read_plan(str(tmp_path / "bad.toml"))
+
+
+DIGITS = "recipe = 'digits_mlp'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("seeds = [0]", "needs a recipe"),
+        ("recipe = 'mnist_gan'\n[variants.a]\nlr = 1.0", "batch"),
+        ("recipe = 3\n[variants.a]", "'recipe' of .* should be text"),
+        (f"{DIGITS}variants = 3", "'variants' of .* should be a table"),
+        (f"{DIGITS}variants.a = 3", "Variant 'a' of .* should be a table"),
+        (f"{DIGITS}settings = 3\n[variants.a]", "'settings' of .* should be a table"),
+        (f"{DIGITS}seeds = []\n[variants.a]", "'seeds' of .* should be"),
+        (f"{DIGITS}seeds = [-1]\n[variants.a]", "entry 0 of 'seeds' of .* should be"),
+        (f"a = {'[' * 5000}", "is not TOML"),
+    ],
+)
+def test_a_file_that_is_no_comparison_is_one_sentence(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text(text, encoding="utf-8-sig")
+    with pytest.raises((InputError, ConfigError), match=says):
+        read_plan(str(tmp_path / "bad.toml"))

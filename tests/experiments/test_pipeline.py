@@ -85,6 +85,13 @@ def test_a_stopped_pipeline_goes_on_where_it_was(here: Path) -> None:
     [
         ("", "asks nothing"),
         ("x = [", "is not TOML"),
+        (f"x = {'[' * 5000}", "is not TOML: its lists and tables nest"),
+        (f"x = {'9' * 5000}", "is not TOML: a number"),
+        ("runs = [1]", "table .*runs.., in two pairs of brackets"),
+        ("[runs]\nmodel = 'digits'", "in two pairs of brackets"),
+        ("[[runs]]\nmodel = 'digits'\nanalysis = 'share'\ngrid = 3", "grid should be a table"),
+        ("defaults = 3\n[[runs]]", "should be a table .defaults."),
+        (GRID.replace("factor = [1, 2.5]", "factor = [2020-01-01]"), "should be number"),
         (GRID.replace("[[runs]]", "[[run]]"), "Did you mean 'runs'"),
         (GRID.replace('"share"', '"shar"'), "run 1: .*Did you mean 'share'"),
         (GRID.replace('model = "digits"', 'model = "digts"'), "run 1: .*Did you mean 'digits'"),
@@ -99,6 +106,12 @@ def test_a_mistake_in_the_file_is_found_before_anything_runs(here: Path, text: s
     with pytest.raises((ConfigError, InputError), match=words):
         read_pipeline(written(here, text))
     assert not calls
+
+
+def test_a_byte_order_mark_before_a_file_changes_nothing(here: Path) -> None:
+    plain = read_pipeline(written(here, GRID))
+    (here / "marked.toml").write_text(GRID, encoding="utf-8-sig")
+    assert read_pipeline(here / "marked.toml") == plain
 
 
 def test_a_missing_file_is_an_error(here: Path) -> None:

@@ -103,7 +103,7 @@ def card_of(folder: Path) -> Card:
     """The card in a checkpoint's folder."""
     path = folder / "card.json"
     try:
-        return restore(Card, json.loads(path.read_text(encoding="utf-8")), where=f"{folder.name}/card.json")
+        return restore(Card, json.loads(path.read_text(encoding="utf-8-sig")), where=f"{folder.name}/card.json")
     except FileNotFoundError:
         raise CheckpointError(
             f"{folder} has no card.json: it is no checkpoint, or saving it was interrupted. Train it again."
@@ -118,7 +118,7 @@ def read_curve(name: str) -> Curve:
     """The training curve of the trained network called `name`."""
     path = model_folder(name) / "curve.json"
     try:
-        curve = Curve.from_json(path.read_text(encoding="utf-8"))
+        curve = Curve.from_json(path.read_text(encoding="utf-8-sig"))
         lengths = {series: len(column) for series, column in curve.series.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is not a readable training curve: {error}. Restore the file.") from error

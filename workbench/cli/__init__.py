@@ -3,13 +3,15 @@
 Nothing heavy is imported here or at the top of the commands' modules, so that `workbench --help` is quick.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
-from workbench.core.errors import Cancelled, WorkbenchError
+from workbench.cli.flags import check_flags, read_flag
+from workbench.core.errors import Cancelled, InputError, WorkbenchError
 
 COMMANDS = {
     "list": ("listing:show_list", "Trained models, architectures, analyses, recipes, data sets or runs."),
@@ -29,6 +31,11 @@ COMMANDS = {
     "app": ("dashboard:open_dashboard", "The dashboard, in the browser."),
 }
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+LONGEST = 1_900
+"""Characters of an error."""
+INTERNAL = "This is an error of the workbench itself:"
+TRACEBACK = "WORKBENCH_TRACEBACK"
+"""With this environment variable, an internal error shows where it happened."""
 
 
 def build() -> App:
@@ -51,6 +58,7 @@ def command_line(name: str, text: str) -> App:
         help_format="plaintext",  # Markdown would cost a third of the time of --help
         version_flags=[],
         suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(converter=read_flag),
     )
 
 
@@ -63,25 +71,67 @@ def installed_version() -> str:
 
 def call(app: App, tokens: Sequence[str]) -> int:
     """The exit code of one command; its errors pass through."""
-    code = app(list(tokens), exit_on_error=False, print_error=False, result_action="return_value")
+    command, bound, _ = app.parse_args(list(tokens), exit_on_error=False, print_error=False)
+    if command.__module__.startswith("workbench."):
+        check_flags(command, bound)
+    code = command(*bound.args, **bound.kwargs)
     return code if isinstance(code, int) else 0
 
 
+def run(tokens: Sequence[str]) -> int:
+    """The exit code of a command line; every error passes through."""
+    if any("\0" in token for token in tokens):
+        raise InputError("An argument holds a NUL character, which no name, path or text has. Leave it out.")
+    code = call(build(), tokens)
+    sys.stdout.flush()  # a full disk and a closed pipe are noticed here and not after the last line of this program
+    return code
+
+
 def status(tokens: Sequence[str]) -> int:
-    """The exit code of a command line: a mistake of the user is one line on stderr and 2, never a traceback."""
+    """The exit code of a command line, with any error as one sentence on stderr.
+
+    A mistake of the user is 2; a refusal of the operating system, too little memory and an error of the workbench
+    itself are 1.
+    """
     try:
-        return call(build(), tokens)
-    except (KeyboardInterrupt, Cancelled):
-        sys.stderr.write("Stopped. What is finished is kept; the same command goes on from there.\n")
-        return INTERRUPTED
-    except (WorkbenchError, CycloptsError) as error:
-        sys.stderr.write(f"workbench: {' '.join(str(error).split())}\n")
-        return MISUSED
+        return run(tokens)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (Exception, KeyboardInterrupt) as error:
+        message, code = explain(error)
+        if code == FAILED and os.environ.get(TRACEBACK):
+            raise
+        return complain(message, code)
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """What to write about an error, and the exit code."""
+    if isinstance(error, KeyboardInterrupt | Cancelled):
+        return "Stopped. What is finished is kept; the same command continues from there.", INTERRUPTED
+    if isinstance(error, WorkbenchError | CycloptsError):
+        return str(error), MISUSED
+    if isinstance(error, OSError):
+        place = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror or error}{place}. Free some room, or choose another file or folder.", FAILED
+    if isinstance(error, MemoryError):
+        return "There is too little memory. Ask for fewer examples, units or steps.", FAILED
+    return f"{INTERNAL} {type(error).__name__}: {error}. Please report it; {TRACEBACK}=1 shows where it is.", FAILED
+
+
+def complain(message: str, code: int) -> int:
+    """Write one line of at most `LONGEST` characters on stderr, and give back the exit code."""
+    line = " ".join(message.split())
+    if sys.stderr is not None:
+        sys.stderr.write(f"workbench: {line if len(line) <= LONGEST else f'{line[: LONGEST - 3]}...'}\n")
+    return code
 
 
 def main() -> None:
     """Entry point of the command `workbench`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path of bytes that are no text is shown as \\udc80
+            stream.reconfigure(errors="backslashreplace")
+    if sys.stdout is None:  # started with its output closed
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.exit(status(sys.argv[1:]))

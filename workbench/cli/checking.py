@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from workbench.cli.writing import bar, write, write_json, write_table
+from workbench.core.ranges import PositiveInt
 
 FAILS = 1
 
@@ -17,7 +18,7 @@ def check_recipe(
     /,
     *,
     settings: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative="")] = None,
-    steps: int = 100,
+    steps: PositiveInt = 100,
     json: bool = False,
 ) -> int:
     """One batch learned by heart, and each layer's gradient and activations before training; exit code 1 if it fails.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from workbench.cli.writing import bar, write, write_json, write_table
+from workbench.core.ranges import PositiveInt, Seed
 
 
 def show_difference(
     *tuned: str,
     original: str = "",
     restore: bool = False,
-    examples: int = 64,
-    rows: int = 12,
-    seed: int = 0,
+    examples: PositiveInt = 64,
+    rows: PositiveInt = 12,
+    seed: Seed = 0,
     json: bool = False,
 ) -> None:
     """Which weights moved, before which tokens, along which directions of the residual stream; and what undoes it.

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from workbench.cli.writing import write
 from workbench.core.errors import InputError
+from workbench.core.ranges import NonNegativeInt
 
 
 def export_result(
@@ -17,7 +18,7 @@ def export_result(
     /,
     *,
     to: Literal["csv", "json", "parquet", "html", "circuit", "eap_ig", "graphml"] | None = None,
-    size: int = 0,
+    size: NonNegativeInt = 0,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
 ) -> None:
     """A stored result as a file, or on stdout.

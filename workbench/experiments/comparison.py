@@ -17,24 +17,26 @@ asks four trainings: `settings` hold for every variant.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import MinLen
 
 from workbench.checkpoints.atomic import write_atomically
 from workbench.checkpoints.card import models_folder
 from workbench.checkpoints.provenance import commit
 from workbench.checkpoints.restoring import restore
-from workbench.core.errors import ConfigError, InputError, TrainingError, UnknownNameError, suggestion
+from workbench.core.errors import ConfigError, InputError, TrainingError, UnknownNameError, short, suggestion
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress, silent
+from workbench.core.ranges import Seed, checked
+from workbench.core.reading import read_toml
 from workbench.core.registry import DATASETS, RECIPES
 from workbench.core.weights import is_weight
 from workbench.experiments.settings import typed
@@ -70,29 +72,38 @@ def comparisons() -> dict[str, str]:
 
 def question_of(path: Path) -> str:
     """The first line of a file, without its mark."""
-    return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+    return path.read_text(encoding="utf-8-sig").partition("\n")[0].lstrip("# ")
 
 
 def read_plan(name: str) -> Plan:
     """The plan of that name, or in the file at that path."""
+    if not name.endswith(".toml") and name not in comparisons():
+        raise UnknownNameError("comparison", name, comparisons(), where="; a file's name ends in .toml")
     path = Path(name) if name.endswith(".toml") else PLANS / f"{name}.toml"
-    if not path.is_file():
-        raise UnknownNameError("comparison", name, comparisons(), where=", and no file is called so")
-    try:
-        stored = tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path} is no TOML: {error}.") from error
+    stored, where = read_toml(path, "file of a comparison"), short(str(path))
     for field in stored:
         if field not in FIELDS:
-            raise ConfigError(f"{path} has {field!r}. {suggestion(field, FIELDS)}")
+            raise ConfigError(f"{where} has {short(field)}. {suggestion(field, FIELDS)}")
     if not stored.get("recipe") or not stored.get("variants"):
-        raise InputError(f"{path} needs a recipe and at least one table [variants.LABEL].")
-    common = stored.get("settings", {})
-    variants = {label: {**common, **own} for label, own in stored["variants"].items()}
-    plan = Plan(path.stem, question_of(path), stored["recipe"], tuple(stored.get("seeds", (0,))), variants)
+        raise InputError(f"{where} needs a recipe and at least one table [variants.LABEL].")
+    recipe = checked(str, stored["recipe"], f"'recipe' of {where}")
+    seeds = checked(Annotated[tuple[Seed, ...], MinLen(1)], stored.get("seeds", (0,)), f"'seeds' of {where}")
+    common = require_table(stored.get("settings", {}), f"'settings' of {where}")
+    variants = {
+        label: {**common, **require_table(own, f"Variant {short(label)} of {where}")}
+        for label, own in require_table(stored["variants"], f"'variants' of {where}").items()
+    }
+    plan = Plan(path.stem, question_of(path), recipe, seeds, variants)
     for label in plan.variants:
         require_lesson(plan.recipe_of(label, plan.seeds[0]))
     return plan
+
+
+def require_table(value: Any, where: str) -> dict[str, Any]:
+    """The value, which must be a table of settings."""
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where} should be a table of settings, not {short(value)}.")
+    return value
 
 
 def require_lesson(recipe: Recipe) -> None:

@@ -17,7 +17,7 @@ asks six questions: a list in the grid gives one for each of its values, and `de
 
 from __future__ import annotations
 
-import tomllib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -25,8 +25,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
-from workbench.core.errors import Cancelled, ConfigError, InputError, UnknownNameError, WorkbenchError, suggestion
+from workbench.core.errors import Cancelled, ConfigError, UnknownNameError, WorkbenchError, short, suggestion
 from workbench.core.progress import Progress, silent
+from workbench.core.reading import read_toml
 from workbench.experiments.run import run
 from workbench.experiments.spec import Spec, from_fields
 from workbench.experiments.store import ResultStore
@@ -65,14 +66,14 @@ class Summary:
 def studies() -> dict[str, str]:
     """The studies that come with the workbench, and what each asks: the first line of its file."""
     return {
-        path.stem: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        path.stem: path.read_text(encoding="utf-8-sig").partition("\n")[0].lstrip("# ")
         for path in sorted(STUDIES.glob("*.toml"))
     }
 
 
 def located(path: Path) -> Path:
     """The file of a pipeline, or of the study that is called so."""
-    if path.exists() or path.suffix or path.parent != Path():
+    if path.suffix or path.parent != Path() or os.path.lexists(path):
         return path
     if path.name not in studies():
         raise UnknownNameError("study", path.name, studies(), where=", and no file is called so")
@@ -82,19 +83,19 @@ def located(path: Path) -> Path:
 def read_pipeline(path: Path) -> tuple[Spec, ...]:
     """The questions of a pipeline file or a study, grids expanded, defaults spelled out and all of them checked."""
     path = located(path)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}). Give the path of a pipeline file.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from None
+    content, where = read_toml(path, "pipeline file"), short(str(path))
     for name in content:
         if name not in TABLES:
-            raise ConfigError(f"{path} has a table {name!r}, which means nothing. {suggestion(name, TABLES)}")
+            raise ConfigError(f"{where} has a table {short(name)}, which means nothing. {suggestion(name, TABLES)}")
     runs, defaults = content.get("runs", []), content.get("defaults", {})
-    if not isinstance(runs, list) or not runs or not isinstance(defaults, dict):
-        raise ConfigError(f"{path} asks nothing. Add a table [[runs]] with at least an analysis and a model.")
-    specs = [spec for place, table in enumerate(runs, 1) for spec in expanded(table, defaults, f"{path}, run {place}")]
+    if not isinstance(defaults, dict):
+        raise ConfigError(f"'defaults' in {where} should be a table [defaults], not {short(defaults)}.")
+    if not runs or not isinstance(runs, list) or not all(isinstance(table, dict) for table in runs):
+        raise ConfigError(
+            f"{where} asks nothing: it should have at least one table [[runs]], in two pairs of brackets, with an "
+            "analysis and a model."
+        )
+    specs = [spec for place, table in enumerate(runs, 1) for spec in expanded(table, defaults, f"{where}, run {place}")]
     return tuple(dict.fromkeys(specs))
 
 
@@ -103,10 +104,10 @@ def expanded(table: Mapping[str, Any], defaults: Mapping[str, Any], where: str) 
     fixed = {name: value for name, value in table.items() if name != "grid"}
     grid = table.get("grid", {})
     if not isinstance(grid, dict):
-        raise ConfigError(f"{where}: the grid should be a table [runs.grid] of lists, not {grid!r}.")
+        raise ConfigError(f"{where}: the grid should be a table [runs.grid] of lists, not {short(grid)}.")
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
-            raise ConfigError(f"{where}: the grid needs a list of values for {name!r}, not {values!r}.")
+            raise ConfigError(f"{where}: the grid needs a list of values for {short(name)}, not {short(values)}.")
     try:
         return [
             from_fields({**defaults, **fixed, **dict(zip(grid, values, strict=True))}).completed()
