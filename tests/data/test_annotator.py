@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from workbench.data.annotator import ceiling, preference_probability, prefers_first, true_reward
+from workbench.data.annotator import max_accuracy, preference_probability, sample_preferences, true_reward
 
 PROMPT = "Tell of Ada, an old fox, and an egg.\n"
 OPENING = "Once there was an old fox named Ada. She bought an egg one Sunday. Then an orphan asked for bread. "
@@ -40,7 +40,7 @@ def test_the_best_tale_is_worth_five_and_a_half() -> None:
 
 def test_the_annotator_is_as_sure_as_bradley_terry_says() -> None:
     one, other = torch.full((20_000,), 1.0), torch.zeros(20_000)
-    share = prefers_first(one, other, torch.Generator().manual_seed(0)).double().mean()
+    share = sample_preferences(one, other, torch.Generator().manual_seed(0)).double().mean()
     assert share == pytest.approx(1 / (1 + torch.e**-1), abs=0.01)
     assert preference_probability(one, other)[0].item() == pytest.approx(1 - preference_probability(other, one)[0])
 
@@ -48,6 +48,6 @@ def test_the_annotator_is_as_sure_as_bradley_terry_says() -> None:
 def test_whoever_knows_the_true_reward_reaches_the_ceiling() -> None:
     rng = torch.Generator().manual_seed(0)
     one, other = torch.randn(2, 20_000, generator=rng) * 2
-    labels = prefers_first(one, other, rng)
-    assert ((one > other) == labels).double().mean().item() == pytest.approx(ceiling(one, other), abs=0.01)
-    assert ceiling(torch.zeros(3), torch.zeros(3)) == 0.5
+    labels = sample_preferences(one, other, rng)
+    assert ((one > other) == labels).double().mean().item() == pytest.approx(max_accuracy(one, other), abs=0.01)
+    assert max_accuracy(torch.zeros(3), torch.zeros(3)) == 0.5

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import pad
 
-from workbench.data.augmentation import affine, crop_and_flip, cutout, reflected
+from workbench.data.augmentation import affine, crop_and_flip, cutout, reflect
 
 
 def generator(seed: int) -> torch.Generator:
@@ -36,7 +36,7 @@ def test_half_are_mirrored_and_all_moves_are_equally_likely() -> None:
 
 
 def test_reflection_does_not_repeat_the_edge() -> None:
-    assert reflected(torch.arange(-2, 6)[None], 4).tolist() == [[2, 1, 0, 1, 2, 3, 2, 1]]
+    assert reflect(torch.arange(-2, 6)[None], 4).tolist() == [[2, 1, 0, 1, 2, 3, 2, 1]]
 
 
 @given(seed=st.integers(0, 2**16), side=st.integers(1, 8))

@@ -3,15 +3,15 @@ import torch
 
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.data.binary_mnist import binarised, grey_mnist
+from workbench.data.binary_mnist import binarise, grey_mnist
 
 
 def test_a_pixel_is_white_as_often_as_its_grey_says() -> None:
     images = torch.tensor([0.0, 0.2, 0.7, 1.0]).expand(20_000, 4)
-    drawn = binarised(images, generator(0))
+    drawn = binarise(images, generator(0))
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
     torch.testing.assert_close(drawn.mean(0), images[0], atol=0.015, rtol=0)
-    assert torch.equal(drawn, binarised(images, generator(0)))
+    assert torch.equal(drawn, binarise(images, generator(0)))
 
 
 @pytest.mark.needs_data("mnist")

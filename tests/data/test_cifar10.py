@@ -73,10 +73,10 @@ def test_a_decoded_copy_that_is_cut_short_is_made_again(own_folders: Folders) ->
         "train_offsets": np.cumsum([0] + [len(file) for file in files]),
         "train_labels": np.zeros(2, np.uint8),
     }
-    first = cifar10.decoded("train", arrays)
+    first = cifar10.load_pixels("train", arrays)
     (path,) = own_folders.named.iterdir()
     path.write_bytes(path.read_bytes()[:1000])
-    assert torch.equal(cifar10.decoded("train", arrays), first)
+    assert torch.equal(cifar10.load_pixels("train", arrays), first)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.core.registry import DATASETS
-from workbench.data.dates import FORMS, written
+from workbench.data.dates import FORMS, format_date
 
 READ = ("%d %B %Y", "%B %d, %Y", "%d %b %Y", "%A, %d %B %Y", "%d.%m.%Y")
 
@@ -17,7 +17,7 @@ READ = ("%d %B %Y", "%B %d, %Y", "%d %b %Y", "%A, %d %B %Y", "%d.%m.%Y")
 @given(day=st.dates(date(1900, 1, 1), date(2099, 12, 31)))
 def test_what_is_written_is_read_back_as_the_same_day(day: date) -> None:
     for form, read in zip(FORMS, READ, strict=True):
-        assert datetime.strptime(written(day, form), read).date() == day
+        assert datetime.strptime(format_date(day, form), read).date() == day
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def test_a_part_that_needs_nothing_more_is_used_or_replaced(own_folders: Folders
 
 def test_a_corrupt_file_is_refused_and_not_kept(own_folders: Folders) -> None:
     with serving(Loopback({"data.bin": CONTENT[:-1] + b"?"})) as server:
-        with pytest.raises(DataError, match=f"sha256 is not {SHA256}.*thrown away"):
+        with pytest.raises(DataError, match=f"sha256 is not {SHA256}.*deleted"):
             fetch(remote(server))
         assert list(own_folders.named.iterdir()) == []
         server.files["data.bin"] = CONTENT
@@ -78,7 +78,7 @@ def test_offline_the_error_names_the_address_the_folder_the_variable_and_the_wro
     (own_folders.named / "data.bin").write_bytes(b"other")
     with pytest.raises(DataError) as error:
         fetch(RemoteFile("data.bin", "http://127.0.0.1:1/data.bin", SHA256))
-    for hint in ("http://127.0.0.1:1/data.bin", str(own_folders.cache), "WORKBENCH_DATA", "Found but not used"):
+    for hint in ("http://127.0.0.1:1/data.bin", str(own_folders.cache), "WORKBENCH_DATA", "Found, but with other contents"):
         assert hint in str(error.value)
 
 
@@ -98,6 +98,6 @@ def test_nothing_is_written_to_a_read_only_folder(own_folders: Folders) -> None:
 def test_without_any_folder_to_write_to_the_error_names_both(own_folders: Folders, tmp_path: Path) -> None:
     own_folders.named.chmod(0o555)
     own_folders.cache.write_text("a file where the folder should be")
-    with pytest.raises(DataError, match="WORKBENCH_DATA to a folder that you may write to"):
+    with pytest.raises(DataError, match="WORKBENCH_DATA to a writable folder"):
         fetch(RemoteFile("data.bin", "http://127.0.0.1:1/data.bin", SHA256))
     own_folders.named.chmod(0o755)

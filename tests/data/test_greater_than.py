@@ -4,7 +4,7 @@ from torch.testing import assert_close
 from workbench.core.metrics import METRICS, ProbabilityDifference, Question
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.data.greater_than import CORRUPTED, START, later_years
+from workbench.data.greater_than import CORRUPTED, START, mark_later_years
 
 
 def test_years_end_later_in_the_same_century_and_test_years_are_new() -> None:
@@ -35,7 +35,7 @@ def test_the_probability_difference_is_of_all_right_choices() -> None:
     rows = torch.zeros(1, 13, dtype=torch.long)
     rows[0, START] = 60
     logits = torch.zeros(1, 139)
-    right = later_years(rows)
+    right = mark_later_years(rows)
     assert int(right.sum()) == 39
     assert_close(ProbabilityDifference(right)(logits), torch.tensor([2 * 39 / 139 - 1]))
     alone = METRICS["probability_difference"](Question(logits, targets=torch.tensor([7])))(logits)

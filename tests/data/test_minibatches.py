@@ -50,5 +50,5 @@ def test_two_epochs_show_both_sides_of_every_picture() -> None:
 
 @pytest.mark.parametrize("batch_size", [0, 21])
 def test_a_batch_size_that_does_not_fit_is_refused(batch_size: int) -> None:
-    with pytest.raises(ConfigError, match="choose 1 to 20"):
+    with pytest.raises(ConfigError, match="Choose 1 to 20"):
         minibatches(colour_data(), batch_size, seed=0)

@@ -46,7 +46,7 @@ def test_a_file_of_another_kind_is_an_error_that_names_it(
     files = dict.fromkeys(mnist.IDX_FILES.values(), gzip.compress(b"<html>"))
     with serving(Loopback(files)) as server:
         monkeypatch.setattr(mnist, "MIRROR", server.url)
-        with pytest.raises(DataError, match=r"no idx file of bytes.*Delete .*train-images"):
+        with pytest.raises(DataError, match=r"not an idx file of bytes.*Delete .*train-images"):
             mnist.mnist()
 
 

@@ -3,12 +3,12 @@ import torch
 from torch.nn.functional import avg_pool2d
 
 from workbench.core.registry import DATASETS
-from workbench.data.mnist_views import halved
+from workbench.data.mnist_views import halve
 
 
 def test_half_the_size_is_the_mean_of_four_pixels() -> None:
     pixels = torch.randint(256, (3, 1, 8, 6), generator=torch.Generator().manual_seed(0)).byte()
-    assert torch.equal(halved(pixels), avg_pool2d(pixels.float(), 2).round().byte())
+    assert torch.equal(halve(pixels), avg_pool2d(pixels.float(), 2).round().byte())
 
 
 @pytest.mark.needs_data("mnist")

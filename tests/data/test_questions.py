@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from workbench.data.questions import Question, QuestionData, answered, filling_of, question_batches
+from workbench.data.questions import Question, QuestionData, encode_answers, padding_token, question_batches
 from workbench.data.sequences import UNSCORED
-from workbench.data.story_books import WORDS, passages
-from workbench.data.story_cloze import GAP, LONGEST, context, names_of, questions_of
-from workbench.data.story_sounds import pronounced
+from workbench.data.story_books import WORDS, split_passages
+from workbench.data.story_cloze import GAP, LONGEST, find_names, last_sentences, make_questions
+from workbench.data.story_sounds import pronounce_sentences
 from workbench.data.tokenizers import train_bpe
 
 TOKENIZER = train_bpe("Alice saw the White Rabbit run. " * 10, 290)
@@ -16,13 +16,13 @@ BOOK = "One day Alice met Bob and then Carl. " * 6 + "The sun was out. After tha
 
 
 def test_only_the_tokens_of_answers_are_scored_and_shorter_texts_begin_with_the_end_of_another() -> None:
-    inputs, targets = answered([("Alice saw", " the"), ("Rabbit run. Alice saw the", " White Rabbit")], TOKENIZER)
+    inputs, targets = encode_answers([("Alice saw", " the"), ("Rabbit run. Alice saw the", " White Rabbit")], TOKENIZER)
     for row, answer in enumerate((" the", " White Rabbit")):
         scored = targets[row] >= 0
         assert TOKENIZER.decode(targets[row][scored]) == answer
         assert bool((targets[row][~scored] == UNSCORED).all()) and bool(scored[-1])
         assert torch.equal(targets[row][:-1][scored[:-1]], inputs[row][1:][scored[:-1]])
-    assert int(inputs[0, 0]) == filling_of(TOKENIZER) and "Alice saw" in TOKENIZER.decode(inputs[0])
+    assert int(inputs[0, 0]) == padding_token(TOKENIZER) and "Alice saw" in TOKENIZER.decode(inputs[0])
 
 
 def test_batches_are_a_function_of_seed_and_step() -> None:
@@ -45,15 +45,15 @@ def test_the_hash_tells_questions_apart() -> None:
 
 def test_passages_have_so_many_words_and_follow_each_other_or_overlap() -> None:
     words = list(map(str, range(2 * WORDS + 5)))
-    assert [text.split() for text in passages(words)] == [words[:WORDS], words[WORDS : 2 * WORDS]]
-    assert [text.split() for text in passages(words, WORDS // 2)] == [
+    assert [text.split() for text in split_passages(words)] == [words[:WORDS], words[WORDS : 2 * WORDS]]
+    assert [text.split() for text in split_passages(words, WORDS // 2)] == [
         words[i * WORDS // 2 : i * WORDS // 2 + WORDS] for i in range(3)
     ]
 
 
 def test_a_gap_stands_for_the_one_name_of_a_sentence_and_the_choices_are_in_the_sentences_before() -> None:
-    assert names_of(BOOK) == {"Alice", "Bob", "Carl"}
-    asked = questions_of(BOOK)
+    assert find_names(BOOK) == {"Alice", "Bob", "Carl"}
+    asked = make_questions(BOOK)
     assert asked
     for question in asked:
         before, _, sentence = question.prompt.partition("\nQuestion: ")
@@ -63,10 +63,10 @@ def test_a_gap_stands_for_the_one_name_of_a_sentence_and_the_choices_are_in_the_
 
 
 def test_the_context_is_the_last_sentences_that_fit() -> None:
-    assert context(["a" * LONGEST, "b" * 10, "c" * 10]) == f"{'b' * 10} {'c' * 10}"
+    assert last_sentences(["a" * LONGEST, "b" * 10, "c" * 10]) == f"{'b' * 10} {'c' * 10}"
 
 
 def test_sentences_of_known_words_are_spelled_in_phonemes() -> None:
     sounds = {"the": "DH AH", "cat": "K AE T", "sat": "S AE T"}
-    asked = pronounced("The cat sat. The dog sat here. The cat sat!", sounds, "train")
+    asked = pronounce_sentences("The cat sat. The dog sat here. The cat sat!", sounds, "train")
     assert asked == (Question("English: the cat sat\nSounds:", " DH AH | K AE T | S AE T\n"),)

@@ -1,7 +1,7 @@
 import torch
 
 from workbench.core.registry import DATASETS
-from workbench.data.shapes import COLOURS, FACTORS, PLACES, RADII, SIDE, drawn, nearest_colour, shapes
+from workbench.data.shapes import COLOURS, FACTORS, PLACES, RADII, SIDE, draw, nearest_colour, shapes
 
 
 def picture(**chosen: str | int) -> torch.Tensor:
@@ -10,7 +10,7 @@ def picture(**chosen: str | int) -> torch.Tensor:
     for factor in FACTORS:
         value = chosen.get(factor.name, 3 if factor.name in "xy" else 0)
         row.append(value if isinstance(value, int) else factor.values.index(value))
-    return drawn(torch.tensor([row]))[0].float() / 255
+    return draw(torch.tensor([row]))[0].float() / 255
 
 
 def test_every_combination_is_there_once_and_in_one_split() -> None:

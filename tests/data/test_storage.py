@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.conftest import Folders
-from workbench.data.storage import candidates, folders, write_whole
+from workbench.data.storage import candidates, folders, write_atomically
 
 
 def test_the_named_folder_is_searched_before_the_cache(own_folders: Folders) -> None:
@@ -20,12 +20,12 @@ def test_without_the_variable_only_the_cache_is_searched(own_folders: Folders, m
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    write_whole(path, lambda stream: stream.write(b"old"))
+    write_atomically(path, lambda stream: stream.write(b"old"))
 
     def fail(stream: object) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        write_whole(path, fail)
+        write_atomically(path, fail)
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == b"old"

@@ -41,11 +41,11 @@ def test_consecutive_windows_predict_each_token_once(length: int, context: int) 
 
 
 def test_a_text_too_short_for_a_window_is_refused() -> None:
-    with pytest.raises(DataError, match=r"has 8 tokens; a window of 8 needs 9.*at most 7"):
+    with pytest.raises(DataError, match=r"has 8 tokens, but a context of 8 needs 9.*at most 7"):
         random_windows(torch.arange(8), 1, 8, seed=0)
 
 
 @pytest.mark.parametrize(("batch_size", "context"), [(0, 4), (4, 0)])
 def test_a_batch_or_context_of_nothing_is_refused(batch_size: int, context: int) -> None:
-    with pytest.raises(ConfigError, match="Choose 1 or more"):
+    with pytest.raises(ConfigError, match="must be at least 1"):
         random_windows(torch.arange(8), batch_size, context, seed=0)

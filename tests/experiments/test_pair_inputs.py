@@ -14,7 +14,7 @@ from workbench.core.errors import InputError, UnknownNameError
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
 from workbench.data.pair_tokenizer import PairTokenizer
-from workbench.data.pairs import PairData, encoded_pairs
+from workbench.data.pairs import PairData, encode_pairs
 from workbench.experiments.batches import data_set
 from workbench.experiments.defaults import default_corrupted, default_inputs
 from workbench.experiments.inputs import kind_of, read_inputs
@@ -33,7 +33,7 @@ def spelled(length: int) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def model(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> HookedModel:
-    parts = (encoded_pairs(texts, TOKENIZER) for texts in (spelled(2), spelled(2), spelled(3) + spelled(2)))
+    parts = (encode_pairs(texts, TOKENIZER) for texts in (spelled(2), spelled(2), spelled(3) + spelled(2)))
     data = PairData("letters", TOKENIZER, *parts, source="")
     monkeypatch.setitem(DATASETS._items, "letters", lambda: data)
     monkeypatch.setenv("WORKBENCH_MODELS", str(workspace / "models"))

@@ -10,7 +10,7 @@ import pytest
 from workbench.cli import status
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.registry import DATASETS, RECIPES
-from workbench.data.image_data import held_out
+from workbench.data.image_data import hold_out
 from workbench.experiments.search import Range, SearchPlan, opened, ranges_from, search, searches
 from workbench.figures.search import finding, search_figures
 
@@ -55,7 +55,7 @@ def test_another_search_of_the_same_name_is_refused() -> None:
 
 def test_settings_are_judged_on_training_data_alone() -> None:
     data = DATASETS["digits"]()
-    part = held_out(data, 0.1)
+    part = hold_out(data, 0.1)
     rows = lambda pixels: {bytes(row.numpy()) for row in pixels}  # noqa: E731
     assert len(part.test_targets) == round(0.1 * len(data.train_targets))
     assert len(part.test_targets) + len(part.train_targets) == len(data.train_targets)
@@ -63,7 +63,7 @@ def test_settings_are_judged_on_training_data_alone() -> None:
     assert not rows(part.test_pixels) & (rows(data.test_pixels) - rows(data.train_pixels))
     assert len(part.test_targets.unique()) == 10
     with pytest.raises(ConfigError, match="nothing to train"):
-        held_out(data, 1.0)
+        hold_out(data, 1.0)
 
 
 @pytest.mark.parametrize(

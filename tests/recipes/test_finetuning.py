@@ -12,7 +12,7 @@ from workbench.checkpoints.card import Card, DataSource
 from workbench.checkpoints.store import WEIGHTS, load, save
 from workbench.checkpoints.tensor_file import unpack
 from workbench.core.registry import DATASETS
-from workbench.data.questions import Question, QuestionData, answered, filling_of
+from workbench.data.questions import Question, QuestionData, encode_answers, padding_token
 from workbench.data.tokenizers import BytePairTokenizer, train_bpe
 from workbench.experiments.batches import data_set
 from workbench.experiments.inputs import read_inputs
@@ -109,8 +109,8 @@ def test_a_choice_is_as_likely_as_all_its_tokens_together(base: GPTConfig) -> No
 def test_prompts_count_beside_answers_and_what_fills_rows_up_counts_nowhere(base: GPTConfig) -> None:
     model = load("tiny")
     asked = DATASETS["colours"]().test[:3]
-    inputs, targets = with_prompts(lambda step: answered([(q.prompt, q.answer) for q in asked], model.tokenizer),
-                                   filling_of(model.tokenizer))(0)  # fmt: skip
+    inputs, targets = with_prompts(lambda step: encode_answers([(q.prompt, q.answer) for q in asked], model.tokenizer),
+                                   padding_token(model.tokenizer))(0)  # fmt: skip
     with torch.no_grad():
         logits = model(inputs)
     for row, question in enumerate(asked):

@@ -12,7 +12,7 @@ from workbench.checkpoints.store import load_folder
 from workbench.core.registry import DATASETS
 from workbench.core.source_target import SourceTarget
 from workbench.data.pair_tokenizer import PairTokenizer
-from workbench.data.pairs import PairData, encoded_pairs
+from workbench.data.pairs import PairData, encode_pairs
 from workbench.recipes.pair_task import PairTask, answers, round_weights, up_to
 from workbench.recipes.recipe import Recipe, make
 from workbench.training.fit import FitConfig
@@ -29,7 +29,7 @@ SMALL = EncoderDecoderConfig(
 def capitals(monkeypatch: pytest.MonkeyPatch) -> PairData:
     words = ["".join(letters) for length in (2, 3) for letters in product("abc", repeat=length)]
     texts = [(word, word.upper()) for word in words]
-    parts = (encoded_pairs(part, TOKENIZER) for part in (texts, texts[1::4], texts[3::4]))
+    parts = (encode_pairs(part, TOKENIZER) for part in (texts, texts[1::4], texts[3::4]))
     data = PairData("capitals", TOKENIZER, *parts, source="")
     monkeypatch.setitem(DATASETS._items, "capitals", lambda: data)
     return data
@@ -63,7 +63,7 @@ def test_any_of_several_right_answers_is_right() -> None:
         def generate(self, inputs: SourceTarget, n: int, sampling: object) -> torch.Tensor:
             return torch.cat([inputs.target, torch.tensor([[6, 2, 0]]).expand(len(inputs.source), -1)], dim=1)
 
-    pairs = encoded_pairs([("a", "AB"), ("a", "A"), ("b", "CC")], TOKENIZER)
+    pairs = encode_pairs([("a", "AB"), ("a", "A"), ("b", "CC")], TOKENIZER)
     errors = TASK.errors(Parrot(), pairs, TOKENIZER)
     assert errors["word_error"]["value"] == 0.5 and errors["letter_error"]["value"] == pytest.approx(2 / 3)
     assert up_to([4, 5], 2) == [4, 5] and up_to([4, 2, 5], 2) == [4]

@@ -16,7 +16,7 @@ from workbench.core.hooked import HookedModel
 from workbench.core.metrics import ProbabilityDifference
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.data.greater_than import START, YEARS, later_years
+from workbench.data.greater_than import START, YEARS, mark_later_years
 
 HEADS = (1, 2)
 MLP, END = "blocks.0.hook_mlp_out", "blocks.1.hook_resid_post"
@@ -44,7 +44,7 @@ def sentences() -> Sentences:
 
 @pytest.fixture(scope="module")
 def circuit(model: HookedModel, sentences: Sentences) -> Circuit:
-    metric = ProbabilityDifference(later_years(sentences.inputs))
+    metric = ProbabilityDifference(mark_later_years(sentences.inputs))
     return trace_circuit(model, sentences.inputs, sentences.corrupted, metric, Tracing(method="exact"))
 
 
@@ -75,7 +75,7 @@ def test_the_mlp_says_which_years_are_later_and_the_heads_do_not(model: HookedMo
     years = torch.arange(YEARS[0], YEARS[1] + 1)
     inputs = sentences.inputs[:1].repeat(len(years), 1)
     inputs[:, START] = years
-    later = later_years(inputs)[:, :100]
+    later = mark_later_years(inputs)[:, :100]
     hooks = [MLP, "blocks.0.hook_attn_out"]
     cache = model.cache(inputs, hooks)
 

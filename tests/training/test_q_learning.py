@@ -7,7 +7,7 @@ import torch
 from tests.training.corridor import DISCOUNT, LENGTH, corridor_value, numbered_corridors
 from workbench.core.errors import ConfigError
 from workbench.data.environments import make_vector
-from workbench.data.environments.tabular import rules
+from workbench.data.environments.tabular import read_mdp
 from workbench.training.exploration import epsilon_at, epsilon_greedy
 from workbench.training.q_learning import QLearningConfig, bellman_target, q_learning, update
 from workbench.training.value_iteration import value_iteration
@@ -51,10 +51,10 @@ def test_known_values_are_learned_across_truncation_and_resets() -> None:
 
 
 def test_the_table_becomes_that_of_value_iteration() -> None:
-    world, table = rules("CliffWalking-v1"), torch.zeros(48, 4)
+    world, table = read_mdp("CliffWalking-v1"), torch.zeros(48, 4)
     cfg = QLearningConfig(200_000, lr=0.5, discount=1.0, epsilon_end=0.3)
     curve = q_learning(table, make_vector("workbench/CliffWalking-v1", 64), cfg)
-    exact = value_iteration(world.going_on, world.reward, 1000)
+    exact = value_iteration(world.transition, world.reward, 1000)
     visited = [36, *range(24, 36), 12, 13]  # the start, the way along the cliff, and two more
     torch.testing.assert_close(table[visited], exact[visited].float(), rtol=0, atol=0.05)
     assert curve.last("epsilon") == pytest.approx(0.3, abs=0.01) and len(curve.step) >= 100

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from workbench.data.environments.tabular import rules
+from workbench.data.environments.tabular import read_mdp
 from workbench.training.value_iteration import policy_return, value_iteration
 
 
@@ -40,26 +40,26 @@ def test_discounting_is_a_geometric_series() -> None:
     [("FrozenLake-v1", 100, 0.744), ("Taxi-v4", 200, 7.93), ("CliffWalking-v1", 1000, -13.0)]
 )  # fmt: skip
 def test_the_exact_optima_of_the_tables(name: str, horizon: int, optimum: float) -> None:
-    world = rules(name)
-    q = value_iteration(world.going_on, world.reward, horizon)
+    world = read_mdp(name)
+    q = value_iteration(world.transition, world.reward, horizon)
     best = float(world.start @ q.max(1).values)
     assert best == pytest.approx(optimum, abs=5e-4)
-    greedy = policy_return(q.argmax(1), world.going_on, world.reward, world.start, horizon)
+    greedy = policy_return(q.argmax(1), world.transition, world.reward, world.start, horizon)
     assert greedy <= best + 1e-9
     assert greedy > best - 0.02
 
 
 def test_a_policys_return_is_that_of_many_simulated_episodes() -> None:
-    world, rng = rules("FrozenLake-v1"), torch.Generator().manual_seed(0)
+    world, rng = read_mdp("FrozenLake-v1"), torch.Generator().manual_seed(0)
     policy = torch.randint(4, (16,), generator=rng)
     state, alive, total = torch.zeros(20_000, dtype=torch.int64), torch.ones(20_000), torch.zeros(20_000)
     for _ in range(100):
         action = policy[state]
         total += alive * world.reward[state, action].float()  # expected reward: the same mean
-        chances = world.going_on[state, action].float()
+        chances = world.transition[state, action].float()
         ending = 1 - chances.sum(1, keepdim=True)
         drawn = torch.multinomial(torch.cat([chances, ending.clamp(min=0)], dim=1), 1, generator=rng)[:, 0]
         alive *= drawn < 16
         state = drawn.clamp(max=15)
-    exact = policy_return(policy, world.going_on, world.reward, world.start, 100)
+    exact = policy_return(policy, world.transition, world.reward, world.start, 100)
     assert exact == pytest.approx(float(total.mean()), abs=0.01)

@@ -1,1 +1,1 @@
-"""Data sets, tokenizers, batches and a user's own pictures; one source per file."""
+"""Data sets and environments, one source per file."""

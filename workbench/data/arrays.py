@@ -1,4 +1,4 @@
-"""Named arrays in one `.npz` file, checked by what they hold and not by how they are packed."""
+"""Named arrays stored in one `.npz` file, verified by a hash of their contents."""
 
 import zipfile
 import zlib
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import DataError
 from workbench.data.downloads import RemoteFile, fetch
 from workbench.data.image_data import content_hash
-from workbench.data.storage import candidates, writable_folder, write_whole
+from workbench.data.storage import candidates, writable_folder, write_atomically
 
 Arrays = dict[str, NDArray[np.generic]]
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -24,10 +24,17 @@ def read_arrays(
     parts: Sequence[RemoteFile],
     rebuild: Callable[[Sequence[Path]], Arrays],
 ) -> Arrays:
-    """The arrays of the file `name` on this machine; rebuilt from its public `parts` and kept when no folder has them.
+    """Read the arrays of a file, or rebuild them from public sources and save them.
 
-    `sha256` is the content hash of the arrays in the order of `keys`: a file of other contents is passed over, and
-    parts that give other contents are an error. So the parts themselves need no checksum.
+    Args:
+        name: Name of the `.npz` file in one of the data folders.
+        keys: Names of the arrays, in the order in which they are hashed.
+        sha256: Content hash of the arrays (see `content_hash`). Files with another hash are ignored.
+        parts: Public files to download if no folder has the arrays. They need no checksum of their own.
+        rebuild: Converts the downloaded parts to arrays.
+
+    Raises:
+        DataError: If the parts are corrupt or give arrays with another hash.
     """
     for path in candidates(name):
         stored = load(path, keys)
@@ -39,16 +46,18 @@ def read_arrays(
     try:
         arrays = rebuild(paths)
     except BROKEN as reason:
-        raise DataError(f"What came from {origin} is broken ({type(reason).__name__}: {reason}). {advice}") from reason
+        raise DataError(
+            f"The files from {origin} are corrupt ({type(reason).__name__}: {reason}). {advice}"
+        ) from reason
     found = content_hash(arrays[key] for key in keys)
     if found != sha256:
-        raise DataError(f"{origin} gave other contents than {name}: hash {found}, expected {sha256}. {advice}")
-    write_whole(writable_folder() / name, lambda stream: np.savez_compressed(stream, allow_pickle=False, **arrays))
+        raise DataError(f"The contents of {origin} have the hash {found}, expected {sha256} ({name}). {advice}")
+    write_atomically(writable_folder() / name, lambda stream: np.savez_compressed(stream, allow_pickle=False, **arrays))
     return arrays
 
 
 def load(path: Path, keys: tuple[str, ...]) -> Arrays | None:
-    """The arrays, or None when the file is not whole or lacks one."""
+    """Load the arrays; returns None if the file is corrupt or lacks one of them."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {key: stored[key] for key in keys}

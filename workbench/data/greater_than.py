@@ -1,4 +1,4 @@
-"""Sentences whose end year must be later: `The war lasted from the year 17 32 to the year 17` 33 to 99."""
+"""The greater-than task: `The war lasted from the year 17 32 to the year 17` is continued by 33 to 99."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ NOUNS = (
     "deal", "process", "friendship", "journey", "voyage", "strike", "reign", "siege", "drought",
 )  # fmt: skip
 NUMBERS = tuple(f"{n:02}" for n in range(100))
-"""Two digits are a token, which stands for a century or for the years in it; its id is its number."""
+"""Two-digit tokens for centuries and years. The id of a token is its number."""
 BEGIN = "^"
 WORDS = ("The", "lasted", "from", "the", "year", "to")
 CENTURIES, YEARS = (11, 18), (2, 98)
-"""First and last of them; 01 is left for sentences that allow every year but two."""
+"""First and last century and year. Year 01 is reserved for corrupted sentences, which allow nearly every year."""
 START, CORRUPTED = -5, 1
-"""Where a sentence tells its first year within the century, and what it is in the corrupted ones."""
+"""Position of the first year within its century, and its value in corrupted sentences."""
 N_TRAIN, N_TEST = 100_000, 1_000
 
 
 @DATASETS.register("greater_than")
 def greater_than() -> SequenceData:
-    """The task of Hanna et al. (2023): any later year of the same century is right, all are equally frequent.
+    """The task of Hanna et al. (2023): any later year of the same century is right, and all are equally frequent.
 
-    Every word is scored in training, the last year alone in testing. One in five first years (century and year)
-    occurs in the test sentences alone.
+    Training scores every word, testing the last year only. One in five first years (century and year) occurs only in
+    test sentences.
     """
     random = generator(0, "greater than")
     tokenizer = WordTokenizer((*NUMBERS, BEGIN, *WORDS, *NOUNS), filling=BEGIN, length=13)
@@ -40,8 +40,8 @@ def greater_than() -> SequenceData:
     years = years[torch.randperm(len(years), generator=random)]
     kept = len(years) // 5
     train, test = (
-        sentences(years[kept:], N_TRAIN, tokenizer, random),
-        sentences(years[:kept], N_TEST, tokenizer, random),
+        make_sentences(years[kept:], N_TRAIN, tokenizer, random),
+        make_sentences(years[:kept], N_TEST, tokenizer, random),
     )
     targets = torch.full_like(test[:, 1:], UNSCORED)
     targets[:, -1] = test[:, -1]
@@ -52,17 +52,17 @@ def greater_than() -> SequenceData:
         train[:, 1:],
         test[:, :-1],
         targets,
-        counterpart=from_the_first_year,
+        counterpart=start_in_year_one,
         source=f"{len(NOUNS)} nouns, centuries {CENTURIES[0]} to {CENTURIES[1]}, years {YEARS[0]:02} to {YEARS[1]}",
         note="Test sentences begin in years in which no training sentence does.",
-        right=later_years,
+        right=mark_later_years,
     )
 
 
-def sentences(
+def make_sentences(
     years: Int[Tensor, "year 2"], n: int, tokenizer: WordTokenizer, random: torch.Generator
 ) -> Int[Tensor, "row pos"]:
-    """Whole sentences, the last year drawn evenly from the later ones."""
+    """Generate full sentences, with the last year uniform over the later ones."""
     ids = tokenizer.ids
     century, first = years[torch.randint(len(years), (n,), generator=random)].T
     noun = ids[NOUNS[0]] + torch.randint(len(NOUNS), (n,), generator=random)
@@ -72,14 +72,14 @@ def sentences(
     return torch.stack([*front, word["to"], word["the"], word["year"], century, last], dim=1)
 
 
-def from_the_first_year(rows: Rows, random: torch.Generator) -> Rows:
-    """The same sentences from year 01 on, so that nearly every year is right."""
+def start_in_year_one(rows: Rows, random: torch.Generator) -> Rows:
+    """Replace the first year by 01, so that nearly every year is right."""
     other = rows.clone()
     other[:, START] = CORRUPTED
     return other
 
 
-def later_years(rows: Rows) -> Bool[Tensor, "row token"]:
-    """The tokens that name a later year than a sentence's first."""
+def mark_later_years(rows: Rows) -> Bool[Tensor, "row token"]:
+    """Return True at the tokens that are later years than a sentence's first."""
     tokens = torch.arange(len(NUMBERS) + 1 + len(WORDS) + len(NOUNS), device=rows.device)
     return (tokens > rows[:, START, None]) & (tokens < len(NUMBERS))

@@ -1,4 +1,4 @@
-"""Pictures with classes: kept as the exact bytes of the source, handed out as normalised floats."""
+"""Labelled images, stored as the bytes of the source and served as normalised floats."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,11 +17,7 @@ from workbench.core.random import generator
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """A training and a test set of pictures; `*_inputs` are what a network takes, `*_pixels` what the source holds.
-
-    `mean` and `std` are per channel, of the training set, in units where `peak` (the brightest pixel value) is 1.
-    `sha256` is the hash of the contents (see `content_hash`), whatever file they came in.
-    """
+    """Training and test images. `*_pixels` are the bytes of the source, `*_inputs` the inputs of a network."""
 
     name: str
     train_pixels: UInt8[Tensor, "train *shape"]
@@ -30,56 +26,63 @@ class ImageData:
     test_targets: Int[Tensor, " test"]
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
+    """Mean per channel of the training set, with `peak` as 1."""
     std: tuple[float, ...]
+    """Standard deviation per channel of the training set, with `peak` as 1."""
     licence: str
     source: str
     sha256: str
+    """Hash of the contents (see `content_hash`), independent of the file format."""
     note: str = ""
     peak: int = 255
+    """Largest possible pixel value."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one picture: (channel, height, width), or (feature,)."""
+        """Shape of one image: (channel, height, width), or (feature,)."""
         return tuple(self.train_pixels.shape[1:])
 
     @cached_property
     def train_inputs(self) -> Float[Tensor, "train *shape"]:
-        """The training pictures, normalised; made at the first look, four bytes per pixel."""
+        """Normalised training images; computed at the first access, four bytes per pixel."""
         return self.inputs_from(self.train_pixels)
 
     @cached_property
     def test_inputs(self) -> Float[Tensor, "test *shape"]:
-        """The test pictures, normalised; made at the first look."""
+        """Normalised test images; computed at the first access."""
         return self.inputs_from(self.test_pixels)
 
     def inputs_from(self, pixels: UInt8[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
-        """Pixels as a network takes them: `normalize` of `unit_range`, with one copy in memory."""
+        """Normalise pixels: equals `normalize(unit_range(pixels))`, with one copy in memory."""
         images = self.unit_range(pixels)
         return images.sub_(self.per_channel(self.mean, images)).div_(self.per_channel(self.std, images))
 
     def unit_range(self, pixels: UInt8[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
-        """Pixels as floats in 0..1."""
+        """Convert pixels to floats in 0..1."""
         return pixels.float().div_(self.peak)
 
     def normalize(self, images: Float[Tensor, "*batch_shape"]) -> Float[Tensor, "*batch_shape"]:
-        """Images in 0..1 to the network's units: mean 0 and standard deviation 1 per channel over the training set."""
+        """Shift and scale images in 0..1 to mean 0 and standard deviation 1 per channel over the training set."""
         return (images - self.per_channel(self.mean, images)) / self.per_channel(self.std, images)
 
     def denormalize(self, inputs: Float[Tensor, "*batch_shape"]) -> Float[Tensor, "*batch_shape"]:
-        """The network's units back to 0..1, to look at; nothing is clipped."""
+        """Invert `normalize`, without clipping."""
         return inputs * self.per_channel(self.std, inputs) + self.per_channel(self.mean, inputs)
 
     def per_channel(self, values: tuple[float, ...], like: Tensor) -> Tensor:
-        """One number per channel, shaped to broadcast over pictures."""
+        """Return one number per channel as a tensor that broadcasts over images."""
         return torch.tensor(values, dtype=like.dtype, device=like.device).reshape(-1, *[1] * (len(self.shape) - 1))
 
 
-def held_out(data: ImageData, share: float) -> ImageData:
-    """The data set with a random `share` of its training set, always the same, in place of the test set."""
+def hold_out(data: ImageData, share: float) -> ImageData:
+    """Replace the test set by a random `share` of the training set, which is removed from it.
+
+    The split is the same on every machine.
+    """
     total = len(data.train_targets)
     kept = total - round(share * total)
     if not 0 < kept < total:
-        raise ConfigError(f"A share of {share} leaves nothing to train or nothing to test on. Choose one such as 0.1.")
+        raise ConfigError(f"A share of {share} leaves the training or the test set empty. Choose a value such as 0.1.")
     order = torch.randperm(total, generator=generator(0, "held out"))
     train, test = order[:kept], order[kept:]
     return replace(
@@ -95,7 +98,7 @@ def held_out(data: ImageData, share: float) -> ImageData:
 def channel_statistics(
     pixels: UInt8[Tensor, "batch channel height width"], peak: int = 255
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel in units of `peak`, exact (from the histogram)."""
+    """Compute mean and standard deviation per channel, in units of `peak`; exact, from the histogram."""
     levels = torch.arange(256, dtype=torch.float64) / peak
     mean, std = [], []
     for channel in pixels.unbind(1):
@@ -106,7 +109,7 @@ def channel_statistics(
 
 
 def content_hash(arrays: Iterable[NDArray[np.generic]]) -> str:
-    """The sha256 of arrays: type, shape and bytes of each in turn, however they are packed on disk."""
+    """Compute the sha256 of the dtype, shape and bytes of each array in turn."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())

@@ -1,4 +1,4 @@
-"""Sentences that end in an indirect object: `When Mary and John went to the shop , John gave a book to` Mary."""
+"""Indirect object identification: `When Mary and John went to the shop , John gave a book to` is continued by Mary."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ N_TRAIN, N_TEST = 40_000, 1_000
 
 @DATASETS.register("indirect_objects")
 def indirect_objects() -> SequenceData:
-    """Random sentences in the form of Wang et al. (2023), which end in the name that occurred once.
+    """Random sentences in the forms of Wang et al. (2023), which end in the name that occurred once.
 
-    Every word is scored in training, that name alone in testing. One in five pairs of names occurs in the test
-    sentences alone. Either name comes first, either is the subject.
+    Training scores every word, testing the last name only. One in five pairs of names occurs only in test sentences.
+    Either name comes first, and either is the subject.
     """
     random = generator(0, "indirect objects")
     pairs = list(combinations(NAMES, 2))
@@ -48,8 +48,8 @@ def indirect_objects() -> SequenceData:
     starts = [form.split()[0].lower() for form in FORMS]
     used = {word for word in (*" ".join((*OPENINGS, *FORMS)).split(), *starts) if "{" not in word}
     tokenizer = WordTokenizer((BEGIN, *NAMES, *PLACES, *VERBS, *THINGS, *sorted(used)), filling=BEGIN, length=LENGTH)
-    test = rows([pairs[i] for i in order[:kept]], N_TEST, tokenizer, random)
-    inputs, names = rows([pairs[i] for i in order[kept:]], N_TRAIN, tokenizer, random)
+    test = make_rows([pairs[i] for i in order[:kept]], N_TEST, tokenizer, random)
+    inputs, names = make_rows([pairs[i] for i in order[kept:]], N_TRAIN, tokenizer, random)
     words = torch.cat([inputs[:, 1:], names[:, -1:]], dim=1)
     train = inputs, torch.where(words == tokenizer.ids[BEGIN], UNSCORED, words)
     return SequenceData(
@@ -57,16 +57,16 @@ def indirect_objects() -> SequenceData:
         tokenizer,
         *train,
         *test,
-        counterpart=partial(other_subject, n_names=len(NAMES)),
+        counterpart=partial(swap_subject, n_names=len(NAMES)),
         source=f"{len(FORMS)} forms, {len(OPENINGS)} openings, {len(NAMES)} names, filled at random",
         note="Test sentences use pairs of names that no training sentence has.",
     )
 
 
-def rows(
+def make_rows(
     pairs: list[tuple[str, str]], n: int, tokenizer: WordTokenizer, random: torch.Generator
 ) -> tuple[Int[Tensor, "row pos"], Int[Tensor, "row pos"]]:
-    """Sentences filled up with `^` at their beginning, so that each ends where it is to be continued."""
+    """Generate sentences, padded with `^` on the left, and targets that score the last word."""
     ids, begin = tokenizer.ids, tokenizer.ids[BEGIN]
     inputs = torch.full((n, LENGTH), begin)
     targets = torch.full((n, LENGTH), UNSCORED)
@@ -85,8 +85,8 @@ def rows(
     return inputs, targets
 
 
-def other_subject(rows: Rows, random: torch.Generator, n_names: int) -> Rows:
-    """The same sentences with the other one of their two names as the subject, so that the answer changes too."""
+def swap_subject(rows: Rows, random: torch.Generator, n_names: int) -> Rows:
+    """Replace the subject by the other name, which changes the answer."""
     other = rows.clone()
     for row in other:
         places = ((row >= 1) & (row <= n_names)).nonzero().flatten()

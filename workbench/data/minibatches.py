@@ -1,4 +1,4 @@
-"""Batches of pictures: every epoch a new order, every step the same batch however often it is asked for."""
+"""Minibatches of images that depend only on the seed and the step."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -19,18 +19,20 @@ Augment = Callable[[Images, torch.Generator], Images]
 def minibatches(
     data: ImageData, batch_size: int, seed: int, augment: Augment | None = None, alternate: bool = False
 ) -> Callable[[int], tuple[Images, Int[Tensor, " batch"]]]:
-    """A function from a step to its training batch (normalised inputs, targets): a pure function of (seed, step).
+    """Return a function from a step to its training batch (normalised inputs, targets).
 
-    An epoch is one random order of the training set, `len(train) // batch_size` steps long; the pictures left over
-    sit that epoch out. `augment` sees images in 0..1 and a generator of its own for each step. `alternate` mirrors a
-    random half of the pictures in even epochs and the other half in odd ones, so that two epochs show both sides of
-    each (Jordan 2024).
+    An epoch is a random order of the training set, cut into `len(train) // batch_size` steps; the remainder is skipped.
+
+    Args:
+        data: Images with classes.
+        batch_size: Images per step.
+        seed: Seeds the orders and the augmentation.
+        augment: Maps images in 0..1 and a generator to images; called once per step.
+        alternate: Mirror a random half of the images in even epochs and the other half in odd ones (Jordan 2024).
     """
     total = len(data.train_targets)
     if not 1 <= batch_size <= total:
-        raise ConfigError(
-            f"A batch size of {batch_size} does not fit {data.name}: choose 1 to {total} (which is full-batch)."
-        )
+        raise ConfigError(f"batch_size {batch_size} is out of range for {data.name}. Choose 1 to {total} (full batch).")
     steps_per_epoch = total // batch_size
 
     first_mirrored = torch.rand(total, generator=generator(seed, "mirrored")) < 0.5
@@ -44,7 +46,7 @@ def minibatches(
         rows = order(epoch)[place * batch_size : (place + 1) * batch_size]
         images = data.unit_range(data.train_pixels[rows])
         if alternate:
-            images = mirrored(images, first_mirrored[rows] ^ bool(epoch % 2))
+            images = mirror(images, first_mirrored[rows] ^ bool(epoch % 2))
         if augment is not None:
             images = augment(images, generator(seed, "augment", step))
         return data.normalize(images), data.train_targets[rows]
@@ -52,6 +54,6 @@ def minibatches(
     return batch
 
 
-def mirrored(images: Images, which: Bool[Tensor, " batch"]) -> Images:
-    """The images, some of them with left and right exchanged."""
+def mirror(images: Images, which: Bool[Tensor, " batch"]) -> Images:
+    """Mirror the images at which `which` is true."""
     return torch.where(rearrange(which, "b -> b 1 1 1"), images.flip(-1), images)

@@ -1,4 +1,4 @@
-"""MNIST: 70,000 handwritten digits, 28 x 28."""
+"""MNIST: 70,000 handwritten digits, 28x28."""
 
 import gzip
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ CONTENT = "52cd6c10ae77107af32269dd9d10ca19c1b749e83235a0c75e2f0729ebeaf141"
 
 @DATASETS.register("mnist")
 def mnist() -> ImageData:
-    """60,000 training and 10,000 test digits, grey, in the order of the original files."""
+    """60,000 training and 10,000 test digits in grey, in the order of the original files."""
     arrays = read_arrays("mnist.npz", tuple(IDX_FILES), CONTENT, idx_files(), read_idx_files)
     train = torch.from_numpy(arrays["train_images"]).unsqueeze(1)  # one channel
     mean, std = channel_statistics(train)
@@ -45,19 +45,19 @@ def mnist() -> ImageData:
 
 
 def idx_files() -> list[RemoteFile]:
-    """The four original files."""
+    """Return the addresses of the four original files."""
     return [RemoteFile(name, f"{MIRROR}/{name}") for name in IDX_FILES.values()]
 
 
 def read_idx_files(paths: Sequence[Path]) -> Arrays:
-    """The four original files as arrays."""
+    """Read the four original files."""
     return {key: read_idx(gzip.decompress(path.read_bytes())) for key, path in zip(IDX_FILES, paths, strict=True)}
 
 
 def read_idx(content: bytes) -> NDArray[np.uint8]:
-    """The bytes of an idx file as an array: two zeros, type 8, rank, the sizes (big-endian), then the values."""
+    """Parse an idx file of bytes: two zeros, type 8, rank, sizes (big-endian), values."""
     if content[:3] != b"\0\0\x08":
-        raise ValueError("no idx file of bytes")
+        raise ValueError("not an idx file of bytes")
     rank = content[3]
     shape = tuple(int(size) for size in np.frombuffer(content, ">i4", count=rank, offset=4))
     return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape).copy()

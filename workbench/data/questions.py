@@ -1,4 +1,4 @@
-"""Questions in plain text with an answer: tasks that a language model is fine-tuned on, whatever its tokens are."""
+"""Questions in plain text with an answer: tasks for fine-tuning language models."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from workbench.data.sequences import UNSCORED
 from workbench.data.tokenizers import END_OF_TEXT, Tokenizer
 
 Rows = tuple[Int[Tensor, "row pos"], Int[Tensor, "row pos"]]
-"""Tokens, and at each position the token that follows where it belongs to an answer, else UNSCORED."""
+"""Tokens, and at each position the next token if it belongs to an answer, else UNSCORED."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A text, and how it goes on: `answer` is one of `choices`, or free when there are none."""
+    """Prompt and answer. The answer is one of `choices`, or free if there are none."""
 
     prompt: str
     answer: str
@@ -30,7 +30,7 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class QuestionData:
-    """Questions to train on, to choose settings by, and to test."""
+    """Training, validation and test questions."""
 
     name: str
     train: tuple[Question, ...]
@@ -47,38 +47,42 @@ class QuestionData:
         return hashlib.sha256(json.dumps(splits).encode()).hexdigest()
 
 
-def filling_of(tokenizer: Tokenizer) -> int:
-    """The token put in front of shorter texts: the end of the text before."""
+def padding_token(tokenizer: Tokenizer) -> int:
+    """Return the token for padding on the left: the end of the preceding text."""
     return tokenizer.tokens.index(END_OF_TEXT)
 
 
-def filled_before(rows: Sequence[Int[Tensor, " _pos"]], filling: int) -> Int[Tensor, "row pos"]:
-    """Rows of one length that end where they ended."""
+def pad_left(rows: Sequence[Int[Tensor, " _pos"]], filling: int) -> Int[Tensor, "row pos"]:
+    """Stack rows of different lengths, padded on the left."""
     longest = max(map(len, rows))
     return torch.stack([torch.cat([row.new_full((longest - len(row),), filling), row]) for row in rows])
 
 
-def answered(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> Rows:
-    """Prompts with their answers, of which each token is scored; all but the last token is read."""
+def encode_answers(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> Rows:
+    """Tokenize prompts with their answers, and score the tokens of the answers.
+
+    Returns:
+        Inputs without the last token, and at each position the next token or UNSCORED.
+    """
     rows, scored = [], []
     for prompt, answer in pairs:
         parts = tokenizer.encode(prompt), tokenizer.encode(answer)
         rows.append(torch.cat(parts))
         scored.append(torch.cat([torch.full_like(parts[0], UNSCORED), parts[1]]))
-    return filled_before(rows, filling_of(tokenizer))[:, :-1], filled_before(scored, UNSCORED)[:, 1:]
+    return pad_left(rows, padding_token(tokenizer))[:, :-1], pad_left(scored, UNSCORED)[:, 1:]
 
 
 def question_batches(
     questions: Sequence[Question], tokenizer: Tokenizer, batch_size: int, seed: int, longest: int
 ) -> Callable[[int], Rows]:
-    """A function from a step to its batch, a pure function of (seed, step); drawn with replacement.
+    """Return a function from a step to its batch of questions, drawn with replacement.
 
-    Of rows of more than `longest` tokens the end is left, where the answer is.
+    Rows longer than `longest` tokens lose their beginning. Batches depend only on (seed, step).
     """
 
     def batch(step: int) -> Rows:
         drawn = torch.randint(len(questions), (batch_size,), generator=generator(seed, "questions", step)).tolist()
-        inputs, targets = answered([(questions[i].prompt, questions[i].answer) for i in drawn], tokenizer)
+        inputs, targets = encode_answers([(questions[i].prompt, questions[i].answer) for i in drawn], tokenizer)
         return inputs[:, -longest:], targets[:, -longest:]
 
     return batch

@@ -1,4 +1,4 @@
-"""Random tokens, repeated: what induction heads are for (Olsson et al. 2022)."""
+"""Repeated random tokens, the task of induction heads (Olsson et al. 2022)."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ N_TRAIN, N_TEST = 20_000, 1_000
 
 @DATASETS.register("repeated_tokens")
 def repeated_tokens() -> SequenceData:
-    """`^`, a run of 8 to 24 different random tokens, and the run again and again; from the second time on it is scored.
+    """`^`, then a run of 8 to 24 different random tokens, repeated to the end; scored from the second repetition on.
 
-    The length of the run differs from row to row, so that no fixed distance tells where to look.
+    The length of the run differs between rows, so the answer is at no fixed distance.
     """
-    train, test = (rows(n, split) for n, split in ((N_TRAIN, "train"), (N_TEST, "test")))
+    train, test = (make_rows(n, split) for n, split in ((N_TRAIN, "train"), (N_TEST, "test")))
     return SequenceData(
         "repeated_tokens",
         WordTokenizer((*WORDS, BEGIN)),
         *train,
         *test,
-        counterpart=exchanged,
+        counterpart=exchange_tokens,
         source=f"runs of {SHORTEST} to {LONGEST} of {len(WORDS)} tokens, repeated up to position {LENGTH}",
     )
 
 
-def rows(n: int, split: str) -> tuple[Int[Tensor, "row pos"], Int[Tensor, "row pos"]]:
-    """Inputs and targets."""
+def make_rows(n: int, split: str) -> tuple[Int[Tensor, "row pos"], Int[Tensor, "row pos"]]:
+    """Generate inputs and targets."""
     random = generator(0, "repeated tokens", split)
     runs = torch.rand(n, len(WORDS), generator=random).argsort(dim=1)
     periods = torch.randint(SHORTEST, LONGEST + 1, (n, 1), generator=random)
@@ -45,10 +45,10 @@ def rows(n: int, split: str) -> tuple[Int[Tensor, "row pos"], Int[Tensor, "row p
     return inputs, torch.where(places > periods, tokens, UNSCORED)
 
 
-def exchanged(rows: Rows, random: torch.Generator) -> Rows:
-    """The same sequences with the last token and another one exchanged wherever they stood before.
+def exchange_tokens(rows: Rows, random: torch.Generator) -> Rows:
+    """Exchange the last token and a random other one at all earlier positions.
 
-    The last token itself stays, so it now follows, and is followed by, what the other one did.
+    The last token itself stays, so its successor and predecessor are now those of the other token.
     """
     other = rows.clone()
     for row, old in zip(other, rows, strict=True):

@@ -1,4 +1,4 @@
-"""Short sequences with an answer: tasks made in code, for networks whose algorithm is to be found."""
+"""Short sequences for algorithmic tasks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from workbench.data.image_data import content_hash
 from workbench.data.tokenizers import WordTokenizer
 
 UNSCORED = -100
-"""In the place of a target that nobody asks for: what torch's cross entropy leaves out."""
+"""Target of positions without a loss: the `ignore_index` of torch's cross entropy."""
 Rows = Int[Tensor, "row pos"]
 Counterpart = Callable[[Rows, torch.Generator], Rows]
 
 
 @dataclass(frozen=True, eq=False)
 class SequenceData:
-    """Sequences to train on and to test: at each position the token that follows, or UNSCORED."""
+    """Training and test sequences with, at each position, the next token or UNSCORED."""
 
     name: str
     tokenizer: WordTokenizer
@@ -30,12 +30,12 @@ class SequenceData:
     test_inputs: Int[Tensor, "test pos"]
     test_targets: Int[Tensor, "test pos"]
     counterpart: Counterpart
-    """Makes of each sequence one of another answer, changing as little as it can."""
+    """Makes a minimal change to each sequence that changes its answer."""
     source: str
     note: str = ""
     licence: str = "made in code"
     right: Callable[[Rows], Bool[Tensor, "row token"]] | None = None
-    """Marks every right last token of each sequence, where a task has more than one."""
+    """Returns True at every right last token of each sequence, for tasks with several right answers."""
 
     @property
     def sha256(self) -> str:
@@ -44,15 +44,18 @@ class SequenceData:
         return content_hash([table.numpy() for table in tables])
 
 
-def answers_only(rows: Rows) -> tuple[Int[Tensor, "row shorter"], Int[Tensor, "row shorter"]]:
-    """Inputs and targets of rows whose last token alone is to be predicted."""
+def score_last_token(rows: Rows) -> tuple[Int[Tensor, "row shorter"], Int[Tensor, "row shorter"]]:
+    """Split rows into inputs and targets that score only the last token."""
     targets = torch.full_like(rows[:, 1:], UNSCORED)
     targets[:, -1] = rows[:, -1]
     return rows[:, :-1], targets
 
 
 def random_rows(data: SequenceData, batch_size: int | None, seed: int) -> Callable[[int], tuple[Rows, Rows]]:
-    """A function from a step to its batch, a pure function of (seed, step); all rows for a batch size of None."""
+    """Return a function from a step to its batch; all rows if `batch_size` is None.
+
+    Batches depend only on (seed, step).
+    """
 
     def batch(step: int) -> tuple[Rows, Rows]:
         if batch_size is None:

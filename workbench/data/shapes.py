@@ -1,4 +1,4 @@
-"""Drawn shapes whose factors are known exactly: kind, colour, texture, size and place, every combination once."""
+"""Drawn shapes with known factors of variation: shape, texture, size, position and colour, in every combination."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from workbench.core.registry import DATASETS
 from workbench.data.image_data import ImageData, content_hash
 
 SIDE = 24
-"""Pixels along a side."""
+"""Side of an image in pixels."""
 FINE = 4
-"""Points along a side of each pixel, whose mean it is."""
+"""Samples per pixel along each axis; a pixel is their mean."""
 COLOURS = {
     "red": (1.0, 0.15, 0.15), "green": (0.1, 0.9, 0.2), "blue": (0.2, 0.35, 1.0),
     "yellow": (1.0, 0.9, 0.1), "magenta": (0.95, 0.2, 0.9), "cyan": (0.1, 0.9, 0.95),
 }  # fmt: skip
 RADII = {"small": 4.0, "medium": 5.0, "large": 6.0}
 PLACES = tuple(7.0 + 10.0 * i / 7 for i in range(8))
-"""Where centres lie, in pixels from the left or from the top."""
+"""Coordinates of centres in pixels, from the left or the top."""
 DARK = 0.3
 """Brightness of a texture's dark parts."""
 TEST_SHARE = 0.2
@@ -34,7 +34,7 @@ Grid = Float[Tensor, "height width"]
 
 @dataclass(frozen=True)
 class Factor:
-    """One thing that varies: its name, and its values' names. `ordered`: neighbouring values are alike."""
+    """Factor of variation and the names of its values. `ordered` means that neighbouring values look alike."""
 
     name: str
     values: tuple[str, ...]
@@ -53,7 +53,7 @@ FACTORS = (
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FactorData(ImageData):
-    """Pictures with the value of every factor, as its number in `factors`."""
+    """Images with the index of every factor's value."""
 
     factors: tuple[Factor, ...]
     train_factors: Int[Tensor, "train factor"]
@@ -62,9 +62,9 @@ class FactorData(ImageData):
 
 @DATASETS.register("shapes")
 def shapes() -> FactorData:
-    """All 13,824 combinations of six factors, 24x24 in colour on black, a fixed fifth of them for testing."""
+    """All 13,824 combinations of six factors, 24x24 in colour on black; a fixed random fifth is the test set."""
     values = torch.tensor(list(product(*(range(len(factor.values)) for factor in FACTORS))))
-    pixels = drawn(values)
+    pixels = draw(values)
     order = torch.randperm(len(values), generator=generator(0, "shapes split"))
     test, train = order.tensor_split([round(TEST_SHARE * len(order))])
     return FactorData(
@@ -86,32 +86,32 @@ def shapes() -> FactorData:
     )
 
 
-def drawn(values: Int[Tensor, "row factor"]) -> UInt8[Tensor, "row channel height width"]:
-    """Pictures of these factors: brightness, drawn once for all colours, times the colour."""
+def draw(values: Int[Tensor, "row factor"]) -> UInt8[Tensor, "row channel height width"]:
+    """Draw images of these factors."""
     uncoloured, which = values[:, :-1].unique(dim=0, return_inverse=True)
-    brightness = torch.stack([brightness_of(*row) for row in uncoloured.tolist()])
+    brightness = torch.stack([render_brightness(*row) for row in uncoloured.tolist()])
     colours = torch.tensor(list(COLOURS.values()))[values[:, -1]]
     images = brightness[which][:, None] * rearrange(colours, "row channel -> row channel 1 1")
     return (255 * images).round().byte()
 
 
 def nearest_colour(images: Float[Tensor, "row 3 height width"]) -> Int[Tensor, " row"]:
-    """The number of the colour that each picture's summed pixels point to most nearly; black ones give the first."""
+    """Return the index of the colour with the largest cosine similarity to each image's summed pixels."""
     summed = normalize(reduce(images, "row channel height width -> row channel", "sum"), dim=1)
     return (summed @ normalize(torch.tensor(list(COLOURS.values())), dim=1).T).argmax(dim=1)
 
 
-def brightness_of(shape: int, texture: int, size: int, x: int, y: int) -> Grid:
-    """How bright each pixel is, 0 to 1: the mean over points inside it."""
+def render_brightness(shape: int, texture: int, size: int, x: int, y: int) -> Grid:
+    """Compute the brightness (0 to 1) of each pixel, averaged over samples inside it."""
     points = (torch.arange(SIDE * FINE) + 0.5) / FINE
     down, across = torch.meshgrid(points - PLACES[y], points - PLACES[x], indexing="ij")
     radius = tuple(RADII.values())[size]
-    light = torch.where(dark(texture, across, down), DARK, 1.0) * inside(shape, across / radius, down / radius)
+    light = torch.where(is_dark(texture, across, down), DARK, 1.0) * is_inside(shape, across / radius, down / radius)
     return reduce(light, "(h i) (w j) -> h w", "mean", i=FINE, j=FINE)
 
 
-def inside(shape: int, u: Grid, v: Grid) -> Bool[Tensor, "height width"]:
-    """Which points lie in a shape of radius 1 about the origin; v grows downwards."""
+def is_inside(shape: int, u: Grid, v: Grid) -> Bool[Tensor, "height width"]:
+    """Return whether points lie in a shape of radius 1 around the origin; v grows downwards."""
     name = FACTORS[0].values[shape]
     if name == "circle":
         return u.hypot(v) <= 1
@@ -122,8 +122,8 @@ def inside(shape: int, u: Grid, v: Grid) -> Bool[Tensor, "height width"]:
     return (torch.minimum(u.abs(), v.abs()) <= 0.33) & (torch.maximum(u.abs(), v.abs()) <= 1)
 
 
-def dark(texture: int, across: Grid, down: Grid) -> Bool[Tensor, "height width"]:
-    """Which points, in pixels from the centre, a texture darkens: none, every other two pixels, or dots."""
+def is_dark(texture: int, across: Grid, down: Grid) -> Bool[Tensor, "height width"]:
+    """Return whether a texture darkens points, given in pixels from the centre."""
     name = FACTORS[1].values[texture]
     if name == "plain":
         return torch.zeros_like(across, dtype=torch.bool)

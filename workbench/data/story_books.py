@@ -1,4 +1,4 @@
-"""Which book is it from: passages of forty words of six books that no language model here was trained on."""
+"""Book identification: passages of forty words from six books that the language models were not trained on."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from workbench.data.questions import Question, QuestionData
 from workbench.data.tokenizers import END_OF_TEXT
 
 TITLES = (" Aesop", " Hound", " Mermaid", " Heidi", " Oz", " Treasure")
-"""Of the validation books of `english_stories`, in their order."""
+"""Titles of the validation books of `english_stories`, in order."""
 WORDS = 40
 APART = 4
-"""Words between the beginnings of two passages to train on, which overlap; those to judge by follow each other."""
+"""Words between the starts of neighbouring training passages, which overlap; other passages do not."""
 TRAIN, TEST = 0.7, 0.8
-"""Where in each book training ends, and where the part to test begins."""
+"""End of the training part and start of the test part, as shares of each book."""
 
 
 @DATASETS.register("story_books")
 def story_books() -> QuestionData:
-    """The first 70 % of each book to train on, the last 20 % to test, what lies between to choose settings by."""
+    """The first 70 % of each book for training, the last 20 % for testing, the rest for validation."""
     stories = DATASETS["english_stories"]()
     books = [book for book in stories.validation.split(END_OF_TEXT) if book.strip()]
     splits: tuple[list[Question], ...] = [], [], []
@@ -27,12 +27,12 @@ def story_books() -> QuestionData:
         words = book.split()
         cuts = [0, *(round(share * len(words)) for share in (TRAIN, TEST)), len(words)]
         for split, (start, stop), apart in zip(splits, pairwise(cuts), (APART, WORDS, WORDS), strict=True):
-            split += [Question(f"{text}\nBook:", title, TITLES) for text in passages(words[start:stop], apart)]
+            split += [Question(f"{text}\nBook:", title, TITLES) for text in split_passages(words[start:stop], apart)]
     note = f"{WORDS} words of one of six books, split by place in the book. The language model never saw these books."
     train, validation, test = map(tuple, splits)
     return QuestionData("story_books", train, validation, test, stories.source, stories.licence, note)
 
 
-def passages(words: list[str], apart: int = WORDS) -> list[str]:
-    """So many words each, one beginning `apart` words after the other; what is left over at the end is dropped."""
+def split_passages(words: list[str], apart: int = WORDS) -> list[str]:
+    """Cut words into passages of `WORDS`, starting every `apart` words; the remainder is dropped."""
     return [" ".join(words[i : i + WORDS]) for i in range(0, len(words) - WORDS + 1, apart)]

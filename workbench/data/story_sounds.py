@@ -1,6 +1,6 @@
-"""From English to how it sounds: short sentences of stories and the phonemes of their words.
+"""Grapheme to phoneme in context: parts of sentences and the phonemes of their words.
 
-A translation in which the target's words follow from the source's one by one, with spellings never seen among them.
+A translation task with monotonic word order, whose target spellings never occur in the source.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from workbench.data.questions import Question, QuestionData
 SENTENCE = re.compile(r"(?<=[.!?,;:])[\"']?\s+")
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 SHORTEST, LONGEST = 3, 8
-"""Words in a sentence or a part of one between marks."""
+"""Range of the number of words between punctuation marks."""
 BETWEEN = " |"
 N_TRAIN, N_VALIDATION, N_TEST = 40_000, 500, 1_000
 
 
 @DATASETS.register("story_sounds")
 def story_sounds() -> QuestionData:
-    """Parts of sentences of training books to train on, of validation books to choose settings by and to test."""
+    """Parts of sentences: from the training books of `english_stories` for training, else from the validation books."""
     stories, sounds = DATASETS["english_stories"](), dict(reversed(list(dictionary())))
-    train = pronounced(stories.train, sounds, "train")[:N_TRAIN]
+    train = pronounce_sentences(stories.train, sounds, "train")[:N_TRAIN]
     known = {question.prompt for question in train}
-    held = tuple(q for q in pronounced(stories.validation, sounds, "held") if q.prompt not in known)
+    held = tuple(q for q in pronounce_sentences(stories.validation, sounds, "held") if q.prompt not in known)
     return QuestionData(
         "story_sounds",
         train,
@@ -41,8 +41,8 @@ def story_sounds() -> QuestionData:
     )
 
 
-def pronounced(text: str, sounds: dict[str, str], split: str) -> tuple[Question, ...]:
-    """Every different part of a sentence of the right length whose words are all known, in random order."""
+def pronounce_sentences(text: str, sounds: dict[str, str], split: str) -> tuple[Question, ...]:
+    """Return every distinct part of a sentence of the right length whose words are all known, in random order."""
     found = {}
     for part in SENTENCE.split(text.lower()):
         words = WORD.findall(part)

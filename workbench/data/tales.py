@@ -1,4 +1,4 @@
-"""Tales: short stories told to order, made by a grammar that can also tell whether a text is one of them."""
+"""Tales: short stories generated from a prompt by a grammar that can also parse them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ SLOTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 SLOT, ARTICLE = re.compile(r"{(\w+)}"), re.compile(r"\b([Aa]) (?=[aeiou])")
 AGREE = ("name", "trait", "animal", "thing", "other", "he", "him")
-"""Slots that hold the same words wherever they occur in a tale."""
+"""Slots that have the same value throughout a tale."""
 PLAINNESS = 0.7
-"""Probability that a noun goes without its vivid adjective."""
+"""Probability that a noun has no vivid adjective."""
 
 PROMPT = "Tell of {name}, a {trait} {animal}, and a {thing}.\n"
 KIND = (
@@ -74,12 +74,12 @@ SENTENCES: tuple[tuple[str, ...], ...] = (
     (*KIND, *UNKIND, *NEITHER),
     (*HAPPY, *SAD, *PLAIN),
 )  # fmt: skip
-"""The wordings of each of a tale's sentences, in order; "a" stands for "a" or "an"."""
+"""Wordings of each sentence of a tale, in order. "a" stands for "a" or "an"."""
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence that was understood: its wording, and the words in its slots."""
+    """Parsed sentence: its wording and the values of its slots."""
 
     wording: str
     slots: Slots
@@ -88,36 +88,36 @@ class Sentence:
 @DATASETS.register("tales")
 @cache
 def tales() -> TextData:
-    """12,000 tales to learn from and 1,000 to validate, each after the order it fulfils; no order occurs twice."""
+    """12,000 training and 1,000 validation tales, each after its prompt; no prompt occurs twice."""
     rng = Random(derived_seed(0, "tales"))
     made: dict[str, str] = {}
     while len(made) < TRAIN + VALIDATION:
-        slots = drawn(rng)
-        made.setdefault(written(PROMPT, slots, rng), told(slots, rng))
+        slots = draw_slots(rng)
+        made.setdefault(fill_slots(PROMPT, slots, rng), write_tale(slots, rng))
     texts = [prompt + tale + END_OF_TEXT for prompt, tale in made.items()]
     train, validation = "".join(texts[:TRAIN]), "".join(texts[TRAIN:])
     note = "An order in one line and a tale of five sentences in the next, `<|endoftext|>` after each tale."
     return TextData("tales", train, validation, "made in code", "made in code", text_hash(train, validation), note)
 
 
-def drawn(rng: Random) -> dict[str, str]:
-    """The words that stay the same throughout a tale."""
+def draw_slots(rng: Random) -> dict[str, str]:
+    """Draw the values that stay the same throughout a tale."""
     slots = {slot: rng.choice(SLOTS[slot]) for slot in ("name", "trait", "animal", "thing", "other")}
-    return slots | pronouns(slots["name"])
+    return slots | pronouns_of(slots["name"])
 
 
-def pronouns(name: str) -> dict[str, str]:
-    """Those that go with a name."""
+def pronouns_of(name: str) -> dict[str, str]:
+    """Return the pronouns of a name."""
     return {slot: SLOTS[slot][name in SHE] for slot in ("he", "He", "him")}
 
 
-def told(slots: Slots, rng: Random) -> str:
-    """A tale: the wordings of its five sentences, and the slots not given, drawn at random."""
-    return " ".join(written(rng.choice(wordings), slots, rng) for wordings in SENTENCES)
+def write_tale(slots: Slots, rng: Random) -> str:
+    """Generate a tale, drawing wordings and the remaining slots at random."""
+    return " ".join(fill_slots(rng.choice(wordings), slots, rng) for wordings in SENTENCES)
 
 
-def written(wording: str, slots: Slots, rng: Random) -> str:
-    """A wording with its slots filled, those not given at random, and with "an" where it belongs."""
+def fill_slots(wording: str, slots: Slots, rng: Random) -> str:
+    """Fill the slots of a wording, drawing those not given, and write "an" before vowels."""
     filled = SLOT.sub(
         lambda match: (
             "" if match[1] == "vivid" and rng.random() < PLAINNESS
@@ -131,42 +131,42 @@ def written(wording: str, slots: Slots, rng: Random) -> str:
 
 @cache
 def pattern(wording: str) -> re.Pattern[str]:
-    """What has this wording; "a" and "an" each only where they belong."""
+    """Compile a wording to a regular expression that accepts "a" and "an" only where they are right."""
     articled = re.sub(r"\ba (?={)", "(?:an (?=[aeiou])|a (?![aeiou]))", wording.replace(".", r"\."))
     return re.compile(SLOT.sub(lambda match: alternatives(match[1]), articled))
 
 
 def alternatives(slot: str) -> str:
-    """A named group of all that a slot may hold."""
+    """Return a named group that matches all values of a slot."""
     return f"(?P<{slot}>{'|'.join(SLOTS[slot])}{'|' if slot == 'vivid' else ''})"
 
 
-def order(prompt: str) -> Slots:
-    """What a prompt asks for: name, trait, animal and thing; nothing when it is no order."""
+def parse_order(prompt: str) -> Slots:
+    """Return the name, trait, animal and thing of a prompt; empty if it is not a valid prompt."""
     match = pattern(PROMPT).fullmatch(prompt)
     return match.groupdict() if match else {}
 
 
-def understood(tale: str) -> list[Sentence | None]:
-    """Each sentence of a text read as the one in that place of a tale; None where it is none of its wordings."""
+def parse_tale(tale: str) -> list[Sentence | None]:
+    """Parse the sentences of a text, each with the wordings of its place; None where none matches."""
     sentences = re.split(r"(?<=\.) ", tale)
-    return [read(text, SENTENCES[i]) if i < len(SENTENCES) else None for i, text in enumerate(sentences)]
+    return [match_sentence(text, SENTENCES[i]) if i < len(SENTENCES) else None for i, text in enumerate(sentences)]
 
 
-def read(text: str, wordings: tuple[str, ...]) -> Sentence | None:
-    """The first of the wordings that a text has."""
+def match_sentence(text: str, wordings: tuple[str, ...]) -> Sentence | None:
+    """Return the parse of a text with the first wording that matches, or None."""
     for wording in wordings:
         if match := pattern(wording).fullmatch(text):
             return Sentence(wording, match.groupdict())
     return None
 
 
-def grammatical(tale: str) -> bool:
-    """Whether a text is a tale: five sentences understood, and names, things and pronouns agree throughout."""
-    sentences = understood(tale)
+def is_grammatical(tale: str) -> bool:
+    """Return whether a text is a tale: five sentences that parse, with consistent names, things and pronouns."""
+    sentences = parse_tale(tale)
     found = [(slot, words) for sentence in sentences if sentence for slot, words in sentence.slots.items()]
     expected: dict[str, str] = {}
     for slot, words in found:
-        expected |= pronouns(words) if slot == "name" else {}
+        expected |= pronouns_of(words) if slot == "name" else {}
     agree = all(expected.setdefault(slot, words) == words for slot, words in found if slot in (*AGREE, "He"))
     return len(sentences) == len(SENTENCES) and None not in sentences and agree

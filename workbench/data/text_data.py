@@ -1,4 +1,4 @@
-"""Text to model: a training and a validation part."""
+"""Text for language modelling."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TextData:
-    """A training and a validation text; `sha256` is of both in UTF-8, one after the other."""
+    """Training and validation text. `sha256` is of both, concatenated in UTF-8."""
 
     name: str
     train: str
@@ -18,7 +18,7 @@ class TextData:
 
 
 def text_hash(train: str, validation: str) -> str:
-    """The sha256 of two texts in UTF-8, one after the other."""
+    """Compute the sha256 of two texts, concatenated in UTF-8."""
     digest = hashlib.sha256(train.encode())
     digest.update(validation.encode())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Windows of a long text: random ones to train on, consecutive ones to evaluate on."""
+"""Windows of a long text: random for training, consecutive for evaluation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Tokens = Int[Tensor, "batch pos"]
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Token windows, and at each position the token that follows."""
+    """Token windows and the next token at each position."""
 
     inputs: Int[Tensor, "batch pos"]
     targets: Int[Tensor, "batch pos"]
@@ -24,13 +24,13 @@ class Windows:
 def random_windows(
     tokens: Int[Tensor, " token"], batch_size: int, context: int, seed: int
 ) -> Callable[[int], tuple[Tokens, Tokens]]:
-    """A function from a step to its batch (inputs, next tokens): a pure function of (seed, step).
+    """Return a function from a step to its batch (inputs, next tokens).
 
-    Starts are drawn uniformly over the text, with replacement.
+    Starts are uniform over the text, with replacement. Batches depend only on (seed, step).
     """
     check_window(tokens, context)
     if batch_size < 1:
-        raise ConfigError(f"A batch size of {batch_size} holds no window. Choose 1 or more.")
+        raise ConfigError(f"batch_size must be at least 1, got {batch_size}.")
     every_window = tokens.unfold(0, context + 1, 1)
 
     def batch(step: int) -> tuple[Tokens, Tokens]:
@@ -42,9 +42,9 @@ def random_windows(
 
 
 def consecutive_windows(tokens: Int[Tensor, " token"], context: int) -> Windows:
-    """The text cut into windows that do not overlap, so that each token is predicted at most once.
+    """Cut a text into windows that do not overlap.
 
-    The first token is never predicted, and the last ones are left out when they do not fill a window.
+    Each token but the first is predicted at most once. The last tokens are dropped if they do not fill a window.
     """
     check_window(tokens, context)
     count = (len(tokens) - 1) // context
@@ -54,11 +54,11 @@ def consecutive_windows(tokens: Int[Tensor, " token"], context: int) -> Windows:
 
 
 def check_window(tokens: Int[Tensor, " token"], context: int) -> None:
-    """Raises when one window and its next token do not fit into the text."""
+    """Raise unless the text holds one window and its next token."""
     if context < 1:
-        raise ConfigError(f"A context of {context} tokens holds nothing. Choose 1 or more.")
+        raise ConfigError(f"context must be at least 1 token, got {context}.")
     if len(tokens) < context + 1:
         raise DataError(
-            f"The text has {len(tokens)} tokens; a window of {context} needs {context + 1} (one more to predict). "
+            f"The text has {len(tokens)} tokens, but a context of {context} needs {context + 1} (one to predict). "
             f"Choose a context of at most {len(tokens) - 1} or a longer text."
         )

@@ -1,4 +1,4 @@
-"""Tiny Shakespeare: 1.1 million characters of plays, the smallest text that is fun to model."""
+"""Tiny Shakespeare: 1.1 million characters of plays."""
 
 from workbench.core.registry import DATASETS
 from workbench.data.downloads import RemoteFile, fetch
@@ -15,7 +15,7 @@ TRAIN_SHARE = 0.9
 
 @DATASETS.register("tiny_shakespeare")
 def tiny_shakespeare() -> TextData:
-    """The first 90 % of the characters to train on, the last 10 % to validate: nanoGPT's split."""
+    """The first 90 % of the characters for training, the last 10 % for validation (the split of nanoGPT)."""
     text = fetch(FILE).read_bytes().decode()
     cut = int(TRAIN_SHARE * len(text))
     return TextData(

@@ -1,4 +1,4 @@
-"""WikiText-2: encyclopedia articles, for a language model of another kind of text to be measured on."""
+"""WikiText-2: encyclopedia articles, for evaluating language models on another kind of text."""
 
 from workbench.core.registry import DATASETS
 from workbench.data.downloads import RemoteFile, fetch

@@ -21,7 +21,7 @@ from workbench.core.errors import InputError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS, RECIPES
-from workbench.data.questions import QuestionData, answered
+from workbench.data.questions import QuestionData, encode_answers
 from workbench.data.sequences import UNSCORED
 from workbench.recipes.tales_outcomes import N_NEW, TEMPERATURE, marks_of, prompts_of, read_back
 from workbench.training.rlhf.completions import completion_mask
@@ -161,7 +161,7 @@ def work_of(name: str, model: Any, examples: int, seed: int) -> Work:
         raise InputError(f"{name} neither tells tales nor answers questions. Choose from {', '.join(tuned_models())}.")
     drawn = torch.randperm(len(data.test), generator=generator(seed, "compared"))[:examples].tolist()
     pairs = [(data.test[i].prompt, data.test[i].answer) for i in drawn]
-    return Answers(*answered(pairs, model.tokenizer))
+    return Answers(*encode_answers(pairs, model.tokenizer))
 
 
 def difference(tuned: Any, original: Any, work: Work, restore: bool = False) -> Difference:

@@ -14,7 +14,7 @@ from workbench.analysis.policies.steering import change_at
 from workbench.analysis.policies.traces import EpisodeTrace, trace
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import LogitDifference, logits_of, runner_up
-from workbench.data.environments import make_vector, native
+from workbench.data.environments import make_vector, native_name
 from workbench.experiments.run import loaded
 from workbench.experiments.worlds import discount_of, environment_of
 
@@ -61,7 +61,7 @@ def play(
     name, network = environment or known[0], loaded(model)
     discount, hook = discount_of(model), hook or next(iter(network.trace()))
     handlers = network.handlers_for([change_at(edit, amount)] if edit else [])
-    envs = make_vector(native(name), 1)
+    envs = make_vector(native_name(name), 1)
     with network.lock, network.routed(handlers):
         choose = lambda observation, _: logits_of(network(observation)).argmax(dim=-1)  # noqa: E731
         told = trace(network, list(first_episodes(choose, envs, [seed], STEPS)), discount)

@@ -10,7 +10,7 @@ from workbench.core.errors import InputError
 from workbench.core.random import generator
 from workbench.core.source_target import SourceTarget
 from workbench.data.pair_tokenizer import ARROW, PAD, PairTokenizer
-from workbench.data.pairs import PairData, Pairs, filled, lengths
+from workbench.data.pairs import PairData, Pairs, lengths, pad_rows
 from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, numbers, row_match
 
 
@@ -68,7 +68,7 @@ def pair_prompts(request: Request) -> Batch:
         raise InputError(
             f"{longest} tokens are too many: this model reads at most {request.model.cfg.n_ctx}. Shorten it."
         )
-    inputs = SourceTarget(filled(sources, tokenizer.ids[PAD]), torch.tensor(targets))
+    inputs = SourceTarget(pad_rows(sources, tokenizer.ids[PAD]), torch.tensor(targets))
     return spelled(inputs, None, tokenizer, "prompts" if len(sides) > 1 else "a prompt")
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from workbench.core.errors import InputError
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.data.questions import QuestionData, filled_before, filling_of
+from workbench.data.questions import QuestionData, pad_left, padding_token
 from workbench.data.sequences import SequenceData
 from workbench.data.text_data import TextData
 from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, numbers, row_match
@@ -79,7 +79,7 @@ def question_rows(request: Request, data: QuestionData) -> Batch:
     questions = data.test if request.source == "test" else data.train
     chosen = cut(match, len(questions), f"the {request.source} split of {data.name}")
     some = questions[chosen]
-    prompts = filled_before([tokenizer.encode(q.prompt) for q in some], filling_of(tokenizer))
+    prompts = pad_left([tokenizer.encode(q.prompt) for q in some], padding_token(tokenizer))
     targets = torch.stack([tokenizer.encode(q.answer)[0] for q in some])
     note = f"{data.name}, {request.source} questions {chosen.start} to {chosen.stop - 1}"
     return of_tokens(prompts, targets, request.model, note)

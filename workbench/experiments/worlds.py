@@ -6,7 +6,7 @@ from workbench.checkpoints.card import read_card
 from workbench.core.errors import InputError
 from workbench.core.protocols import World
 from workbench.core.registry import RECIPES
-from workbench.data.environments import make_vector, native
+from workbench.data.environments import make_vector, native_name
 from workbench.experiments.inputs import kind_of
 
 DISCOUNT = 0.99
@@ -31,5 +31,5 @@ def discount_of(model: str) -> float:
 
 def world_of(model: str) -> World:
     """The environment of a policy's training, in our vectorised version where there is one, and its discount."""
-    name = native(environment_of(model))
+    name = native_name(environment_of(model))
     return World(name, lambda n, steps: make_vector(name, n, steps), discount_of(model))

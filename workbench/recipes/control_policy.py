@@ -11,7 +11,7 @@ from typing import Any
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress
-from workbench.data.environments import make_vector, native, rules_package, rules_sha256
+from workbench.data.environments import make_vector, native_name, rules_package, rules_sha256
 from workbench.recipes.observation_ranges import even_out
 from workbench.recipes.recipe import Recipe, Session, Trained
 from workbench.recipes.several_seeds import EPISODES, SEEDS, best_of_seeds
@@ -41,7 +41,7 @@ def train(
     on_the_way: dict[int, list[tuple[int, Any]]] = {}
 
     def learn(fresh: Any, seed: int, progress: Progress, state: Path) -> Curve:
-        envs = make_vector(native(environment), n_envs)
+        envs = make_vector(native_name(environment), n_envs)
         if even:
             even_out(fresh, envs.single_observation_space)
         kept = on_the_way.setdefault(seed, [])
@@ -60,6 +60,6 @@ def train(
 
 def origin(environment: str) -> str:
     """Whose rules the policy was trained and evaluated by."""
-    if native(environment) == environment:
+    if native_name(environment) == environment:
         return f"Trained and evaluated in {rules_package(environment)}."
     return f"Trained in our vectorised version, evaluated in that of {rules_package(environment)}."

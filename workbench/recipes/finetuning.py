@@ -19,7 +19,7 @@ from workbench.core.hooked import HookedModel
 from workbench.core.random import generator
 from workbench.core.ranges import NonNegativeFloat, PositiveInt, check_fields
 from workbench.core.registry import DATASETS
-from workbench.data.questions import Question, QuestionData, Rows, filled_before, filling_of, question_batches
+from workbench.data.questions import Question, QuestionData, Rows, pad_left, padding_token, question_batches
 from workbench.data.sequences import UNSCORED
 from workbench.recipes.pair_task import round_weights
 from workbench.recipes.question_baselines import BASELINES
@@ -61,7 +61,7 @@ class FineTuning:
         tokenizer = start.tokenizer_or_raise()
         before = named("base", score(start, data.test, tokenizer))
         batch = question_batches(data.train, tokenizer, self.batch_size, recipe.seed, model.cfg.n_ctx)
-        batch, loss = with_prompts(batch, filling_of(tokenizer)), partial(question_loss, lm_coef=self.lm_coef)
+        batch, loss = with_prompts(batch, padding_token(tokenizer)), partial(question_loss, lm_coef=self.lm_coef)
         evaluate = partial(validation, questions=spread(data.validation, VALIDATED), tokenizer=tokenizer)
         curve = fit(model, batch, loss, recipe.training, evaluate, session.state, session.progress, session.keep)
         round_weights(model, recipe.dtype)
@@ -145,7 +145,7 @@ def chosen_rightly(model: Any, questions: Sequence[Question], tokenizer: Any) ->
         prompts = [tokenizer.encode(questions[i].prompt) for i in some]
         choices = [[tokenizer.encode(choice) for choice in questions[i].choices] for i in some]
         room = model.cfg.n_ctx - max(len(choice) for row in choices for choice in row)
-        read = filled_before([prompt[-room:] for prompt in prompts], filling_of(tokenizer))
+        read = pad_left([prompt[-room:] for prompt in prompts], padding_token(tokenizer))
         best = choice_likelihoods(model, read, choices).argmax(dim=1)
         for i, choice in zip(some, best.tolist(), strict=True):
             right[i] = questions[i].choices[choice] == questions[i].answer

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import ProbabilityDifference
 from workbench.core.registry import DATASETS
-from workbench.data.greater_than import START, later_years
+from workbench.data.greater_than import START, mark_later_years
 from workbench.data.sequences import SequenceData
 from workbench.recipes.recipe import Metrics, Recipe, register
 from workbench.recipes.sequence_task import train_on
@@ -29,7 +29,7 @@ def year_metrics(
     was_training = model.training
     logits = model.eval()(inputs)
     model.train(was_training)
-    difference = ProbabilityDifference(later_years(inputs))(logits)
+    difference = ProbabilityDifference(mark_later_years(inputs))(logits)
     probability, first = logits[:, -1].softmax(dim=-1), inputs[:, START, None]
     cutoff = (probability.gather(1, first + 1) - probability.gather(1, first - 1))[:, 0]
     found = {"probability_difference": difference, "cutoff_sharpness": cutoff}

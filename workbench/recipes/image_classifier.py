@@ -8,7 +8,7 @@ from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.ranges import NonNegativeInt, PositiveInt, ShareBelowOne, check_fields
 from workbench.core.registry import DATASETS
-from workbench.data.image_data import ImageData, held_out
+from workbench.data.image_data import ImageData, hold_out
 from workbench.data.minibatches import Augment, minibatches
 from workbench.recipes.recipe import Recipe, Session, Trained
 from workbench.training.fit import Batch
@@ -64,7 +64,7 @@ class ImageClassification:
     def data(self) -> ImageData:
         """What is learned and what is tested on."""
         data = DATASETS[self.dataset]()
-        return held_out(data, self.held_out) if self.held_out else data
+        return hold_out(data, self.held_out) if self.held_out else data
 
     def lesson(self, recipe: Recipe) -> Lesson:
         """Batches and loss of this training, for checks before it."""

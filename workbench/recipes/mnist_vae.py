@@ -5,7 +5,7 @@ from __future__ import annotations
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
-from workbench.data.binary_mnist import binarised, grey_mnist
+from workbench.data.binary_mnist import binarise, grey_mnist
 from workbench.data.minibatches import minibatches
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
 from workbench.training.fit import FitConfig
@@ -21,7 +21,7 @@ EVALUATED = 1000
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     """Every step sees its digits binarised anew; the test digits are binarised once and for all."""
     data = DATASETS["binary_mnist"]()
-    batch = minibatches(grey_mnist(), 128, recipe.seed, binarised)
+    batch = minibatches(grey_mnist(), 128, recipe.seed, binarise)
     test = data.test_inputs
     curve = train_autoencoder(
         model, batch, recipe.training, test[:EVALUATED],

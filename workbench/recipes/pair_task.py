@@ -19,7 +19,7 @@ from workbench.core.ranges import PositiveInt, ShareBelowOne, check_fields
 from workbench.core.registry import DATASETS
 from workbench.core.source_target import SourceTarget
 from workbench.data.pair_tokenizer import END, PAD, START, PairTokenizer
-from workbench.data.pairs import PairData, Pairs, length_batches, taught, trimmed
+from workbench.data.pairs import PairData, Pairs, length_batches, shift_targets, trim
 from workbench.recipes.recipe import Recipe, Session, Trained
 from workbench.training.fit import fit
 from workbench.training.language_modelling import next_token_loss
@@ -107,7 +107,7 @@ def taught_loss(model: nn.Module, pairs: Pairs, pad: int) -> float:
     """Mean cross entropy per token (nats) when every earlier token of the target is given."""
     total, n = 0.0, 0
     for start in range(0, len(pairs), CHUNK):
-        inputs, wanted = taught(trimmed(pairs[start : start + CHUNK], pad), pad)
+        inputs, wanted = shift_targets(trim(pairs[start : start + CHUNK], pad), pad)
         scored = int((wanted >= 0).sum())
         total, n = total + next_token_loss(model(inputs), wanted).item() * scored, n + scored
     return total / n

@@ -11,8 +11,8 @@ import torch
 
 from workbench.checkpoints.card import DataSource
 from workbench.core.progress import Progress
-from workbench.data.environments import make_vector, native, rules_sha256
-from workbench.data.environments.tabular import rules
+from workbench.data.environments import make_vector, native_name, rules_sha256
+from workbench.data.environments.tabular import read_mdp
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained
 from workbench.recipes.several_seeds import EPISODES, EVALUATION_SEED, best_of_seeds
 from workbench.training.curve import Curve
@@ -32,7 +32,7 @@ def train_table(
     """
 
     def learn(fresh: Any, seed: int, progress: Progress, state: Path) -> Curve:
-        return q_learning(fresh.table, make_vector(native(environment), n_envs), recipe.training, seed, progress)
+        return q_learning(fresh.table, make_vector(native_name(environment), n_envs), recipe.training, seed, progress)
 
     evaluate = partial(sampled, environment=environment, limit=horizon)
     data = DataSource(environment, rules_sha256(environment), "Trained on its table of rules, all rows at once.")
@@ -54,8 +54,8 @@ def measure(recipe: Recipe, model: QTable, environment: str, horizon: int) -> Me
 
 def exact_metrics(model: QTable, environment: str, horizon: int) -> dict[str, dict[str, Any]]:
     """Expected returns of the greedy policy and of the best one, over all states and chances."""
-    world = rules(environment)
-    greedy = policy_return(model.table.argmax(dim=1), world.going_on, world.reward, world.start, horizon)
-    best = value_iteration(world.going_on, world.reward, horizon).max(dim=1).values
+    world = read_mdp(environment)
+    greedy = policy_return(model.table.argmax(dim=1), world.transition, world.reward, world.start, horizon)
+    best = value_iteration(world.transition, world.reward, horizon).max(dim=1).values
     exact = {"exact_return": greedy, "optimal_return": float(torch.dot(world.start, best))}
     return {name: {"value": value, "n": len(world.start)} for name, value in exact.items()}

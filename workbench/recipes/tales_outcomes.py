@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from workbench.core.random import generator
 from workbench.data.annotator import true_reward
-from workbench.data.tales import grammatical
+from workbench.data.tales import is_grammatical
 from workbench.data.tokenizers import END_OF_TEXT, BytePairTokenizer
 from workbench.recipes.maze_outcomes import share
 from workbench.training.rlhf.completions import Marks, completion_mask, rows_of
@@ -95,7 +95,7 @@ def tale_metrics(told: Told, seed: int = 0) -> dict[str, dict[str, Any]]:
 
     Grammatical is what the tales' own grammar accepts and what ended; unique are those told once, of all.
     """
-    right = torch.tensor([grammatical(tale) for tale in told.tales]) & told.ended
+    right = torch.tensor([is_grammatical(tale) for tale in told.tales]) & told.ended
     unique = torch.tensor([told.tales.count(tale) == 1 for tale in told.tales])
     columns = {"true_reward": told.true_reward, "grammatical": right, "unique": unique, "length": told.length}
     return {name: share(column, seed) for name, column in columns.items()}

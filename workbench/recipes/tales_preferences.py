@@ -19,7 +19,7 @@ from workbench.core.errors import InputError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import derived_seed, generator
 from workbench.core.registry import DATASETS, MODELS
-from workbench.data.annotator import ceiling, prefers_first
+from workbench.data.annotator import max_accuracy, sample_preferences
 from workbench.data.preferences import read
 from workbench.data.tokenizers import END_OF_TEXT
 from workbench.recipes.maze_outcomes import share
@@ -91,7 +91,7 @@ def copied(model: Any) -> Any:
 def labelled(at: Setting, prompts: Sequence[str], seed: int) -> Pairs:
     """Two tales of the reference for each order, with the simulated annotator's labels."""
     first, second = (told_in_parts(at, at.reference, prompts, derived_seed(seed, name)) for name in ("one", "other"))
-    chosen = prefers_first(first.true_reward, second.true_reward, generator(seed, "annotator"))
+    chosen = sample_preferences(first.true_reward, second.true_reward, generator(seed, "annotator"))
     return Pairs(first, second, chosen)
 
 
@@ -161,7 +161,7 @@ def reward_metrics(
     named = {f"best_of_16_{name}": score for name, score in tale_metrics(best, seed).items()}
     return {
         "preference_accuracy": preference_accuracy(first, second, pairs.prefers_first),
-        "annotator_ceiling": {"value": ceiling(pairs.first.true_reward, pairs.second.true_reward), "n": n},
+        "annotator_ceiling": {"value": max_accuracy(pairs.first.true_reward, pairs.second.true_reward), "n": n},
         "best_of_16_reward": share(scores(scorer, best.rows), seed),
         **named,
     }

@@ -11,7 +11,7 @@ from workbench.analysis.policies.q_accuracy import q_accuracy
 from workbench.core.errors import InputError
 from workbench.data.environments.cartpole import CARTPOLE
 from workbench.data.environments.classic_control import VectorControl
-from workbench.data.environments.tabular import VectorTable, rules
+from workbench.data.environments.tabular import VectorTable, read_mdp
 from workbench.training.value_iteration import value_iteration
 
 CLIFF = partial(VectorTable, "CliffWalking-v1")
@@ -19,16 +19,16 @@ CLIFF = partial(VectorTable, "CliffWalking-v1")
 
 def test_exact_values_of_a_table_are_those_of_value_iteration() -> None:
     """The optimal Q as the network: what its greedy policy earns is Q itself, for every state and action met."""
-    known = rules("CliffWalking-v1")
-    q = value_iteration(known.going_on, known.reward, horizon=300, discount=0.9).float()
+    known = read_mdp("CliffWalking-v1")
+    q = value_iteration(known.transition, known.reward, horizon=300, discount=0.9).float()
     found = q_accuracy(lambda x: SimpleNamespace(logits=x @ q, q=x @ q), CLIFF, 0, [0, 3, 7, 12], 0.9, limit=200)
     torch.testing.assert_close(found.exact.float(), found.q, atol=1e-3, rtol=1e-3)
     assert abs(found.bias) < 1e-3 and found.correlation > 0.999 and found.agreement == 1
 
 
 def test_a_critic_that_is_right_has_the_exact_q_one_step_ahead() -> None:
-    known = rules("CliffWalking-v1")
-    q = value_iteration(known.going_on, known.reward, horizon=300, discount=0.9).float()
+    known = read_mdp("CliffWalking-v1")
+    q = value_iteration(known.transition, known.reward, horizon=300, discount=0.9).float()
     critic = lambda x: SimpleNamespace(logits=x @ q, value=(x @ q).amax(dim=1))  # noqa: E731
     found = q_accuracy(critic, CLIFF, 0, [0, 12], 0.9, limit=200)
     torch.testing.assert_close(found.exact.float(), found.q, atol=1e-3, rtol=1e-3)

@@ -21,7 +21,7 @@ from workbench.data.environments.breakout import (
     PIXELS,
     STICKY,
     VectorBreakout,
-    drawn,
+    draw,
 )  # fmt: skip
 
 NAME = "workbench/MinAtarBreakout-v0"
@@ -125,7 +125,7 @@ def test_gymnasium_makes_it_checks_it_and_draws_it() -> None:
         row, column = np.argwhere(shown[channel])[0] * PIXELS + PIXELS // 2
         assert tuple(picture[row, column]) == COLOURS[channel]
     assert (picture.reshape(-1, 3) == GROUND).all(1).mean() == pytest.approx(1 - 31 / 100), "the ball starts on a brick"
-    half = drawn(np.stack([shown[0], shown[1], shown[2], shown[3] / 2]))
+    half = draw(np.stack([shown[0], shown[1], shown[2], shown[3] / 2]))
     assert tuple(half[PIXELS, 0]) == tuple(np.round((np.array(COLOURS[BRICK]) + GROUND) / 2).astype(int))
 
 

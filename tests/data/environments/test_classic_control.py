@@ -98,7 +98,7 @@ def test_a_restored_state_has_the_same_future() -> None:
 def test_actions_that_do_not_fit_are_refused(actions: np.ndarray) -> None:
     envs = VectorCartPole(2)
     envs.reset(seed=0)
-    with pytest.raises(InputError, match="CartPole takes 2 actions of 0 to 1"):
+    with pytest.raises(InputError, match="CartPole expects 2 actions of 0 to 1"):
         envs.step(actions)
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from workbench.core.errors import ConfigError, InputError
-from workbench.data.environments import make, make_vector, native
-from workbench.data.environments.tabular import VectorTable, rules
+from workbench.data.environments import make, make_vector, native_name
+from workbench.data.environments.tabular import VectorTable, read_mdp
 
 TABLES = ("FrozenLake-v1", "Taxi-v4", "CliffWalking-v1")
 
@@ -36,14 +36,14 @@ def test_outcomes_are_as_likely_as_the_table_says() -> None:
     shown, *_ = envs.step(np.full(30_000, 2))
     np.testing.assert_allclose(shown.mean(0)[[0, 1, 4]], [1 / 3] * 3, atol=0.01)
     starts = VectorTable("Taxi-v4", 30_000).reset(seed=1)[0].mean(0)
-    np.testing.assert_allclose(starts, rules("Taxi-v4").start, atol=0.002)
+    np.testing.assert_allclose(starts, read_mdp("Taxi-v4").start, atol=0.002)
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_rules_are_probabilities_and_expected_rewards(name: str) -> None:
-    world = rules(name)
+    world = read_mdp(name)
     assert world.start.sum() == pytest.approx(1)
-    assert (world.going_on >= 0).all() and (world.going_on.sum(-1) <= 1 + 1e-12).all()
+    assert (world.transition >= 0).all() and (world.transition.sum(-1) <= 1 + 1e-12).all()
     env = make(name)
     state = int(env.reset(seed=3)[0].argmax())
     gained = np.mean([_step(env, seed, 1) for seed in range(60)])
@@ -57,17 +57,17 @@ def _step(env: gymnasium.Env, seed: int, action: int) -> float:
 
 def test_states_are_shown_one_hot_by_gymnasiums_environments_too() -> None:
     for name in TABLES:
-        theirs, ours = make_vector(name, 2), make_vector(native(name), 2)
+        theirs, ours = make_vector(name, 2), make_vector(native_name(name), 2)
         assert theirs.single_observation_space.shape == ours.single_observation_space.shape
         shown, _ = theirs.reset(seed=0)
-        assert shown.shape == (2, rules(name).start.numel()) and (shown.sum(1) == 1).all()
+        assert shown.shape == (2, read_mdp(name).start.numel()) and (shown.sum(1) == 1).all()
     shown, _ = make("Taxi-v4").reset(seed=0)
     assert shown.sum() == 1 and shown.shape == (500,)
 
 
 def test_the_limit_of_time_is_gymnasiums() -> None:
     for name, limit in (("FrozenLake-v1", 100), ("Taxi-v4", 200), ("CliffWalking-v1", 2**31)):
-        envs = make_vector(native(name), 1)
+        envs = make_vector(native_name(name), 1)
         assert isinstance(envs, VectorTable) and envs.max_episode_steps == limit
 
 
@@ -84,8 +84,8 @@ def test_rows_of_equal_seed_have_equal_episodes() -> None:
 
 
 def test_what_is_no_table_or_no_action_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"CartPole-v1 keeps no table P"):
-        rules("CartPole-v1")
+    with pytest.raises(ConfigError, match=r"CartPole-v1 has no transition table P"):
+        read_mdp("CartPole-v1")
     envs = VectorTable("FrozenLake-v1", 2)
     envs.reset(seed=0)
     with pytest.raises(InputError, match="2 actions of 0 to 3"):
@@ -93,6 +93,6 @@ def test_what_is_no_table_or_no_action_is_refused() -> None:
 
 
 def test_expected_rewards_of_the_slippery_lake_are_one_third_at_most() -> None:
-    world = rules("FrozenLake-v1")
+    world = read_mdp("FrozenLake-v1")
     assert world.reward.max() == pytest.approx(1 / 3)
-    assert torch.allclose(world.going_on[0, 2].nonzero()[:, 0], torch.tensor([0, 1, 4]))
+    assert torch.allclose(world.transition[0, 2].nonzero()[:, 0], torch.tensor([0, 1, 4]))

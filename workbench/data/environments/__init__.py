@@ -1,4 +1,4 @@
-"""Environments as rows of one: ours are registered with gymnasium under `workbench/`, everyone else's wrapped."""
+"""Vector environments: native ones, registered with gymnasium under `workbench/`, and wrappers of others."""
 
 import hashlib
 import inspect
@@ -21,7 +21,7 @@ from workbench.data.environments.tabular import VectorTable
 
 NAMESPACE = "workbench/"
 EXTRAS = {"box2d": "box2d", "breakout": "minatar", "classic_control": "frames", "toy_text": "frames"}
-"""For parts of entry points the optional dependencies of ours that they need, some of them only to draw."""
+"""Optional dependencies that environments need (some only for rendering), by a part of their entry points."""
 
 for rules, version in ((CARTPOLE, 1), (ACROBOT, 1), (MOUNTAIN_CAR, 0)):
     theirs = gymnasium.spec(f"{rules.name}-v{version}")
@@ -56,69 +56,87 @@ gymnasium.register(
 
 
 def make(name: str, render_mode: str | None = None) -> gymnasium.Env:
-    """One environment, for looking at an episode; `render_mode="rgb_array"` lets it draw its frames."""
-    require(name)
+    """Create one environment.
+
+    Args:
+        name: Id of a registered environment.
+        render_mode: "rgb_array" to render frames.
+
+    Raises:
+        UnknownNameError: If gymnasium has no such environment.
+        ConfigError: If a package that it needs is not installed.
+    """
+    require_environment(name)
     try:
-        return one_hot(gymnasium.make(name, render_mode=render_mode))
+        return one_hot_observations(gymnasium.make(name, render_mode=render_mode))
     except gymnasium.error.DependencyNotInstalled as missing:
         raise not_installed(name, missing) from missing
 
 
 def make_vector(name: str, n: int, steps: int | None = None) -> VectorEnv:
-    """`n` independent copies of an environment, each reset in the very step that ends its episode.
+    """Create `n` copies of an environment, with autoreset in the step that ends an episode.
 
-    Ours step all rows at once; any other one is stepped row by row. gymnasium's default would instead spend
-    one further step, without meaning, on each reset. `steps` is another time limit than the environment's own.
+    Native environments step all rows at once, others row by row. gymnasium's default autoreset would add a step without
+    meaning after each episode.
+
+    Args:
+        name: Id of a registered environment.
+        n: Number of copies.
+        steps: Time limit in place of the environment's own.
+
+    Raises:
+        UnknownNameError: If gymnasium has no such environment.
+        ConfigError: If a package that it needs is not installed.
     """
-    require(name)
+    require_environment(name)
     options: dict[str, Any] = {} if steps is None else {"max_episode_steps": steps}
     try:
         if name.startswith(NAMESPACE):
             return gymnasium.make_vec(name, n, vectorization_mode="vector_entry_point", **options)
-        options |= {"vector_kwargs": {"autoreset_mode": AutoresetMode.SAME_STEP}, "wrappers": [one_hot]}
+        options |= {"vector_kwargs": {"autoreset_mode": AutoresetMode.SAME_STEP}, "wrappers": [one_hot_observations]}
         return gymnasium.make_vec(name, n, vectorization_mode="sync", **options)
     except gymnasium.error.DependencyNotInstalled as missing:
         raise not_installed(name, missing) from missing
 
 
-def one_hot(env: gymnasium.Env) -> gymnasium.Env:
-    """The environment; one that shows a state's number shows it as a row of zeros with a single 1 instead."""
+def one_hot_observations(env: gymnasium.Env) -> gymnasium.Env:
+    """Wrap an environment so that discrete observations become one-hot vectors."""
     return FlattenObservation(env) if isinstance(env.observation_space, Discrete) else env
 
 
-def native(name: str) -> str:
-    """Our version of an environment, whose rows are stepped at once, where there is one; else the name itself."""
+def native_name(name: str) -> str:
+    """Return the name of our implementation of an environment if there is one, else `name`."""
     ours = f"{NAMESPACE}{name}"
     return ours if ours in gymnasium.registry else name
 
 
 def rules_sha256(name: str) -> str:
-    """The sha256 of the source that defines an environment's rules: what its data are, for a card."""
+    """Compute the sha256 of the source file with the environment's rules, which identifies its data in a card."""
     source = inspect.getsourcefile(rules_class(name))
     assert source is not None
     return hashlib.sha256(Path(source).read_bytes()).hexdigest()
 
 
 def rules_package(name: str) -> str:
-    """The package that an environment's rules are from, with its version."""
+    """Return name and version of the package that defines the environment's rules."""
     package = rules_class(name).__module__.partition(".")[0]
     return f"{package} {metadata.version(package)}"
 
 
 def rules_class(name: str) -> type:
-    """The class that holds an environment's rules: what it says itself, else its own."""
+    """Return the class that defines the environment's rules."""
     env = make(name).unwrapped
     return getattr(env, "rules", type(env))
 
 
-def require(name: str) -> None:
-    """Raises when gymnasium knows no such environment."""
+def require_environment(name: str) -> None:
+    """Raise an `UnknownNameError` unless gymnasium has the environment."""
     if name not in gymnasium.registry:
         raise UnknownNameError("environment", name, gymnasium.registry)
 
 
 def not_installed(name: str, missing: Exception) -> ConfigError:
-    """The error that names the package an environment needs, and the extra of ours that brings it."""
+    """Return the error for a missing package, naming the extra that installs it."""
     entry = str(gymnasium.spec(name).entry_point)
     extra = next((extra for part, extra in EXTRAS.items() if part in entry), None)
     step = f' Install it: pip install "interpretability-workbench[{extra}]".' if extra else ""

@@ -1,8 +1,7 @@
 """MinAtar's Breakout (Young and Tian 2019): a paddle keeps a ball in play that breaks three rows of bricks, on 10x10.
 
-The rules are those of the package MinAtar, which steps each game. Its chance enters twice: an episode starts in one
-of two ways, the ball falling from the left or from the right, and at every step the last action is repeated instead
-of the chosen one with probability 0.1 (sticky actions). MinAtar knows no time limit; ours is 1000 steps.
+The rules are those of the package MinAtar. Two things are random: the ball starts on the left or on the right, and
+every step repeats the last action with probability 0.1 (sticky actions). MinAtar has no time limit; ours is 1000 steps.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from torch import Tensor
 from workbench.core.errors import InputError
 
 PADDLE, BALL, TRAIL, BRICK = range(4)
-"""Channels of an observation: 1 where the paddle is, the ball, the ball one step ago, and each brick."""
+"""Channels of an observation: the paddle, the ball, the ball one step ago, and the bricks."""
 SIDE = 10
 STICKY = 0.1
-ACTIONS = (0, 1, 3)  # MinAtar's numbers of stay, left and right: the other three do nothing here
+ACTIONS = (0, 1, 3)  # MinAtar's numbers of stay, left and right; its other three have no effect here
 MOVES = np.array([[0, 0], [0, -1], [0, 1]])
 PIXELS = 24  # per square
 GROUND = (30, 34, 42)
@@ -31,7 +30,7 @@ COLOURS = {BRICK: (0, 158, 115), TRAIL: (120, 96, 70), BALL: (230, 159, 0), PADD
 
 
 def new_game() -> Any:
-    """A game of the package MinAtar."""
+    """Create a game of the package MinAtar."""
     try:
         from minatar import Environment
     except ModuleNotFoundError as missing:
@@ -40,10 +39,10 @@ def new_game() -> Any:
 
 
 class VectorBreakout(VectorEnv):
-    """`num_envs` games; every brick is worth 1, and the ball on the ground ends the episode.
+    """`num_envs` games. Every brick is worth 1; the episode ends when the ball reaches the ground.
 
-    Actions are stay, left and right. An observation is (channel, row, column), see `PADDLE`. Every row draws from a
-    generator of its own, so its episodes depend on its seed alone.
+    Actions are stay, left and right. Observations are (channel, row, column), see `PADDLE`. Every row has a generator
+    of its own, so its episodes depend only on its seed.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  (gymnasium's)
@@ -59,13 +58,13 @@ class VectorBreakout(VectorEnv):
 
     @property
     def rules(self) -> type:
-        """The class of MinAtar's that holds the rules."""
+        """MinAtar's class that defines the rules."""
         return type(self.games[0].env)
 
     def reset(
         self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """A new game in every row; row r has the seed `seed` + r, or its own when there is one for each."""
+        """Start a new game in every row. Row r is seeded with `seed` + r, or with its own seed from a list."""
         if seed is not None:
             seeds = [seed + row for row in range(self.num_envs)] if isinstance(seed, int) else seed
             for game, one in zip(self.games, seeds, strict=True):
@@ -74,10 +73,10 @@ class VectorBreakout(VectorEnv):
         return self._observation(), {}
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Observations, rewards, terminations, truncations, and each ended episode's own last observation."""
+        """Step all rows; `final_obs` of the info holds the last observations of ended episodes."""
         actions = np.asarray(actions)
         if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= len(ACTIONS):
-            raise InputError(f"Breakout takes {self.num_envs} actions of 0 to {len(ACTIONS) - 1}, not {actions!r}.")
+            raise InputError(f"Breakout expects {self.num_envs} actions of 0 to {len(ACTIONS) - 1}, got {actions!r}.")
         results = [game.act(ACTIONS[action]) for game, action in zip(self.games, actions.tolist(), strict=True)]
         reward = np.array([gained for gained, _ in results], dtype=np.float64)
         terminated = np.array([over for _, over in results], dtype=bool)
@@ -91,11 +90,11 @@ class VectorBreakout(VectorEnv):
 
     @property
     def moves(self) -> np.ndarray:
-        """What each action adds to the paddle's (row, column), away from the walls."""
+        """Change of the paddle's (row, column) by each action, away from the walls."""
         return MOVES
 
     def everywhere(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """An observation with the paddle at each place it may have, and those places (row, column)."""
+        """Return the observation with the paddle at every possible place, and the places (row, column)."""
         places = torch.tensor([(SIDE - 1, column) for column in range(SIDE)])
         seen = observation.expand(SIDE, *observation.shape).clone()
         seen[:, PADDLE] = 0
@@ -105,7 +104,7 @@ class VectorBreakout(VectorEnv):
     def _restart(self, rows: np.ndarray) -> None:
         for row in rows:
             self.games[row].reset()
-            self.games[row].last_action = 0  # MinAtar would go on repeating the action of the episode before
+            self.games[row].last_action = 0  # else a sticky action may repeat one of the previous episode
         self.elapsed[rows] = 0
 
     def _observation(self) -> np.ndarray:
@@ -114,12 +113,12 @@ class VectorBreakout(VectorEnv):
 
 
 class Breakout(gymnasium.Env):
-    """One game, which can draw itself; its rules are those of `VectorBreakout`."""
+    """Single game with rendering; its rules are those of `VectorBreakout`."""
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012  (gymnasium's)
 
     def __init__(self, render_mode: str | None = None) -> None:
-        # The wrapper that gymnasium.make adds keeps the time.
+        # The time limit is applied by the wrapper that gymnasium.make adds.
         self.rows = VectorBreakout(1, max_episode_steps=2**31)
         self.observation_space, self.action_space = self.rows.single_observation_space, self.rows.single_action_space
         self.render_mode = render_mode
@@ -127,30 +126,30 @@ class Breakout(gymnasium.Env):
 
     @property
     def rules(self) -> type:
-        """The class of MinAtar's that holds the rules."""
+        """MinAtar's class that defines the rules."""
         return self.rows.rules
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """A new game."""
+        """Start a new game."""
         super().reset(seed=seed)
         self.shown = self.rows.reset(seed=seed)[0][0]
         return self.shown, {}
 
     def step(self, action: int | np.integer) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """One move of the paddle, and one of the ball."""
+        """Move the paddle and the ball."""
         shown, reward, terminated, _, info = self.rows.step(np.array([action]))
         self.shown = info["final_obs"][0] if terminated[0] else shown[0]
         return self.shown, float(reward[0]), bool(terminated[0]), False, {}
 
     def render(self) -> np.ndarray:
-        """The board: bricks green, the ball yellow with a dim trail, the paddle blue."""
-        return drawn(self.shown)
+        """Render the board: bricks green, ball yellow with a dim trail, paddle blue."""
+        return draw(self.shown)
 
 
-def drawn(observation: np.ndarray) -> np.ndarray:
-    """An observation as a picture (height, width, colour) of bytes; values between 0 and 1 are mixtures of colours."""
+def draw(observation: np.ndarray) -> np.ndarray:
+    """Render an observation as bytes (height, width, colour). Values between 0 and 1 mix colours."""
     share = np.clip(observation, 0, 1)[..., None]
     picture = np.broadcast_to(np.array(GROUND, dtype=float), (*observation.shape[1:], 3))
     for channel, colour in COLOURS.items():

@@ -1,4 +1,4 @@
-"""CartPole-v1: a pole on a cart; action 0 pushes left, 1 right, and every step is worth 1.
+"""CartPole-v1: balance a pole on a cart; action 0 pushes left, 1 right, and every step is worth 1.
 
 Observations are position (m), velocity (m/s), angle (rad) and angular velocity (rad/s).
 """
@@ -17,17 +17,17 @@ FORCE = 10.0  # N
 SECONDS_PER_STEP = 0.02
 POSITION_LIMIT = 2.4  # m
 ANGLE_LIMIT = 12 * 2 * math.pi / 360  # rad
-START = 0.05  # each quantity starts uniformly within this of zero
+START = 0.05  # quantities start uniformly in -START..START
 HIGH = np.array([2 * POSITION_LIMIT, np.inf, 2 * ANGLE_LIMIT, np.inf], dtype=np.float32)
 
 
 def start(rng: np.random.Generator, n: int) -> np.ndarray:
-    """First states, drawn row by row: a row's first episode is the same among few rows and among many."""
+    """Draw initial states row by row, so that a row's first state does not depend on the number of rows."""
     return rng.uniform(-START, START, size=(n, 4)).T.copy()
 
 
-def after(state: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """The state one step later (Barto, Sutton and Anderson 1983; corrected equations of Florian 2007), by Euler."""
+def advance(state: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """Advance the state by one Euler step (Barto, Sutton and Anderson 1983; corrected equations of Florian 2007)."""
     _, velocity, angle, spin = state
     force = np.where(actions == 1, FORCE, -FORCE)
     cos, sin = np.cos(angle), np.sin(angle)
@@ -37,19 +37,21 @@ def after(state: np.ndarray, actions: np.ndarray) -> np.ndarray:
     return state + SECONDS_PER_STEP * np.stack([velocity, pull, spin, turn])
 
 
-def ended(state: np.ndarray) -> np.ndarray:
-    """Whether the cart is off the track or the pole has fallen."""
+def is_terminal(state: np.ndarray) -> np.ndarray:
+    """Return whether the cart is off the track or the pole has fallen."""
     return (np.abs(state[0]) > POSITION_LIMIT) | (np.abs(state[2]) > ANGLE_LIMIT)
 
 
-def observed(state: np.ndarray) -> np.ndarray:
-    """All of the state."""
+def observe(state: np.ndarray) -> np.ndarray:
+    """Return the full state."""
     return state.T.astype(np.float32)
 
 
 def reward(terminated: np.ndarray) -> np.ndarray:
-    """One for every step, the last included."""
+    """Return 1 for every step, the last included."""
     return np.ones(len(terminated))
 
 
-CARTPOLE = Rules("CartPole", spaces.Box(-HIGH, HIGH, dtype=np.float32), 2, 500, start, after, ended, observed, reward)
+CARTPOLE = Rules(
+    "CartPole", spaces.Box(-HIGH, HIGH, dtype=np.float32), 2, 500, start, advance, is_terminal, observe, reward
+)

@@ -1,4 +1,4 @@
-"""Classic control with all rows stepped at once: gymnasium's dynamics, one NumPy expression per quantity."""
+"""Vectorised classic control: the dynamics of gymnasium, with one NumPy expression for all rows."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from workbench.data.environments.random_state import generator_from_words, gener
 
 @dataclass(frozen=True)
 class Rules:
-    """What tells one task from another. A state is (quantity, env): a column for each environment.
-
-    `start` draws so many first states; `after` is the state one step later, given an action for each; `ended` says
-    which are terminal, `observed` what is seen of each (env, feature), `reward` what a step is worth that ended there
-    or did not. An episode is cut off after `max_steps`.
-    """
+    """Rules of one task. A state has shape (quantity, env)."""
 
     name: str
     observation: spaces.Box
     n_actions: int
     max_steps: int
+    """Time limit in steps."""
     start: Callable[[np.random.Generator, int], np.ndarray]
-    after: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    ended: Callable[[np.ndarray], np.ndarray]
-    observed: Callable[[np.ndarray], np.ndarray]
+    """Draws the given number of initial states."""
+    advance: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    """Computes the states after one step from states and actions."""
+    is_terminal: Callable[[np.ndarray], np.ndarray]
+    """Returns whether states are terminal."""
+    observe: Callable[[np.ndarray], np.ndarray]
+    """Computes observations (env, feature) from states."""
     reward: Callable[[np.ndarray], np.ndarray]
+    """Computes the rewards of a step from whether it ended the episode."""
 
 
 class VectorControl(VectorEnv):
-    """`num_envs` copies of a task, each reset in the very step that ends its episode."""
+    """`num_envs` copies of a task, with autoreset in the step that ends an episode."""
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  (gymnasium's)
 
@@ -52,40 +53,40 @@ class VectorControl(VectorEnv):
     def reset(
         self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """First observations of a new episode in every row; with a list, row by row those of gymnasium's own."""
+        """Start a new episode in every row. With a list of seeds, rows start as gymnasium's single environments do."""
         super().reset(seed=seed[0] if isinstance(seed, list) else seed)
         self._restart(np.ones(self.num_envs, dtype=bool))
         if isinstance(seed, list):
             starts = {one: self.rules.start(np.random.default_rng(one), 1)[:, 0] for one in set(seed)}
             self.state = np.stack([starts[one] for one in seed], axis=1)
-        return self.rules.observed(self.state), {}
+        return self.rules.observe(self.state), {}
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Observations, rewards, terminations, truncations, and each ended episode's own last observation."""
-        self.state = self.rules.after(self.state, self._checked(actions))
+        """Step all rows; `final_obs` of the info holds the last observations of ended episodes."""
+        self.state = self.rules.advance(self.state, self._checked(actions))
         self.elapsed += 1
-        terminated = self.rules.ended(self.state)
+        terminated = self.rules.is_terminal(self.state)
         truncated = self.elapsed >= self.max_episode_steps
         reward, done, info = self.rules.reward(terminated), terminated | truncated, {}
         if done.any():
-            info = {"final_obs": self.rules.observed(self.state), "_final_obs": done}
+            info = {"final_obs": self.rules.observe(self.state), "_final_obs": done}
             self._restart(done)
-        return self.rules.observed(self.state), reward, terminated, truncated, info
+        return self.rules.observe(self.state), reward, terminated, truncated, info
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Everything the future depends on but the actions."""
+        """Return everything that determines the future, given the actions."""
         return {"state": self.state.copy(), "elapsed": self.elapsed.copy(), "random": generator_words(self.np_random)}
 
     def set_state(self, state: dict[str, np.ndarray]) -> np.ndarray:
-        """Goes back to what `get_state` saw, and observes it."""
+        """Restore a state of `get_state` and return its observations."""
         self.state, self.elapsed = state["state"].copy(), state["elapsed"].copy()
         self.np_random = generator_from_words(state["random"])
-        return self.rules.observed(self.state)
+        return self.rules.observe(self.state)
 
     def _checked(self, actions: np.ndarray) -> np.ndarray:
         actions, n = np.asarray(actions), self.rules.n_actions
         if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= n:
-            raise InputError(f"{self.rules.name} takes {self.num_envs} actions of 0 to {n - 1}, not {actions!r}.")
+            raise InputError(f"{self.rules.name} expects {self.num_envs} actions of 0 to {n - 1}, got {actions!r}.")
         return actions
 
     def _restart(self, rows: np.ndarray) -> None:

@@ -1,18 +1,18 @@
-"""Random mazes on a grid of squares, and how far every square of one is from its goal."""
+"""Random mazes on a grid of squares, and shortest distances in them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 MOVES = np.array([[-1, 0], [0, 1], [1, 0], [0, -1]])
-"""(row, column) that each action adds: up, right, down, left."""
+"""Change of (row, column) by each action: up, right, down, left."""
 
 
 def random_maze(rng: np.random.Generator, cells: int = 4, loops: float = 0.1) -> np.ndarray:
-    """Which squares are open, (2 cells - 1) each way: cells at even places, all joined by open squares between them.
+    """Generate a maze; returns True at open squares of a grid with side 2 * cells - 1.
 
-    A random walk that never enters a cell twice and backtracks from dead ends makes a tree of passages; then each
-    wall left between two neighbouring cells opens with probability `loops`.
+    Cells lie at even coordinates. A random walk with backtracking that never enters a cell twice makes a spanning tree
+    of passages; then every remaining wall between two neighbouring cells is opened with probability `loops`.
     """
     side = 2 * cells - 1
     is_open = np.zeros((side, side), dtype=bool)
@@ -34,9 +34,11 @@ def random_maze(rng: np.random.Generator, cells: int = 4, loops: float = 0.1) ->
 
 
 def distances(is_open: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """Fewest steps from every square to the goal of its maze, -1 where there is no way: breadth-first search.
+    """Compute the distance in steps from every square to the goal by breadth-first search; -1 if unreachable.
 
-    `is_open` is (maze, row, column), `goal` (maze, 2); all mazes are searched at once.
+    Args:
+        is_open: Mazes (maze, row, column), all searched at once.
+        goal: Coordinates of each goal (maze, 2).
     """
     found = np.full(is_open.shape, -1)
     ring = np.zeros_like(is_open)

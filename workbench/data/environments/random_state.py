@@ -1,4 +1,4 @@
-"""The state of a NumPy generator as an array, so that a checkpoint can hold it."""
+"""State of a NumPy generator as an array, for checkpoints."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ WORD = 2**64
 
 
 def generator_words(rng: np.random.Generator) -> np.ndarray:
-    """Everything a PCG64 generator knows, as six 64-bit words."""
+    """Return the state of a PCG64 generator as six 64-bit words."""
     state = rng.bit_generator.state
     long = state["state"]["state"], state["state"]["inc"]
     words = [part for number in long for part in divmod(number, WORD)]
@@ -14,7 +14,7 @@ def generator_words(rng: np.random.Generator) -> np.ndarray:
 
 
 def generator_from_words(words: np.ndarray) -> np.random.Generator:
-    """The generator that `generator_words` described: it draws the same numbers from here on."""
+    """Restore a generator from `generator_words`."""
     high, low, inc_high, inc_low, has_uint32, uinteger = map(int, words.view(np.uint64))
     bits = np.random.PCG64()
     bits.state = {

@@ -1,4 +1,4 @@
-"""Environments whose rules are a table: all rows stepped at once, and the table itself for exact solutions."""
+"""Tabular environments, vectorised, and their transition tables for exact solutions."""
 
 from __future__ import annotations
 
@@ -18,43 +18,42 @@ from workbench.core.errors import ConfigError, InputError
 
 
 @dataclass(frozen=True)
-class Rules:
-    """A finite Markov decision process: where an action leads, what it is worth, and where episodes start.
+class TabularMDP:
+    """Finite Markov decision process."""
 
-    `going_on` is the probability of the next state without the end of the episode: what a row of it lacks to 1 is the
-    probability that the action ends it. `reward` is the expected one.
-    """
-
-    going_on: Float[Tensor, "state action next_state"]
+    transition: Float[Tensor, "state action next_state"]
+    """Probability of the next state without termination; rows sum to 1 minus the probability of termination."""
     reward: Float[Tensor, "state action"]
+    """Expected reward."""
     start: Float[Tensor, " state"]
+    """Probability of each initial state."""
 
 
-def rules(name: str) -> Rules:
-    """The rules of an environment of gymnasium that holds them in `P`, such as FrozenLake-v1."""
+def read_mdp(name: str) -> TabularMDP:
+    """Read the transition table of a gymnasium environment that has `P`, such as FrozenLake-v1."""
     branches, n_actions, start = table_of(name)
-    going_on = torch.zeros(len(start), n_actions, len(start), dtype=torch.float64)
+    transition = torch.zeros(len(start), n_actions, len(start), dtype=torch.float64)
     reward = torch.zeros(len(start), n_actions, dtype=torch.float64)
     for (state, action), outcomes in branches.items():
         for probability, following, gained, ends in outcomes:
             reward[state, action] += probability * gained
-            going_on[state, action, following] += probability * (not ends)
-    return Rules(going_on, reward, torch.from_numpy(start))
+            transition[state, action, following] += probability * (not ends)
+    return TabularMDP(transition, reward, torch.from_numpy(start))
 
 
 def table_of(name: str) -> tuple[dict[tuple[int, int], list[Any]], int, np.ndarray]:
-    """What every action in every state may lead to, the number of actions, and the probability to start in a state."""
+    """Return the outcomes of each (state, action), the number of actions, and the initial state distribution."""
     env: Any = gymnasium.make(name).unwrapped
     if not hasattr(env, "P") or not hasattr(env, "initial_state_distrib"):
-        raise ConfigError(f"{name} keeps no table P of its transitions. FrozenLake-v1, Taxi-v4 and CliffWalking-v1 do.")
+        raise ConfigError(f"{name} has no transition table P. Use FrozenLake-v1, Taxi-v4 or CliffWalking-v1.")
     branches = {(s, a): outcomes for s, actions in env.P.items() for a, outcomes in actions.items()}
     return branches, int(env.action_space.n), np.asarray(env.initial_state_distrib, dtype=np.float64)
 
 
 class VectorTable(VectorEnv):
-    """`num_envs` copies of a tabular environment, whose states are shown one-hot.
+    """`num_envs` copies of a tabular environment with one-hot observations.
 
-    Rows of equal seed draw equal random numbers, step by step.
+    Rows with equal seeds draw equal random numbers in every step.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  (gymnasium's)
@@ -82,7 +81,7 @@ class VectorTable(VectorEnv):
     def reset(
         self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """A new episode in every row; with a list, rows of equal seed have equal episodes."""
+        """Start a new episode in every row. With a list of seeds, rows with equal seeds have equal episodes."""
         several = isinstance(seed, list)
         super().reset(seed=seed[0] if isinstance(seed, list) else seed)
         self.stream = np.unique(seed, return_inverse=True)[1] if several else np.arange(self.num_envs)
@@ -90,11 +89,11 @@ class VectorTable(VectorEnv):
         return self._observation(), {}
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Observations, rewards, terminations, truncations, and each ended episode's own last observation."""
+        """Step all rows; `final_obs` of the info holds the last observations of ended episodes."""
         actions = np.asarray(actions)
         n_actions = self.reward.shape[1]
         if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= n_actions:
-            raise InputError(f"This table takes {self.num_envs} actions of 0 to {n_actions - 1}, not {actions!r}.")
+            raise InputError(f"Expected {self.num_envs} actions of 0 to {n_actions - 1}, got {actions!r}.")
         drawn = self.cumulated[self.state, actions] <= self._uniform()[:, None]
         place = self.state, actions, drawn.sum(axis=1).clip(max=self.reward.shape[2] - 1)
         self.state, reward, terminated = self.following[place], self.reward[place], self.ends[place]
@@ -108,7 +107,7 @@ class VectorTable(VectorEnv):
         return self._observation(), reward, terminated, truncated, info
 
     def _uniform(self) -> np.ndarray:
-        """One number in [0, 1) for each row, equal in rows of one stream."""
+        """Draw one number in [0, 1) per row; rows of one stream get equal ones."""
         return self.np_random.random(self.stream.max() + 1)[self.stream]
 
     def _restart(self, rows: np.ndarray) -> None:
