@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from workbench.checkpoints.card import names, read_card
     from workbench.checkpoints.store import load
     from workbench.core import interventions
+    from workbench.core.allocator import keep_freed_pages
+    from workbench.core.allocator import release as release_freed_pages
     from workbench.core.registry import ANALYSES, DATASETS, MODELS, RECIPES
     from workbench.core.sites import Site
     from workbench.core.stages import sweep
@@ -40,6 +42,8 @@ PLACES = {
     "known_circuit": "workbench.ground_truth.known:known_circuit",
     "from_transformers": "workbench.zoo.from_transformers:from_transformers",
     "wrap": "workbench.core.wrap:wrap",
+    "keep_freed_pages": "workbench.core.allocator:keep_freed_pages",
+    "release_freed_pages": "workbench.core.allocator:release",
     "sweep": "workbench.core.stages:sweep",
     "Site": "workbench.core.sites:Site",
     "interventions": "workbench.core:interventions",

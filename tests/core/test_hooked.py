@@ -49,11 +49,33 @@ def test_a_hook_that_never_fires_is_refused() -> None:
         pass
 
 
-def test_an_activation_overwritten_in_place_is_refused_and_a_copy_is_right() -> None:
+def test_an_activation_overwritten_in_place_is_copied_or_refused() -> None:
     model, x = Overwriting().eval(), torch.tensor([[-1.0, 2.0]])
     with pytest.raises(OverwrittenError, match="copy=True"):
-        model.cache(x)
-    assert torch.equal(model.cache(x, copy=True)["hook_x"], x)
+        model.cache(x, copy=False)
+    for copy in (None, True):
+        assert torch.equal(model.cache(x, copy=copy)["hook_x"], x)
+    assert torch.equal(model.run_with_cache(x)[1]["hook_x"], x)
+
+
+def test_a_network_that_overwrites_its_input_too_is_not_run_again_on_what_is_left() -> None:
+    model = Overwriting().eval()
+    model.stages = (lambda x: model.relu(model.hook_x(x.add_(1))),)
+    with pytest.raises(OverwrittenError):
+        model.cache(torch.tensor([[-3.0, 2.0]]))
+
+
+def test_inference_mode_caches_and_edits() -> None:
+    model, x = small("mlp"), None
+    x = example(model)
+    truth = model.cache(x)
+    with torch.inference_mode():
+        cache = model.cache(x)
+        with model.edited([zero("blocks.0.hook_post")]):
+            edited = model(x)
+    assert all(torch.equal(cache[name], value) for name, value in truth.items())
+    with model.edited([zero("blocks.0.hook_post")]):
+        assert torch.equal(model(x), edited)
 
 
 def test_a_model_in_training_mode_is_refused() -> None:

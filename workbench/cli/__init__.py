@@ -36,6 +36,8 @@ LONGEST = 1_900
 INTERNAL = "This is an error of the workbench itself:"
 TRACEBACK = "WORKBENCH_TRACEBACK"
 """With this environment variable, an internal error shows where it happened."""
+COMPUTING = frozenset({"run", "pipeline", "difference", "evaluate", "check", "search", "compare"})
+"""Commands that run networks for a while and then end, so that the process may keep freed memory for itself."""
 
 
 def build() -> App:
@@ -82,6 +84,10 @@ def run(tokens: Sequence[str]) -> int:
     """The exit code of a command line; every error passes through."""
     if any("\0" in token for token in tokens):
         raise InputError("An argument holds a NUL character, which no name, path or text has. Leave it out.")
+    if COMPUTING.intersection(tokens[:1]):
+        from workbench.core.allocator import keep_freed_pages
+
+        keep_freed_pages()
     code = call(build(), tokens)
     sys.stdout.flush()  # a full disk and a closed pipe are noticed here and not after the last line of this program
     return code

@@ -27,6 +27,11 @@ def parse_axes(text: str) -> tuple[str, ...]:
     return axes
 
 
+def is_network_sized(axis: str) -> bool:
+    """True if the network alone fixes the length of an axis; of an unknown one (`axis1`) the input may."""
+    return axis not in INPUT_SIZED and not axis.startswith("axis")
+
+
 def unit_axis(axes: tuple[str, ...]) -> str | None:
     """The axis along which an activation's units lie, or None when it has none."""
     return next((axis for axis in UNIT_AXES if axis in axes), None)

@@ -40,6 +40,10 @@ class TrainingModeError(WorkbenchError):
     """A model was opened while in training mode, where dropout and batch statistics blur every answer."""
 
 
+class ThreadError(WorkbenchError, RuntimeError):
+    """A model used from two threads that wait for each other."""
+
+
 class ConfigError(WorkbenchError, ValueError):
     """A configuration that does not fit."""
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from torch import Tensor
-from transformer_lens.hook_points import HookPoint
+from transformer_lens.hook_points import HookPoint, LensHandle
 
 from workbench.core.axes import parse_axes
 from workbench.core.errors import UnknownNameError
+from workbench.core.hook_functions import apply_lens_function
+from workbench.core.run_lock import RunLock
 
 Handler = Callable[[Tensor], Tensor]
 """What a hook point's activation is sent through; it returns the activation to go on with."""
@@ -26,7 +28,7 @@ class Router:
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] | None = None
-        self.lock = threading.RLock()
+        self.lock = RunLock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Router:
         return memo.setdefault(id(self), Router())
@@ -60,6 +62,18 @@ class AxisHookPoint(HookPoint):
             return x
         handler = handlers.get(str(self.name))
         return x if handler is None else handler(x)
+
+    def add_hook(
+        self,
+        hook: Callable[..., Any],
+        dir: Literal["fwd", "bwd"] = "fwd",
+        is_permanent: bool = False,
+        level: int | None = None,
+        prepend: bool = False,
+        alias_names: list[str] | None = None,
+    ) -> LensHandle:
+        """Add TransformerLens's `hook(activation, hook=point)`, which gets a tensor that it may write into."""
+        return super().add_hook(partial(apply_lens_function, hook), dir, is_permanent, level, prepend, alias_names)
 
     @property
     def wanted(self) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, ClassVar
@@ -19,13 +17,24 @@ from workbench.core.errors import (
     ConfigError,
     InputError,
     NeverFiredError,
-    ShapeError,
-    TrainingModeError,
     UnknownNameError,
 )
 from workbench.core.hook_points import AxisHookPoint, Handler, HookInfo, Router
 from workbench.core.interventions import Intervention, apply_all
-from workbench.core.listeners import Capture, chained, checked, gradient_handler, then, unchanged, value_handler
+from workbench.core.listeners import (
+    Capture,
+    Everything,
+    chained,
+    function_handler,
+    gradient_handler,
+    then,
+    unchanged,
+    value_handler,
+    versions,
+)
+from workbench.core.run_lock import RunLock
+from workbench.core.survey import survey
+from workbench.core.training_mode import require_evaluation_mode
 
 HookFilter = str | Sequence[str] | Callable[[str], bool] | None
 State = Any
@@ -59,18 +68,24 @@ class HookedModel(HookedRootModule):
         self.stages = tuple(stages)
         self.router = Router()
         self._traces: dict[tuple[Any, bool], dict[str, HookInfo]] = {}
+        self.overwritten: set[str] = set()
         for name, point in points.items():
             point.name, point.router = name, self.router
 
     @property
-    def lock(self) -> threading.RLock:
+    def lock(self) -> RunLock:
         """Held by every run; take it to make several runs one."""
         return self.router.lock
 
     def forward(self, inputs: State) -> Any:
         """The output for `inputs`, the batch first."""
-        with self.router.lock:
+        lock = self.router.lock
+        if not lock.plain.acquire(blocking=False):
+            lock.wait()
+        try:
             return self.run_stages(inputs, 0, len(self.stages))
+        finally:
+            lock.plain.release()
 
     def run_stages(self, state: State, start: int, stop: int) -> State:
         """The state after stages `start` to `stop` (exclusive)."""
@@ -122,7 +137,7 @@ class HookedModel(HookedRootModule):
         `pinned` hooks are asked for and left as they are, so that the network takes the path that computes them.
         Raises when the model is in training mode, and at the end when a handler never saw its activation.
         """
-        self._refuse_training_mode()
+        require_evaluation_mode(self)
         with self.router.lock:
             outer = self.router.handlers
             fired: set[str] = set()
@@ -138,31 +153,43 @@ class HookedModel(HookedRootModule):
                 "input does not reach it. Run the model inside the context, or drop the hook."
             )
 
-    def _refuse_training_mode(self) -> None:
-        if self.training:
-            raise TrainingModeError(
-                f"{type(self).__name__} is in training mode, where dropout and batch statistics change its "
-                "activations. Call model.eval() first."
-            )
+    def cache(self, inputs: State, hooks: HookFilter = None, copy: bool | None = None) -> dict[str, Tensor]:
+        """Return activations by hook name, in firing order, running only the stages they need.
 
-    def cache(self, inputs: State, hooks: HookFilter = None, copy: bool = False) -> dict[str, Tensor]:
-        """Activations by hook name, in firing order; runs only the stages they need.
+        Args:
+            inputs: The batch first in every tensor.
+            hooks: A name, a glob, a list of these or a predicate; None for all that fire without being asked for.
+            copy: None copies the activations that a later in-place operation overwrites; True copies all, which costs
+                the memory twice; False copies none.
 
-        Costs at most one forward pass. An activation that a later in-place operation overwrote raises, unless
-        `copy` keeps a copy of each as it passes (which costs the memory twice).
+        Raises:
+            OverwrittenError: If `copy` is False and an activation was overwritten in place after it passed its hook.
+
+        Cost: At most one forward pass, and a second one the first time that an activation turns out to be overwritten.
+        Large activations are quicker to cache after `workbench.keep_freed_pages()`, which is left to the caller
+        because it changes how the whole process allocates memory.
         """
         names = self.select(hooks)
-        store = Capture(copy)
-        with self.routed({name: partial(store.keep, name) for name in names}):
-            self.run_stages(inputs, 0, 1 + max(self.stage_of(name) for name in names))
-        return store.checked()
+        stop = 1 + max(self.stage_of(name) for name in names)
+        return self._capture(names, copy, inputs, lambda x: self.run_stages(x, 0, stop))[1]
 
     def run_with_cache(self, inputs: State, names_filter: HookFilter = None) -> tuple[Any, dict[str, Tensor]]:
-        """The output, and the activations by hook name, from one forward pass."""
-        store = Capture(copy=False)
-        with self.routed({name: partial(store.keep, name) for name in self.select(names_filter)}):
-            output = self(inputs)
-        return output, store.checked()
+        """Return the output, and the activations by hook name, from one forward pass."""
+        return self._capture(self.select(names_filter), None, inputs, self)
+
+    def _capture(
+        self, names: Sequence[str], copy: bool | None, inputs: State, run: Callable[[State], Any]
+    ) -> tuple[Any, dict[str, Tensor]]:
+        """The run's output and activations; it runs again when some turn out to be overwritten in place."""
+        store, before = Capture(self.overwritten if copy is None else Everything() if copy else ()), versions(inputs)
+        with self.routed({name: partial(store.keep, name) for name in names}):
+            output = run(inputs)
+        if not (bad := store.overwritten):
+            return output, store.tensors
+        if copy is False or versions(inputs) != before:
+            raise store.error()
+        self.overwritten |= set(bad)
+        return self._capture(names, copy, inputs, run)
 
     def run_with_hooks(
         self,
@@ -187,7 +214,7 @@ class HookedModel(HookedRootModule):
         """The model with interventions (or `{hook: function}`) in place while the context lasts."""
         if isinstance(edits, Mapping):
             handlers: dict[str, Handler] = {
-                name: partial(checked, name, function)
+                name: function_handler(name, function)
                 for key, function in edits.items()
                 for name in self.select(str(key))
             }
@@ -213,7 +240,7 @@ class HookedModel(HookedRootModule):
         tensors = (leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
         key = (None if inputs is None else tuple(tuple(leaf.shape) for leaf in tensors), on_request)
         if key not in self._traces:
-            self._traces[key] = self._trace(self._converted(self.example()) if inputs is None else inputs, on_request)
+            self._traces[key] = survey(self, self._converted(self.example()) if inputs is None else inputs, on_request)
         return self._traces[key]
 
     def _converted(self, inputs: State) -> State:
@@ -221,52 +248,6 @@ class HookedModel(HookedRootModule):
         like = next(self.parameters(), torch.zeros(()))
         fit = partial(_converted_like, like)
         return tree_map(fit, inputs)
-
-    def _trace(self, inputs: State, on_request: bool) -> dict[str, HookInfo]:
-        """Passes until every hook was seen: one on request may take another one's place (copies for each head)."""
-        order: list[str] = []
-        seen: dict[str, HookInfo] = {}
-        missing = list(self.hook_dict) if on_request else self.select(None)
-        while missing:
-            new = self._fired(inputs, missing)
-            place = 0
-            for name in new:
-                if name not in seen:
-                    order.insert(place, name)
-                place = order.index(name) + 1
-            if not new.keys() - seen.keys():
-                break
-            seen = {**new, **seen}
-            missing = [name for name in missing if name not in seen]
-        return {name: replace(seen[name], order=i) for i, name in enumerate(order)}
-
-    @torch.no_grad()
-    def _fired(self, inputs: State, asked: Sequence[str]) -> dict[str, HookInfo]:
-        """One pass that asks for these hooks and notes them and all that fire unasked."""
-        seen: dict[str, HookInfo] = {}
-
-        def note(stage: int, name: str, x: Tensor) -> Tensor:
-            point = self.hook_dict[name]
-            if len(point.axes) != x.ndim:
-                raise ShapeError(f"{name} says axes {point.axes} but its activation has shape {tuple(x.shape)}.")
-            dtype = str(x.dtype).removeprefix("torch.")
-            seen[name] = HookInfo(
-                name, point.axes, tuple(x.shape), dtype, stage, len(seen), point.on_request, point.inferred
-            )
-            return x
-
-        with self.router.lock:
-            outer, training = self.router.handlers, self.training
-            try:
-                self.eval()
-                for stage, run in enumerate(self.stages):
-                    names = (*self.select(None), *asked)
-                    self.router.handlers = {name: partial(note, stage, name) for name in names}
-                    inputs = run(inputs)
-            finally:
-                self.router.handlers = outer
-                self.train(training)
-        return seen
 
     def stage_of(self, hook: str) -> int:
         """Index of the stage in which a hook fires."""

@@ -2,43 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import partial
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
-from workbench.core.allocator import keep_freed_pages
-from workbench.core.errors import InputError, OverwrittenError, ShapeError
+from workbench.core.errors import InputError, OverwrittenError
+from workbench.core.hook_functions import apply_function, apply_lens_function
 from workbench.core.hook_points import AxisHookPoint, Handler
 
 
 class Capture:
-    """Activations as they passed, and proof that nothing changed them afterwards."""
+    """Activations as they passed, and proof that nothing changed them afterwards.
 
-    def __init__(self, copy: bool) -> None:
-        self.copy = copy
+    A copy is kept of those named in `copied`, of weights and views of them (a position table), and of inference
+    tensors, which do not count the writes into them.
+    """
+
+    def __init__(self, copied: Container[str]) -> None:
+        self.copied = copied
         self.tensors: dict[str, Tensor] = {}
         self.versions: dict[str, int] = {}
-        keep_freed_pages()
 
     def keep(self, name: str, x: Tensor) -> Tensor:
-        """Remembers an activation and passes it on."""
-        kept = x.clone() if self.copy else x
-        self.tensors[name] = kept
-        self.versions[name] = kept._version
+        """Remember an activation and pass it on."""
+        if name in self.copied or x.is_inference() or isinstance(x if x._base is None else x._base, nn.Parameter):
+            self.tensors[name] = x.clone()
+            self.versions.pop(name, None)
+        else:
+            self.tensors[name] = x
+            self.versions[name] = x._version
         return x
 
-    def checked(self) -> dict[str, Tensor]:
-        """The activations by name; raises when one was overwritten in place after it was seen."""
-        bad = [name for name, x in self.tensors.items() if x._version != self.versions[name]]
-        if bad:
-            raise OverwrittenError(
-                f"{len(bad)} of {len(self.tensors)} cached activations were overwritten in place after they passed "
-                f"their hook, {bad[0]!r} first: an in-place operation such as ReLU(inplace=True) or += follows it. "
-                "Cache with copy=True, or make the operation out of place."
-            )
-        return self.tensors
+    @property
+    def overwritten(self) -> list[str]:
+        """Names of the activations that were written into after they passed."""
+        return [name for name, version in self.versions.items() if self.tensors[name]._version != version]
+
+    def error(self) -> OverwrittenError:
+        """The error for activations that were overwritten and must not be returned."""
+        bad = self.overwritten
+        return OverwrittenError(
+            f"{len(bad)} of {len(self.tensors)} cached activations were overwritten in place after they passed "
+            f"their hook, {bad[0]!r} first: an in-place operation such as ReLU(inplace=True) or += follows it. "
+            "Cache with copy=True, or make the operation out of place."
+        )
+
+
+class Everything(Container[str]):
+    """Every name."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def versions(tree: Any) -> list[int]:
+    """How often each tensor of a tree was written into; inference tensors do not count."""
+    return [x._version for x in tree_leaves(tree) if isinstance(x, Tensor) and not x.is_inference()]
 
 
 def chained(outer: Mapping[str, Handler] | None, name: str, handler: Handler, fired: set[str]) -> Handler:
@@ -62,31 +84,28 @@ def then(first: Handler | None, second: Handler) -> Handler:
     return second if first is None else lambda x: second(first(x))
 
 
-def checked(name: str, function: Callable[[Tensor], Tensor | None], x: Tensor) -> Tensor:
-    """The function's activation, of the same shape; None leaves it as it is."""
-    y = function(x)
-    if y is None:
-        return x
-    if y.shape != x.shape:
-        raise ShapeError(
-            f"The edit at {name!r} returned shape {tuple(y.shape)} for an activation of shape {tuple(x.shape)}. "
-            "Return a tensor of the same shape, or None to leave it as it is."
-        )
-    return y
+def function_handler(name: str, function: Callable[[Tensor], Any]) -> Handler:
+    """A user's `function(activation)`."""
+    return partial(apply_function, name, function)
 
 
 def value_handler(function: Callable[..., Any], point: AxisHookPoint) -> Handler:
-    """A TransformerLens-style `fn(activation, hook=point)`."""
-    return partial(checked, str(point.name), partial(function, hook=point))
+    """A TransformerLens-style `function(activation, hook=point)`."""
+    return partial(apply_lens_function, function, hook=point)
 
 
 def gradient_handler(function: Callable[..., Any], point: AxisHookPoint) -> Handler:
-    """The same for the gradient, when the backward pass comes by."""
+    """A TransformerLens-style `function(gradient, hook=point)`, called in the backward pass.
+
+    The gradient is that of what reads the activation after this hook point. It is watched on a view, so that a weight
+    or an input that passes by keeps no hook of its own.
+    """
 
     def listen(x: Tensor) -> Tensor:
         if not x.requires_grad:
             raise InputError(f"No gradient flows through {point.name!r}. Run with gradients enabled.")
-        x.register_hook(partial(function, hook=point))
-        return x
+        seen = x.view_as(x)
+        seen.register_hook(partial(apply_lens_function, function, hook=point))
+        return seen
 
     return listen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import threading
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, cast, get_type_hints
@@ -23,10 +24,14 @@ class Registry(Generic[T]):
     each object as it is registered.
     """
 
+    _discovering = threading.RLock()
+    """One for all registries, because importing the modules of one may look names up in another."""
+
     def __init__(self, kind: str, package: str, prepare: Callable[[T], T] = lambda item: item) -> None:
         self.kind, self.package, self.prepare = kind, package, prepare
         self._items: dict[str, T] = {}
         self._discovered = False
+        self._within = False
 
     def register(self, name: str) -> Callable[[Item], Item]:
         """Decorator: make the object known as `name`; its own type is kept."""
@@ -61,15 +66,26 @@ class Registry(Generic[T]):
         return sorted(self._items)
 
     def discover(self) -> None:
-        """Imports every module of the package and every entry point, once."""
+        """Import every module of the package and every entry point, once; other threads wait until it is done.
+
+        A module that asks for names while it is itself imported gets those registered so far. If an import fails,
+        the next call tries again and raises again.
+        """
         if self._discovered:
             return
-        self._discovered = True
-        package = importlib.import_module(self.package)
-        for module in pkgutil.walk_packages(package.__path__, f"{self.package}."):
-            importlib.import_module(module.name)
-        for entry in entry_points(group=self.package):
-            self.register(entry.name)(entry.load())
+        with self._discovering:
+            if self._discovered or self._within:
+                return
+            self._within = True
+            try:
+                package = importlib.import_module(self.package)
+                for module in pkgutil.walk_packages(package.__path__, f"{self.package}."):
+                    importlib.import_module(module.name)
+                for entry in entry_points(group=self.package):
+                    self.register(entry.name)(entry.load())
+                self._discovered = True
+            finally:
+                self._within = False
 
 
 def same_source(one: Any, other: Any) -> bool:

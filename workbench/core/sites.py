@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench.core.axes import INPUT_SIZED
+from workbench.core.axes import is_network_sized
 from workbench.core.errors import InputError, UnknownNameError, short
 from workbench.core.protocols import HasHooks
 from workbench.core.reading import DIGITS
@@ -84,9 +84,9 @@ class Site:
         for axis in self.index:
             if axis not in axes:
                 raise UnknownNameError("axis", axis, axes, where=f" at {self.hook}")
-        if set(self.index) - set(INPUT_SIZED):
-            shape = model.trace()[self.hook].shape
-            self.check({a: n for a, n in zip(axes, shape, strict=True) if a not in INPUT_SIZED})
+        if fixed := [axis for axis in self.index if is_network_sized(axis)]:
+            sizes = dict(zip(axes, model.trace()[self.hook].shape, strict=True))
+            self.check({axis: sizes[axis] for axis in fixed})
         return self
 
     def check(self, sizes: Mapping[str, int]) -> None:

@@ -1,0 +1,48 @@
+"""Calls of a user's hook functions: each gets a tensor of its own, so that writing into it changes nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from workbench.core.errors import InputError, ShapeError
+
+
+def apply_function(name: str, function: Callable[[Tensor], Any], x: Tensor) -> Tensor:
+    """Return what a hook function makes of an activation (or gradient) `x`.
+
+    The function gets a copy, because `x` may be a view of a weight, of the inputs or of another activation. It returns
+    a tensor, or None for the copy it was given, with all that it wrote into it. The result is copied unless it is that
+    copy, because the network may go on to write into it.
+
+    Raises:
+        InputError: If the result is not a tensor, or has another dtype or device.
+        ShapeError: If the result has another shape.
+    """
+    own = x.clone()
+    y = function(own)
+    if y is None or y is own:
+        y = own
+    elif not isinstance(y, Tensor):
+        raise InputError(
+            f"The function at {name!r} returned a {type(y).__name__}. Return a tensor of shape {tuple(x.shape)}, or "
+            "None for the tensor it was given."
+        )
+    if y.shape != x.shape:
+        raise ShapeError(
+            f"The edit at {name!r} returned shape {tuple(y.shape)} for an activation of shape {tuple(x.shape)}. "
+            "Return a tensor of the same shape, or None for the tensor it was given."
+        )
+    if (y.dtype, y.device) != (x.dtype, x.device):
+        raise InputError(
+            f"The edit at {name!r} returned {y.dtype} on {y.device} for an activation of {x.dtype} on {x.device}. "
+            "Return y.to(x), where x is the tensor it was given."
+        )
+    return y if y is own else y.clone()
+
+
+def apply_lens_function(function: Callable[..., Any], x: Tensor, hook: Any) -> Tensor:
+    """The same for a TransformerLens-style `function(activation, hook=point)`."""
+    return apply_function(str(hook.name), lambda own: function(own, hook=hook), x)

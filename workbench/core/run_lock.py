@@ -1,0 +1,79 @@
+"""A lock around the runs of one model that raises where plain waiting would never end."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+from workbench.core.errors import ThreadError
+
+PATIENCE = 0.2
+"""Seconds between two looks at the thread that holds the lock."""
+LOOKS = 3
+"""Number of looks in a row at which that thread must itself wait before this counts as a deadlock."""
+WAITING_ROOMS = frozenset({"threading", "queue", "concurrent", "selectors", "asyncio", "multiprocessing"})
+"""Standard modules whose functions block a thread until another one acts."""
+
+_waiting_for: dict[int, RunLock] = {}
+
+
+class RunLock:
+    """A reentrant lock that serialises the threads which run or edit one model.
+
+    A thread that finds it taken waits for as long as the holder works. If the holder itself waits, for a future, a
+    thread to end, a queue or this very lock, neither could go on, and the later thread raises `ThreadError`.
+    """
+
+    def __init__(self) -> None:
+        self.plain = threading.RLock()
+        """The lock itself, for a forward pass that takes it by `acquire(blocking=False)` to save time."""
+        self.holder: int | None = None
+        self._depth = 0
+
+    def __enter__(self) -> RunLock:
+        if not self.plain.acquire(blocking=False):
+            self.wait()
+        self._depth += 1
+        self.holder = threading.get_ident()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self.holder = None
+        self.plain.release()
+
+    def wait(self) -> None:
+        """Acquire `plain` once its holder gives it back; raise `ThreadError` if the holder waits as well."""
+        me, looks = threading.get_ident(), 0
+        _waiting_for[me] = self
+        try:
+            while not self.plain.acquire(timeout=PATIENCE):
+                looks = looks + 1 if is_blocked(self.holder, me) else 0
+                if looks == LOOKS:
+                    raise ThreadError(
+                        "Another thread holds this model, inside `edited` or its lock, and is itself waiting, so "
+                        "neither could go on. Run the model in the thread that opened the context, leave the context "
+                        "before starting other threads, or give each thread a copy.deepcopy of the model."
+                    )
+        finally:
+            del _waiting_for[me]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RunLock:
+        return memo.setdefault(id(self), RunLock())
+
+    def __reduce__(self) -> tuple[type[RunLock], tuple[()]]:
+        return RunLock, ()
+
+
+def is_blocked(thread: int | None, waiter: int) -> bool:
+    """True if a thread has ended, blocks in a function of the standard library, or waits for `waiter`'s own lock."""
+    if thread is None:
+        return False  # taken for one forward pass, which ends by itself
+    if thread == waiter:
+        return True
+    if (lock := _waiting_for.get(thread)) is not None:
+        return is_blocked(lock.holder, waiter)
+    frame = sys._current_frames().get(thread)
+    return frame is None or frame.f_globals.get("__name__", "").partition(".")[0] in WAITING_ROOMS
