@@ -13,8 +13,9 @@ from PIL import Image
 from app import numbers, style
 from app.errors import escaped
 from app.observations import CARTPOLE, action_names, cart_drawing, grid, observation_names, scene
-from workbench.checkpoints.card import Card, read_card
+from workbench.checkpoints.card import Card
 from workbench.core.errors import WorkbenchError
+from workbench.experiments.dependencies import current_key
 from workbench.experiments.episodes import Played, play
 from workbench.experiments.frames import frame_at
 
@@ -25,13 +26,11 @@ UNITS = 24
 
 def played(model: str, seed: int, hook: str, environment: str, edit: str = "", amount: float | None = None) -> Played:
     """The episode, kept while the network is the same."""
-    return _played(model, read_card(model).weights_sha256, seed, hook, environment, edit, amount)
+    return _played(model, current_key([model]), seed, hook, environment, edit, amount)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Playing the episode")
-def _played(
-    model: str, weights: str, seed: int, hook: str, environment: str, edit: str, amount: float | None
-) -> Played:
+def _played(model: str, key: str, seed: int, hook: str, environment: str, edit: str, amount: float | None) -> Played:
     return play(model, seed, hook, environment, edit, amount)
 
 

@@ -15,7 +15,7 @@ from workbench.checkpoints.card import read_card
 from workbench.core.errors import WorkbenchError
 from workbench.data.pair_tokenizer import ARROW
 from workbench.data.user_images import read_image
-from workbench.experiments.batches import data_set
+from workbench.experiments.data_contents import data_set
 from workbench.experiments.inputs import kind_of
 from workbench.experiments.run_log import runs_folder
 

@@ -60,7 +60,9 @@ def detail(start: str, table: pd.DataFrame) -> None:
     with st.container(horizontal=True):
         if row["status"] in ("queued", "running"):
             st.progress(row["done"] / row["total"] if row["total"] else 0.0, text=f"{row['done']} of {row['total']}")
-            st.button("Cancel this run", on_click=store.cancel, args=(row["key"],), icon=":material/cancel:")
+            st.button(
+                "Cancel this run", on_click=store.cancel, args=(row["key"], int(row["pid"])), icon=":material/cancel:"
+            )
         if store.has(row["key"]):
             st.button("Delete this result", on_click=delete, args=(row["key"],), icon=":material/delete:")
     if row["error"]:

@@ -15,8 +15,10 @@ from app.observations import action_names, observation
 from workbench.analysis.activations import Activations
 from workbench.checkpoints.card import read_card
 from workbench.data.pair_tokenizer import PAD
-from workbench.experiments.batches import Batch, data_set
-from workbench.experiments.inputs import identity, kind_of, read_inputs
+from workbench.experiments.batches import Batch
+from workbench.experiments.data_contents import data_set
+from workbench.experiments.dependencies import current_key
+from workbench.experiments.inputs import kind_of, read_inputs
 from workbench.experiments.made_images import image_hook, made_images
 from workbench.experiments.run import loaded
 
@@ -29,11 +31,11 @@ SPACE = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})
 
 def batch(model: str, inputs: str) -> Batch:
     """The inputs that a text stands for, kept while they are the same."""
-    return _batch(model, read_card(model).weights_sha256, inputs, identity(inputs))
+    return _batch(model, inputs, current_key([model], inputs))
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _batch(model: str, weights: str, inputs: str, contents: str) -> Batch:
+def _batch(model: str, inputs: str, key: str) -> Batch:
     network = loaded(model)
     with network.lock:
         return read_inputs(inputs, network)

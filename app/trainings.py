@@ -79,7 +79,7 @@ def told(state: dict[str, Any]) -> None:
         left = f", about {spent * (total - done) / done:,.0f} s left" if done else ""
         st.progress(min(1.0, done / total) if total else 0.0, text=f"{done:,} of {total:,} steps{left}")
         if st.button("Cancel", icon=":material/cancel:", key=f"cancel {state['key']}"):
-            RunLog().cancel(state["key"])
+            RunLog().cancel(state["key"], int(state["pid"]))
     elif status == "failed":
         st.error(state["error"], icon=":material/error:")
     elif status in ("cancelled", "interrupted"):

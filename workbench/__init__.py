@@ -9,6 +9,7 @@ Every name is imported when it is first used, so that importing the package cost
 """
 
 from importlib import import_module
+from time import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ PLACES = {
     "DATASETS": "workbench.core.registry:DATASETS",
 }
 """Where each public name lives; its module is imported at the first use."""
+
+STARTED = time()
+"""When this process first imported the workbench: what it runs is the source as it was then."""
 
 __all__ = [  # noqa: PLE0604
     *PLACES

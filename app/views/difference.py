@@ -4,6 +4,8 @@ import streamlit as st
 
 from app import address, panel, questions
 from workbench.analysis.rlhf.tracing import Trace
+from workbench.checkpoints.card import read_card
+from workbench.experiments.dependencies import current_key
 from workbench.experiments.difference import trace, tuned_beside, tuned_models
 from workbench.figures.alt import describe
 
@@ -11,8 +13,8 @@ ROWS = 15
 
 
 @st.cache_resource(max_entries=24, show_spinner="Writing with both models, and comparing them")
-def traced(tuned: str, examples: int, seed: int, restore: bool) -> Trace:
-    """How one model differs from what it was tuned from."""
+def traced(tuned: str, examples: int, seed: int, restore: bool, key: str) -> Trace:
+    """How one model differs from what it was tuned from, kept while the files of both are the same."""
     return trace([tuned], examples=examples, seed=seed, restore=restore)
 
 
@@ -31,7 +33,10 @@ with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap
     with st.container(width=140):
         seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Of the tales, or of which questions.")
 beside = tuned_beside(asked.model) if others else []
-found = [traced(name, examples, seed, restore) for name in (asked.model, *beside)]
+found = [
+    traced(name, examples, seed, restore, current_key([name, known[name]], data=[read_card(name).data.name]))
+    for name in (asked.model, *beside)
+]
 together = found[0].joined(found[1:])
 panel.show(together, f"difference {asked.model}")
 for title, rows in together.tables(ROWS).items():

@@ -8,6 +8,7 @@ from workbench.checkpoints.card import names
 from workbench.core.registry import RECIPES
 from workbench.experiments.checking import check
 from workbench.experiments.comparison import comparisons, read_comparison, read_plan, stored_at
+from workbench.experiments.dependencies import current_key
 from workbench.experiments.search import opened, ranges_from, searches
 from workbench.experiments.settings import from_words
 from workbench.experiments.training_runs import curve_so_far
@@ -20,8 +21,8 @@ EVERY, CHECKABLE = trainings.recipes()
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def checked(recipe: str, settings: str, steps: int) -> TrainingCheck:
-    """The check of a recipe, with a bar while it runs."""
+def checked(recipe: str, settings: str, steps: int, key: str) -> TrainingCheck:
+    """The check of a recipe, with a bar while it runs; kept while its data set is the same."""
     shown = st.progress(0.0, text="Learning one batch by heart")
 
     def report(done: int, total: int) -> None:
@@ -63,7 +64,7 @@ def look() -> None:
     recipe = address.choose("Recipe", CHECKABLE, "r", "digits_mlp")
     settings = address.write("Settings", "set", "", help=SETTINGS_HELP)
     steps = address.number("Steps on one batch", 1, 1000, "steps", 100)
-    found = checked(recipe, settings, steps)
+    found = checked(recipe, settings, steps, current_key((), data=[RECIPES[recipe].train.dataset]))
     panel.show(found, f"check {recipe}")
     panel.twin(found, f"Each parameter of {recipe} before training", f"check {recipe}")
     st.dataframe(

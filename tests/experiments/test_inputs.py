@@ -10,7 +10,7 @@ from workbench.core.errors import InputError, UnknownNameError
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
 from workbench.data.text_data import TextData
-from workbench.experiments.batches import data_set
+from workbench.experiments.data_contents import forget
 from workbench.experiments.inputs import kind_of, read_inputs
 from workbench.experiments.text_batches import first_tokens
 
@@ -24,9 +24,9 @@ def digits(workspace: Path) -> HookedModel:
 def text(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> HookedModel:
     data = TextData("tiny_shakespeare", "ab" * 400, "the cat sat. " * 50, "", "", "")
     monkeypatch.setitem(DATASETS._items, "tiny_shakespeare", lambda: data)
-    data_set.cache_clear()
+    forget()
     yield load("text")
-    data_set.cache_clear()
+    forget()
 
 
 @pytest.fixture

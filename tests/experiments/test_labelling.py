@@ -21,7 +21,7 @@ def own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_equal_numbers_show_equal_pairs() -> None:
     pair = shown("tales_gpt", 3, 0)
-    shown.cache_clear()
+    labelling._shown.cache_clear()
     assert shown("tales_gpt", 3, 0) == pair
     assert shown("tales_gpt", 4, 0) != pair and shown("tales_gpt", 3, 1) != pair
     assert pair.prompt.startswith("Tell of ") and pair.left != pair.right

@@ -15,7 +15,7 @@ from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
 from workbench.data.pair_tokenizer import PairTokenizer
 from workbench.data.pairs import PairData, encode_pairs
-from workbench.experiments.batches import data_set
+from workbench.experiments.data_contents import forget
 from workbench.experiments.defaults import default_corrupted, default_inputs
 from workbench.experiments.inputs import kind_of, read_inputs
 from workbench.experiments.run import run_analysis
@@ -37,7 +37,7 @@ def model(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> HookedModel:
     data = PairData("letters", TOKENIZER, *parts, source="")
     monkeypatch.setitem(DATASETS._items, "letters", lambda: data)
     monkeypatch.setenv("WORKBENCH_MODELS", str(workspace / "models"))
-    data_set.cache_clear()
+    forget()
     torch.manual_seed(0)
     cfg = EncoderDecoderConfig(
         d_vocab=11, n_ctx=8, encoder_layers=1, decoder_layers=1, d_model=8, n_heads=2, start=1, pad=0
@@ -45,7 +45,7 @@ def model(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> HookedModel:
     about = card("encoder_decoder", "letters")
     save(workspace / "models" / "letters", EncoderDecoder(cfg), about, Curve([1], {"loss": [1.0]}), TOKENIZER)
     yield load("letters")
-    data_set.cache_clear()
+    forget()
 
 
 def test_an_encoder_decoder_reads_pairs() -> None:

@@ -2,12 +2,15 @@ import multiprocessing
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from multiprocessing.process import BaseProcess as Process
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 
 from workbench.core.errors import Cancelled, CheckpointError, InputError, UnknownNameError
-from workbench.experiments import run_log
+from workbench.experiments import processes, run_log
 from workbench.experiments.run_log import RunLog
 
 SPEC = {"model": "digits_mlp", "analysis": "ablation", "seed": 0}
@@ -94,8 +97,66 @@ def test_a_later_process_with_the_same_number_is_not_taken_for_the_run(
     log: RunLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log.start("a", SPEC)
-    monkeypatch.setattr(run_log, "process_mark", lambda pid: "another start")
+    started = processes.start_of(os.getpid())
+    monkeypatch.setattr(processes, "start_of", lambda pid: started + 1)
     assert status(log, "a") == "interrupted"
+
+
+def run_until_told(folder: Path, key: str, begun: Event, stop: Event) -> None:
+    log = RunLog(folder)
+    log.start(key, SPEC)
+    begun.set()
+    while not stop.wait(0.01):
+        log.progress(key, 1, 2)
+    log.finish(key)
+
+
+@pytest.fixture
+def other(log: RunLog) -> Iterator[tuple[Process, Event]]:
+    """Another process that runs "a", and the event that lets it finish."""
+    context = multiprocessing.get_context("fork")
+    begun, stop = context.Event(), context.Event()
+    process = context.Process(target=run_until_told, args=(log.folder, "a", begun, stop))
+    process.start()
+    assert begun.wait(20)
+    yield process, stop
+    stop.set()
+    process.join()
+
+
+def test_who_stops_leaves_the_same_question_to_other_processes(log: RunLog, other: tuple[Process, Event]) -> None:
+    process, stop = other
+    log.start("a", SPEC)
+    log.withdraw("a")
+    log.fail("a", "too late, it is over")
+    table = log.runs().set_index("pid")
+    assert table["status"].to_dict() == {os.getpid(): "cancelled", process.pid: "running"}
+    stop.set()
+    process.join()
+    assert process.exitcode == 0
+    assert log.runs().set_index("pid").loc[process.pid, "status"] == "done"
+
+
+def test_of_two_processes_the_one_that_is_named_is_cancelled(log: RunLog, other: tuple[Process, Event]) -> None:
+    process, _ = other
+    log.start("a", SPEC)
+    with pytest.raises(InputError, match=f"is run by the processes .*{process.pid}"):
+        log.cancel("a")
+    with pytest.raises(InputError, match="not 1. Name"):
+        log.cancel("a", pid=1)
+    log.cancel("a", process.pid)
+    process.join()
+    assert process.exitcode == 1
+    log.progress("a", 1, 2)
+    assert log.runs().set_index("pid")["status"].to_dict() == {os.getpid(): "running", process.pid: "cancelled"}
+
+
+def test_a_new_run_takes_the_place_of_those_that_are_over(log: RunLog, other: tuple[Process, Event]) -> None:
+    process, stop = other
+    stop.set()
+    process.join()
+    log.start("a", SPEC)
+    assert log.runs()["pid"].tolist() == [os.getpid()]
 
 
 def announce_many(folder: Path, name: str, count: int) -> None:
@@ -131,7 +192,7 @@ def test_a_key_stays_inside_the_folder(log: RunLog, key: str) -> None:
 def test_a_damaged_catalog_is_one_clear_error(log: RunLog) -> None:
     log.folder.mkdir()
     (log.folder / "catalog.sqlite").write_bytes(b"no database" * 1000)
-    with pytest.raises(CheckpointError, match=r"is damaged.*Move catalog\.sqlite away"):
+    with pytest.raises(CheckpointError, match=r"is damaged.*`workbench store repair` moves it away"):
         log.start("a", SPEC)
 
 

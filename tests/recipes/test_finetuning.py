@@ -14,7 +14,7 @@ from workbench.checkpoints.tensor_file import unpack
 from workbench.core.registry import DATASETS
 from workbench.data.questions import Question, QuestionData, encode_answers, padding_token
 from workbench.data.tokenizers import BytePairTokenizer, train_bpe
-from workbench.experiments.batches import data_set
+from workbench.experiments.data_contents import forget
 from workbench.experiments.inputs import read_inputs
 from workbench.recipes.finetuning import (
     FineTuning,
@@ -62,9 +62,9 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: BytePairTok
         Curve([1], {"loss": [1.0]}),
         tokenizer,
     )
-    data_set.cache_clear()
+    forget()
     yield cfg
-    data_set.cache_clear()
+    forget()
 
 
 def recipe(cfg: GPTConfig, architecture: str) -> Recipe:

@@ -1,12 +1,14 @@
-"""Which code, on which kind of machine, made a file."""
+"""Which code, on which kind of machine, made a file; and whether a file is still the one it was."""
 
+import hashlib
 import os
 import platform
 import subprocess
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NamedTuple
 
 DISTRIBUTION = "interpretability-workbench"
 
@@ -50,3 +52,37 @@ def commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return head.stdout.strip() + ("+" if changed.returncode else "")
+
+
+class Stamp(NamedTuple):
+    """The system's marks of a file, which change with its content; `changed` is in seconds since 1970."""
+
+    path: str
+    size: int
+    modified: int
+    inode: int
+    changed: float
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """The marks of a file; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    # Restoring an older time of modification is common (cp -p, rsync); only the kernel sets the time of change. Windows
+    # keeps the time of creation there.
+    changed = found.st_mtime if os.name == "nt" else found.st_ctime
+    return Stamp(str(path), found.st_size, found.st_mtime_ns, found.st_ino, changed)
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, computed again once its stamp has changed; "" where there is no file."""
+    stamp = stamp_of(path)
+    return "" if stamp is None else _file_sha256(stamp)
+
+
+@lru_cache(maxsize=512)
+def _file_sha256(stamp: Stamp) -> str:
+    with Path(stamp.path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -117,24 +117,25 @@ def flag(parameter: Any) -> inspect.Parameter:
 
 def answer(spec: Spec, output: Path | None, json: bool) -> int:
     """Runs one specification and writes its result."""
+    from workbench.experiments import run
     from workbench.experiments.export import as_json, export, format_of
-    from workbench.experiments.run import run
     from workbench.experiments.store import ResultStore
     from workbench.figures.table import table
 
-    store, key = ResultStore(), spec.key
-    there = store.has(key)
+    store = ResultStore()
     if output is not None:
         format_of(output)  # a file name that says nothing is refused before the work, not after
     with bar(f"{spec.analysis} of {spec.model}", quiet=json) as progress:
-        rows = table(run(spec, progress, store))
+        found = run.answer(spec, progress, store)
+    key, rows = found.key, table(found.result)
     if output is not None:
         export(key, format_of(output), output, store)
     if json:
-        sys.stdout.write(as_json(key, rows, store))
+        sys.stdout.write(as_json(key, rows, store, {"computed": found.computed, "because": list(found.because)}))
         return 0
     subject = f"{spec.analysis} of {spec.model}{f' on {spec.inputs}' if spec.inputs else ''}"
-    write(f"{subject}: {'stored before' if there else 'computed'}, key {key}\n")
+    write(f"{subject}: {'computed' if found.computed else 'stored before'}, key {key}")
+    write(f"The stored answer was not used: {'; '.join(found.because)}.\n" if found.because else "")
     write_table(rows.head(SHOWN).to_dict("records"))
     if len(rows) > SHOWN:
         write(f"... {len(rows):,} rows in all: workbench export {key[:8]} --to csv")

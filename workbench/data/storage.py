@@ -4,7 +4,9 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +15,7 @@ from platformdirs import user_cache_path
 from workbench.core.errors import DataError
 
 VARIABLE = "WORKBENCH_DATA"
+_NAMES: ContextVar[set[str] | None] = ContextVar("_NAMES", default=None)
 
 
 def folders() -> list[Path]:
@@ -41,8 +44,21 @@ def can_write(folder: Path) -> bool:
         return False
 
 
+@contextmanager
+def noting_names() -> Iterator[set[str]]:
+    """Collect the names of the files that are asked for in the block, whether they are found or not."""
+    names: set[str] = set()
+    before = _NAMES.set(names)
+    try:
+        yield names
+    finally:
+        _NAMES.reset(before)
+
+
 def candidates(name: str) -> list[Path]:
     """Return the files called `name` in the data folders."""
+    if (names := _NAMES.get()) is not None:
+        names.add(name)
     return [path for folder in folders() if (path := folder / name).is_file()]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from jaxtyping import Bool, Int
@@ -13,7 +12,6 @@ from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import InputError, short
 from workbench.core.reading import DIGITS, whole
-from workbench.core.registry import DATASETS
 
 ALSO = "||"
 """Separates several prompts, or several files."""
@@ -70,12 +68,6 @@ class Request:
     rest: str
     model: Any = None
     clean: Batch | None = None
-
-
-@lru_cache(maxsize=3)
-def data_set(name: str) -> Any:
-    """A registered data set, kept in memory."""
-    return DATASETS[name]()
 
 
 def check_form(request: Request) -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from workbench.checkpoints.card import model_folder, read_card
+from workbench.checkpoints.provenance import Stamp, stamp_of
 from workbench.core.errors import InputError, short
 from workbench.core.reading import whole
 from workbench.data.tokenizers import Tokenizer, from_json
@@ -137,12 +138,17 @@ def text_presets(model: str) -> tuple[Preset, ...]:
     )
 
 
-@lru_cache(maxsize=4)
 def tokenizer_of(path: Path) -> Tokenizer:
-    """The tokenizer in a checkpoint's folder."""
-    if not path.is_file():
+    """The tokenizer in a checkpoint's folder, kept in memory while its file is the same."""
+    stamp = stamp_of(path)
+    if stamp is None:
         raise InputError(f"{path.parent.name} has no tokenizer, and so no usual prompts. Save it with one.")
-    return from_json(path.read_text(encoding="utf-8"))
+    return _tokenizer_of(stamp)
+
+
+@lru_cache(maxsize=4)
+def _tokenizer_of(stamp: Stamp) -> Tokenizer:
+    return from_json(Path(stamp.path).read_text(encoding="utf-8"))
 
 
 def same_length(pair: tuple[str, str], tokenizer: Tokenizer) -> bool:

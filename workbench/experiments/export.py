@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from workbench.analysis.circuits.circuit import Circuit
@@ -65,14 +67,16 @@ def circuit_file(key: str, result: Any, to: str, store: ResultStore, size: int) 
     size = size or int(result.sizes[int(enough[0]) if len(enough) else -1])
     if to == "graphml":
         return graphml(result, size)
-    config = read_card(store.read(key)[0]["spec"]["model"]).config
+    about, _ = store.read(key)
+    model, models = about["spec"]["model"], about.get("facts", {}).get("models", {})
+    config = models[model]["config"] if model in models else read_card(model).config  # as it was, not as it is now
     return eap_ig_json(result, config.get("d_model", 0), size)
 
 
-def as_json(key: str, rows: Any, store: ResultStore) -> str:
-    """The rows of a result, with its specification and provenance."""
+def as_json(key: str, rows: Any, store: ResultStore, more: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """The rows of a result, with its specification and provenance, and with `more` facts about it."""
     about, _ = store.read(key)
-    facts = {"key": key, "result": about["result"], "spec": about["spec"], "provenance": about["provenance"]}
+    facts = {"key": key, "result": about["result"], "spec": about["spec"], "provenance": about["provenance"], **more}
     return json.dumps(facts | {"rows": json.loads(rows.to_json(orient="records"))}, ensure_ascii=False, indent=1) + "\n"
 
 

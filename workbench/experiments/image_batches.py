@@ -15,7 +15,8 @@ from workbench.core.random import generator
 from workbench.core.reading import whole
 from workbench.data.image_data import ImageData
 from workbench.data.user_images import read_image
-from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, numbers, row_match
+from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, numbers, row_match
+from workbench.experiments.data_contents import data_set
 
 
 def image_rows(request: Request) -> Batch:

@@ -14,7 +14,8 @@ from workbench.core.random import derived_seed
 from workbench.core.registry import DATASETS
 from workbench.data.annotator import true_reward
 from workbench.data.preferences import Choice, Preference, append
-from workbench.experiments.run import loaded
+from workbench.experiments.computing import loaded
+from workbench.experiments.dependencies import current_key
 from workbench.experiments.run_log import runs_folder
 from workbench.recipes.tales_outcomes import TEMPERATURE, prompts_of, told_by
 
@@ -39,11 +40,15 @@ def tells_tales(model: str) -> bool:
     return read_card(model).data.name == TALES and "true_reward" in read_card(model).metrics
 
 
-@lru_cache(maxsize=64)
 def shown(model: str, pair: int, seed: int) -> Shown:
     """The pair of this number: two tales by the model for a new order. The same numbers give the same pair."""
     if not tells_tales(model):
         raise InputError(f"{model} tells no tales. Choose one that does, such as tales_gpt.")
+    return _shown(model, pair, seed, current_key([model], data=[TALES]))
+
+
+@lru_cache(maxsize=64)
+def _shown(model: str, pair: int, seed: int, key: str) -> Shown:
     prompts, network = prompts_of(DATASETS[TALES]().validation), loaded(model)
     drawn = Random(derived_seed(seed, "pair", pair))
     prompt = drawn.choice(prompts)

@@ -11,7 +11,8 @@ from workbench.core.random import generator
 from workbench.core.source_target import SourceTarget
 from workbench.data.pair_tokenizer import ARROW, PAD, PairTokenizer
 from workbench.data.pairs import PairData, Pairs, lengths, pad_rows
-from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, numbers, row_match
+from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, numbers, row_match
+from workbench.experiments.data_contents import data_set
 
 
 def pair_rows(request: Request) -> Batch:

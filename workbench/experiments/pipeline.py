@@ -28,7 +28,7 @@ from typing import Any, Literal
 from workbench.core.errors import Cancelled, ConfigError, UnknownNameError, WorkbenchError, short, suggestion
 from workbench.core.progress import Progress, silent
 from workbench.core.reading import read_toml
-from workbench.experiments.run import run
+from workbench.experiments.run import answer
 from workbench.experiments.spec import Spec, from_fields
 from workbench.experiments.store import ResultStore
 
@@ -137,22 +137,24 @@ def run_pipeline(
     try:
         for key, spec in zip(keys, specs, strict=True):
             outcomes.append(outcome_of(spec, key, store, progress(spec)))
+            store.withdraw(key)  # where it was answered under another key, something it depends on has changed
             finished(outcomes[-1])
     finally:
         for key in keys[len(outcomes) :]:
             if not store.has(key):
-                store.cancel(key)
+                store.withdraw(key)
     return Summary(tuple(outcomes))
 
 
 def outcome_of(spec: Spec, key: str, store: ResultStore, progress: Progress) -> Outcome:
     """What becomes of one question."""
-    begin, there = perf_counter(), store.has(key)
+    begin = perf_counter()
     try:
-        run(spec, progress, store)
+        found = answer(spec, progress, store)
     except Cancelled:
         raise
     except Exception as error:
         message = str(error) or type(error).__name__
         return Outcome(spec, key, "failed", round(perf_counter() - begin, 3), message)
-    return Outcome(spec, key, "stored" if there else "done", round(perf_counter() - begin, 3))
+    status: Literal["done", "stored"] = "done" if found.computed else "stored"
+    return Outcome(spec, found.key, status, round(perf_counter() - begin, 3))

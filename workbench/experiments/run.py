@@ -1,60 +1,107 @@
-"""A question is computed once: the answer is stored with its provenance and read back from then on."""
+"""A question is computed once: the answer is stored with what it depends on and read back from then on."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from dataclasses import asdict
-from functools import lru_cache
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
-import torch
-
-from workbench.checkpoints.card import read_card
 from workbench.checkpoints.provenance import provenance
-from workbench.checkpoints.store import load
-from workbench.core.errors import Cancelled, CheckpointError, InputError, UnknownNameError
-from workbench.core.fitting import require_fit
-from workbench.core.hooked import HookedModel
-from workbench.core.metrics import METRICS, Metric, Question
+from workbench.core.errors import Cancelled, CheckpointError, UnknownNameError
 from workbench.core.progress import Progress, silent
-from workbench.core.reading import whole
-from workbench.core.registry import ANALYSES
-from workbench.experiments.batches import Batch
-from workbench.experiments.inputs import read_inputs
-from workbench.experiments.parameters import signature_of
+from workbench.experiments.changes import differences
+from workbench.experiments.computing import compute, loaded, loaded_at
+from workbench.experiments.dependencies import Facts, facts_of, key_of
 from workbench.experiments.spec import Spec
 from workbench.experiments.store import ResultStore
-from workbench.experiments.worlds import world_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_LOADING = threading.Lock()
+__all__ = ["answer", "catalog", "compute", "full_key", "loaded", "loaded_at", "read", "run", "run_analysis"]
+
+PAUSE = 0.2
+"""Seconds between two looks whether a question is still being answered by another thread."""
+_BEING_ANSWERED: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+
+
+class Lock:
+    """A lock that is forgotten once no thread holds it or waits for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A result with its key, whether it was computed just now, and why an older one was not used."""
+
+    key: str
+    result: Any
+    computed: bool
+    because: tuple[str, ...] = ()
 
 
 def run(spec: Spec, progress: Progress = silent, store: ResultStore | None = None) -> Any:
-    """The result of a specification: read back when it is stored, else computed and stored.
+    """Return the result of a specification: read back when it is stored, else computed and stored.
 
     While it is computed, the store's catalog says how far it is; whoever cancels it there stops it at its next
     report of progress. Nothing half-done is kept.
     """
+    return answer(spec, progress, store).result
+
+
+def answer(spec: Spec, progress: Progress = silent, store: ResultStore | None = None) -> Answer:
+    """Answer a specification as `run` does, and say whether and why it was computed."""
     store, spec = store or ResultStore(), spec.completed()
-    key = spec.key
-    if store.has(key):
-        return store.get(key)
+    facts = facts_of(spec)
+    key = key_of(facts)
+    with alone(f"{store.folder} {key}", progress):
+        if (found := store.find(key)) is not None:
+            store.finish(key)
+            return Answer(key, found, computed=False)
+        because = reasons(spec, facts, store)
+        return Answer(key, stored_now(spec, facts, progress, store), True, because)
+
+
+def stored_now(spec: Spec, facts: Facts, progress: Progress, store: ResultStore) -> Any:
+    """Compute a result and store it with what it depends on."""
+    key = key_of(facts)
     store.start(key, asdict(spec))
     begin = perf_counter()
     try:
-        result = compute(spec, reporting(store, key, progress))
-        return store.put(key, result, asdict(spec), provenance(perf_counter() - begin))
+        result = compute(spec, reporting(store, key, progress), facts)
+        return store.put(key, result, asdict(spec), provenance(perf_counter() - begin), facts)
     except (Cancelled, KeyboardInterrupt):
-        store.cancel(key)
+        store.withdraw(key)
         raise
     except BaseException as error:
         store.fail(key, str(error) or type(error).__name__)
         raise
+
+
+def reasons(spec: Spec, facts: Facts, store: ResultStore) -> tuple[str, ...]:
+    """What changed since the newest stored answer to the same question; nothing when there is none."""
+    older = store.answers_to(asdict(spec))
+    if not older:
+        return ()
+    return differences(older[0].facts, facts) or ("the stored answer cannot be read",)
+
+
+@contextmanager
+def alone(key: str, progress: Progress) -> Iterator[None]:
+    """Let one thread of this process answer a question at a time; those that wait can be cancelled, too."""
+    holder = _BEING_ANSWERED.setdefault(key, Lock())
+    while not holder.lock.acquire(timeout=PAUSE):
+        progress(0, 0)
+    try:
+        yield
+    finally:
+        holder.lock.release()
 
 
 def run_analysis(
@@ -107,63 +154,3 @@ def reporting(store: ResultStore, key: str, progress: Progress) -> Progress:
         store.progress(key, done, total)
 
     return report
-
-
-def compute(spec: Spec, progress: Progress) -> Any:
-    """The result of a completed specification, computed now and not stored."""
-    model = loaded(spec.model)
-    require_fit(spec.analysis, ANALYSES[spec.analysis], model)
-    with model.lock:
-        arguments = arguments_of(spec, model, progress)
-        return ANALYSES[spec.analysis](**arguments)
-
-
-def loaded(name: str) -> HookedModel:
-    """The trained network, kept in memory while it is among the last four and its weights are those on disk."""
-    with _LOADING:  # two threads that want one model get the same, and so wait for one lock
-        return _loaded(name, read_card(name).weights_sha256)
-
-
-def loaded_at(name: str) -> HookedModel:
-    """The trained network of that name, or of `name@step` as it was at a step that was kept of its training."""
-    name, at, step = name.partition("@")
-    if at and whole(step) is None:
-        raise InputError(f"{name}@{step} names no step. Write {name}, or {name}@10 for how it was at step 10.")
-    return load(name, int(step)) if at else loaded(name)
-
-
-@lru_cache(maxsize=4)
-def _loaded(name: str, weights: str) -> HookedModel:
-    return load(name)
-
-
-def arguments_of(spec: Spec, model: HookedModel, progress: Progress) -> dict[str, Any]:
-    """Everything the analysis takes, by name."""
-    signature = signature_of(spec.analysis)
-    clean = read_inputs(spec.inputs, model) if spec.inputs else None
-    corrupted = read_inputs(spec.corrupted, model, clean) if spec.corrupted else None
-    made: Mapping[str, Any] = {
-        "model": model,
-        "inputs": clean and clean.inputs,
-        "corrupted": corrupted and corrupted.inputs,
-        "world": world_of(spec.model) if "world" in signature.injected else None,
-        "load": loaded_at,
-        "seed": spec.seed,
-        "progress": progress,
-    }
-    arguments = {name: value for name, value in made.items() if name in signature.injected}
-    if spec.metric and clean is not None:
-        arguments["metric"] = metric_of(spec.metric, model, clean, corrupted)
-    return arguments | signature.arguments(spec.parameters)
-
-
-@torch.no_grad()
-def metric_of(name: str, model: HookedModel, clean: Batch, corrupted: Batch | None) -> Metric:
-    """The named metric for these inputs: about their labels, else about the model's own choice on them.
-
-    Labels are classes, so they say nothing of an autoencoder, whose choices are pixels.
-    """
-    answers = model(clean.inputs)
-    other = None if corrupted is None else model(corrupted.inputs)
-    targets = None if hasattr(answers, "log_variance") else clean.targets
-    return METRICS[name](Question(answers, other, targets, clean.inputs, clean.right))

@@ -1,35 +1,27 @@
-"""What every process is computing and has computed: one SQLite file that all of them read and write."""
+"""What every process is computing and has computed: one row for each question and process that asked it."""
 
 import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.checkpoints.atomic import explained, locked, room
 from workbench.checkpoints.card import SLUG
-from workbench.core.errors import Cancelled, CheckpointError, InputError, UnknownNameError
+from workbench.core.errors import Cancelled, InputError, UnknownNameError
+from workbench.experiments import catalog
+from workbench.experiments.processes import Process, this_process
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PATIENCE = 60.0
-"""Seconds to wait while another process writes."""
 PAUSE = 0.2
 """Seconds between two reports of progress that reach the disk."""
-TABLES = """
-CREATE TABLE IF NOT EXISTS results (
-    key TEXT PRIMARY KEY, result TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL,
-    spec TEXT NOT NULL, provenance TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS runs (
-    key TEXT PRIMARY KEY, status TEXT NOT NULL, spec TEXT NOT NULL, pid INTEGER NOT NULL, process TEXT NOT NULL,
-    started REAL NOT NULL, updated REAL NOT NULL, done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0,
-    error TEXT NOT NULL DEFAULT '');
-"""
+MINE = "key = ? AND pid = ? AND born = ?"
+ACTIVE = "status IN ('queued', 'running')"
 
 
 def runs_folder() -> Path:
@@ -45,169 +37,139 @@ def runs_folder() -> Path:
 class RunLog:
     """How far each run is, by key: queued, running, done, failed, cancelled or interrupted.
 
-    Any number of processes may use one folder at the same time.
+    Any number of processes may use one folder at the same time. A process changes its own runs alone; `cancel` is the
+    one way to ask another's to stop.
     """
 
     folder: Path = field(default_factory=runs_folder)
     reported: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def queue(self, key: str, spec: Mapping[str, Any]) -> None:
-        """Announces a run that this process will start."""
+        """Announce a run that this process will start."""
         self.announce(key, spec, "queued")
 
     def start(self, key: str, spec: Mapping[str, Any]) -> None:
-        """Announces a run that this process has started."""
+        """Announce a run that this process has started."""
         self.announce(key, spec, "running")
 
     def announce(self, key: str, spec: Mapping[str, Any], status: str) -> None:
-        """Enters a run of this process, in place of an older one with the same key."""
+        """Enter a run of this process, in place of older ones with the same key that are over."""
         require_slug(key)
-        now, pid = time.time(), os.getpid()
-        facts = (key, status, json.dumps(dict(spec)), pid, process_mark(pid), now, now)
+        now = time.time()
         with self.changing() as database:
+            drop_ended(key, database)
             database.execute(
-                "INSERT OR REPLACE INTO runs (key, status, spec, pid, process, started, updated) "
+                "INSERT OR REPLACE INTO runs (key, pid, born, status, spec, started, updated) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                facts,
+                (key, *this_process(), status, json.dumps(dict(spec)), now, now),
             )
         self.reported.pop(key, None)
 
     def progress(self, key: str, done: int, total: int) -> None:
-        """Reports how far a run is, at most every `PAUSE` seconds; raises Cancelled once somebody called `cancel`."""
+        """Report how far this process's run is, at most every `PAUSE` seconds.
+
+        Raises:
+            Cancelled: Once somebody called `cancel` for it.
+        """
         now = time.monotonic()
         if now - self.reported.get(key, -PAUSE) < PAUSE and done < total:
             return
         self.reported[key] = now
+        mine = (key, *this_process())
         with self.changing() as database:
             database.execute(
-                "UPDATE runs SET done = ?, total = ?, updated = ? WHERE key = ? AND status = 'running'",
-                (done, total, time.time(), key),
+                f"UPDATE runs SET done = ?, total = ?, updated = ? WHERE {MINE} AND status = 'running'",
+                (done, total, time.time(), *mine),
             )
-            row = database.execute("SELECT status FROM runs WHERE key = ?", (key,)).fetchone()
+            row = database.execute(f"SELECT status FROM runs WHERE {MINE}", mine).fetchone()
         if row is not None and row[0] == "cancelled":
             raise Cancelled(f"The run {key} was cancelled after {done} of {total} steps; nothing of it was stored.")
 
     def finish(self, key: str) -> None:
-        """Marks a run as done."""
+        """Mark this process's run as done, if it has one."""
         self.settle(key, "done")
 
     def fail(self, key: str, error: str) -> None:
-        """Marks a run as failed, with what went wrong."""
+        """Mark this process's run as failed, with what went wrong."""
         self.settle(key, "failed", error)
 
-    def cancel(self, key: str) -> None:
-        """Asks a run of any process to stop; it does at its next report of progress."""
+    def withdraw(self, key: str) -> None:
+        """Mark this process's run as cancelled; other processes' runs of the same question go on."""
         self.settle(key, "cancelled")
 
     def settle(self, key: str, status: str, error: str = "") -> None:
-        """Writes how a run ended; one that is over already stays as it is."""
+        """Write how this process's run ended; one that is over already stays as it is."""
         with self.changing() as database:
             database.execute(
-                "UPDATE runs SET status = ?, error = ?, updated = ? WHERE key = ? AND status IN ('queued', 'running')",
-                (status, error, time.time(), key),
+                f"UPDATE runs SET status = ?, error = ?, updated = ? WHERE {MINE} AND {ACTIVE}",
+                (status, error, time.time(), key, *this_process()),
             )
-            known = [k for (k,) in database.execute("SELECT key FROM runs")]
+
+    def cancel(self, key: str, pid: int | None = None) -> None:
+        """Ask a run to stop; it does at its next report of progress.
+
+        Args:
+            key: The key of the run.
+            pid: The process whose run it is; it may be left out when only one process runs it.
+
+        Raises:
+            UnknownNameError: If there is no run of that key.
+            InputError: If several processes run it and none is named, or another one is named.
+        """
+        with self.changing() as database:
+            known = [k for (k,) in database.execute("SELECT DISTINCT key FROM runs")]
+            owners = [owner for owner in owners_of(key, database) if owner.is_alive]
+            named = [owner for owner in owners if pid in (None, owner.pid)]
+            if len(named) == 1:
+                database.execute(
+                    f"UPDATE runs SET status = 'cancelled', updated = ? WHERE {MINE}", (time.time(), key, *named[0])
+                )
         if key not in known:
             raise UnknownNameError("run", key, known, where=f" in {self.folder}")
+        if len(named) > 1 or (owners and not named):
+            those = " and ".join(str(owner.pid) for owner in owners)
+            raise InputError(f"{key} is run by the processes {those}, not {pid}. Name the one whose run is to stop.")
 
     def runs(self) -> "pd.DataFrame":
-        """One row per run, newest first; a run whose process is gone before its end is `interrupted`."""
+        """One row per run and process, newest first; a run whose process is gone before its end is `interrupted`."""
         import pandas as pd
 
-        columns = ["key", "status", "pid", "started", "updated", "done", "total", "error", "process", "spec"]
+        columns = ["key", "status", "pid", "started", "updated", "done", "total", "error", "born", "spec"]
         with self.looking() as database:
             rows = database.execute(f"SELECT {', '.join(columns)} FROM runs ORDER BY started DESC").fetchall()
         table = pd.DataFrame(rows, columns=columns)
         gone = [
-            status in ("queued", "running") and not alive(pid, mark)
-            for status, pid, mark in zip(table["status"], table["pid"], table["process"], strict=True)
+            status in ("queued", "running") and not Process(pid, born).is_alive
+            for status, pid, born in zip(table["status"], table["pid"], table["born"], strict=True)
         ]
         table.loc[gone, "status"] = "interrupted"
         table["spec"] = [json.loads(spec) for spec in table["spec"]]
         for column in ("started", "updated"):
             table[column] = pd.to_datetime(table[column], unit="s", utc=True)
-        return table.drop(columns="process")
+        return table.drop(columns="born")
 
-    @contextmanager
-    def looking(self) -> Iterator[sqlite3.Connection]:
+    def looking(self) -> AbstractContextManager[sqlite3.Connection]:
         """The catalog, open for reading."""
-        with refusals_explained(self.folder):
-            path = self.folder / "catalog.sqlite"
-            if not path.is_file():
-                create_catalog(path)
-            # SQLite's log needs a folder it can write; without one, nobody else can be writing either.
-            address = path.absolute().as_uri() + ("" if os.access(self.folder, os.W_OK) else "?immutable=1")
-            connection = sqlite3.connect(address, timeout=PATIENCE, isolation_level=None, uri=True)
-            with closing(connection) as database:
-                yield database
+        return catalog.looking(self.folder)
 
-    @contextmanager
-    def changing(self) -> Iterator[sqlite3.Connection]:
+    def changing(self) -> AbstractContextManager[sqlite3.Connection]:
         """The catalog to oneself: all changes inside the block are kept together, or none when it raises."""
-        with self.looking() as database:
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield database
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
+        return catalog.changing(self.folder)
+
+
+def owners_of(key: str, database: sqlite3.Connection) -> list[Process]:
+    """The processes that have announced a run and have not ended it."""
+    return [Process(*row) for row in database.execute(f"SELECT pid, born FROM runs WHERE key = ? AND {ACTIVE}", (key,))]
+
+
+def drop_ended(key: str, database: sqlite3.Connection) -> int:
+    """Remove the runs of a key that are over, or whose process is gone; return how many there were."""
+    gone = [owner for owner in owners_of(key, database) if not owner.is_alive]
+    count = database.execute(f"DELETE FROM runs WHERE key = ? AND NOT {ACTIVE}", (key,)).rowcount
+    return count + sum(database.execute(f"DELETE FROM runs WHERE {MINE}", (key, *owner)).rowcount for owner in gone)
 
 
 def require_slug(key: str) -> None:
     """Raises unless `key` is a name that stays inside its folder."""
     if not SLUG.fullmatch(key):
         raise InputError(f"{key!r} cannot be the key of a result: keys are letters, digits, '_', '-' and '.'.")
-
-
-def create_catalog(path: Path) -> None:
-    """An empty catalog at `path`, unless another process was quicker; nobody ever sees one half-made."""
-    with explained(path, 0):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path.parent):
-            if path.is_file():
-                return
-            temporary = path.with_name(f".{path.name}.tmp")
-            temporary.unlink(missing_ok=True)
-            with closing(sqlite3.connect(temporary)) as database:
-                database.execute("PRAGMA journal_mode = WAL")
-                database.executescript(TABLES)
-            temporary.replace(path)
-
-
-@contextmanager
-def refusals_explained(folder: Path) -> Iterator[None]:
-    """Turns SQLite's refusals into one clear error."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise CheckpointError(
-            f"The catalog of results in {folder} cannot be used: {error} ({room(folder)}). Free some room, make the "
-            "folder writable, or choose another one with the environment variable WORKBENCH_RUNS."
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise CheckpointError(
-            f"The catalog of results in {folder} is damaged: {error}. Move catalog.sqlite away and run again."
-        ) from error
-
-
-def alive(pid: int, mark: str) -> bool:
-    """Whether the process that was `pid` when it left its mark still runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return process_mark(pid) == mark
-
-
-def process_mark(pid: int) -> str:
-    """What tells a process from a later one with the same number: when it started; "" where that is not to be had."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    state, *rest = text.rpartition(")")[2].split()
-    return "" if state == "Z" else rest[18]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -15,12 +13,10 @@ from workbench.core.metrics import METRICS
 from workbench.core.ranges import Seed, checked
 from workbench.core.reading import is_text, read_json
 from workbench.experiments.defaults import default_corrupted, default_inputs
-from workbench.experiments.inputs import identity, require_known
+from workbench.experiments.dependencies import canonical, facts_of, key_of
+from workbench.experiments.inputs import require_known
 from workbench.experiments.parameters import as_json, signature_of
 from workbench.experiments.spelling import in_text
-
-FORMAT = 1
-"""Version of stored results; a new one makes every older result be computed again."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +42,13 @@ class Spec:
 
     @property
     def key(self) -> str:
-        """Hash of everything that the result depends on: defaults, weights, a user's files and `FORMAT` included."""
-        spec = self.completed()
-        facts = asdict(spec) | {"inputs": identity(spec.inputs), "corrupted": identity(spec.corrupted)}
-        if "load" in signature_of(self.analysis).injected:
-            named = [name.partition("@")[0] for name in spec.parameters["others"]]
-            facts |= {"others": [read_card(name).weights_sha256 for name in named]}
-        facts |= {"format": FORMAT, "weights": read_card(self.model).weights_sha256}
-        return hashlib.sha256(canonical(facts).encode()).hexdigest()[:32]
+        """Hash of everything that the result depends on; `dependencies.facts_of` says what that is."""
+        return key_of(self.facts)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Everything that the result depends on, as JSON values."""
+        return facts_of(self.completed())
 
     def completed(self) -> Spec:
         """The same question with every default spelled out; raises when it cannot be asked.
@@ -128,11 +123,6 @@ def from_fields(stored: object) -> Spec:
         raise ConfigError(f"'parameters' of a specification should be named values, not {short(nested)}.")
     beside = {name: value for name, value in stored.items() if name not in own and name != "parameters"}
     return Spec(**own, parameters={**nested, **beside})
-
-
-def canonical(value: Any) -> str:
-    """JSON with sorted names and no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def require_texts(values: Mapping[str, Any]) -> None:

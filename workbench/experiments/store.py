@@ -14,7 +14,8 @@ from workbench.checkpoints.encoding import decode, encode
 from workbench.checkpoints.tensor_file import pack, sha256, unpack
 from workbench.core.errors import CheckpointError, ConfigError, UnknownNameError
 from workbench.core.registry import ANALYSES
-from workbench.experiments.run_log import RunLog, require_slug, runs_folder
+from workbench.experiments.processes import this_process
+from workbench.experiments.run_log import ACTIVE, MINE, RunLog, drop_ended, require_slug, runs_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,26 @@ def result_classes() -> dict[str, type]:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """What the catalog says of a result; `facts` is what it depends on, empty when that was not recorded."""
+
+    key: str
+    result: str
+    bytes: int
+    spec: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    facts: Mapping[str, Any]
+
+    def answers(self, spec: Mapping[str, Any]) -> bool:
+        """Whether it answers a completed specification: parameters that one of both lacks are passed over."""
+        mine, asked = self.spec.get("parameters", {}), spec.get("parameters", {})
+        others = (spec.keys() | self.spec.keys()) - {"parameters"}
+        return all(self.spec.get(name) == spec.get(name) for name in others) and all(
+            mine[name] == asked[name] for name in mine.keys() & asked.keys()
+        )
+
+
+@dataclass(frozen=True)
 class ResultStore(RunLog):
     """Results by key, beside how far each run is; any number of processes may use one folder at the same time.
 
@@ -50,28 +71,42 @@ class ResultStore(RunLog):
         require_slug(key)
         return self.folder / "results" / f"{key}.safetensors"
 
-    def put(self, key: str, result: T, spec: Mapping[str, Any], provenance: Mapping[str, Any]) -> T:
-        """Stores a result for good, marks its run as done and returns the stored result as `get` does.
+    def put(
+        self,
+        key: str,
+        result: T,
+        spec: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+        facts: Mapping[str, Any] | None = None,
+    ) -> T:
+        """Store a result for good, mark this process's run as done and return the stored result as `get` does.
 
-        Whoever stores the same key first wins. The row that lists it is committed last, so whatever stops this process
-        leaves nothing half-done in sight.
+        Whoever stores the same key first wins, unless what is there cannot be read. The row that lists it is committed
+        last, so whatever stops this process leaves nothing half-done in sight.
+
+        Args:
+            key: The hash of `facts`.
+            result: A dataclass of tensors, numbers, texts, and dataclasses and collections of these.
+            spec: The completed specification that it answers.
+            provenance: When, where and with which versions it was computed.
+            facts: What the answer depends on.
         """
         tensors, values = encode(result)
         name = type(result).__name__
-        about = {"result": name, "values": values, "spec": dict(spec), "provenance": dict(provenance)}
-        content = pack(tensors, about)
+        about = {"key": key, "result": name, "values": values, "spec": dict(spec), "provenance": dict(provenance)}
+        content = pack(tensors, sealed(about | {"facts": dict(facts or {})}))
         written, said = unpack(content, name)
         again = decode(type(result), written, said["values"])  # what cannot be read back is refused now
-        facts = (key, name, len(content), sha256(content), json.dumps(about["spec"]), json.dumps(about["provenance"]))
         path = self.path(key)
         with self.changing() as database:
             for leftover in path.parent.glob(".*.tmp"):  # only the holder of this lock writes: its owner is dead
                 leftover.unlink(missing_ok=True)
-            if not (known := self.intact(key, database)):
+            if (known := self.find(key)) is None:
                 write_atomically(path, content)
-                database.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?)", facts)
-            database.execute("UPDATE runs SET status = 'done', updated = ? WHERE key = ?", (time.time(), key))
-        return self.get(key) if known else again
+                enter(said, content, database)
+            database.execute(f"UPDATE runs SET status = 'done', updated = ? WHERE {MINE} AND {ACTIVE}",
+                             (time.time(), key, *this_process()))  # fmt: skip
+        return again if known is None else known
 
     def get(self, key: str) -> Any:
         """The stored result; neither its model nor its data is needed."""
@@ -79,7 +114,24 @@ class ResultStore(RunLog):
         classes = result_classes() if self.classes is None else self.classes
         if about["result"] not in classes:
             raise UnknownNameError("kind of result", about["result"], classes, where=f" (in the stored result {key})")
-        return decode(classes[about["result"]], tensors, about["values"])
+        try:
+            return decode(classes[about["result"]], tensors, about["values"])
+        except (ConfigError, CheckpointError) as error:
+            raise CheckpointError(
+                f"The stored result {key} is of another version of the workbench: {error} Run its question again: "
+                f"`workbench show {key[:8]}` has the command."
+            ) from error
+
+    def find(self, key: str) -> Any:
+        """The stored result, or None when there is none that is whole and that this version can read."""
+        if not self.has(key):
+            return None
+        about, tensors = self.read(key)
+        try:
+            classes = result_classes() if self.classes is None else self.classes
+            return decode(classes[about["result"]], tensors, about["values"])
+        except Exception:  # a class of other fields may fail in any way
+            return None
 
     def read(self, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """What is said about a stored result, and its tensors, verified bit for bit."""
@@ -111,31 +163,57 @@ class ResultStore(RunLog):
             row is not None and path.is_file() and path.stat().st_size == row[0] and sha256(path.read_bytes()) == row[1]
         )
 
-    def catalog(self) -> "pd.DataFrame":
-        """One row per stored result, newest first: key, result, bytes, then the specification and the provenance.
+    def listed(self, model: str = "", analysis: str = "") -> list[Stored]:
+        """What the catalog says of every result, or of those of one model and analysis, newest first.
 
         A result whose file is gone or has another size is left out.
         """
+        where = "WHERE json_extract(spec, '$.model') = ? AND json_extract(spec, '$.analysis') = ?" if model else ""
+        columns = "key, result, bytes, spec, provenance, facts"
+        with self.looking() as database:
+            rows = database.execute(
+                f"SELECT {columns} FROM results {where} ORDER BY rowid DESC", (model, analysis) if model else ()
+            )
+            found = [Stored(*row[:3], *map(json.loads, row[3:])) for row in rows]
+        return [s for s in found if self.path(s.key).is_file() and self.path(s.key).stat().st_size == s.bytes]
+
+    def answers_to(self, spec: Mapping[str, Any]) -> list[Stored]:
+        """The stored answers to a completed specification, under whatever circumstances, newest first."""
+        return [stored for stored in self.listed(spec["model"], spec["analysis"]) if stored.answers(spec)]
+
+    def catalog(self) -> "pd.DataFrame":
+        """One row per stored result, newest first: key, result, bytes, then the specification and the provenance."""
         import pandas as pd
 
-        with self.looking() as database:
-            listed = database.execute("SELECT key, result, bytes, spec, provenance FROM results ORDER BY rowid DESC")
-            rows = [
-                {"key": key, "result": result, "bytes": size, **json.loads(spec), **json.loads(provenance)}
-                for key, result, size, spec, provenance in listed
-                if self.path(key).is_file() and self.path(key).stat().st_size == size
-            ]
+        rows = [{"key": s.key, "result": s.result, "bytes": s.bytes, **s.spec, **s.provenance} for s in self.listed()]
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["key", "result", "bytes"])
 
     def delete(self, key: str) -> None:
-        """Removes a result, its file and its run."""
+        """Remove a result, its file and its runs that are over."""
         path = self.path(key)
         with self.changing() as database:
-            found = database.execute("DELETE FROM results WHERE key = ?", (key,)).rowcount
-            found += database.execute("DELETE FROM runs WHERE key = ?", (key,)).rowcount
+            found = database.execute("DELETE FROM results WHERE key = ?", (key,)).rowcount + drop_ended(key, database)
             keys = [] if found else [k for (k,) in database.execute("SELECT key FROM results")]
         if not found:
             raise UnknownNameError("stored result", key, keys, where=f" in {self.folder}")
         # After the row: a kill in between leaves a file that nobody lists, never a row without its file.
         with explained(path, 0):
             path.unlink(missing_ok=True)
+
+
+def sealed(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said about a result, with its own hash, so that a file can vouch for itself without the catalog."""
+    return {**about, "about_sha256": about_sha256(about)}
+
+
+def about_sha256(about: Mapping[str, Any]) -> str:
+    """The hash of what is said about a result."""
+    said = {name: value for name, value in about.items() if name not in ("about_sha256", "tensors_sha256")}
+    return sha256(json.dumps(said, sort_keys=True).encode())
+
+
+def enter(about: Mapping[str, Any], content: bytes, database: sqlite3.Connection) -> None:
+    """List a result file in the catalog by what its header says."""
+    texts = [json.dumps(about[part]) for part in ("spec", "provenance", "facts")]
+    row = (about["key"], about["result"], len(content), sha256(content), *texts)
+    database.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)", row)

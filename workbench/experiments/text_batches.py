@@ -15,7 +15,8 @@ from workbench.core.registry import DATASETS
 from workbench.data.questions import QuestionData, pad_left, padding_token
 from workbench.data.sequences import SequenceData
 from workbench.data.text_data import TextData
-from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, data_set, numbers, row_match
+from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, numbers, row_match
+from workbench.experiments.data_contents import data_set
 
 WINDOW = 64
 """Tokens in one row of a text data set, at most."""

@@ -67,7 +67,7 @@ def logged(key: str, spec: Mapping[str, Any], progress: Progress = silent) -> It
     try:
         yield report
     except (Cancelled, KeyboardInterrupt):
-        log.cancel(key)
+        log.withdraw(key)
         raise
     except BaseException as error:
         log.fail(key, str(error) or type(error).__name__)

@@ -1,0 +1,154 @@
+"""The catalog of a folder of results: one SQLite file that any number of processes read and write."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from workbench.checkpoints.atomic import explained, locked, room
+from workbench.core.errors import CheckpointError
+
+NAME = "catalog.sqlite"
+BESIDE = ("-wal", "-shm", "-journal")
+"""Ends of the names of files that SQLite keeps beside a database, and reads as a part of it."""
+PATIENCE = 60.0
+"""Seconds to wait while another process writes."""
+VERSION = 1
+"""Version of the tables. 0 stands for those of before it was recorded."""
+RUNS = """
+CREATE TABLE runs (
+    key TEXT NOT NULL, pid INTEGER NOT NULL, born REAL NOT NULL, status TEXT NOT NULL, spec TEXT NOT NULL,
+    started REAL NOT NULL, updated REAL NOT NULL, done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '', PRIMARY KEY (key, pid, born));
+"""
+TABLES = f"""
+CREATE TABLE results (
+    key TEXT PRIMARY KEY, result TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    spec TEXT NOT NULL, provenance TEXT NOT NULL, facts TEXT NOT NULL DEFAULT '{{}}');
+{RUNS}"""
+FROM_0 = f"""
+ALTER TABLE results ADD COLUMN facts TEXT NOT NULL DEFAULT '{{}}';
+ALTER TABLE runs RENAME TO runs_of_version_0;
+{RUNS}INSERT INTO runs (key, pid, born, status, spec, started, updated, done, total, error)
+    SELECT key, pid, CAST(process AS REAL) / 100, status, spec, started, updated, done, total, error
+    FROM runs_of_version_0;
+DROP TABLE runs_of_version_0;
+"""
+"""From one row per question to one per question and process, whose start was written in hundredths of a second."""
+
+
+@contextmanager
+def looking(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The catalog, open for reading; made where there is none, and brought to today's version."""
+    with refusals_explained(folder):
+        path = folder / NAME
+        if not path.is_file():
+            create(path)
+        # SQLite's log needs a folder it can write; without one, nobody else can be writing either.
+        writable = os.access(folder, os.W_OK)
+        address = path.absolute().as_uri() + ("" if writable else "?immutable=1")
+        with closing(connected(address)) as database:
+            if version_of(database, folder) == VERSION:
+                yield database
+            elif writable:
+                migrate(database)
+                yield database
+            else:
+                with closing(connected(":memory:")) as copy:
+                    database.backup(copy)
+                    migrate(copy)
+                    yield copy
+
+
+@contextmanager
+def changing(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The catalog to oneself: all changes inside the block are kept together, or none when it raises."""
+    with looking(folder) as database, transaction(database):
+        yield database
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Keep all changes inside the block, or none when it raises."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def connected(address: str) -> sqlite3.Connection:
+    """A connection whose transactions begin and end where the code says so."""
+    return sqlite3.connect(address, timeout=PATIENCE, isolation_level=None, uri=True)
+
+
+def create(path: Path) -> None:
+    """An empty catalog at `path`, unless another process was quicker; nobody ever sees one half-made.
+
+    What an earlier catalog left beside itself is put out of the way: SQLite would replay it onto the new one.
+    """
+    with explained(path, 0):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path.parent):
+            if path.is_file():
+                return
+            for left in beside(path):
+                left.replace(left.with_name(f"{left.name}.{secrets.token_hex(4)}.orphan"))
+            temporary = path.with_name(f".{path.name}.tmp")
+            for left in (temporary, *beside(temporary)):
+                left.unlink(missing_ok=True)
+            with closing(sqlite3.connect(temporary)) as database:
+                database.execute("PRAGMA journal_mode = WAL")
+                database.executescript(f"{TABLES} PRAGMA user_version = {VERSION};")
+            temporary.replace(path)
+
+
+def beside(path: Path) -> list[Path]:
+    """The files that SQLite left beside a database."""
+    return [left for end in BESIDE if (left := path.with_name(path.name + end)).exists()]
+
+
+def version_of(database: sqlite3.Connection, folder: Path) -> int:
+    """The version of a catalog's tables, which must not be newer than ours."""
+    version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise CheckpointError(
+            f"The catalog of results in {folder} has version {version}, and this workbench knows {VERSION} at most. "
+            "Install a newer workbench, or choose another folder with the environment variable WORKBENCH_RUNS."
+        )
+    return version
+
+
+def migrate(database: sqlite3.Connection) -> None:
+    """Bring the tables of a catalog to today's version, in one step."""
+    with transaction(database):
+        if database.execute("PRAGMA user_version").fetchone()[0] == VERSION:  # another process was quicker
+            return
+        has_tables = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone()
+        for statement in (FROM_0 if has_tables else TABLES).split(";"):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+@contextmanager
+def refusals_explained(folder: Path) -> Iterator[None]:
+    """Turn SQLite's refusals into one clear error."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise CheckpointError(
+            f"The catalog of results in {folder} cannot be used: {error} ({room(folder)}). Free some room, make the "
+            "folder writable, or choose another one with the environment variable WORKBENCH_RUNS."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise CheckpointError(
+            f"The catalog of results in {folder} is damaged: {error}. `workbench store repair` moves it away and makes "
+            "a new one from the result files."
+        ) from error

@@ -1,0 +1,119 @@
+"""The computation of an answer: the network and the inputs that a specification names, given to its analysis."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from workbench.checkpoints.store import load
+from workbench.core.errors import CheckpointError, InputError
+from workbench.core.fitting import require_fit
+from workbench.core.hooked import HookedModel
+from workbench.core.metrics import METRICS, Metric, Question
+from workbench.core.progress import Progress
+from workbench.core.reading import whole
+from workbench.core.registry import ANALYSES
+from workbench.experiments.batches import Batch
+from workbench.experiments.dependencies import Facts, canonical, model_facts, require_unchanged
+from workbench.experiments.inputs import read_inputs
+from workbench.experiments.parameters import signature_of
+from workbench.experiments.spec import Spec
+from workbench.experiments.worlds import world_of
+
+_LOADING = threading.Lock()
+
+
+def compute(spec: Spec, progress: Progress, facts: Facts | None = None) -> Any:
+    """Compute the result of a completed specification; it is not stored.
+
+    Args:
+        spec: The completed specification.
+        progress: Called with the number of steps done and the number of all.
+        facts: What the answer is expected to depend on.
+
+    Raises:
+        CheckpointError: If the network or the data it read are not those of `facts` any more.
+    """
+    model = loaded(spec.model)
+    require_fit(spec.analysis, ANALYSES[spec.analysis], model)
+    with model.lock:
+        arguments = arguments_of(spec, model, progress, facts)
+        if facts is not None:
+            require_unchanged(facts, spec)
+        return ANALYSES[spec.analysis](**arguments)
+
+
+def loaded(name: str) -> HookedModel:
+    """The trained network, kept in memory while it is among the last four and its files are those on disk."""
+    with _LOADING:  # two threads that want one model get the same, and so wait for one lock
+        return _loaded(name, canonical(model_facts(name)))
+
+
+def loaded_at(name: str) -> HookedModel:
+    """The trained network of that name, or of `name@step` as it was at a step that was kept of its training."""
+    name, at, step = name.partition("@")
+    if at and whole(step) is None:
+        raise InputError(f"{name}@{step} names no step. Write {name}, or {name}@10 for how it was at step 10.")
+    return load(name, int(step)) if at else loaded(name)
+
+
+@lru_cache(maxsize=4)
+def _loaded(name: str, facts: str) -> HookedModel:
+    model = load(name)
+    if canonical(model_facts(name)) != facts:
+        raise CheckpointError(f"The files of {name} changed while they were read. Run it again.")
+    return model
+
+
+def loader(facts: Facts | None) -> Callable[[str], HookedModel]:
+    """What loads other networks for an analysis: those alone that its answer is known to depend on."""
+
+    def load_named(name: str) -> HookedModel:
+        known = None if facts is None else facts["models"]
+        if known is not None and name not in known:
+            raise InputError(
+                f"The analysis loads {name!r}, which none of its parameters names, so a stored answer could not tell "
+                "when that model changes. Give the analysis a parameter that holds the name."
+            )
+        model = loaded_at(name)
+        if known is not None and model_facts(name) != known[name]:
+            raise CheckpointError(f"The files of {name} changed since this run began. Run it again.")
+        return model
+
+    return load_named
+
+
+def arguments_of(spec: Spec, model: HookedModel, progress: Progress, facts: Facts | None = None) -> dict[str, Any]:
+    """Everything the analysis takes, by name."""
+    signature = signature_of(spec.analysis)
+    clean = read_inputs(spec.inputs, model) if spec.inputs else None
+    corrupted = read_inputs(spec.corrupted, model, clean) if spec.corrupted else None
+    made: Mapping[str, Any] = {
+        "model": model,
+        "inputs": clean and clean.inputs,
+        "corrupted": corrupted and corrupted.inputs,
+        "world": world_of(spec.model) if "world" in signature.injected else None,
+        "load": loader(facts),
+        "seed": spec.seed,
+        "progress": progress,
+    }
+    arguments = {name: value for name, value in made.items() if name in signature.injected}
+    if spec.metric and clean is not None:
+        arguments["metric"] = metric_of(spec.metric, model, clean, corrupted)
+    return arguments | signature.arguments(spec.parameters)
+
+
+@torch.no_grad()
+def metric_of(name: str, model: HookedModel, clean: Batch, corrupted: Batch | None) -> Metric:
+    """The named metric for these inputs: about their labels, else about the model's own choice on them.
+
+    Labels are classes, so they say nothing of an autoencoder, whose choices are pixels.
+    """
+    answers = model(clean.inputs)
+    other = None if corrupted is None else model(corrupted.inputs)
+    targets = None if hasattr(answers, "log_variance") else clean.targets
+    return METRICS[name](Question(answers, other, targets, clean.inputs, clean.right))
