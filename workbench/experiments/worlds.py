@@ -57,7 +57,8 @@ class EnvironmentFacts:
 
 def environment_facts(name: str) -> EnvironmentFacts:
     """The facts of an environment and of our vectorised version; of one that is not known here there are none."""
-    specs = [gymnasium.registry[known] for known in dict.fromkeys((name, native(name))) if known in gymnasium.registry]
+    names = dict.fromkeys((name, native_name(name)))
+    specs = [gymnasium.registry[known] for known in names if known in gymnasium.registry]
     settings = {spec.id: {"kwargs": repr(spec.kwargs), "max_episode_steps": spec.max_episode_steps} for spec in specs}
     entries = [entry for spec in specs for entry in (spec.entry_point, spec.vector_entry_point) if entry]
     found = {module for entry in entries for module in modules_of(entry)}
