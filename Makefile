@@ -4,20 +4,39 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help app test lint bench
+.PHONY: help app test test-full coverage lint bench
 
 PY := .venv/bin/python
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
 
+# Two workers; the tests of one worker's queue go to the other when that is done first.
+PYTEST = $(PY) -m pytest -q -n 2 --dist worksteal
+# Where tests are marked `shapes`: importing less with checks of every annotation saves a minute.
+SHAPED = tests/test_registries.py tests/test_shapes.py tests/zoo tests/training
+# Commands that tests start read the compiled library instead of compiling it each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## show this list
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1  /' | awk '{printf "%s %-6s", $$1, $$2; $$1 = $$2 = ""; print}'
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1  /' | awk '{printf "%s %-9s", $$1, $$2; $$1 = $$2 = ""; print}'
 
 app: .venv/installed-app ## open the dashboard
 	@.venv/bin/workbench app
 
 test: .venv/installed-test ## ruff, pyrefly, import-linter and every test
 	@$(PY) -m tests.browser
-	@status=0; $(MAKE) --no-print-directory lint || status=1; $(PY) -m pytest -q -n 2 || status=1; exit $$status
+	@status=0; $(MAKE) --no-print-directory lint || status=1; \
+	$(PYTEST) --shapes -m shapes $(SHAPED) || status=1; \
+	$(PYTEST) || status=1; \
+	exit $$status
+
+test-full: .venv/installed-test ## the same with every pair of technique, page and model, all shapes checked
+	@$(PY) -m tests.browser
+	@status=0; $(MAKE) --no-print-directory lint || status=1; $(PYTEST) --full --shapes --timeout 900 || status=1; exit $$status
+
+coverage: .venv/installed-test ## lines and branches that the tests run
+	@COVERAGE_FILE=.venv/coverage $(PYTEST) --cov=workbench --cov=app --cov-branch --cov-report=json:.venv/coverage.json --cov-report=term:skip-covered
+	@$(PY) -c 'import json; t = json.load(open(".venv/coverage.json"))["totals"]; \
+	print(f"{t[\"percent_statements_covered\"]:.2f} % of lines, {t[\"percent_branches_covered\"]:.2f} % of branches")'
 
 lint: .venv/installed-test ## ruff, pyrefly and import-linter alone
 	@status=0; \

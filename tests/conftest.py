@@ -1,4 +1,9 @@
-"""What every test runs under: checked shapes, one torch thread, a private store, no network."""
+"""What every test runs under: one torch thread, a private store, no network, and shape checks on request.
+
+`--full` adds the whole products of techniques, pages and models to the chosen pairs (`make test-full`). `--shapes`
+checks the annotations of every function of the library while it runs, which takes about six times as long; `make test`
+does so for the tests marked `shapes`, `make test-full` for all of them.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +12,16 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
 os.environ["WORKBENCH_RUNS"] = tempfile.mkdtemp(prefix="workbench-runs-")
 atexit.register(shutil.rmtree, os.environ["WORKBENCH_RUNS"], ignore_errors=True)
 os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled", "TQDM_DISABLE": "1"}
-
-install_import_hook("workbench", "beartype.beartype")
 
 settings.register_profile(
     "project",
@@ -42,6 +46,28 @@ DATA_FILES = {
     "story_sounds": "english_stories_train.txt",
     "wikitext2": "wikitext2_test.txt",
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer the two long forms of a test run."""
+    parser.addoption("--full", action="store_true", help="run the tests marked full too: the whole products")
+    parser.addoption("--shapes", action="store_true", help="check every annotation of the library while it runs")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Install the shape checks before the library is imported."""
+    if config.getoption("--shapes"):
+        install_import_hook("workbench", "beartype.beartype")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests marked `full` unless they are asked for."""
+    if config.getoption("--full"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("full")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -87,6 +113,37 @@ def distinct() -> list[str]:
     cards = {name: read_card(name) for name in reversed(names())}
     made = {(card.architecture, repr(card.config), card.data.name): name for name, card in cards.items()}
     return sorted(made.values())
+
+
+def representatives() -> list[str]:
+    """The smallest trained network of each kind: architecture, trunk and, for one that reads tokens, type of data."""
+    from workbench.checkpoints.card import read_card
+    from workbench.core.registry import DATASETS
+
+    cards = {name: read_card(name) for name in distinct()}
+    kinds: dict[tuple[object, ...], str] = {}
+    for name, card in sorted(cards.items(), key=lambda item: -item[1].parameters):
+        data = DATASETS[card.data.name].__annotations__["return"] if "d_vocab" in card.config else ""
+        kinds[card.architecture, card.config.get("trunk"), str(data)] = name
+    return sorted(kinds.values())
+
+
+def pairs(
+    rows: Iterable[str], models: Iterable[str], whole: Collection[str], shapes: Collection[str] = ()
+) -> list[ParameterSet]:
+    """Every row with every model in `whole`, and one row in turn with each other model; the rest are marked full.
+
+    Of fewer than a dozen rows, not every other model gets one. Pairs of one model stand together: it is loaded once.
+    Those of the models in `shapes` are marked so.
+    """
+    rows = list(rows)
+    found = []
+    for turn, model in enumerate(models):
+        for place, row in enumerate(rows):
+            chosen = model in whole or place == turn % max(len(rows), 12)
+            marks = [*([] if chosen else [pytest.mark.full]), *([pytest.mark.shapes] if model in shapes else [])]
+            found.append(pytest.param(row, model, marks=marks))
+    return found
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

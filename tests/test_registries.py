@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import workbench
-from tests.conftest import DATA_FILES, distinct, missing_data
+from tests.conftest import DATA_FILES, distinct, missing_data, pairs, representatives
 from workbench.checkpoints.card import SLUG, names, read_card
 from workbench.core.axes import UNIT_AXES, parse_axes
 from workbench.core.errors import ConfigError
@@ -39,7 +39,10 @@ every_architecture = pytest.mark.parametrize("name", MODELS)
 every_analysis = pytest.mark.parametrize("analysis", ANALYSES)
 every_recipe = pytest.mark.parametrize("recipe", RECIPES)
 every_checkpoint = pytest.mark.parametrize("model", names())
-every_kind = pytest.mark.parametrize("model", distinct())
+SMALL = [name for name in representatives() if read_card(name).parameters < 1_000_000]
+"""Networks that every technique is tried on; each other network is tried with one technique in turn."""
+SHAPED = ("cartpole_a2c", "digits_mlp", "induction_gpt", "shapes_cnn")
+"""Networks that every technique is tried on with its annotations checked."""
 
 
 def require_data_of(model: str) -> None:
@@ -156,10 +159,9 @@ def hook_with_units(model: HookedModel) -> str:
     return chosen[len(chosen) // 2].name
 
 
-@every_kind
-@every_analysis
+@pytest.mark.parametrize(("analysis", "model"), pairs(ANALYSES, distinct(), whole=SMALL, shapes=SHAPED))
 @pytest.mark.slow
-def test_every_analysis_runs_on_every_kind_of_model_and_draws_itself(model: str, analysis: str) -> None:
+def test_every_analysis_runs_on_every_kind_of_model_and_draws_itself(analysis: str, model: str) -> None:
     require_data_of(model)
     signature = signature_of(analysis)
     parameters = {name: value for name, value in QUICK.items() if name in signature.parameters}

@@ -11,12 +11,13 @@ from streamlit.testing.v1 import AppTest
 
 import workbench
 from app import jobs
-from tests.conftest import DATA_FILES, distinct, missing_data
+from tests.conftest import DATA_FILES, distinct, missing_data, pairs, representatives
 from workbench.checkpoints.card import names, read_card
 from workbench.data.preferences import read
 from workbench.experiments.labelling import labels_file
 
 MAIN = str(Path(__file__).parent.parent / "app" / "main.py")
+SMALL = [name for name in representatives() if read_card(name).parameters < 1_000_000]
 VIEWS = sorted(path.stem for path in (Path(MAIN).parent / "views").glob("[!_]*.py"))
 Open = Callable[..., AppTest]
 
@@ -52,8 +53,7 @@ def value(page: AppTest, label: str) -> object:
     return next(box.value for box in (*page.selectbox, *page.number_input) if box.label == label)
 
 
-@pytest.mark.parametrize("model", names())
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize(("view", "model"), pairs(VIEWS, names(), whole=representatives()))
 def test_every_page_opens_on_every_model(opened: Open, view: str, model: str) -> None:
     require_data_of(model)
     page = clean(opened(view, m=model))
@@ -62,9 +62,8 @@ def test_every_page_opens_on_every_model(opened: Open, view: str, model: str) ->
         assert value(page, "Model") == model
 
 
-@pytest.mark.parametrize("technique", ["ablation", "patching"])
-@pytest.mark.parametrize("model", distinct())
-def test_ablation_and_patching_show_a_figure_and_its_table(opened: Open, model: str, technique: str) -> None:
+@pytest.mark.parametrize(("technique", "model"), pairs(["ablation", "patching"], distinct(), whole=representatives()))
+def test_ablation_and_patching_show_a_figure_and_its_table(opened: Open, technique: str, model: str) -> None:
     require_data_of(model)
     page = clean(opened("patch", m=model, technique=technique))
     assert page.get("plotly_chart") and page.dataframe
@@ -73,8 +72,7 @@ def test_ablation_and_patching_show_a_figure_and_its_table(opened: Open, model: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("view", ["circuit", "gallery"])
-@pytest.mark.parametrize("model", distinct())
+@pytest.mark.parametrize(("view", "model"), pairs(["circuit", "gallery"], distinct(), whole=SMALL))
 def test_long_work_waits_for_run_and_then_shows_its_result(opened: Open, view: str, model: str) -> None:
     require_data_of(model)
     page = clean(opened(view, m=model, steps="4"))

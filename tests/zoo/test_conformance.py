@@ -31,6 +31,7 @@ def test_every_architecture_has_a_small_network_here() -> None:
 
 
 @every_network
+@pytest.mark.shapes
 def test_every_hook_fires_with_the_axes_it_names(name: str) -> None:
     model = small(name)
     trace = model.trace(example(model, 3))
@@ -142,6 +143,7 @@ def test_a_unit_of_every_hook_can_be_named_and_resolved(name: str) -> None:
 
 
 @every_network
+@pytest.mark.shapes
 def test_examples_do_not_depend_on_their_batch(name: str) -> None:
     model = small(name)
     inputs = example(model, 3)
