@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from workbench.analysis.activations import hook_statistics, read_activations
+from workbench.analysis.activations import compute_statistics, read_activations
 from workbench.core.errors import InputError, UnknownNameError
 from workbench.zoo.gpt import GPT, GPTConfig
 from workbench.zoo.mlp import MLPClassifier, MLPConfig
@@ -44,7 +44,7 @@ def test_an_unknown_hook_is_answered_with_the_nearest(model: MLPClassifier) -> N
 
 def test_statistics_agree_with_numpy(model: MLPClassifier) -> None:
     x = model.example(4)
-    result = hook_statistics(model, x)
+    result = compute_statistics(model, x)
     place = result.hooks.index("blocks.0.hook_post")
     values = model.blocks[0].linear(x).relu().detach().numpy()
     measured = [float(v[place]) for v in (result.mean, result.std, result.low, result.high, result.zero_share)]
@@ -53,4 +53,4 @@ def test_statistics_agree_with_numpy(model: MLPClassifier) -> None:
 
 
 def test_statistics_can_be_asked_of_some_hooks_alone(model: MLPClassifier) -> None:
-    assert hook_statistics(model, model.example(), "blocks.*").hooks == ("blocks.0.hook_pre", "blocks.0.hook_post")
+    assert compute_statistics(model, model.example(), "blocks.*").hooks == ("blocks.0.hook_pre", "blocks.0.hook_post")

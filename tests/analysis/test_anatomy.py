@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from workbench.analysis.anatomy import anatomy
+from workbench.analysis.anatomy import list_hooks
 from workbench.core.registry import MODELS, config_type
 
 
 def test_every_hook_of_every_architecture_is_listed_once_with_its_axes() -> None:
     for name in MODELS:
         model = MODELS[name](config_type(MODELS[name])()).eval()
-        result = anatomy(model)
+        result = list_hooks(model)
         assert sorted(result.hook) == sorted(model.hook_dict)
         assert list(result.stage) == sorted(result.stage)
         for hook, axes, size in zip(result.hook, result.axes, result.size, strict=True):
@@ -19,5 +19,5 @@ def test_every_hook_of_every_architecture_is_listed_once_with_its_axes() -> None
 
 def test_stages_go_by_the_names_they_have_in_the_code() -> None:
     model = MODELS["mlp"](config_type(MODELS["mlp"])())
-    assert anatomy(model).stages == ("AxisHookPoint", "DenseBlock", "ReadOut")
-    assert anatomy(model).parameters == sum(p.numel() for p in model.parameters())
+    assert list_hooks(model).stages == ("AxisHookPoint", "DenseBlock", "ReadOut")
+    assert list_hooks(model).parameters == sum(p.numel() for p in model.parameters())

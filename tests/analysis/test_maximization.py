@@ -7,8 +7,8 @@ import torch
 from torch.testing import assert_close
 
 from tests.zoo.small import SMALL, example, small
-from workbench.analysis.features.target import Objective, target_of
-from workbench.analysis.features.token_rows import rows_of
+from workbench.analysis.features.target import Objective, make_target
+from workbench.analysis.features.token_rows import join_inputs
 from workbench.analysis.maximization import Maximization, maximize
 from workbench.core.errors import Cancelled, ConfigError, InputError, ShapeError, TrainingModeError, UnknownNameError
 from workbench.core.hooked import HookedModel
@@ -90,7 +90,7 @@ def test_every_architecture_is_tested_below() -> None:
 @pytest.mark.parametrize("name", HIDDEN)
 def test_activations_are_what_the_model_gives_on_the_inputs_found(name: str) -> None:
     model, result = small(name), found(name)
-    natural, rows = rows_of(model, example(model, 5))
+    natural, rows = join_inputs(model, example(model, 5))
     cached = model.cache(rows.inputs(result.inputs), result.hook)[result.hook].detach()
     axis = model.hook_dict[result.hook].axes.index(result.axis)
     means = cached.movedim(axis, 1).flatten(2).mean(dim=2) if cached.ndim > 2 else cached
@@ -163,7 +163,7 @@ def test_a_seed_gives_the_same_result_again_and_another_seed_another() -> None:
 )
 def test_what_stands_before_a_relu_is_found_by_its_values(name: str, hook: str, before: str | None) -> None:
     model = small(name)
-    assert target_of(model, example(model, 8), hook, "channel").before == before
+    assert make_target(model, example(model, 8), hook, "channel").before == before
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn"])

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from tests.bench import preferences
 from tests.bench.harness import Figure, paired
-from workbench.analysis.policies.circuit_returns import Rollout, means, rank_edges
-from workbench.analysis.policies.episodes import first_episodes, total_returns
-from workbench.analysis.policies.interventions import Condition, every_unit, intervene_in_rollouts
+from workbench.analysis.policies.circuit_returns import Rollout, mean_writes, rank_edges
+from workbench.analysis.policies.episodes import run_episodes, total_returns
+from workbench.analysis.policies.interventions import Condition, intervene_in_rollouts, remove_each_unit
 from workbench.checkpoints.card import names, read_card
 from workbench.checkpoints.store import load
 from workbench.core.hooked import HookedModel
@@ -102,7 +102,7 @@ def solving() -> Iterator[Figure]:
 def ablations() -> Iterator[Figure]:
     """Every unit of the CartPole policy removed for 20 episodes: all at once, against one unit after the other."""
     model, make, seeds = load("cartpole_ppo"), partial(make_vector, CARTPOLE), list(range(EPISODES))
-    units = every_unit(model, ["actor.blocks.*.hook_post"])
+    units = remove_each_unit(model, ["actor.blocks.*.hook_post"])
     ours = partial(intervene_in_rollouts, model, make, units, seeds)
     peer = partial(loop, model, units, seeds)
     difference = float((ours().edited - peer()).abs().max())
@@ -118,7 +118,7 @@ def loop(model: HookedModel, conditions: list[Condition], seeds: list[int]) -> T
     rows = []
     for condition in conditions:
         with model.edited(condition):
-            steps = first_episodes(lambda x, _: model(x).logits.argmax(-1), make_vector(CARTPOLE, len(seeds)), seeds)
+            steps = run_episodes(lambda x, _: model(x).logits.argmax(-1), make_vector(CARTPOLE, len(seeds)), seeds)
             rows.append(total_returns(steps, len(seeds)))
     return torch.stack(rows)
 
@@ -129,12 +129,12 @@ def circuits(name: str, environment: str) -> Iterator[Figure]:
     They are scored on 256 states of 64 episodes and checked by 100 others.
     """
     model, make, draws = load(name), partial(make_vector, environment), 3
-    steps = first_episodes(lambda x, _: model(x).logits.argmax(-1), make(64), list(range(64)))
+    steps = run_episodes(lambda x, _: model(x).logits.argmax(-1), make(64), list(range(64)))
     states = torch.cat([step.observation for step in steps])
     states = states[torch.randperm(len(states), generator=torch.Generator().manual_seed(0))[:256]]
     graph = model.graph()
     ranked = rank_edges(graph, states, draws, seed=0)
-    run = Rollout(graph, make, means(graph, states), tuple(range(1000, 1100)))
+    run = Rollout(graph, make, mean_writes(graph, states), tuple(range(1000, 1100)))
     half = [run.keeping(graph.wiring.largest(strength, ranked.n // 2)).mean() for strength in ranked.strength]
     lowest, highest = (float(run.keeping(graph.full(keep)).mean()) for keep in (0.0, 1.0))
     strongest, loudest, *random = [(float(mean) - lowest) / (highest - lowest) for mean in half]

@@ -6,9 +6,9 @@ import torch
 
 from tests.training.rlhf.tiny import MARKS, network, some_rows
 from workbench.analysis.rlhf.restoring import restore_weights
-from workbench.analysis.rlhf.token_kl import token_kl
+from workbench.analysis.rlhf.token_kl import compute_token_kl
 from workbench.analysis.rlhf.tracing import ALL, AS_TUNED, Difference, Trace
-from workbench.analysis.rlhf.weight_change import stream_shift, weight_change
+from workbench.analysis.rlhf.weight_change import measure_stream_shift, measure_weight_change
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.table import table
@@ -28,9 +28,9 @@ def traced(factor: float) -> Trace:
         counted = completion_mask(rows, MARKS)
         back = restore_weights(tuned, original, PARTS, lambda model, extend: model(rows).sum(dim=(1, 2)).detach())
         found[name] = Difference(
-            weight_change(tuned, original),
-            token_kl(tuned, original, rows, counted),
-            stream_shift(tuned, original, rows, counted),
+            measure_weight_change(tuned, original),
+            compute_token_kl(tuned, original, rows, counted),
+            measure_stream_shift(tuned, original, rows, counted),
             {"weights": back},
         )
     return Trace("original", found, tuple(PARTS), "sum of logits", tuple("abcdefgh"))

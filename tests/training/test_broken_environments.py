@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from tests.training.corridor import Corridor, Numbered, corridors
 from tests.training.test_ppo import policy
-from workbench.analysis.policies.episodes import first_episodes
+from workbench.analysis.policies.episodes import run_episodes
 from workbench.core.errors import InputError, ShapeError
 from workbench.training.dqn import DQNConfig, dqn
 from workbench.training.policy_evaluation import evaluate_policy
@@ -44,7 +44,7 @@ USERS: dict[str, Callable[[], Any]] = {
                                 QLearningConfig(steps=100)),
     "evaluation": lambda: evaluate_policy(policy(features=1), broken, episodes=4),
     "rollout": lambda: greedy_rollout(policy(features=1), Broken(), seed=0),
-    "analysis": lambda: list(first_episodes(lambda x, rows: 0 * rows, broken(4), range(4))),
+    "analysis": lambda: list(run_episodes(lambda x, rows: 0 * rows, broken(4), range(4))),
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.analysis.firing import fired
+from workbench.analysis.firing import trace_hooks
 from workbench.core.axes import unit_axis
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel, HookInfo
@@ -78,31 +78,31 @@ def ablate(
         tensor(60)
     """
     with model.lock:
-        info = only(fired(model, inputs, hook), hook)
-        axis = ablatable_axis(info, axis)
+        info = require_single(trace_hooks(model, inputs, hook), hook)
+        axis = choose_axis(info, axis)
         reference = torch.empty(0) if method == "zero" else model.cache(inputs, info.name)[info.name]
         random = generator(seed, "ablation", info.name)
         sites = [Site(info.name, {axis: i}) for i in range(info.size(axis))]
-        conditions = [[]] + [[removal(site, method, reference, random)] for site in sites]
+        conditions = [[]] + [[make_removal(site, method, reference, random)] for site in sites]
         values = sweep(model, inputs, conditions, metric, progress=progress)
     return Ablation(info.name, axis, method, values[0], values[1:] - values[0])
 
 
-def removal(site: Site, method: Method, reference: Tensor, random: torch.Generator) -> Intervention:
+def make_removal(site: Site, method: Method, reference: Tensor, random: torch.Generator) -> Intervention:
     """The intervention that removes what is at `site`; `reference` holds the hook's activations to replace it by."""
     if method == "zero":
         return zero(site)
     return mean(site, reference) if method == "mean" else resample(site, reference, random)
 
 
-def only(infos: list[HookInfo], hook: str) -> HookInfo:
+def require_single(infos: list[HookInfo], hook: str) -> HookInfo:
     """The one hook that `hook` must pick."""
     if len(infos) > 1:
         raise InputError(f"{hook!r} picks {len(infos)} hooks. Ablation takes one, such as {infos[0].name!r}.")
     return infos[0]
 
 
-def ablatable_axis(info: HookInfo, axis: str | None) -> str:
+def choose_axis(info: HookInfo, axis: str | None) -> str:
     """The axis given, else the one on which the units lie; the batch is refused."""
     others = [name for name in info.axes if name != "batch"]
     axis = axis or unit_axis(info.axes)

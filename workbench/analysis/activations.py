@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.analysis.firing import fired
+from workbench.analysis.firing import trace_hooks
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import logits_of
@@ -46,7 +46,7 @@ class HookStatistics:
 @torch.no_grad()
 def read_activations(model: HookedModel, inputs: Any, hook: str) -> Activations:
     """The activation at `hook` on the inputs, unaltered. Costs one forward pass."""
-    infos = fired(model, inputs, hook)
+    infos = trace_hooks(model, inputs, hook)
     if len(infos) > 1:
         raise InputError(f"{hook!r} picks {len(infos)} hooks. Read one at a time, such as {infos[0].name!r}.")
     name = infos[0].name
@@ -56,13 +56,13 @@ def read_activations(model: HookedModel, inputs: Any, hook: str) -> Activations:
 
 @ANALYSES.register("statistics")
 @torch.no_grad()
-def hook_statistics(model: HookedModel, inputs: Any, hook: str = "*") -> HookStatistics:
+def compute_statistics(model: HookedModel, inputs: Any, hook: str = "*") -> HookStatistics:
     """How the values at each hook are spread on the inputs, in firing order. Costs one forward pass.
 
     `hook` may be a glob; "*" takes all hooks that cost nothing extra.
     """
     names = model.select(None if hook == "*" else hook)
-    cache = model.cache(inputs, [info.name for info in fired(model, inputs, "*") if info.name in names])
+    cache = model.cache(inputs, [info.name for info in trace_hooks(model, inputs, "*") if info.name in names])
     values = [x.flatten().float() for x in cache.values()]
     return HookStatistics(
         hooks=tuple(cache),

@@ -28,7 +28,7 @@ class Anatomy:
 
 
 @ANALYSES.register("anatomy")
-def anatomy(model: HookedModel) -> Anatomy:
+def list_hooks(model: HookedModel) -> Anatomy:
     """The model's stages, and the axes and sizes of all its hooks. Costs about one forward pass on two examples."""
     hooks = list(model.trace().values())
     return Anatomy(

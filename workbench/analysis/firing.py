@@ -8,7 +8,7 @@ from workbench.core.errors import NeverFiredError
 from workbench.core.hooked import HookedModel, HookInfo
 
 
-def fired(model: HookedModel, inputs: Any, hook: str) -> list[HookInfo]:
+def trace_hooks(model: HookedModel, inputs: Any, hook: str) -> list[HookInfo]:
     """Axes and shapes, on these inputs, of the hooks that a name or a glob picks; all of them must fire."""
     infos = model.trace(inputs)
     names = model.select(hook)

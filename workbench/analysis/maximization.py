@@ -13,8 +13,8 @@ from torch import Tensor
 from workbench.analysis.features import quality
 from workbench.analysis.features.image_search import search_images
 from workbench.analysis.features.search import Found, Search
-from workbench.analysis.features.target import Objective, Target, target_of, units_of
-from workbench.analysis.features.token_rows import Joined, rows_of
+from workbench.analysis.features.target import Objective, Target, choose_units, make_target
+from workbench.analysis.features.token_rows import JoinedPair, join_inputs
 from workbench.analysis.features.token_search import search_tokens
 from workbench.analysis.features.vector_search import search_vectors
 from workbench.core.errors import ConfigError, InputError, ShapeError
@@ -85,23 +85,23 @@ def maximize(
     a forward and backward pass up to the hook, for all units, for each of the `steps`.
     """
     with model.lock:
-        reference, rows = rows_of(model, inputs)
-        reference = checked(model, reference, isinstance(rows, Joined))
+        reference, rows = join_inputs(model, inputs)
+        reference = check_reference(model, reference, isinstance(rows, JoinedPair))
         if steps < 1:
             raise ConfigError(f"steps is {steps}; a search needs at least 1. The usual number is 128.")
-        method, fluent = method_for(reference, objective), objective == "fluent"
-        if fluent and isinstance(rows, Joined):
+        method, fluent = choose_method(reference, objective), objective == "fluent"
+        if fluent and isinstance(rows, JoinedPair):
             raise InputError("A source is no text that this model writes. Choose 'channel' or 'neuron'.")
-        target = target_of(model, reference, hook, "channel" if fluent else objective, rows)
+        target = make_target(model, reference, hook, "channel" if fluent else objective, rows)
         with torch.no_grad():
             natural = target.values(reference)
-        chosen = units_of(target, hook, units, natural.shape[1])
+        chosen = choose_units(target, hook, units, natural.shape[1])
         search = Search(target, reference, natural, chosen, steps, seed, fluent)
-        return result_of(search, in_batches(search, method, progress), objective)
+        return collect_result(search, search_in_batches(search, method, progress), objective)
 
 
 @torch.no_grad()
-def result_of(search: Search, found: Found, objective: Objective) -> Maximization:
+def collect_result(search: Search, found: Found, objective: Objective) -> Maximization:
     """What was found, beside what is natural, and how good it is."""
     target, reference, columns = search.target, search.reference, search.columns
     rows = search.examples(EXAMPLES)
@@ -123,14 +123,14 @@ def result_of(search: Search, found: Found, objective: Objective) -> Maximizatio
         success=quality.success(reached, activations[:, 0]),
         gain=quality.gain(reached, activations[:, 0]),
         top1=quality.top_unit(after, columns, search.natural),
-        low=bound(reference, torch.amin),
-        high=bound(reference, torch.amax),
-        texts=spelled(target, found.inputs),
-        example_texts=tuple(filter(None, (spelled(target, examples) for examples in reference[rows]))),
+        low=compute_bound(reference, torch.amin),
+        high=compute_bound(reference, torch.amax),
+        texts=spell(target, found.inputs),
+        example_texts=tuple(filter(None, (spell(target, examples) for examples in reference[rows]))),
     )
 
 
-def in_batches(search: Search, method: Method, progress: Progress) -> Found:
+def search_in_batches(search: Search, method: Method, progress: Progress) -> Found:
     """What is found for all units, so many at once."""
     parts = [search.units[i : i + AT_ONCE] for i in range(0, len(search.units), AT_ONCE)]
     total = search.steps * len(parts)
@@ -140,7 +140,7 @@ def in_batches(search: Search, method: Method, progress: Progress) -> Found:
     return Found(*(torch.cat([getattr(f, name) for f in found]) for name in ("inputs", "start", "trace")))
 
 
-def method_for(reference: Shaped[Tensor, "batch *input"], objective: Objective) -> Method:
+def choose_method(reference: Shaped[Tensor, "batch *input"], objective: Objective) -> Method:
     """The search that fits these inputs."""
     if not reference.is_floating_point():
         return search_tokens
@@ -149,14 +149,14 @@ def method_for(reference: Shaped[Tensor, "batch *input"], objective: Objective) 
     return search_images if reference.ndim == 4 else search_vectors
 
 
-def bound(reference: Shaped[Tensor, "batch *input"], end: Callable[..., Tensor]) -> Shaped[Tensor, "..."]:
+def compute_bound(reference: Shaped[Tensor, "batch *input"], end: Callable[..., Tensor]) -> Shaped[Tensor, "..."]:
     """The lowest or highest values of a batch: of each channel of images, of each feature, of all tokens."""
     if not reference.is_floating_point():
         return end(reference, dim=(0, 1))
     return end(reference, dim=(0, 2, 3), keepdim=True)[0] if reference.ndim == 4 else end(reference, dim=0)
 
 
-def spelled(target: Target, tokens: Shaped[Tensor, "row *input"]) -> tuple[str, ...]:
+def spell(target: Target, tokens: Shaped[Tensor, "row *input"]) -> tuple[str, ...]:
     """What each row of tokens spells, when the model has a tokenizer."""
     tokenizer = target.model.tokenizer
     if tokenizer is None or tokens.is_floating_point():
@@ -164,11 +164,11 @@ def spelled(target: Target, tokens: Shaped[Tensor, "row *input"]) -> tuple[str, 
     return tuple(target.rows.spelled(tokenizer, row) for row in tokens)
 
 
-def checked(model: HookedModel, inputs: Any, joined: bool) -> Shaped[Tensor, "batch *input"]:
+def check_reference(model: HookedModel, inputs: Any, joined: bool) -> Shaped[Tensor, "batch *input"]:
     """The reference batch, when its rows are such as the model reads; `joined` ones were made of two sequences."""
     if not isinstance(inputs, Tensor) or inputs.ndim < 2 or not len(inputs):
         raise InputError(
-            f"Activation maximization compares with natural inputs: one tensor, a row for each. Given {shown(inputs)}. "
+            f"Activation maximization expects a batch of natural inputs as one tensor, got {describe(inputs)}. "
             "Pass a batch, such as 16 rows of the data."
         )
     example = model.example(1)
@@ -182,6 +182,6 @@ def checked(model: HookedModel, inputs: Any, joined: bool) -> Shaped[Tensor, "ba
     return inputs
 
 
-def shown(inputs: Any) -> str:
+def describe(inputs: Any) -> str:
     """What was given instead of a batch."""
     return f"shape {tuple(inputs.shape)}" if isinstance(inputs, Tensor) else f"a {type(inputs).__name__}"

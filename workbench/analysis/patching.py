@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from workbench.analysis.contrast import check_same_shape, metric_gap
-from workbench.analysis.firing import fired
+from workbench.analysis.firing import trace_hooks
 from workbench.core.axes import unit_axis
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel, HookInfo
@@ -67,11 +67,11 @@ def patch_activations(
     with model.lock:
         clean, base = metric(model(inputs)), metric(model(corrupted))
         gap = metric_gap(clean, base)
-        infos = fired(model, inputs, hook)
-        axes = axes or default_axes(infos[0])
-        grid = shared_grid(infos, axes)
+        infos = trace_hooks(model, inputs, hook)
+        axes = axes or choose_axes(infos[0])
+        grid = require_shared_grid(infos, axes)
         given = model.cache(donor, [info.name for info in infos])
-        conditions = [[patch(site, given[site.hook])] for info in infos for site in parts(info, axes)]
+        conditions = [[patch(site, given[site.hook])] for info in infos for site in iterate_sites(info, axes)]
         values = sweep(model, receiver, conditions, metric, progress=progress)
     effect = (values.mean(dim=1) - base.mean()) / gap
     names = tuple(info.name for info in infos)
@@ -79,7 +79,7 @@ def patch_activations(
     return Patching(names, axes, direction, effect.reshape(len(infos), *grid), by_part, clean, base)
 
 
-def default_axes(info: HookInfo) -> tuple[str, ...]:
+def choose_axes(info: HookInfo) -> tuple[str, ...]:
     """The axis of the units (a residual stream has none worth naming) and the position, if there is one."""
     units = unit_axis(info.axes)
     axes = tuple(
@@ -90,7 +90,7 @@ def default_axes(info: HookInfo) -> tuple[str, ...]:
     return axes
 
 
-def shared_grid(infos: list[HookInfo], axes: tuple[str, ...]) -> tuple[int, ...]:
+def require_shared_grid(infos: list[HookInfo], axes: tuple[str, ...]) -> tuple[int, ...]:
     """Length of each axis, the same at every hook."""
     if "batch" in axes or len(set(axes)) < len(axes):
         raise InputError(f"Axes {axes} cannot be patched one by one: name each axis once, and not the batch.")
@@ -104,7 +104,7 @@ def shared_grid(infos: list[HookInfo], axes: tuple[str, ...]) -> tuple[int, ...]
     return grid
 
 
-def parts(info: HookInfo, axes: tuple[str, ...]) -> Iterator[Site]:
+def iterate_sites(info: HookInfo, axes: tuple[str, ...]) -> Iterator[Site]:
     """One site for each index on the axes, the last axis running fastest."""
     for index in product(*(range(info.size(axis)) for axis in axes)):
         yield Site(info.name, dict(zip(axes, index, strict=True)))

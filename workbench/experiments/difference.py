@@ -11,10 +11,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from workbench.analysis.rlhf.restoring import Extend, Restoration, along, compared, restore_activations, restore_weights
-from workbench.analysis.rlhf.token_kl import token_kl
+from workbench.analysis.rlhf.restoring import (
+    Extend,
+    Restoration,
+    make_restoration,
+    patch_along,
+    restore_activations,
+    restore_weights,
+)
+from workbench.analysis.rlhf.token_kl import compute_token_kl
 from workbench.analysis.rlhf.tracing import Difference, Trace
-from workbench.analysis.rlhf.weight_change import StreamShift, stream_shift, weight_change
+from workbench.analysis.rlhf.weight_change import StreamShift, measure_stream_shift, measure_weight_change
 from workbench.checkpoints.card import names, read_card
 from workbench.checkpoints.store import load
 from workbench.core.errors import InputError
@@ -168,10 +175,10 @@ def difference(tuned: Any, original: Any, work: Work, restore: bool = False) -> 
     """What can be read off without changing anything and, to `restore`, what changing parts back does."""
     rows = work.rows(tuned)
     counted = work.counted(rows)
-    kl = token_kl(tuned, original, rows, counted, work.temperature)
-    shift = stream_shift(tuned, original, rows[:, :-1], counted[:, 1:])  # where the tokens counted are foretold
+    kl = compute_token_kl(tuned, original, rows, counted, work.temperature)
+    shift = measure_stream_shift(tuned, original, rows[:, :-1], counted[:, 1:])  # where the tokens counted are foretold
     restored = bring_back(tuned, original, work, shift) if restore else {}
-    return Difference(weight_change(tuned, original), kl, shift, restored)
+    return Difference(measure_weight_change(tuned, original), kl, shift, restored)
 
 
 def activation_parts(model: Any) -> dict[str, list[str]]:
@@ -194,9 +201,9 @@ def weight_parts(model: Any) -> dict[str, str]:
 def bring_back(tuned: Any, original: Any, work: Work, shift: StreamShift) -> dict[str, Restoration]:
     """What rows are worth with parts restored: activations, weights, the stream along its mean shift alone."""
     lines = dict(zip(shift.hooks, shift.direction, strict=True))
-    rows = [work.worth(tuned, along(tuned, original, hook, v)) for hook, v in lines.items()]
+    rows = [work.worth(tuned, patch_along(tuned, original, hook, v)) for hook, v in lines.items()]
     return {
         "activations": restore_activations(tuned, original, activation_parts(tuned), work.worth),
         "weights": restore_weights(tuned, original, weight_parts(tuned), work.worth),
-        "the stream along its mean shift": compared(tuple(lines), rows, tuned, original, work.worth),
+        "the stream along its mean shift": make_restoration(tuple(lines), rows, tuned, original, work.worth),
     }

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.analysis.policies.episodes import first_episodes
-from workbench.analysis.policies.saliency import Saliency, saliency
-from workbench.analysis.policies.steering import change_at
-from workbench.analysis.policies.traces import EpisodeTrace, trace
+from workbench.analysis.policies.episodes import run_episodes
+from workbench.analysis.policies.saliency import Saliency, compute_saliency
+from workbench.analysis.policies.steering import make_change
+from workbench.analysis.policies.traces import EpisodeTrace, trace_episode
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import LogitDifference, logits_of, runner_up
 from workbench.data.environments import make_vector, native_name
@@ -60,12 +60,12 @@ def play(
     known = environments_of(model)
     name, network = environment or known[0], loaded(model)
     discount, hook = discount_of(model), hook or next(iter(network.trace()))
-    handlers = network.handlers_for([change_at(edit, amount)] if edit else [])
+    handlers = network.handlers_for([make_change(edit, amount)] if edit else [])
     envs = make_vector(native_name(name), 1)
     with network.lock, network.routed(handlers):
         choose = lambda observation, _: logits_of(network(observation)).argmax(dim=-1)  # noqa: E731
-        told = trace(network, list(first_episodes(choose, envs, [seed], STEPS)), discount)
-        mattered = saliency(network, told.observation, margin(told.logits))
+        told = trace_episode(network, list(run_episodes(choose, envs, [seed], STEPS)), discount)
+        mattered = compute_saliency(network, told.observation, margin(told.logits))
         inside = inner(network, told.observation, hook)
     envs.close()
     axes = network.hook_dict[hook].axes

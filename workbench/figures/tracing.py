@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from workbench.analysis.rlhf.tracing import Table, Trace, shares
+from workbench.analysis.rlhf.tracing import Table, Trace, undone_shares
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import percent, short
@@ -65,7 +65,7 @@ def brought_back(result: Trace, name: str) -> str:
     best = [
         (share, part, kind)
         for kind, back in result.found[name].restored.items()
-        for part, share in shares(back).items()
+        for part, share in undone_shares(back).items()
     ]
     if not best:
         return ""

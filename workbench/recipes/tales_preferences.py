@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from workbench.analysis.rlhf.token_kl import token_kl
+from workbench.analysis.rlhf.token_kl import compute_token_kl
 from workbench.checkpoints.card import DataSource
 from workbench.checkpoints.store import load
 from workbench.core.errors import InputError
@@ -195,7 +195,7 @@ def policy_metrics(
         for model, name in ((policy, "policy"), (at.reference, "reference"))
     )
     better = (told.true_reward > plain.true_reward).double() + (told.true_reward == plain.true_reward) / 2
-    kl = token_kl(policy, at.reference, told.rows, completion_mask(told.rows, at.marks), TEMPERATURE)
+    kl = compute_token_kl(policy, at.reference, told.rows, completion_mask(told.rows, at.marks), TEMPERATURE)
     lengths = told.length.double().mean() / plain.length.double().mean()
     return {
         **tale_metrics(told, seed),

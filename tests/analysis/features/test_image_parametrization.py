@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from workbench.analysis.features.image_parametrization import Appearance, appearance, moved
+from workbench.analysis.features.image_parametrization import Appearance, fit_appearance, transform
 
 
 @pytest.fixture
@@ -24,19 +24,19 @@ def unbounded(look: Appearance) -> Appearance:
 
 def test_a_single_natural_image_comes_back_from_its_own_phases(natural: torch.Tensor) -> None:
     one = natural[:1]
-    look = appearance(one)
+    look = fit_appearance(one)
     assert_close(look.images(look.phases(one)), one)
 
 
 def test_mixing_makes_the_colours_covary_as_in_the_batch(natural: torch.Tensor) -> None:
-    look = appearance(natural)
+    look = fit_appearance(natural)
     pixels = (natural - look.mean).movedim(1, 0).flatten(1)
     assert_close(look.mixing @ look.mixing.T, pixels @ pixels.T / pixels.shape[1])
     assert_close(look.mixing @ look.unmixing, torch.eye(3, dtype=torch.float64))
 
 
 def test_whatever_the_phases_the_amplitudes_are_those_of_the_batch(natural: torch.Tensor) -> None:
-    look = unbounded(appearance(natural))
+    look = unbounded(fit_appearance(natural))
     phases = torch.rand(2, *look.amplitude.shape, dtype=torch.float64) * 6
     whitened = torch.einsum("ij,bjhw->bihw", look.unmixing, look.images(phases) - look.mean)
     spectrum = torch.fft.rfft2(whitened, norm="ortho").abs()
@@ -45,7 +45,7 @@ def test_whatever_the_phases_the_amplitudes_are_those_of_the_batch(natural: torc
 
 
 def test_no_image_leaves_the_range_of_the_batch(natural: torch.Tensor) -> None:
-    look = appearance(natural)
+    look = fit_appearance(natural)
     images = look.images(torch.rand(2, *look.amplitude.shape, dtype=torch.float64) * 6)
     assert bool((images >= look.low).all())
     assert bool((images <= look.high).all())
@@ -54,6 +54,6 @@ def test_no_image_leaves_the_range_of_the_batch(natural: torch.Tensor) -> None:
 def test_each_image_is_moved_by_its_own_numbers(natural: torch.Tensor) -> None:
     images = natural[:2]
     moves = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.25, 0.0]], dtype=torch.float64)
-    still, shifted = moved(images, moves)
+    still, shifted = transform(images, moves)
     assert_close(still, images[0])
     assert_close(shifted[:, :, :-1], images[1][:, :, 1:])  # a quarter of half of 8 pixels is one pixel

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.zoo.small import example, small
-from workbench.analysis.features.token_rows import Joined, rows_of
+from workbench.analysis.features.token_rows import JoinedPair, join_inputs
 from workbench.analysis.maximization import maximize
 from workbench.core.errors import InputError
 from workbench.core.source_target import SourceTarget
@@ -25,8 +25,8 @@ def pairs(model: object) -> SourceTarget:
 def test_joining_and_reading_gives_the_inputs_back() -> None:
     model = small("encoder_decoder")
     inputs = pairs(model)
-    rows, kind = rows_of(model, inputs)
-    assert isinstance(kind, Joined) and rows.shape == (6, 12)
+    rows, kind = join_inputs(model, inputs)
+    assert isinstance(kind, JoinedPair) and rows.shape == (6, 12)
     again = kind.inputs(rows)
     assert torch.equal(again.source, inputs.source) and torch.equal(again.target, inputs.target)
 
@@ -52,4 +52,4 @@ def test_text_that_is_fluent_is_not_asked_of_pairs() -> None:
 def test_other_inputs_stay_as_they_are() -> None:
     model = small("cnn")
     images = example(model)
-    assert rows_of(model, images)[0] is images
+    assert join_inputs(model, images)[0] is images

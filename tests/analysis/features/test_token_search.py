@@ -10,8 +10,8 @@ from torch.testing import assert_close
 
 from tests.zoo.small import small
 from workbench.analysis.features.search import Search
-from workbench.analysis.features.target import target_of
-from workbench.analysis.features.token_search import Climb, embeddings, search_tokens, worth_of_a_nat
+from workbench.analysis.features.target import make_target
+from workbench.analysis.features.token_search import TokenObjective, embedding_tables, fluency_weights, search_tokens
 from workbench.core.errors import InputError
 from workbench.core.progress import silent
 
@@ -19,7 +19,7 @@ from workbench.core.progress import silent
 def search(hook: str, fluent: bool = False) -> Search:
     model = small("gpt")
     tokens = model.example(6)
-    target = target_of(model, tokens, hook, "channel")
+    target = make_target(model, tokens, hook, "channel")
     return Search(target, tokens, target.values(tokens).detach(), (0, 1), steps=12, seed=0, fluent=fluent)
 
 
@@ -35,7 +35,7 @@ def worth(asked: Search, tokens: torch.Tensor) -> torch.Tensor:
 
 def test_what_is_climbed_is_the_activation_and_the_likelihood_in_deviations() -> None:
     asked = search("blocks.1.mlp.hook_post", fluent=True)
-    climb = Climb(asked, embeddings(asked.target.model), worth_of_a_nat(asked))
+    climb = TokenObjective(asked, embedding_tables(asked.target.model), fluency_weights(asked))
     tokens = asked.reference[:2]
     assert_close(climb.exact(tokens, torch.tensor([0, 1])).drive, worth(asked, tokens))
 
@@ -48,7 +48,7 @@ def test_fluent_text_is_worth_more_than_the_best_natural_example() -> None:
 
 def test_the_promise_of_a_swap_is_kept_exactly_where_the_unit_is_linear_in_the_tokens() -> None:
     asked = search("hook_embed")
-    climb = Climb(asked, embeddings(asked.target.model), worth_of_a_nat(asked))
+    climb = TokenObjective(asked, embedding_tables(asked.target.model), fluency_weights(asked))
     tokens, place = asked.reference[:2], torch.tensor([0, 1])
     promise, before = climb.promise(tokens, place), climb.exact(tokens, place).value
     swapped = tokens.clone()
@@ -61,9 +61,9 @@ def test_the_promise_of_a_swap_is_kept_exactly_where_the_unit_is_linear_in_the_t
 def test_a_text_of_one_token_cannot_be_fluent() -> None:
     asked = search("hook_embed", fluent=True)
     with pytest.raises(InputError, match="one token"):
-        worth_of_a_nat(replace(asked, reference=asked.reference[:, :1]))
+        fluency_weights(replace(asked, reference=asked.reference[:, :1]))
 
 
 def test_a_model_without_a_table_of_tokens_is_refused() -> None:
     with pytest.raises(InputError, match="W_E"):
-        embeddings(small("mlp"))
+        embedding_tables(small("mlp"))

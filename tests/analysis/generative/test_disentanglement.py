@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from workbench.analysis.generative.disentanglement import (
-    binned,
+    bin_codes,
     entropy,
     mutual_information,
     mutual_information_gap,
@@ -72,8 +72,8 @@ def test_half_of_a_factor_is_half_of_its_information() -> None:
 
 def test_bins_reach_from_the_lowest_to_the_highest() -> None:
     codes = torch.tensor([[0.0], [0.24], [0.26], [0.99], [1.0]])
-    assert binned(codes, 4)[:, 0].tolist() == [0, 0, 1, 3, 3]
-    assert binned(torch.full((3, 1), 2.0)).unique().tolist() == [0]
+    assert bin_codes(codes, 4)[:, 0].tolist() == [0, 0, 1, 3, 3]
+    assert bin_codes(torch.full((3, 1), 2.0)).unique().tolist() == [0]
 
 
 def test_a_single_latent_has_no_second() -> None:

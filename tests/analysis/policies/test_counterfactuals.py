@@ -6,14 +6,14 @@ from torch.testing import assert_close
 
 from tests.analysis.policies.test_saliency import linear
 from tests.analysis.policies.worlds import policy
-from workbench.analysis.policies.counterfactuals import nearest_that_flips, smallest_edit
+from workbench.analysis.policies.counterfactuals import find_nearest_flip, find_smallest_edit
 from workbench.core.errors import InputError
 
 
 def test_the_smallest_edit_of_a_linear_policy_is_the_distance_to_its_boundary() -> None:
     model, seen, scale = linear(), torch.randn(20, 3), torch.tensor([1.0, 2.0, 0.5])
     weight = (model.actor.readout.weight[1] - model.actor.readout.weight[0]).detach()
-    found = smallest_edit(model, seen, scale)
+    found = find_smallest_edit(model, seen, scale)
     margin = (seen @ weight + (model.actor.readout.bias[1] - model.actor.readout.bias[0]).detach()).abs()
     assert_close(found.distance, margin / (weight * scale).norm(), atol=1e-4, rtol=1e-3)
     assert found.found.all() and (found.before != found.after).all()
@@ -21,7 +21,7 @@ def test_the_smallest_edit_of_a_linear_policy_is_the_distance_to_its_boundary() 
 
 def test_what_is_found_flips_and_a_little_less_does_not() -> None:
     model, seen = policy(4), torch.randn(30, 3)
-    found = smallest_edit(model, seen, torch.ones(3))
+    found = find_smallest_edit(model, seen, torch.ones(3))
     assert found.found.float().mean() > 0.8
     rows = found.found
     act = lambda x: model(x).logits.argmax(1)  # noqa: E731
@@ -37,7 +37,9 @@ def test_what_is_found_flips_and_a_little_less_does_not() -> None:
 
 def test_bounds_are_kept() -> None:
     model, seen = linear(), torch.zeros(1, 3)
-    found = smallest_edit(model, seen + 0.5, torch.ones(3), low=torch.full((3,), 0.4999), high=torch.full((3,), 0.5001))
+    found = find_smallest_edit(
+        model, seen + 0.5, torch.ones(3), low=torch.full((3,), 0.4999), high=torch.full((3,), 0.5001)
+    )
     assert ((found.changed >= 0.4998) & (found.changed <= 0.5002)).all()
 
 
@@ -48,10 +50,10 @@ def test_of_legal_states_the_nearest_that_flips_is_taken() -> None:
         model.actor.readout.bias.zero_()
     seen = torch.tensor([1.0, 0, 0])
     candidates = torch.tensor([[-3.0, 0, 0], [2.0, 0, 0], [-1.0, 5, 0]])
-    found = nearest_that_flips(model, seen, candidates, torch.tensor([2.0, 0.1, 1.0]))
+    found = find_nearest_flip(model, seen, candidates, torch.tensor([2.0, 0.1, 1.0]))
     assert_close(found.changed[0], candidates[2])
     assert float(found.distance) == 1.0 and bool(found.found)
-    nothing = nearest_that_flips(model, seen, candidates[1:2], torch.tensor([0.1]))
+    nothing = find_nearest_flip(model, seen, candidates[1:2], torch.tensor([0.1]))
     assert not bool(nothing.found) and int(nothing.after) == int(nothing.before)
     with pytest.raises(InputError, match="one size for each"):
-        nearest_that_flips(model, seen, candidates[:0], torch.ones(0))
+        find_nearest_flip(model, seen, candidates[:0], torch.ones(0))

@@ -7,7 +7,7 @@ import torch
 
 from tests.analysis.policies.worlds import Guess, first_number_policy, policy
 from workbench.analysis.policies.episodes import mean_interval
-from workbench.analysis.policies.interventions import every_unit, intervene_in_rollouts
+from workbench.analysis.policies.interventions import intervene_in_rollouts, remove_each_unit
 from workbench.checkpoints.store import load
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
@@ -58,14 +58,14 @@ def test_every_row_is_edited_as_a_loop_would(seed: int) -> None:
 def test_trained_policies_are_edited_as_a_loop_would(name: str, model: str) -> None:
     policy, make = load(model), partial(make_vector, name)
     hook = "actor.blocks.1.hook_post" if model == "cartpole_ppo" else "trunk.blocks.0.hook_post"
-    conditions = every_unit(policy, [hook])[:3]
+    conditions = remove_each_unit(policy, [hook])[:3]
     result = intervene_in_rollouts(policy, make, conditions, [0, 1])
     torch.testing.assert_close(result.edited, loop(policy, make, conditions, [0, 1]), rtol=0, atol=0)
 
 
 def test_only_the_unit_that_decides_costs_return() -> None:
     model = first_number_policy()
-    result = intervene_in_rollouts(model, Guess, every_unit(model, [HOOK]), list(range(40)))
+    result = intervene_in_rollouts(model, Guess, remove_each_unit(model, [HOOK]), list(range(40)))
     lengths = torch.tensor([6.0 + seed % 3 for seed in range(40)], dtype=torch.float64)
     torch.testing.assert_close(result.intact, lengths)
     assert result.effect.nonzero().flatten().tolist() == [2]
@@ -75,9 +75,9 @@ def test_only_the_unit_that_decides_costs_return() -> None:
 
 def test_chunks_of_conditions_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     model = policy()
-    whole = intervene_in_rollouts(model, Guess, every_unit(model, [HOOK]), SEEDS)
+    whole = intervene_in_rollouts(model, Guess, remove_each_unit(model, [HOOK]), SEEDS)
     monkeypatch.setattr("workbench.analysis.policies.interventions.ROWS", 15)
-    assert torch.equal(intervene_in_rollouts(model, Guess, every_unit(model, [HOOK]), SEEDS).edited, whole.edited)
+    assert torch.equal(intervene_in_rollouts(model, Guess, remove_each_unit(model, [HOOK]), SEEDS).edited, whole.edited)
 
 
 def test_the_interval_is_that_of_paired_differences() -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.analysis.policies.worlds import policy
-from workbench.analysis.policies.episodes import first_episodes
-from workbench.analysis.policies.reachable import maximize_in_bounds, maximize_reachable, site_score
+from workbench.analysis.policies.episodes import run_episodes
+from workbench.analysis.policies.reachable import make_site_score, maximize_in_bounds, maximize_reachable
 from workbench.core.errors import InputError
 from workbench.data.environments import make_vector
 
@@ -35,7 +35,7 @@ def test_of_several_hills_the_highest_is_found() -> None:
 def test_a_unit_is_scored_by_its_activation() -> None:
     model, seen = policy(), torch.randn(6, 3)
     logits = model(seen).logits
-    torch.testing.assert_close(site_score(model, "actor.hook_logits[action=1]")(seen), logits[:, 1])
+    torch.testing.assert_close(make_site_score(model, "actor.hook_logits[action=1]")(seen), logits[:, 1])
 
 
 def test_the_way_to_the_best_state_leads_there() -> None:
@@ -45,7 +45,7 @@ def test_the_way_to_the_best_state_leads_there() -> None:
     first = maximize_reachable(lambda x: x[:, 0], policy, MAKE, list(range(64)), steps=150, generations=1)
     assert found.path is not None and found.seed is not None
     way = iter(found.path)
-    *_, last = first_episodes(lambda x, r: next(way)[None], MAKE(1), [found.seed], limit=len(found.path))
+    *_, last = run_episodes(lambda x, r: next(way)[None], MAKE(1), [found.seed], limit=len(found.path))
     seen = last.led_to[0]
     torch.testing.assert_close(seen, found.observation)
     assert found.score == pytest.approx(float(seen[0])) and found.score > max(first.score, 1.0)

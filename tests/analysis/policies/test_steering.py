@@ -5,7 +5,13 @@ import torch
 from torch.testing import assert_close
 
 from tests.analysis.policies.worlds import policy
-from workbench.analysis.policies.steering import Targets, added, policy_field, retarget, steering_vector
+from workbench.analysis.policies.steering import (
+    Targets,
+    add_vector,
+    compute_policy_field,
+    compute_steering_vector,
+    retarget,
+)
 from workbench.core.errors import InputError
 from workbench.core.interventions import zero
 from workbench.data.environments.maze import AGENT, GOAL, VectorMaze
@@ -76,19 +82,19 @@ def test_the_field_points_to_the_goal_and_nowhere_without_it() -> None:
     places = torch.tensor([(r, c) for r in range(3) for c in range(3)])
     envs.agent = places.numpy().copy()
     seen = torch.from_numpy(envs._observation())
-    field = policy_field(seeker(), seen, places, MOVES)
+    field = compute_policy_field(seeker(), seen, places, MOVES)
     assert_close(field.probability.sum(1), torch.ones(9))
     away = (places != 0).any(1)
     assert (((places.float() * field.move).sum(1)) < 0)[away].all()  # toward (0, 0)
-    removed = policy_field(seeker(), seen, places, MOVES, [zero("trunk.blocks.0.hook_post")])
+    removed = compute_policy_field(seeker(), seen, places, MOVES, [zero("trunk.blocks.0.hook_post")])
     assert_close(removed.move, torch.zeros(9, 2))
 
 
 def test_adding_the_difference_of_means_moves_a_linear_read_out_by_the_difference_of_its_means() -> None:
     model, hook = policy(), "actor.blocks.1.hook_post"
     toward, away, seen = torch.randn(30, 3) + 1, torch.randn(20, 3) - 1, torch.randn(5, 3)
-    vector = steering_vector(model, hook, toward, away)
-    with torch.no_grad(), model.edited([added(hook, vector, 2.0)]):
+    vector = compute_steering_vector(model, hook, toward, away)
+    with torch.no_grad(), model.edited([add_vector(hook, vector, 2.0)]):
         steered = model(seen).logits
     with torch.no_grad():
         shift = model(toward).logits.mean(0) - model(away).logits.mean(0)
@@ -98,7 +104,7 @@ def test_adding_the_difference_of_means_moves_a_linear_read_out_by_the_differenc
 def test_whole_maps_can_be_added() -> None:
     model, hook = seeker(), "trunk.blocks.0.hook_post"
     vector, seen = torch.randn(2, 3, 3), torch.rand(4, 3, 3, 3)
-    with torch.no_grad(), model.edited([added(hook, vector)]):
+    with torch.no_grad(), model.edited([add_vector(hook, vector)]):
         cached = model.cache(seen, "trunk.blocks.0.hook_pre")
         steered = model(seen).logits
     direct = (cached["trunk.blocks.0.hook_pre"].relu() + vector).flatten(1) @ model.actor.readout.weight.T

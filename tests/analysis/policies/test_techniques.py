@@ -8,14 +8,14 @@ import torch
 from tests.analysis.policies.test_steering import Field, seeker
 from tests.analysis.policies.worlds import Guess, first_number_policy, policy
 from workbench.analysis.policies.circuit_returns import check_by_return
-from workbench.analysis.policies.counterfactuals import flip
-from workbench.analysis.policies.episodes import Playing
-from workbench.analysis.policies.probes import met_states, probe_episodes
+from workbench.analysis.policies.counterfactuals import find_counterfactuals
+from workbench.analysis.policies.episodes import EpisodeConfig
+from workbench.analysis.policies.probes import collect_states, probe_episodes
 from workbench.analysis.policies.q_accuracy import check_values
-from workbench.analysis.policies.reachable import Reaching, maximize_both_ways
+from workbench.analysis.policies.reachable import ReachConfig, maximize_both_ways
 from workbench.analysis.policies.saliency import policy_saliency
 from workbench.analysis.policies.steering import change_field
-from workbench.analysis.policies.unit_returns import unit_returns
+from workbench.analysis.policies.unit_returns import measure_unit_returns
 from workbench.core.errors import ConfigError, InputError
 from workbench.core.metrics import LogitDifference
 from workbench.core.protocols import World
@@ -28,30 +28,34 @@ STATES = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
 
 @pytest.mark.parametrize("method", ["zero", "mean"])
 def test_only_the_unit_that_decides_earns_the_return(method: str) -> None:
-    found = unit_returns(first_number_policy(), STATES, GUESS, HOOK, method, Playing(8))
+    found = measure_unit_returns(first_number_policy(), STATES, GUESS, HOOK, method, EpisodeConfig(8))
     assert (found.intact == torch.tensor([6 + seed % 3 for seed in range(8)])).all()
     effect = dict(zip(found.conditions, found.effect.tolist(), strict=True))
     assert [value < -1 for value in effect.values()] == [False, False, True, False]
 
 
 def test_a_time_limit_cuts_the_episodes_of_a_technique() -> None:
-    assert unit_returns(first_number_policy(), STATES, GUESS, HOOK, play=Playing(3, 2)).intact.tolist() == [2, 3, 4]
-    with pytest.raises(ConfigError, match="'episodes' of Playing should be whole number of 1 or more, not 0"):
-        Playing(0)
+    assert measure_unit_returns(
+        first_number_policy(), STATES, GUESS, HOOK, play=EpisodeConfig(3, 2)
+    ).intact.tolist() == [2, 3, 4]
+    with pytest.raises(ConfigError, match="'episodes' of EpisodeConfig should be whole number of 1 or more, not 0"):
+        EpisodeConfig(0)
 
 
 def test_the_strongest_edges_of_the_deciding_unit_keep_the_whole_return() -> None:
-    found = check_by_return(first_number_policy(), STATES, GUESS, Playing(6), points=4, draws=2)
+    found = check_by_return(first_number_policy(), STATES, GUESS, EpisodeConfig(6), points=4, draws=2)
     assert torch.equal(found.circuit[1], found.intact) and found.cut.sum() < found.intact.sum()
     assert found.random.shape[:2] == (2, len(found.sizes))
 
 
 def test_a_flip_is_measured_in_the_range_of_each_entry() -> None:
-    found = flip(first_number_policy(), STATES)
+    found = find_counterfactuals(first_number_policy(), STATES)
     span = STATES[:, 0].max() - STATES[:, 0].min()
     assert found.found.all()
     torch.testing.assert_close(found.distance, STATES[:, 0].abs() / span, atol=1e-3, rtol=0.05)
-    alone = flip(first_number_policy(), STATES[:1])  # a single state has no range: changes count as they are
+    alone = find_counterfactuals(
+        first_number_policy(), STATES[:1]
+    )  # a single state has no range: changes count as they are
     torch.testing.assert_close(alone.distance, STATES[:1, 0].abs(), atol=1e-3, rtol=0.05)
 
 
@@ -63,16 +67,16 @@ def test_the_entry_that_decides_is_the_salient_one() -> None:
 
 def test_what_can_be_reached_is_no_more_than_what_a_box_around_it_allows() -> None:
     wide = 5 * STATES
-    found = maximize_both_ways(policy(), wide, GUESS, HOOK, (0, 3), Reaching(4, 2))
+    found = maximize_both_ways(policy(), wide, GUESS, HOOK, (0, 3), ReachConfig(4, 2))
     assert found.units == (0, 3) and (found.bounded >= found.natural - 1e-5).all()
     hidden = policy().cache(found.reached_observation, HOOK)[HOOK]
     torch.testing.assert_close(hidden[[0, 1], [0, 3]], found.reachable)
-    with pytest.raises(ConfigError, match="'steps' of Reaching should be whole number of 1 or more, not 0"):
-        Reaching(0)
+    with pytest.raises(ConfigError, match="'steps' of ReachConfig should be whole number of 1 or more, not 0"):
+        ReachConfig(0)
 
 
 def test_met_states_know_what_is_still_to_come() -> None:
-    met = met_states(first_number_policy(), GUESS, [0, 1])
+    met = collect_states(first_number_policy(), GUESS, [0, 1])
     first = met.episode == 0
     assert met.steps_left[first].tolist() == [6, 5, 4, 3, 2, 1]
     expected = [sum(0.9**k for k in range(n)) for n in (6, 5, 4, 3, 2, 1)]

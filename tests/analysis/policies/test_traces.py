@@ -7,20 +7,20 @@ import torch
 from torch.testing import assert_close
 
 from tests.analysis.policies.worlds import Guess, policy
-from workbench.analysis.policies.episodes import first_episodes
-from workbench.analysis.policies.traces import discounted, trace
+from workbench.analysis.policies.episodes import run_episodes
+from workbench.analysis.policies.traces import discount_returns, trace_episode
 from workbench.core.errors import InputError
 from workbench.zoo.q_network import QNetwork, QNetworkConfig
 
 
 def steps_of(model: object, n: int = 1) -> list:
-    return list(first_episodes(lambda x, _: model(x).logits.argmax(-1), Guess(n), list(range(n))))  # type: ignore[operator]
+    return list(run_episodes(lambda x, _: model(x).logits.argmax(-1), Guess(n), list(range(n))))  # type: ignore[operator]
 
 
 def test_the_sums_of_an_episode_are_those_of_its_definitions() -> None:
     model, discount = policy(1), 0.9
     steps = steps_of(model)
-    found = trace(model, steps, discount)
+    found = trace_episode(model, steps, discount)
     n = len(steps)
     assert found.return_to_go[0] == pytest.approx(sum(discount**k * float(found.reward[k]) for k in range(n)), rel=1e-5)
     for t in range(n):
@@ -34,7 +34,7 @@ def test_the_sums_of_an_episode_are_those_of_its_definitions() -> None:
 
 def test_a_critic_that_is_right_is_never_surprised_by_rewards() -> None:
     """Where every value is exact, temporal differences vanish: here each step of 6 is worth 1."""
-    values = discounted(torch.ones(6), 0.9)
+    values = discount_returns(torch.ones(6), 0.9)
 
     def knowing(observation: torch.Tensor) -> SimpleNamespace:
         at = observation[:, 0].round().long()
@@ -48,7 +48,7 @@ def test_a_critic_that_is_right_is_never_surprised_by_rewards() -> None:
         )
         for t in range(6)
     ]  # fmt: skip
-    found = trace(knowing, steps, 0.9)
+    found = trace_episode(knowing, steps, 0.9)
     assert_close(found.td_error, torch.zeros(6), atol=1e-5, rtol=0)
     assert_close(found.return_to_go, found.value)
 
@@ -56,7 +56,7 @@ def test_a_critic_that_is_right_is_never_surprised_by_rewards() -> None:
 def test_a_q_network_tells_its_own_q_and_is_greedy() -> None:
     torch.manual_seed(0)
     model = QNetwork(QNetworkConfig(observation=(3,), hidden=(8,))).eval()
-    found = trace(model, steps_of(model), 0.99)
+    found = trace_episode(model, steps_of(model), 0.99)
     assert_close(found.q, found.value)  # the greedy action's Q is the state's value
     assert (found.probability.max(1).values == 1).all() and (found.surprise == 0).all()
     assert (found.td_error != 0).any()
@@ -64,4 +64,4 @@ def test_a_q_network_tells_its_own_q_and_is_greedy() -> None:
 
 def test_several_rows_are_no_episode() -> None:
     with pytest.raises(InputError, match="single row"):
-        trace(policy(), steps_of(policy(), n=2), 0.9)
+        trace_episode(policy(), steps_of(policy(), n=2), 0.9)

@@ -9,9 +9,9 @@ import torch
 
 from tests.training.rlhf.tiny import MARKS, PROMPTS, network
 from workbench.analysis.rlhf.restoring import (
-    along,
     original_weights,
-    patching,
+    patch_along,
+    patch_sites,
     restore_activations,
     restore_weights,
 )
@@ -39,7 +39,7 @@ def pair() -> tuple[Any, Any]:
 def test_a_patched_step_equals_a_full_pass_with_the_same_patch() -> None:
     tuned, original = pair()
     site, rows = "blocks.0.attn.hook_z[head=1]", write(tuned, None)
-    extend = patching(tuned, original, [site])
+    extend = patch_sites(tuned, original, [site])
     steps = torch.cat([extend(rows[:, :3]), *(extend(rows[:, i : i + 1]) for i in range(3, rows.shape[1]))], dim=1)
     kept = original.cache(rows, ["blocks.0.attn.hook_z"])["blocks.0.attn.hook_z"]
 
@@ -66,10 +66,10 @@ def test_a_shift_along_one_direction_is_undone_along_it_alone() -> None:
     with torch.no_grad():
         tuned.blocks[0].mlp.b_out += (shift := torch.randn(16, generator=torch.Generator().manual_seed(0)))
     rows = write(tuned, None)
-    undone = along(tuned, original, OUT, shift)(rows)
+    undone = patch_along(tuned, original, OUT, shift)(rows)
     torch.testing.assert_close(undone, original(rows), atol=1e-4, rtol=1e-4)
     across = torch.linalg.svd(shift[None])[2][1]
-    torch.testing.assert_close(along(tuned, original, OUT, across)(rows), tuned(rows), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(patch_along(tuned, original, OUT, across)(rows), tuned(rows), atol=1e-4, rtol=1e-4)
 
 
 def test_weights_are_restored_by_prefix_and_come_back_afterwards() -> None:

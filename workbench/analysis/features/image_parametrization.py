@@ -35,32 +35,32 @@ class Appearance:
         """The images with these phases, cut to the range of natural ones."""
         size = (self.amplitude.shape[1], self.width)
         plain = torch.fft.irfft2(torch.polar(self.amplitude.expand_as(phases).contiguous(), phases), size, norm="ortho")
-        return torch.clamp(mixed(self.mixing, plain) + self.mean, self.low, self.high)
+        return torch.clamp(mix(self.mixing, plain) + self.mean, self.low, self.high)
 
     def phases(self, images: Images) -> Phases:
         """The phases of given images."""
-        return torch.fft.rfft2(mixed(self.unmixing, images - self.mean), norm="ortho").angle()
+        return torch.fft.rfft2(mix(self.unmixing, images - self.mean), norm="ortho").angle()
 
 
-def appearance(images: Images) -> Appearance:
+def fit_appearance(images: Images) -> Appearance:
     """What these images have in common."""
     mean, low, high = (end(images, dim=(0, 2, 3), keepdim=True)[0] for end in (torch.mean, torch.amin, torch.amax))
     pixels = rearrange(images - mean, "batch channel height width -> channel (batch height width)")
     variance, basis = torch.linalg.eigh(pixels @ pixels.T / pixels.shape[1])
     spread = variance.clamp(min=1e-6 * float(variance.max()) + 1e-12).sqrt()
     mixing, unmixing = basis * spread @ basis.T, basis / spread @ basis.T
-    spectra = torch.fft.rfft2(mixed(unmixing, images - mean), norm="ortho").abs()
+    spectra = torch.fft.rfft2(mix(unmixing, images - mean), norm="ortho").abs()
     amplitude = spectra.mean(dim=0)
     amplitude[:, 0, 0] = spectra[:, :, 0, 0].amax(dim=0)  # any brightness that occurs, by the cosine of its phase
     return Appearance(mean, mixing, unmixing, amplitude, low, high, images.shape[3])
 
 
-def mixed(matrix: Float[Tensor, "channel channel"], images: Images) -> Images:
+def mix(matrix: Float[Tensor, "channel channel"], images: Images) -> Images:
     """Images whose channels are sums of the given ones'."""
     return torch.einsum("ij,bjhw->bihw", matrix, images)
 
 
-def moved(images: Images, moves: Float[Tensor, "batch 4"]) -> Images:
+def transform(images: Images, moves: Float[Tensor, "batch 4"]) -> Images:
     """Each image turned, enlarged and shifted by its own four numbers: angle (radians), log of the scale, two shifts.
 
     A shift of 1 is half the image; what comes in from outside mirrors what is inside.

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.analysis.features.image_parametrization import Appearance, Phases, appearance, moved
-from workbench.analysis.features.search import Found, Search, gradient
+from workbench.analysis.features.image_parametrization import Appearance, Phases, fit_appearance, transform
+from workbench.analysis.features.search import Found, Search, compute_gradient
 from workbench.core.progress import Progress
 
 RATE = 0.3
@@ -21,9 +21,9 @@ SHAKE = (0.15, 0.1, 0.15, 0.15)
 @torch.enable_grad()
 def search_images(search: Search, progress: Progress) -> Found:
     """For each unit an image; costs one forward and backward pass up to the hook per step, for all units at once."""
-    look, columns = appearance(search.reference), search.columns
+    look, columns = fit_appearance(search.reference), search.columns
     streams = search.streams()
-    phases = beginning(search, look, streams).requires_grad_()
+    phases = starting_phases(search, look, streams).requires_grad_()
     start = search.target.read(look.images(phases), columns).value
     moves = torch.stack([torch.rand(search.steps, 4, generator=stream) for stream in streams], dim=1).to(phases)
     moves = (2 * moves - 1) * torch.tensor(SHAKE).to(phases)
@@ -31,15 +31,15 @@ def search_images(search: Search, progress: Progress) -> Found:
     for step in range(search.steps):
         left = float(torch.cos(torch.tensor(torch.pi / 2 * step / search.steps))) ** 2
         adam.param_groups[0]["lr"] = RATE * left
-        reading = search.target.read(moved(look.images(phases), moves[step] * left), columns)
-        (phases.grad,) = gradient(-reading.drive.sum(), [phases])
+        reading = search.target.read(transform(look.images(phases), moves[step] * left), columns)
+        (phases.grad,) = compute_gradient(-reading.drive.sum(), [phases])
         adam.step()
         trace.append(reading.value)
         progress(step + 1, search.steps)
     return Found(look.images(phases).detach(), start, torch.stack(trace, dim=1))
 
 
-def beginning(search: Search, look: Appearance, streams: list[torch.Generator]) -> Phases:
+def starting_phases(search: Search, look: Appearance, streams: list[torch.Generator]) -> Phases:
     """For each unit the best of some random phases, or those of its best natural image where all leave it silent."""
     shape = (STARTS, *look.amplitude.shape)
     drawn = torch.stack([torch.rand(shape, generator=stream) for stream in streams], dim=1).to(look.amplitude)
@@ -49,6 +49,6 @@ def beginning(search: Search, look: Appearance, streams: list[torch.Generator]) 
         drives = [search.target.read(look.images(start), search.columns).drive for start in phases]
     best = torch.stack(drives).argmax(dim=0)
     chosen = phases[best, torch.arange(len(best), device=best.device)].requires_grad_()
-    (slope,) = gradient(search.target.read(look.images(chosen), search.columns).drive.sum(), [chosen])
+    (slope,) = compute_gradient(search.target.read(look.images(chosen), search.columns).drive.sum(), [chosen])
     silent = slope.flatten(1).abs().amax(dim=1) == 0
     return torch.where(silent[:, None, None, None], look.phases(search.best), chosen.detach()).detach()

@@ -56,14 +56,14 @@ class Found:
     trace: Float[Tensor, "unit step"]
 
 
-def gradient(of: Float[Tensor, ""], at: list[Tensor]) -> list[Tensor]:
+def compute_gradient(of: Float[Tensor, ""], at: list[Tensor]) -> list[Tensor]:
     """The gradient of a number at some tensors, zero where it does not depend on them; no weight's is computed."""
     if not of.requires_grad:
         return [torch.zeros_like(x) for x in at]
     return list(torch.autograd.grad(of, at, allow_unused=True, materialize_grads=True))
 
 
-def rowwise(
+def take_best_restart(
     values: Float[Tensor, "unit restart"], of: Shaped[Tensor, "unit restart *rest"]
 ) -> Shaped[Tensor, "unit *rest"]:
     """For each unit the entry of its best restart."""

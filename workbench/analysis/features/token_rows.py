@@ -16,7 +16,7 @@ Rows = Int[Tensor, "row pos"]
 
 
 @dataclass(frozen=True)
-class Whole:
+class SingleTensor:
     """Inputs that are one tensor and stay so."""
 
     def inputs(self, rows: Shaped[Tensor, "row *input"]) -> Any:
@@ -28,11 +28,11 @@ class Whole:
         return tokenizer.decode(row)
 
 
-WHOLE = Whole()
+SINGLE_TENSOR = SingleTensor()
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedPair:
     """A source of `at` tokens and, in the same row, an answer; `pad` is what shorter sources are filled with.
 
     `allowed` says which tokens may stand where: in the source those that the reference has in its sources, in the
@@ -62,10 +62,10 @@ class Joined:
         return row if self.pad is None else torch.where(like == self.pad, like, row)
 
 
-def rows_of(model: HookedModel, inputs: Any) -> tuple[Any, Whole | Joined]:
+def join_inputs(model: HookedModel, inputs: Any) -> tuple[Any, SingleTensor | JoinedPair]:
     """Inputs as one tensor, and how the model reads it."""
     if not (isinstance(inputs, tuple) and len(inputs) == 2 and "target_pos" in model.input_axes):
-        return inputs, WHOLE
+        return inputs, SINGLE_TENSOR
     source, target = inputs
     rows, at, vocab = torch.cat([source, target], dim=1), source.shape[1], model.cfg.d_vocab
     allowed = torch.zeros(rows.shape[1], vocab, dtype=torch.bool)
@@ -73,4 +73,4 @@ def rows_of(model: HookedModel, inputs: Any) -> tuple[Any, Whole | Joined]:
         known = [token for token in side.unique().tolist() if token != model.cfg.pad]
         allowed[places, known] = True
     allowed[at, target[:, 0]] = True
-    return rows, Joined(at, model.cfg.pad, allowed)
+    return rows, JoinedPair(at, model.cfg.pad, allowed)

@@ -11,9 +11,9 @@ from einops import rearrange, repeat
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.analysis.features.search import Found, Search, gradient, rowwise
-from workbench.analysis.features.target import Reading
-from workbench.analysis.features.token_rows import Joined
+from workbench.analysis.features.search import Found, Search, compute_gradient, take_best_restart
+from workbench.analysis.features.target import TargetReading
+from workbench.analysis.features.token_rows import JoinedPair
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress
@@ -33,21 +33,21 @@ STARTS = 2
 
 
 @dataclass(frozen=True)
-class Climb:
+class TokenObjective:
     """What a row of tokens is worth: its unit's activation and `fluency` times its mean log probability (nats)."""
 
     search: Search
     tables: dict[str, Float[Tensor, "vocab d_model"]]
     fluency: Float[Tensor, " unit"]
 
-    def read(self, tokens: Tokens, place: Int[Tensor, " row"]) -> Reading:
+    def read(self, tokens: Tokens, place: Int[Tensor, " row"]) -> TargetReading:
         """The activation and the worth of each row, the unit of which is at that place among those searched."""
         reading = self.search.target.read(tokens, self.search.columns[place])
         if not self.fluency.any():
             return reading
-        logp = likelihood(self.search.target.model, tokens)[:, :-1]
+        logp = log_probabilities(self.search.target.model, tokens)[:, :-1]
         mean = logp.gather(2, tokens[:, 1:, None])[..., 0].mean(dim=1)
-        return Reading(reading.value, reading.drive + self.fluency[place] * mean)
+        return TargetReading(reading.value, reading.drive + self.fluency[place] * mean)
 
     @property
     def vocab(self) -> int:
@@ -55,10 +55,10 @@ class Climb:
         return len(next(iter(self.tables.values())))
 
     @torch.no_grad()
-    def exact(self, tokens: Tokens, place: Int[Tensor, " row"]) -> Reading:
+    def exact(self, tokens: Tokens, place: Int[Tensor, " row"]) -> TargetReading:
         """The same without a gradient, in passes of limited size."""
         parts = [self.read(*part) for part in zip(tokens.split(AT_ONCE), place.split(AT_ONCE), strict=True)]
-        return Reading(torch.cat([part.value for part in parts]), torch.cat([part.drive for part in parts]))
+        return TargetReading(torch.cat([part.value for part in parts]), torch.cat([part.drive for part in parts]))
 
     @torch.enable_grad()
     def promise(self, tokens: Tokens, place: Int[Tensor, " row"]) -> Float[Tensor, "row pos vocab"]:
@@ -73,15 +73,15 @@ class Climb:
             worth = self.read(tokens, place).drive.sum()
         leaves = [(hook, x) for hook, found in seen.items() for x in found]
         slopes: dict[str, Tensor] = dict.fromkeys(self.tables, torch.zeros(()))
-        for (hook, _), slope in zip(leaves, gradient(worth, [x for _, x in leaves]), strict=True):
+        for (hook, _), slope in zip(leaves, compute_gradient(worth, [x for _, x in leaves]), strict=True):
             slopes[hook] = slopes[hook] + slope @ self.tables[hook].detach().T
         slope = torch.cat(list(slopes.values()), dim=1)
         if self.fluency.any():
             with torch.no_grad():
-                expected = likelihood(self.search.target.model, tokens)[:, :-1] / (tokens.shape[1] - 1)
+                expected = log_probabilities(self.search.target.model, tokens)[:, :-1] / (tokens.shape[1] - 1)
             slope[:, 1:] += self.fluency[place, None, None] * expected
         gain = slope - slope.gather(2, tokens[..., None])
-        if isinstance(rows := self.search.target.rows, Joined):
+        if isinstance(rows := self.search.target.rows, JoinedPair):
             gain = gain.masked_fill(~rows.possible(tokens), -torch.inf)
         return gain.scatter(2, tokens[..., None], -torch.inf)
 
@@ -92,10 +92,10 @@ def search_tokens(search: Search, progress: Progress) -> Found:
     Each step tries 16 swaps of one token in every row, drawn by their promise, and keeps the best where it helps. It
     costs one backward pass and 16 forward passes up to the hook (or to the logits, with fluency) for two rows per unit.
     """
-    climb = Climb(search, embeddings(search.target.model), worth_of_a_nat(search))
+    climb = TokenObjective(search, embedding_tables(search.target.model), fluency_weights(search))
     place = repeat(torch.arange(len(search.units)), "unit -> (unit restart)", restart=STARTS).to(search.columns)
     streams = [stream for starts in zip(*map(search.streams, range(STARTS)), strict=True) for stream in starts]
-    tokens = beginnings(search, streams, climb.vocab)
+    tokens = starting_points(search, streams, climb.vocab)
     start = climb.exact(tokens, place)
     value, drive, idle, trace = start.value.clone(), start.drive.clone(), torch.zeros_like(place), []
     for step in range(search.steps):
@@ -112,12 +112,12 @@ def search_tokens(search: Search, progress: Progress) -> Found:
     split = "(unit restart) ... -> unit restart ..."
     drives = rearrange(drive, split, restart=STARTS)
     parts = (tokens, start.value, torch.stack(trace, dim=1))
-    return Found(*(rowwise(drives, rearrange(part, split, restart=STARTS)) for part in parts))
+    return Found(*(take_best_restart(drives, rearrange(part, split, restart=STARTS)) for part in parts))
 
 
 def best_swap(
-    climb: Climb, tokens: Tokens, place: Int[Tensor, " row"], streams: list[torch.Generator]
-) -> tuple[Tokens, Reading]:
+    climb: TokenObjective, tokens: Tokens, place: Int[Tensor, " row"], streams: list[torch.Generator]
+) -> tuple[Tokens, TargetReading]:
     """For each row the best of some swaps of one token, and what it is worth."""
     promise = climb.promise(tokens, place).flatten(1)
     possible = promise > -torch.inf  # not the token that is already there
@@ -131,33 +131,33 @@ def best_swap(
     flat = rearrange(candidates, "row swap pos -> (row swap) pos")
     reading = climb.exact(flat, repeat(place, "row -> (row swap)", swap=swaps.shape[1]))
     value, drive = (rearrange(x, "(row swap) -> row swap", row=len(tokens)) for x in (reading.value, reading.drive))
-    return rowwise(drive, candidates), Reading(rowwise(drive, value), drive.amax(dim=1))
+    return take_best_restart(drive, candidates), TargetReading(take_best_restart(drive, value), drive.amax(dim=1))
 
 
-def beginnings(search: Search, streams: list[torch.Generator], n_vocab: int) -> Tokens:
+def starting_points(search: Search, streams: list[torch.Generator], n_vocab: int) -> Tokens:
     """For each unit its best natural example, and random tokens."""
     best, rows, random = search.best, search.target.rows, streams[1::STARTS]
-    if isinstance(rows, Joined):
+    if isinstance(rows, JoinedPair):
         drawn = [rows.drawn(row, stream) for row, stream in zip(best, random, strict=True)]
     else:
         drawn = [torch.randint(n_vocab, best.shape[1:], generator=stream) for stream in random]
     return torch.stack([best, torch.stack(drawn).to(best)], dim=1).flatten(0, 1)
 
 
-def worth_of_a_nat(search: Search) -> Float[Tensor, " unit"]:
+def fluency_weights(search: Search) -> Float[Tensor, " unit"]:
     """What a nat of log probability per token is worth: a standard deviation of the unit, or nothing."""
     if search.fluent and search.reference.shape[1] < 2:
         raise InputError("A text of one token cannot be fluent. Give longer inputs, or choose the objective 'channel'.")
     return search.natural[:, search.columns].std(dim=0, correction=0) * search.fluent
 
 
-def likelihood(model: HookedModel, tokens: Tokens) -> Float[Tensor, "row pos vocab"]:
+def log_probabilities(model: HookedModel, tokens: Tokens) -> Float[Tensor, "row pos vocab"]:
     """The model's log probability of every token after each position (nats)."""
     logits: Any = model(tokens)
     return logits.log_softmax(dim=-1)
 
 
-def embeddings(model: HookedModel) -> dict[str, Float[Tensor, "vocab d_model"]]:
+def embedding_tables(model: HookedModel) -> dict[str, Float[Tensor, "vocab d_model"]]:
     """The tables of token embeddings, through which a gradient at each `hook_embed` becomes one for each token."""
     found = {}
     for hook in model.hook_dict:

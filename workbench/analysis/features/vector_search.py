@@ -7,7 +7,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.analysis.features.search import Found, Search, gradient, rowwise
+from workbench.analysis.features.search import Found, Search, compute_gradient, take_best_restart
 from workbench.core.errors import InputError
 from workbench.core.progress import Progress
 
@@ -26,13 +26,13 @@ def search_vectors(search: Search, progress: Progress) -> Found:
     """
     low, span = box(search.reference)
     columns = repeat(search.columns, "unit -> (unit restart)", restart=STARTS)
-    x = beginnings(search, low, span).requires_grad_()
+    x = starting_points(search, low, span).requires_grad_()
     start = search.target.read(low + span * x, columns)
     best, best_value, best_drive, trace = x.detach().clone(), start.value, start.drive.detach(), []
     adam = torch.optim.Adam([x], lr=RATE)
     for step in range(search.steps):
         adam.param_groups[0]["lr"] = RATE * (1 - step / search.steps)
-        (x.grad,) = gradient(-search.target.read(low + span * x, columns).drive.sum(), [x])
+        (x.grad,) = compute_gradient(-search.target.read(low + span * x, columns).drive.sum(), [x])
         adam.step()
         with torch.no_grad():
             x.clamp_(0, 1)
@@ -44,9 +44,13 @@ def search_vectors(search: Search, progress: Progress) -> Found:
         progress(step + 1, search.steps)
     split = "(unit restart) ... -> unit restart ..."
     drives = rearrange(best_drive, split, restart=STARTS)
-    found = low + span * rowwise(drives, rearrange(best, split, restart=STARTS))
+    found = low + span * take_best_restart(drives, rearrange(best, split, restart=STARTS))
     traces = rearrange(torch.stack(trace, dim=1), split, restart=STARTS)
-    return Found(found, rowwise(drives, rearrange(start.value, split, restart=STARTS)), rowwise(drives, traces))
+    return Found(
+        found,
+        take_best_restart(drives, rearrange(start.value, split, restart=STARTS)),
+        take_best_restart(drives, traces),
+    )
 
 
 def box(reference: Float[Tensor, "batch *feature"]) -> tuple[Float[Tensor, " *feature"], Float[Tensor, " *feature"]]:
@@ -60,7 +64,7 @@ def box(reference: Float[Tensor, "batch *feature"]) -> tuple[Float[Tensor, " *fe
     return low, high - low
 
 
-def beginnings(search: Search, low: Float[Tensor, " *feature"], span: Float[Tensor, " *feature"]) -> Tensor:
+def starting_points(search: Search, low: Float[Tensor, " *feature"], span: Float[Tensor, " *feature"]) -> Tensor:
     """For each unit its best natural example and random points, in shares of the box."""
     natural = torch.where(span > 0, (search.best - low) / span, 0.0)
     drawn = [torch.rand((STARTS - 1, *low.shape), generator=stream) for stream in search.streams()]

@@ -28,7 +28,7 @@ def entropy(variable: Int[Tensor, " row"]) -> Float[Tensor, ""]:
     return -torch.where(share > 0, share * share.log(), 0.0).sum()
 
 
-def binned(codes: Codes, bins: int = BINS) -> Int[Tensor, "row latent"]:
+def bin_codes(codes: Codes, bins: int = BINS) -> Int[Tensor, "row latent"]:
     """Each latent's values in as many bins of equal width between its extremes."""
     low, high = codes.aminmax(dim=0)
     share = (codes - low) / (high - low).clamp(min=1e-12)
@@ -37,19 +37,19 @@ def binned(codes: Codes, bins: int = BINS) -> Int[Tensor, "row latent"]:
 
 def mutual_informations(codes: Codes, factors: Factors, bins: int = BINS) -> Scores:
     """Mutual information of every latent with every factor, over the factor's entropy: 0 to 1."""
-    cut = binned(codes, bins)
+    cut = bin_codes(codes, bins)
     rows = [[mutual_information(c, f) / entropy(f) for f in factors.unbind(1)] for c in cut.unbind(1)]
     return torch.tensor(rows)
 
 
 def mutual_information_gap(codes: Codes, factors: Factors, bins: int = BINS) -> Float[Tensor, " factor"]:
     """By how much the most telling latent exceeds the second, for each factor (Chen et al. 2018); the mean is MIG."""
-    return gap(mutual_informations(codes, factors, bins))
+    return top_two_gap(mutual_informations(codes, factors, bins))
 
 
 def predictability(codes: Codes, factors: Factors, bins: int = BINS) -> Scores:
     """Share of even rows whose factor is told from one latent alone: the commonest value in its bin among odd rows."""
-    cut, scores = binned(codes, bins), []
+    cut, scores = bin_codes(codes, bins), []
     for latent in cut.unbind(1):
         row = []
         for factor in factors.unbind(1):
@@ -64,10 +64,10 @@ def separated_predictability(codes: Codes, factors: Factors, bins: int = BINS) -
 
     The predictor is a histogram of each latent and not the paper's linear classifier.
     """
-    return gap(predictability(codes, factors, bins))
+    return top_two_gap(predictability(codes, factors, bins))
 
 
-def gap(scores: Scores) -> Float[Tensor, " factor"]:
+def top_two_gap(scores: Scores) -> Float[Tensor, " factor"]:
     """The largest score of each factor minus the second largest."""
     if len(scores) < 2:
         raise InputError("A gap needs two latents or more: there is no second one to compare with.")

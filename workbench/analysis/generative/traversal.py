@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from workbench.analysis.features.target import FIRST
-from workbench.analysis.firing import fired
+from workbench.analysis.firing import trace_hooks
 from workbench.core.axes import unit_axis
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.hooked import HookedModel, HookInfo
@@ -64,8 +64,8 @@ def traverse(
     if steps < 2 or reach <= 0:
         raise ConfigError(f"steps={steps} and reach={reach:g} move nothing. Take 2 steps or more and a positive reach.")
     with model.lock:
-        info, axis = units_at(model, inputs, hook)
-        where = model.trace(inputs)[seen_hook(model, inputs, info, seen)]
+        info, axis = resolve_units(model, inputs, hook)
+        where = model.trace(inputs)[choose_seen_hook(model, inputs, info, seen)]
         chosen = tuple(range(min(FIRST, info.size(axis)))) if units is None else units
         Site(info.name, {axis: chosen}).check({axis: info.size(axis)})
         x = model.cache(inputs, info.name, copy=True)[info.name]
@@ -75,9 +75,9 @@ def traverse(
         offset = torch.linspace(-reach, reach, steps)
         dim, set_to, response = info.axes.index(axis), [], []
         for done, unit in enumerate(chosen):
-            value = moved(x.select(dim, unit), offset.to(x))
+            value = offset_values(x.select(dim, unit), offset.to(x))
             set_to.append(value.reshape(steps, -1).mean(dim=1))  # entries of all places
-            with model.edited({info.name: partial(replaced, dim, unit, value)}):
+            with model.edited({info.name: partial(replace_unit, dim, unit, value)}):
                 response.append(model.cache(copies, where.name, copy=True)[where.name])
             progress(done + 1, len(chosen))
     responses = torch.stack(response)
@@ -87,9 +87,9 @@ def traverse(
     return Traversal(*told, where.name, where.axes[1:], responses, distance)
 
 
-def units_at(model: HookedModel, inputs: Any, hook: str) -> tuple[HookInfo, str]:
+def resolve_units(model: HookedModel, inputs: Any, hook: str) -> tuple[HookInfo, str]:
     """The one hook that is named, and the axis on which its units lie."""
-    infos = fired(model, inputs, hook)
+    infos = trace_hooks(model, inputs, hook)
     if len(infos) > 1:
         raise InputError(f"{hook!r} picks {len(infos)} hooks. A traversal takes one, such as {infos[0].name!r}.")
     axis = unit_axis(infos[0].axes)
@@ -98,27 +98,27 @@ def units_at(model: HookedModel, inputs: Any, hook: str) -> tuple[HookInfo, str]
     return infos[0], axis
 
 
-def moved(unit: Float[Tensor, "batch *place"], offset: Float[Tensor, " step"]) -> Float[Tensor, "step *place"]:
+def offset_values(unit: Float[Tensor, "batch *place"], offset: Float[Tensor, " step"]) -> Float[Tensor, "step *place"]:
     """A unit's mean over the batch and so many of its standard deviations more."""
     steps = offset.reshape(-1, *[1] * (unit.ndim - 1))
     return unit.mean(dim=0) + steps * unit.std(dim=0, correction=0)
 
 
-def replaced(dim: int, unit: int, value: Tensor, x: Tensor) -> Tensor:
+def replace_unit(dim: int, unit: int, value: Tensor, x: Tensor) -> Tensor:
     """An activation with one of its units set."""
     y = x.clone()
     y.select(dim, unit).copy_(value)
     return y
 
 
-def seen_hook(model: HookedModel, inputs: Any, moved_at: HookInfo, seen: str) -> str:
+def choose_seen_hook(model: HookedModel, inputs: Any, moved_at: HookInfo, seen: str) -> str:
     """The hook to look at, which must not fire before the one that is moved."""
     later = [i.name for i in model.trace(inputs).values() if i.order >= moved_at.order and not i.on_request]
     if not seen:
         images = [name for name in later if name.rpartition(".")[2] == IMAGE]
         of_units = [name for name in later if unit_axis(model.hook_dict[name].axes)]
         return (images or of_units or [moved_at.name])[-1]
-    name = fired(model, inputs, seen)[0].name
+    name = trace_hooks(model, inputs, seen)[0].name
     if name not in later and name != moved_at.name:
         raise UnknownNameError("hook", name, later, where=f" from {moved_at.name} on")
     return name

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from workbench.analysis.policies.circuit_returns import attributed
+from workbench.analysis.policies.circuit_returns import attribute_edges
 from workbench.core.errors import ConfigError, InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.graph import Graph
@@ -67,7 +67,7 @@ def compare_policies(
         with torch.random.fork_rng():
             torch.manual_seed(derived_seed(seed, "untrained"))  # not the beginning of a training
             networks = {"untrained": type(model)(model.cfg).eval()} | {name: load(name) for name in others}
-        found = [compared(mine, Look.at(network, inputs), name, size, seed) for name, network in networks.items()]
+        found = [compare(mine, Look.at(network, inputs), name, size, seed) for name, network in networks.items()]
     jaccard, chance, agreement = (torch.tensor([row[i] for row in found]) for i in range(3))
     return Alikeness(tuple(networks), mine.hooks, size, jaccard, chance, agreement,
                      torch.tensor([row[3] for row in found]).reshape(len(found), -1))  # fmt: skip
@@ -86,8 +86,8 @@ class Look:
     def at(cls, model: HookedModel, states: Float[Tensor, "batch *observation"]) -> Look:
         """The layers on the way from the observation to the action, in order."""
         graph = model.graph()
-        wires = way_to_action(graph)
-        scores = attributed(graph, states)
+        wires = find_path_to_action(graph)
+        scores = attribute_edges(graph, states)
         hooks = tuple(graph.wires[name].writer for name in wires[1:])
         with torch.no_grad():
             held = model.cache(states, list(hooks)) if hooks else {}
@@ -96,7 +96,7 @@ class Look:
         return cls(hooks, hidden, tuple(scores[name].abs() for name in wires), action)
 
 
-def way_to_action(graph: Graph) -> list[str]:
+def find_path_to_action(graph: Graph) -> list[str]:
     """The wires from the observation to the action logits, in order; raises when there is more than one way."""
     port = next((sink for sink in graph.sinks if graph.ports[sink].axis == "action"), None)
     if port is None:
@@ -113,14 +113,14 @@ def way_to_action(graph: Graph) -> list[str]:
         port = reads[0]
 
 
-def compared(mine: Look, other: Look, name: str, size: int, seed: int) -> tuple[float, float, float, list[float]]:
+def compare(mine: Look, other: Look, name: str, size: int, seed: int) -> tuple[float, float, float, list[float]]:
     """Overlap, that of random pairs, agreement and CKA of two networks."""
     if len(mine.hidden) != len(other.hidden) or mine.scores[0].shape[0] != other.scores[0].shape[0]:
         raise InputError(
             f"{name} has {len(other.hidden)} hidden layers and {other.scores[0].shape[0]} inputs, this model "
             f"{len(mine.hidden)} and {mine.scores[0].shape[0]}. Compare policies of one environment and depth."
         )
-    pairs = [paired_units(a, b) for a, b in zip(mine.hidden, other.hidden, strict=True)]
+    pairs = [pair_units(a, b) for a, b in zip(mine.hidden, other.hidden, strict=True)]
     random, chances = np.random.default_rng(derived_seed(seed, "pairing", name)), []
     for _ in range(DRAWS):
         shuffled = [random.permutation(pair) for pair in pairs]
@@ -130,7 +130,7 @@ def compared(mine: Look, other: Look, name: str, size: int, seed: int) -> tuple[
     return overlap(mine.scores, other.scores, pairs, size), float(np.mean(chances)), agreement, layers
 
 
-def paired_units(mine: Float[Tensor, "batch _unit _place"], other: Float[Tensor, "batch _unit _place"]) -> np.ndarray:
+def pair_units(mine: Float[Tensor, "batch _unit _place"], other: Float[Tensor, "batch _unit _place"]) -> np.ndarray:
     """For each unit of the other layer the number of its partner here, -1 where it has none.
 
     One to one, with the largest sum of absolute correlations.
@@ -152,13 +152,13 @@ def overlap(
 ) -> float:
     """Jaccard index of the `size` strongest edges of both, the other's units renamed by their partners here."""
     ends = [np.arange(mine[0].shape[0]), *pairs, np.arange(mine[-1].shape[1])]
-    own, theirs = strongest(mine, size), strongest(other, size)
+    own, theirs = strongest_edges(mine, size), strongest_edges(other, size)
     renamed = {(layer, int(ends[layer][i]), int(ends[layer + 1][j])) for layer, i, j in theirs}
     both = len(own & {edge for edge in renamed if min(edge) >= 0})
     return both / (len(own) + len(theirs) - both)
 
 
-def strongest(scores: tuple[Float[Tensor, "_node _port"], ...], size: int) -> set[tuple[int, int, int]]:
+def strongest_edges(scores: tuple[Float[Tensor, "_node _port"], ...], size: int) -> set[tuple[int, int, int]]:
     """The strongest edges as (layer, node, port)."""
     flat = torch.cat([layer.flatten() for layer in scores])
     if not 1 <= size <= len(flat):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from workbench.analysis.circuits.attribution import derivative, integrate_edges
 from workbench.analysis.circuits.faithfulness import log_sizes
-from workbench.analysis.policies.episodes import USUAL, Playing, first_episodes, mean_interval, total_returns
+from workbench.analysis.policies.episodes import USUAL, EpisodeConfig, mean_interval, run_episodes, total_returns
 from workbench.core.errors import ConfigError, InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.graph import Graph
@@ -59,7 +59,7 @@ class CircuitReturns:
         return int(self.sizes[first]) if first < len(self.sizes) else None
 
 
-def circuit_returns(
+def measure_circuit_returns(
     model: HookedModel,
     make_environments: Callable[[int], Environments],
     states: Float[Tensor, "batch *observation"],
@@ -78,7 +78,7 @@ def circuit_returns(
     graph = model.graph()
     ranked = rank_edges(graph, states, draws, seed)
     sizes = log_sizes(ranked.n, points)
-    run = Rollout(graph, make_environments, means(graph, states), tuple(seeds))
+    run = Rollout(graph, make_environments, mean_writes(graph, states), tuple(seeds))
     returns = torch.zeros(len(ranked.strength), len(sizes), len(seeds), dtype=torch.float64)
     for done, (order, place) in enumerate(torch.cartesian_prod(*map(torch.arange, returns.shape[:2])).tolist()):
         returns[order, place] = run.keeping(graph.wiring.largest(ranked.strength[order], int(sizes[place])))
@@ -101,8 +101,8 @@ class Ranked:
 
 def rank_edges(graph: Graph, states: Float[Tensor, "batch *observation"], draws: int, seed: int) -> Ranked:
     """The strongest, the loudest and `draws` random orders of the edges that lead to the actions."""
-    candidates, random = leading_to_actions(graph), generator(seed, "random circuits")
-    scores, carried = attributed(graph, states), magnitudes(graph, states, seed)
+    candidates, random = find_edges_to_actions(graph), generator(seed, "random circuits")
+    scores, carried = attribute_edges(graph, states), estimate_magnitudes(graph, states, seed)
     orders = [graph.wiring.as_vector(scores).abs(), graph.wiring.as_vector(carried)]
     orders += [torch.rand(graph.n_edges, generator=random) for _ in range(draws)]
     strength = torch.stack([torch.where(candidates, order, -1.0) for order in orders])
@@ -115,7 +115,7 @@ def check_by_return(
     model: HookedModel,
     inputs: Any,
     world: World,
-    play: Playing = USUAL,
+    play: EpisodeConfig = USUAL,
     points: int = 8,
     draws: int = 2,
     seed: int = 0,
@@ -127,7 +127,7 @@ def check_by_return(
     (2 + `draws`) x `points` rollouts.
     """
     with model.lock:
-        return circuit_returns(model, play.rows(world), inputs, play.seeds(seed), points, draws, seed, progress)
+        return measure_circuit_returns(model, play.rows(world), inputs, play.seeds(seed), points, draws, seed, progress)
 
 
 @dataclass(frozen=True)
@@ -149,16 +149,16 @@ class Rollout:
                 return logits_of(model(observation)).argmax(dim=-1)
 
         envs = self.make_environments(len(self.seeds))
-        return total_returns(first_episodes(choose, envs, self.seeds), len(self.seeds))
+        return total_returns(run_episodes(choose, envs, self.seeds), len(self.seeds))
 
 
 @torch.no_grad()
-def means(graph: Graph, states: Any) -> Means:
+def mean_writes(graph: Graph, states: Any) -> Means:
     """What every node writes on average over the states."""
     return {hook: x.mean(dim=0, keepdim=True) for hook, x in graph.writes(states).items()}
 
 
-def leading_to_actions(graph: Graph) -> Bool[Tensor, " edge"]:
+def find_edges_to_actions(graph: Graph) -> Bool[Tensor, " edge"]:
     """Which edges lie on a path to the action logits: those of a critic's own part do not."""
     ends = [sink for sink in graph.sinks if graph.ports[sink].axis == "action"]
     if not ends:
@@ -168,7 +168,7 @@ def leading_to_actions(graph: Graph) -> Bool[Tensor, " edge"]:
     return graph.wiring.as_vector(graph.wiring.pruned(keep))
 
 
-def attributed(graph: Graph, states: Float[Tensor, "batch *observation"]) -> dict[str, Tensor]:
+def attribute_edges(graph: Graph, states: Float[Tensor, "batch *observation"]) -> dict[str, Tensor]:
     """EAP-IG of every edge: what cutting it does to the chosen action's logit minus the runner-up's."""
     with torch.no_grad():
         logits = logits_of(graph.model(states))
@@ -176,18 +176,18 @@ def attributed(graph: Graph, states: Float[Tensor, "batch *observation"]) -> dic
     if logits.shape[-1] < 2:
         raise InputError("A policy with one action has no runner-up to compare with.")
     metric = LogitDifference(chosen, runner_up(logits, chosen))
-    other = {hook: x.expand(len(states), *x.shape[1:]) for hook, x in means(graph, states).items()}
+    other = {hook: x.expand(len(states), *x.shape[1:]) for hook, x in mean_writes(graph, states).items()}
     return integrate_edges(graph, states, other, metric)
 
 
-def magnitudes(graph: Graph, states: Float[Tensor, "batch *observation"], seed: int = 0) -> dict[str, Tensor]:
+def estimate_magnitudes(graph: Graph, states: Float[Tensor, "batch *observation"], seed: int = 0) -> dict[str, Tensor]:
     """Root mean square, over the states, of what each edge carries beside its mean.
 
     An estimate: the mean of <T(write - mean), random signs>^2 over `PROBES` draws is the squared norm (Hutchinson
     1990). Costs one forward pass, and a derivative of every wire for each draw.
     """
     writes, random = graph.writes(states), generator(seed, "magnitude")
-    average, found = means(graph, states), dict[str, Tensor]()
+    average, found = mean_writes(graph, states), dict[str, Tensor]()
     for name, wire in graph.wires.items():
         change = graph.group(wire.writer, writes[wire.writer] - average[wire.writer])
         shape = graph.wiring.shape(name)
@@ -200,7 +200,7 @@ def magnitudes(graph: Graph, states: Float[Tensor, "batch *observation"], seed: 
     return found
 
 
-def agreement(one: Masks, other: Masks) -> float:
+def jaccard(one: Masks, other: Masks) -> float:
     """Overlap of two circuits: edges in both over edges in either (Jaccard)."""
     first, second = (torch.cat([rearrange(m.bool(), "... -> (...)") for m in masks.values()]) for masks in (one, other))
     return float((first & second).sum() / (first | second).sum().clamp(min=1))

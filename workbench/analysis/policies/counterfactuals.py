@@ -34,19 +34,19 @@ class Counterfactuals:
 
 @ANALYSES.register("counterfactuals")
 @needs_axes("action")
-def flip(model: HookedModel, inputs: Observations, steps: int = 50) -> Counterfactuals:
-    """The smallest change of each observation that makes the policy do something else; see `smallest_edit`.
+def find_counterfactuals(model: HookedModel, inputs: Observations, steps: int = 50) -> Counterfactuals:
+    """The smallest change of each observation that makes the policy do something else; see `find_smallest_edit`.
 
     Changes are measured in the range that each entry has over the inputs (1 where it has none). Costs `steps` forward
     passes and a backward pass for each action.
     """
     span = inputs.amax(dim=0) - inputs.amin(dim=0)
     with model.lock:
-        return smallest_edit(model, inputs, torch.where(span > 0, span, torch.ones_like(span)), steps=steps)
+        return find_smallest_edit(model, inputs, torch.where(span > 0, span, torch.ones_like(span)), steps=steps)
 
 
 @torch.enable_grad()
-def smallest_edit(
+def find_smallest_edit(
     model: HookedModel,
     observations: Observations,
     scale: Float[Tensor, " *observation"],
@@ -64,18 +64,18 @@ def smallest_edit(
     before = logits_of(model(start)).argmax(dim=1).detach()
     x, found = start.clone(), torch.zeros(len(start), dtype=torch.bool)
     for _ in range(steps):
-        step = _to_boundary(model, x, before, scale)
-        x = _within(torch.where(_shaped(found, x), x, x + step), low, high)
-        found = _flipped(model, x, before)
+        step = _step_to_boundary(model, x, before, scale)
+        x = _clamp(torch.where(_expand_to(found, x), x, x + step), low, high)
+        found = _flips(model, x, before)
         if bool(found.all()):
             break
-    x = _shortened(model, start, x, before)
+    x = _shorten(model, start, x, before)
     after = logits_of(model(x)).argmax(dim=1).detach()
     distance = ((x - start) / scale).flatten(1).norm(dim=1)
     return Counterfactuals(start, x, before, after, distance, found)
 
 
-def _to_boundary(model: HookedModel, x: Tensor, before: Tensor, scale: Tensor) -> Tensor:
+def _step_to_boundary(model: HookedModel, x: Tensor, before: Tensor, scale: Tensor) -> Tensor:
     """The shortest step, in units of `scale`, past the nearest linearized boundary."""
     leaf = x.detach().requires_grad_()
     logits = logits_of(model(leaf))
@@ -86,38 +86,38 @@ def _to_boundary(model: HookedModel, x: Tensor, before: Tensor, scale: Tensor) -
         gradient = torch.autograd.grad(gap.sum(), leaf, retain_graph=True)[0] * scale
         square = gradient.flatten(1).square().sum(dim=1).clamp(min=1e-12)
         length = gap.detach().abs() / square.sqrt()
-        step = scale * gradient * _shaped((gap.detach().abs() / square), x) * 1.02
+        step = scale * gradient * _expand_to((gap.detach().abs() / square), x) * 1.02
         nearer = (length < shortest) & (before != action)
-        best, shortest = torch.where(_shaped(nearer, x), step, best), torch.where(nearer, length, shortest)
+        best, shortest = torch.where(_expand_to(nearer, x), step, best), torch.where(nearer, length, shortest)
     return best
 
 
 @torch.no_grad()
-def _shortened(model: HookedModel, start: Tensor, end: Tensor, before: Tensor, halvings: int = 30) -> Tensor:
+def _shorten(model: HookedModel, start: Tensor, end: Tensor, before: Tensor, halvings: int = 30) -> Tensor:
     """The point nearest to the start on the way to the end where the action is another one, by bisection."""
     low, high = torch.zeros(len(start)), torch.ones(len(start))
     for _ in range(halvings):
         middle = (low + high) / 2
-        flips = _flipped(model, torch.lerp(start, end, _shaped(middle, start)), before)
+        flips = _flips(model, torch.lerp(start, end, _expand_to(middle, start)), before)
         low, high = torch.where(flips, low, middle), torch.where(flips, middle, high)
-    return torch.lerp(start, end, _shaped(high, start))
+    return torch.lerp(start, end, _expand_to(high, start))
 
 
 @torch.no_grad()
-def _flipped(model: HookedModel, x: Tensor, before: Tensor) -> Tensor:
+def _flips(model: HookedModel, x: Tensor, before: Tensor) -> Tensor:
     return logits_of(model(x)).argmax(dim=1) != before
 
 
-def _within(x: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
+def _clamp(x: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
     return x if low is None and high is None else x.clamp(low, high)
 
 
-def _shaped(row: Tensor, like: Tensor) -> Tensor:
+def _expand_to(row: Tensor, like: Tensor) -> Tensor:
     return row.reshape(-1, *[1] * (like.ndim - 1))
 
 
 @torch.no_grad()
-def nearest_that_flips(
+def find_nearest_flip(
     model: HookedModel,
     observation: Float[Tensor, " *observation"],
     candidates: Observations,

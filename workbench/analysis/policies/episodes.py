@@ -16,12 +16,12 @@ from workbench.core.random import derived_seed
 from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.stepping import stepped
 
-Choose = Callable[[Tensor, Tensor], Tensor]
+ChooseAction = Callable[[Tensor, Tensor], Tensor]
 """From the observations of some rows, and the rows' numbers, to an action for each."""
 
 
 @dataclass(frozen=True)
-class Playing:
+class EpisodeConfig:
     """How many `episodes` are played, and how far: up to `limit` steps instead of the environment's own limit."""
 
     episodes: PositiveInt = 20
@@ -39,7 +39,7 @@ class Playing:
         return lambda n: world.make(n, self.limit)
 
 
-USUAL = Playing()
+USUAL = EpisodeConfig()
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class Step:
     terminated: Bool[Tensor, " row"]
 
 
-def as_seen(observation: np.ndarray) -> Float[Tensor, "row *observation"]:
+def to_tensor(observation: np.ndarray) -> Float[Tensor, "row *observation"]:
     """What environments show, as a network takes it."""
     return torch.from_numpy(np.asarray(observation, dtype=np.float32))
 
 
 @torch.no_grad()
-def first_episodes(
-    choose: Choose, envs: Environments, seeds: Sequence[int], limit: int | None = None
+def run_episodes(
+    choose: ChooseAction, envs: Environments, seeds: Sequence[int], limit: int | None = None
 ) -> Iterator[Step]:
     """Every row's first episode, step by step, until all have ended or lasted `limit` steps; row r has seed r.
 
@@ -73,7 +73,7 @@ def first_episodes(
     """
     if len(seeds) != envs.num_envs:
         raise ShapeError(f"{len(seeds)} seeds do not fit {envs.num_envs} rows. Give one for each.")
-    seen = as_seen(envs.reset(seed=list(seeds))[0])
+    seen = to_tensor(envs.reset(seed=list(seeds))[0])
     rows, steps = torch.arange(envs.num_envs), 0
     actions = np.zeros(envs.num_envs, dtype=np.int64)
     while len(rows) and (limit is None or steps < limit):
@@ -82,20 +82,20 @@ def first_episodes(
         action = choose(before, rows)
         actions[rows.numpy()] = action.numpy()
         shown, reward, terminated, truncated, info = stepped(envs, actions)
-        seen, steps = as_seen(shown), steps + 1
+        seen, steps = to_tensor(shown), steps + 1
         ended = torch.from_numpy(terminated | truncated)
         led_to = seen.clone() if "final_obs" in info else seen
         if "final_obs" in info:
             over = np.asarray(info["_final_obs"])
-            led_to[torch.from_numpy(over)] = as_seen(np.stack(list(info["final_obs"][over])))
+            led_to[torch.from_numpy(over)] = to_tensor(np.stack(list(info["final_obs"][over])))
         gained = torch.from_numpy(np.asarray(reward, dtype=np.float64))
-        refuse_infinite(gained[rows], rows, steps - 1)
+        check_rewards(gained[rows], rows, steps - 1)
         after = led_to if whole else led_to[rows]
         yield Step(rows, before, action, gained[rows], after, ended[rows], torch.from_numpy(terminated)[rows])
         rows = rows[~ended[rows]]
 
 
-def refuse_infinite(reward: Float[Tensor, " row"], rows: Int[Tensor, " row"], step: int) -> None:
+def check_rewards(reward: Float[Tensor, " row"], rows: Int[Tensor, " row"], step: int) -> None:
     """Raises when a reward is not a finite number, and says where."""
     if not (finite := reward.isfinite()).all():
         row = int((~finite).nonzero()[0])

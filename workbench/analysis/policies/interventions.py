@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.analysis.policies.episodes import first_episodes, mean_interval, total_returns
+from workbench.analysis.policies.episodes import mean_interval, run_episodes, total_returns
 from workbench.core.axes import unit_axis
 from workbench.core.errors import InputError, NeverFiredError
 from workbench.core.hooked import Handler, HookedModel, HookInfo
@@ -94,7 +94,7 @@ def intervene_in_rollouts(
     parts = []
     for start in range(0, len(whole), at_once):
         chunk = whole[start : start + at_once]
-        parts.append(returns_of(model, make_environments, chunk, seeds, limit))
+        parts.append(run_conditions(model, make_environments, chunk, seeds, limit))
         progress(min(start + at_once, len(whole)), len(whole))
     returns = torch.cat(parts)
     change = returns[1:] - returns[0]
@@ -104,7 +104,7 @@ def intervene_in_rollouts(
 
 
 @torch.no_grad()
-def returns_of(
+def run_conditions(
     model: HookedModel,
     make_environments: MakeEnvironments,
     conditions: Sequence[Condition],
@@ -114,8 +114,8 @@ def returns_of(
     """Return of a greedy episode for each condition and seed, all as rows of one vector environment."""
     n_rows = len(conditions) * len(seeds)
     condition_of = torch.arange(n_rows) // len(seeds)
-    envs, edits = make_environments(n_rows), affine_edits(model, conditions)
-    act, handlers = acting(model, edits), dict[str, Handler]()
+    envs, edits = make_environments(n_rows), make_affine_edits(model, conditions)
+    act, handlers = choose_forward(model, edits), dict[str, Handler]()
     asked = 0
 
     def choose(observation: Tensor, rows: Tensor) -> Tensor:
@@ -126,11 +126,11 @@ def returns_of(
         with model.routed(handlers):
             return logits_of(act(observation)).argmax(dim=-1)
 
-    steps = first_episodes(choose, envs, list(seeds) * len(conditions), limit)
+    steps = run_episodes(choose, envs, list(seeds) * len(conditions), limit)
     return total_returns(steps, n_rows).reshape(len(conditions), len(seeds))
 
 
-def acting(model: HookedModel, hooks: Iterable[str]) -> Callable[[Tensor], Any]:
+def choose_forward(model: HookedModel, hooks: Iterable[str]) -> Callable[[Tensor], Any]:
     """What to run for an action: only what decides it, when the model knows and the hooks are all there."""
     act: Any = getattr(model, "act", model)
     try:
@@ -141,21 +141,21 @@ def acting(model: HookedModel, hooks: Iterable[str]) -> Callable[[Tensor], Any]:
     return act
 
 
-def affine_edits(model: HookedModel, conditions: Sequence[Condition]) -> dict[str, Affine]:
+def make_affine_edits(model: HookedModel, conditions: Sequence[Condition]) -> dict[str, Affine]:
     """For each hook that any condition touches, what every condition makes of it."""
     infos = model.trace()
     sites = {i.site.resolve(model).hook: None for condition in conditions for i in condition}
-    return {hook: affine_edit(infos[hook], conditions) for hook in sites}
+    return {hook: make_affine_edit(infos[hook], conditions) for hook in sites}
 
 
-def affine_edit(info: HookInfo, conditions: Sequence[Condition]) -> Affine:
+def make_affine_edit(info: HookInfo, conditions: Sequence[Condition]) -> Affine:
     """The factor and the shift of each condition at one hook, found by applying it to zeros, ones and twos."""
     shape = (1, *info.shape[1:])
     probes = [torch.full(shape, value) for value in (0.0, 1.0, 2.0)]
     factors, shifts = [], []
     for condition in conditions:
         here = [i for i in condition if i.site.hook == info.name]
-        refuse_batch(here)
+        check_no_batch(here)
         at_zero, at_one, at_two = (apply_all(here, info.axes, probe) if here else probe for probe in probes)
         factor = at_one - at_zero
         if not torch.allclose(at_two, at_zero + 2 * factor, atol=1e-5) or any(i.name == "resample" for i in here):
@@ -168,14 +168,16 @@ def affine_edit(info: HookInfo, conditions: Sequence[Condition]) -> Affine:
     return Affine(torch.cat(factors), torch.cat(shifts))
 
 
-def refuse_batch(interventions: Condition) -> None:
+def check_no_batch(interventions: Condition) -> None:
     """Raises when a site picks examples: here the batch is the episodes."""
     for intervention in interventions:
         if "batch" in intervention.site.index:
             raise InputError(f"{intervention} picks rows of the batch, which are episodes here. Leave the batch out.")
 
 
-def every_unit(model: HookedModel, hooks: Sequence[str], reference: dict[str, Tensor] | None = None) -> list[Condition]:
+def remove_each_unit(
+    model: HookedModel, hooks: Sequence[str], reference: dict[str, Tensor] | None = None
+) -> list[Condition]:
     """A condition for each unit of the hooks that removes it: sets it to zero, or to its mean in `reference`."""
     infos, conditions = model.trace(), list[Condition]()
     for hook in model.select(list(hooks)):

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from workbench.analysis.policies.episodes import first_episodes
+from workbench.analysis.policies.episodes import run_episodes
 from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
@@ -58,7 +58,7 @@ def probe_episodes(
     forward passes, and 5 fits for each source.
     """
     with model.lock:
-        met = met_states(model, world, range(seed, seed + episodes))
+        met = collect_states(model, world, range(seed, seed + episodes))
         rows = torch.linspace(0, len(met.episode) - 1, min(states, len(met.episode))).long()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -68,7 +68,7 @@ def probe_episodes(
 
 
 @dataclass(frozen=True)
-class MetStates:
+class EpisodeStates:
     """All states of some greedy episodes, whose episode each is of, and what a probe may be asked to read."""
 
     observation: Float[Tensor, "state *observation"]
@@ -79,10 +79,10 @@ class MetStates:
 
 
 @torch.no_grad()
-def met_states(model: HookedModel, world: World, seeds: Sequence[int]) -> MetStates:
+def collect_states(model: HookedModel, world: World, seeds: Sequence[int]) -> EpisodeStates:
     """The states of the greedy episodes of these seeds, in order of time."""
     choose = lambda observation, rows: logits_of(model(observation)).argmax(dim=-1)  # noqa: E731
-    steps = list(first_episodes(choose, world.rows(len(seeds)), seeds))
+    steps = list(run_episodes(choose, world.rows(len(seeds)), seeds))
     left, gain = torch.zeros(len(seeds)), torch.zeros(len(seeds))
     lefts, gains = [], []
     for step in reversed(steps):
@@ -97,7 +97,7 @@ def met_states(model: HookedModel, world: World, seeds: Sequence[int]) -> MetSta
         lefts[::-1],
         gains[::-1],
     )
-    return MetStates(*map(torch.cat, parts))
+    return EpisodeStates(*map(torch.cat, parts))
 
 
 def probe(
@@ -124,13 +124,13 @@ def probe(
         own, other = model.cache(observations, list(hooks)), random.cache(observations, list(hooks))
     for hook in own:
         features |= {hook: own[hook].flatten(1), f"{hook} of a random network": other[hook].flatten(1)}
-    scores = scored(features, target, episode, folds)
+    scores = cross_validate(features, target, episode, folds)
     names = tuple(features)
     chance = 0.0 if target.is_floating_point() else 1 / len(target.unique())
     return Probes(names, scores.mean(dim=1), scores, chance, len(target))
 
 
-def scored(
+def cross_validate(
     features: Mapping[str, Float[Tensor, "batch entry"]], target: Tensor, episode: Tensor, folds: int
 ) -> Float[Tensor, "source fold"]:
     """Held-out score of each source in each fold."""

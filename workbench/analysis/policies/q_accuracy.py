@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.analysis.policies.episodes import first_episodes
+from workbench.analysis.policies.episodes import run_episodes
 from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
@@ -50,13 +50,13 @@ def check_values(model: HookedModel, world: World, states: int = 20, limit: int 
         make = lambda n: world.make(n, limit)  # noqa: E731
         choose = lambda x, _: logits_of(model(x)).argmax(-1)  # noqa: E731
         half = max(1, limit // 2)
-        length = sum(1 for _ in first_episodes(choose, make(1), [seed], half))
+        length = sum(1 for _ in run_episodes(choose, make(1), [seed], half))
         steps = sorted({i * length // states for i in range(states)})
-        return q_accuracy(model, make, seed, steps, world.discount, limit)
+        return measure_q_accuracy(model, make, seed, steps, world.discount, limit)
 
 
 @torch.no_grad()
-def q_accuracy(
+def measure_q_accuracy(
     network: Callable[[Tensor], object],
     make_environments: Callable[[int], Environments],
     seed: int,
@@ -70,7 +70,7 @@ def q_accuracy(
     rows of one vector environment. Rewards count up to `limit` steps after the start: let discount^limit be small,
     and the environment's own time limit no shorter. Costs `limit` forward passes on all rows.
     """
-    greedy = list(first_episodes(lambda x, _: logits_of(network(x)).argmax(-1), make_environments(1), [seed], limit))
+    greedy = list(run_episodes(lambda x, _: logits_of(network(x)).argmax(-1), make_environments(1), [seed], limit))
     if not steps or max(steps) >= len(greedy) or min(steps) < 0:
         raise InputError(f"The episode from seed {seed} has {len(greedy)} steps, from 0 on: ask for some of these.")
     at = torch.tensor(list(steps))
@@ -86,7 +86,7 @@ def q_accuracy(
         follows = played[t] if t < len(played) else own
         return torch.where(branch[rows] > t, follows, torch.where(branch[rows] == t, first[rows], own))
 
-    for step in first_episodes(choose, make_environments(len(branch)), [seed] * len(branch), limit):
+    for step in run_episodes(choose, make_environments(len(branch)), [seed] * len(branch), limit):
         since = t - branch[step.rows]
         total[step.rows] += (since >= 0) * discount ** since.clamp(min=0).double() * step.reward
         here = branch[step.rows] == t

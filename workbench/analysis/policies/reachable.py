@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.analysis.policies.episodes import as_seen, first_episodes
+from workbench.analysis.policies.episodes import run_episodes, to_tensor
 from workbench.core.axes import unit_axis
 from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
@@ -60,7 +60,7 @@ class ReachableMaxima:
 
 
 @dataclass(frozen=True)
-class Reaching:
+class ReachConfig:
     """A search for states: 32 episodes of up to `steps` steps, `generations` times, each from the best ways so far."""
 
     steps: PositiveInt = 100
@@ -70,7 +70,7 @@ class Reaching:
         check_fields(self)
 
 
-USUAL = Reaching()
+USUAL = ReachConfig()
 
 
 @ANALYSES.register("reachable")
@@ -81,7 +81,7 @@ def maximize_both_ways(
     world: World,
     hook: str,
     units: tuple[int, ...] | None = None,
-    search: Reaching = USUAL,
+    search: ReachConfig = USUAL,
     seed: int = 0,
     progress: Progress = silent,
 ) -> ReachableMaxima:
@@ -92,14 +92,14 @@ def maximize_both_ways(
     step of each generation.
     """
     info = model.trace()[Site.of(hook).resolve(model).hook]
-    axis = axis_of_units(info)
+    axis = require_unit_axis(info)
     chosen = tuple(range(min(8, info.size(axis)))) if units is None else units
     low, high = inputs.amin(dim=0), inputs.amax(dim=0)
     seeds, act = range(seed, seed + ROWS), lambda x: logits_of(model(x))
     pairs, natural = list[tuple[Maximum, Maximum]](), list[Tensor]()
     with model.lock:
         for done, unit in enumerate(chosen):
-            score = site_score(model, Site(info.name, {axis: unit}))
+            score = make_site_score(model, Site(info.name, {axis: unit}))
             in_box = maximize_in_bounds(score, low, torch.where(high > low, high, low + 1e-6), seed=seed)
             pairs.append(
                 (in_box, maximize_reachable(score, act, world.rows, seeds, search.steps, search.generations, seed))
@@ -122,7 +122,7 @@ def maximize_both_ways(
     )
 
 
-def axis_of_units(info: HookInfo) -> str:
+def require_unit_axis(info: HookInfo) -> str:
     """The axis on which a hook's units lie; raises when there is none."""
     axis = unit_axis(info.axes)
     if axis is None:
@@ -130,7 +130,7 @@ def axis_of_units(info: HookInfo) -> str:
     return axis
 
 
-def site_score(model: HookedModel, site: Site | str) -> Score:
+def make_site_score(model: HookedModel, site: Site | str) -> Score:
     """The mean activation at a site: of a unit, an action's logit (`actor.hook_logits[action=1]`) or Q-value."""
     where = Site.of(site).resolve(model)
     axes = model.hook_dict[where.hook].axes
@@ -186,13 +186,13 @@ def maximize_reachable(
     """
     random, n = generator(seed, "reachable"), len(seeds)
     row_seeds, plans = torch.tensor(list(seeds)), torch.full((n, steps), -1)
-    n_actions = policy(as_seen(make_environments(1).reset(seed=[int(row_seeds[0])])[0])).shape[-1]
+    n_actions = policy(to_tensor(make_environments(1).reset(seed=[int(row_seeds[0])])[0])).shape[-1]
     noise = torch.linspace(0, 1, n)
     best: Maximum | None = None
     for done in range(generations):
         free = torch.where(torch.rand(n, steps, generator=random) < noise[:, None],
                            torch.randint(n_actions, (n, steps), generator=random), -1)  # fmt: skip
-        tries = _played(score, policy, make_environments, row_seeds, torch.where(plans >= 0, plans, free))
+        tries = _play(score, policy, make_environments, row_seeds, torch.where(plans >= 0, plans, free))
         order = tries.value.argsort(descending=True)
         top = int(order[0])
         if best is None or float(tries.value[top]) > best.score:
@@ -217,7 +217,7 @@ class _Tries:
     action: Tensor
 
 
-def _played(
+def _play(
     score: Score, policy: Callable[[Tensor], Tensor], make: Callable[[int], Environments], seeds: Tensor, plan: Tensor
 ) -> _Tries:
     n, steps = plan.shape
@@ -229,7 +229,7 @@ def _played(
         planned = plan[rows, t]
         return torch.where(planned >= 0, planned, greedy)
 
-    for step in first_episodes(choose, make(n), seeds.tolist(), steps):
+    for step in run_episodes(choose, make(n), seeds.tolist(), steps):
         if observation is None:
             observation = step.observation.clone()
             value = score(observation).clone()

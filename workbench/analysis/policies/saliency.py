@@ -29,7 +29,7 @@ class Saliency:
     perturbation: Float[Tensor, "batch *observation"]
 
 
-def saliency(
+def compute_saliency(
     model: HookedModel,
     observations: Observations,
     metric: Metric,
@@ -42,8 +42,8 @@ def saliency(
     part is a square `radius` places each way, one channel at a time. Costs one forward and backward pass and a
     forward pass for each entry.
     """
-    removed = by_perturbation(model, observations, metric, reference, radius)
-    return Saliency(by_gradient(model, observations, metric), removed)
+    removed = perturbation_saliency(model, observations, metric, reference, radius)
+    return Saliency(gradient_saliency(model, observations, metric), removed)
 
 
 @ANALYSES.register("saliency")
@@ -55,11 +55,11 @@ def policy_saliency(model: HookedModel, inputs: Observations, metric: Metric, ra
     inputs. Costs one forward and backward pass and a forward pass for each entry.
     """
     with model.lock:
-        return saliency(model, inputs, metric, radius=radius)
+        return compute_saliency(model, inputs, metric, radius=radius)
 
 
 @torch.enable_grad()
-def by_gradient(model: HookedModel, observations: Observations, metric: Metric) -> Observations:
+def gradient_saliency(model: HookedModel, observations: Observations, metric: Metric) -> Observations:
     """The derivative of each observation's metric along its entries (Simonyan et al. 2014)."""
     leaf = observations.detach().clone().requires_grad_()
     value = metric(model(leaf))
@@ -69,7 +69,7 @@ def by_gradient(model: HookedModel, observations: Observations, metric: Metric) 
 
 
 @torch.no_grad()
-def by_perturbation(
+def perturbation_saliency(
     model: HookedModel,
     observations: Observations,
     metric: Metric,

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from workbench.analysis.policies.episodes import first_episodes, mean_interval
+from workbench.analysis.policies.episodes import mean_interval, run_episodes
 from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import Handler, HookedModel
@@ -32,7 +32,7 @@ class PolicyField:
 
 
 @torch.no_grad()
-def policy_field(
+def compute_policy_field(
     model: HookedModel,
     observations: Float[Tensor, "place *observation"],
     places: Int[Tensor, "place two"],
@@ -83,14 +83,14 @@ def change_field(
     observations, places = grid.everywhere(inputs[0])
     moves = torch.as_tensor(grid.moves, dtype=torch.float32)
     with model.lock:
-        changes = [change_at(change, amount)] if change else []
-        one, other = (policy_field(model, observations, places, moves, edits) for edits in ([], changes))
+        changes = [make_change(change, amount)] if change else []
+        one, other = (compute_policy_field(model, observations, places, moves, edits) for edits in ([], changes))
     shift = (one.probability - other.probability).abs().sum(dim=1) / 2
     return FieldChange(change, places, one.move, other.move, shift)
 
 
 @torch.no_grad()
-def steering_vector(
+def compute_steering_vector(
     model: HookedModel,
     hook: str,
     toward: Float[Tensor, "first *observation"],
@@ -100,7 +100,7 @@ def steering_vector(
     return model.cache(toward, hook)[hook].mean(dim=0) - model.cache(away, hook)[hook].mean(dim=0)
 
 
-def added(hook: str, vector: Float[Tensor, " *activation"], strength: float = 1.0) -> Intervention:
+def add_vector(hook: str, vector: Float[Tensor, " *activation"], strength: float = 1.0) -> Intervention:
     """The intervention that adds a whole activation's difference, whatever its axes."""
     if vector.ndim == 1:
         return steer(hook, strength * vector)
@@ -108,7 +108,7 @@ def added(hook: str, vector: Float[Tensor, " *activation"], strength: float = 1.
     return Intervention(site, lambda part, axes: part + strength * vector.to(part), "steer")
 
 
-def change_at(site: str, amount: float | None = None) -> Intervention:
+def make_change(site: str, amount: float | None = None) -> Intervention:
     """Sets a site to zero, or adds an amount to it."""
     if amount is None:
         return zero(site)
@@ -160,7 +160,7 @@ def retarget(
     info = model.trace()[hook]
     if info.axes[1:] != ("channel", "height", "width"):
         raise InputError(f"{hook} has axes {info.axes} and not channel, height and width. Choose a convolution's hook.")
-    run = partial(visited, model, make_environments, hook, targets, agent_at, limit=limit)
+    run = partial(run_targets, model, make_environments, hook, targets, agent_at, limit=limit)
     intact = run(None, value)
     reached = torch.stack([run(channel, value) for channel in range(info.size("channel"))])
     change = reached.double() - intact.double()
@@ -171,7 +171,7 @@ def retarget(
     )  # fmt: skip
 
 
-def visited(
+def run_targets(
     model: HookedModel,
     make_environments: Callable[[int], Environments],
     hook: str,
@@ -196,6 +196,6 @@ def visited(
         with model.routed(handlers):
             return logits_of(model(observation)).argmax(dim=-1)
 
-    for step in first_episodes(choose, make_environments(len(targets.seeds)), targets.seeds, limit):
+    for step in run_episodes(choose, make_environments(len(targets.seeds)), targets.seeds, limit):
         seen[step.rows] |= (agent_at(step.led_to) == targets.place[step.rows]).all(dim=1)
     return seen

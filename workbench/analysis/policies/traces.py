@@ -38,7 +38,7 @@ class EpisodeTrace:
 
 
 @torch.no_grad()
-def trace(policy: Callable[[Tensor], object], steps: list[Step], discount: float) -> EpisodeTrace:
+def trace_episode(policy: Callable[[Tensor], object], steps: list[Step], discount: float) -> EpisodeTrace:
     """The trace of the steps of one row. After a terminated episode nothing follows, which is worth nothing.
 
     Costs two forward passes on all steps.
@@ -60,11 +60,11 @@ def trace(policy: Callable[[Tensor], object], steps: list[Step], discount: float
     surprise = -probability.gather(1, action[:, None])[:, 0].log()
     return EpisodeTrace(
         observation, logits, probability, value, q, q - value, surprise, backed_up - value,
-        discounted(reward, discount), action, reward, terminated,
+        discount_returns(reward, discount), action, reward, terminated,
     )  # fmt: skip
 
 
-def discounted(reward: Float[Tensor, " step"], discount: float) -> Float[Tensor, " step"]:
+def discount_returns(reward: Float[Tensor, " step"], discount: float) -> Float[Tensor, " step"]:
     """The discounted sum of each step's reward and all later ones."""
     total, found = torch.zeros(()), torch.zeros_like(reward)
     for t in range(len(reward) - 1, -1, -1):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from workbench.analysis.policies.episodes import USUAL, Playing
-from workbench.analysis.policies.interventions import InterventionReturns, every_unit, intervene_in_rollouts
+from workbench.analysis.policies.episodes import USUAL, EpisodeConfig
+from workbench.analysis.policies.interventions import InterventionReturns, intervene_in_rollouts, remove_each_unit
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress, silent
@@ -15,13 +15,13 @@ from workbench.core.registry import ANALYSES
 
 @ANALYSES.register("unit_returns")
 @needs_axes("action")
-def unit_returns(
+def measure_unit_returns(
     model: HookedModel,
     inputs: Any,
     world: World,
     hook: str,
     method: Literal["zero", "mean"] = "zero",
-    play: Playing = USUAL,
+    play: EpisodeConfig = USUAL,
     seed: int = 0,
     progress: Progress = silent,
 ) -> InterventionReturns:
@@ -32,5 +32,5 @@ def unit_returns(
     """
     with model.lock:
         reference = None if method == "zero" else model.cache(inputs, hook)
-        conditions = every_unit(model, [hook], reference)
+        conditions = remove_each_unit(model, [hook], reference)
         return intervene_in_rollouts(model, play.rows(world), conditions, play.seeds(seed), None, progress)

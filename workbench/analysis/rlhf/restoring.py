@@ -43,33 +43,33 @@ def restore_activations(
 
     Costs, for each part, one call of `worth` with each of both models.
     """
-    rows = [worth(tuned, patching(tuned, original, sites)) for sites in parts.values()]
-    return compared(tuple(parts), rows, tuned, original, worth)
+    rows = [worth(tuned, patch_sites(tuned, original, sites)) for sites in parts.values()]
+    return make_restoration(tuple(parts), rows, tuned, original, worth)
 
 
-def compared(
+def make_restoration(
     names: tuple[str, ...], rows: list[Float[Tensor, " row"]], tuned: Any, original: Any, worth: Worth
 ) -> Restoration:
     """What was measured with each part restored, beside both models as they are."""
     return Restoration(names, torch.stack(rows), worth(tuned, None), worth(original, None))
 
 
-def patching(tuned: Any, original: Any, sites: Sequence[Site | str]) -> Extend:
+def patch_sites(tuned: Any, original: Any, sites: Sequence[Site | str]) -> Extend:
     """The tuned model, extended token by token, with the original's activations at these sites."""
-    return edited_extending(tuned, original, [Site.of(site).resolve(tuned) for site in sites], patch)
+    return decode_with_edits(tuned, original, [Site.of(site).resolve(tuned) for site in sites], patch)
 
 
-def along(tuned: Any, original: Any, hook: str, direction: Float[Tensor, " d_model"]) -> Extend:
+def patch_along(tuned: Any, original: Any, hook: str, direction: Float[Tensor, " d_model"]) -> Extend:
     """The same, of one hook's activation along one direction alone."""
     unit = direction / direction.norm()
 
     def replaced(site: Site, activation: Tensor) -> Intervention:
         return Intervention(site, lambda part, axes: part + (activation - part) @ unit[:, None] * unit, "restore along")
 
-    return edited_extending(tuned, original, [Site.of(hook).resolve(tuned)], replaced)
+    return decode_with_edits(tuned, original, [Site.of(hook).resolve(tuned)], replaced)
 
 
-def edited_extending(
+def decode_with_edits(
     tuned: Any, original: Any, sites: Sequence[Site], edit: Callable[[Site, Tensor], Intervention]
 ) -> Extend:
     """A function from tokens to the tuned model's logits, its sites edited from the original's activations there.
@@ -104,7 +104,7 @@ def restore_weights(tuned: Any, original: Any, parts: Mapping[str, str], worth: 
     for prefix in parts.values():
         with original_weights(tuned, original, prefix):
             rows.append(worth(tuned, None))
-    return compared(tuple(parts), rows, tuned, original, worth)
+    return make_restoration(tuple(parts), rows, tuned, original, worth)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class TokenKL:
 
 
 @torch.no_grad()
-def token_kl(
+def compute_token_kl(
     model: Any,
     reference: Any,
     tokens: Rows,

@@ -72,7 +72,7 @@ class Trace:
     def changes(self) -> Table:
         """Each part's change, all its weights together."""
         columns = self.across(lambda one: {part: one.weights.within(part) for part in self.parts})
-        return beside("part", columns, self.parts)
+        return make_table("part", columns, self.parts)
 
     def weights(self, n: int) -> Table:
         """Relative change of each weight, and how much of it lies in its first singular direction."""
@@ -80,7 +80,7 @@ class Trace:
         top = self.across(
             lambda one: dict(zip(one.weights.names, one.weights.top.tolist(), strict=True)), ", in one direction"
         )
-        return beside("weight", change | top, largest(change, n))
+        return make_table("weight", change | top, rank_parts(change, n))
 
     def divergences(self, n: int) -> Table:
         """Mean KL before each token, and how often it was counted: of those that have the most KL in all."""
@@ -88,7 +88,7 @@ class Trace:
             self.across(lambda one, i=i: self.by_token(one.kl, i), suffix)  # type: ignore[misc]
             for i, suffix in enumerate(("", ", times", ""))
         )
-        return beside("token", mean | times, [ALL, *largest(total, n)])
+        return make_table("token", mean | times, [ALL, *rank_parts(total, n)])
 
     def by_token(self, kl: TokenKL, which: int) -> dict[str, int | float]:
         """Of each token, and of all: its mean KL, how often it was counted, or the product of the two."""
@@ -100,7 +100,7 @@ class Trace:
         """Size of each layer's mean shift, the share of all shifts along it, and the tokens that it speaks for."""
         hooks = next(iter(self.found.values())).shift.hooks
         words = lambda one: [" ".join(repr(self.tokens[t]) for t in top) for top in one.shift.promoted]  # noqa: E731
-        return beside(
+        return make_table(
             "hook",
             self.across(lambda one: dict(zip(hooks, one.shift.size.tolist(), strict=True)))
             | self.across(lambda one: dict(zip(hooks, one.shift.share.tolist(), strict=True)), ", along the mean")
@@ -110,28 +110,28 @@ class Trace:
 
     def restored(self, kind: str, n: int) -> Table:
         """What rows are worth on average with each part restored, and how much of the way back that is."""
-        worth = self.across(lambda one: worths(one.restored[kind], self.original))
-        back = self.across(lambda one: shares(one.restored[kind]), ", share of the way back")
-        return beside("restored", worth | back, [AS_TUNED, self.original, *largest(back, n)])
+        worth = self.across(lambda one: mean_scores(one.restored[kind], self.original))
+        back = self.across(lambda one: undone_shares(one.restored[kind]), ", share of the way back")
+        return make_table("restored", worth | back, [AS_TUNED, self.original, *rank_parts(back, n)])
 
 
-def worths(back: Restoration, original: str) -> dict[str, float]:
+def mean_scores(back: Restoration, original: str) -> dict[str, float]:
     """Mean worth of the tuned model, of the original, and with each part restored."""
     ends = {AS_TUNED: float(back.tuned.mean()), original: float(back.original.mean())}
     return ends | dict(zip(back.names, back.restored.mean(dim=1).tolist(), strict=True))
 
 
-def shares(back: Restoration) -> dict[str, float]:
+def undone_shares(back: Restoration) -> dict[str, float]:
     """How much of the way back each part goes; nothing where there is no way to go."""
     return {name: share for name, share in zip(back.names, back.share.tolist(), strict=True) if isfinite(share)}
 
 
-def beside(label: str, columns: Columns, parts: Iterable[Any]) -> Table:
+def make_table(label: str, columns: Columns, parts: Iterable[Any]) -> Table:
     """A row for each part."""
     return [{label: part} | {name: values.get(part) for name, values in columns.items()} for part in parts]
 
 
-def largest(columns: Columns, n: int) -> list[Any]:
+def rank_parts(columns: Columns, n: int) -> list[Any]:
     """The parts with the largest values in any column."""
     top: dict[Any, float] = {}
     for values in columns.values():

@@ -43,24 +43,26 @@ class WeightChange:
 
 
 @torch.no_grad()
-def weight_change(tuned: nn.Module, original: nn.Module) -> WeightChange:
+def measure_weight_change(tuned: nn.Module, original: nn.Module) -> WeightChange:
     """How two networks of one architecture differ. Costs one singular value decomposition for each matrix."""
     before = dict(original.named_parameters())
     if {name: p.shape for name, p in tuned.named_parameters()} != {name: p.shape for name, p in before.items()}:
         raise InputError("These networks differ in the names or shapes of their weights. Compare two of one make.")
-    rows = [row for name, after in tuned.named_parameters() for row in changes(name, after, before[name])]
+    rows = [row for name, after in tuned.named_parameters() for row in list_changes(name, after, before[name])]
     names, *columns = zip(*rows, strict=True)
     return WeightChange(names, *(torch.tensor(column) for column in columns))
 
 
-def changes(name: str, after: Tensor, before: Tensor) -> list[tuple[str, float, float, float]]:
+def list_changes(name: str, after: Tensor, before: Tensor) -> list[tuple[str, float, float, float]]:
     """Name, norms of change and original, the first direction's share, of a weight or of each of its heads."""
     if after.ndim == 3:
-        return [(f"{name}[head={i}]", *moved(a, b)) for i, (a, b) in enumerate(zip(after, before, strict=True))]
-    return [(name, *moved(after, before))]
+        return [
+            (f"{name}[head={i}]", *measure_change(a, b)) for i, (a, b) in enumerate(zip(after, before, strict=True))
+        ]
+    return [(name, *measure_change(after, before))]
 
 
-def moved(after: Tensor, before: Tensor) -> tuple[float, float, float]:
+def measure_change(after: Tensor, before: Tensor) -> tuple[float, float, float]:
     """Norms of the change of one matrix or vector and of what it was, and the share of its first singular direction."""
     change, norm = (after - before).double(), float(before.norm())
     size = change.norm()
@@ -86,7 +88,7 @@ class StreamShift:
 
 
 @torch.no_grad()
-def stream_shift(tuned: Any, original: Any, tokens: Tensor, counted: Tensor, n: int = 8) -> StreamShift:
+def measure_stream_shift(tuned: Any, original: Any, tokens: Tensor, counted: Tensor, n: int = 8) -> StreamShift:
     """The shift of `blocks.*.hook_resid_post` at the tokens `counted` (row, pos). Costs one pass of each model."""
     hooks = tuned.select("blocks.*.hook_resid_post")
     after, before = (model.cache(tokens, hooks) for model in (tuned, original))
