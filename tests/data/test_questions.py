@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from workbench.data.byte_pairs import train_bpe
 from workbench.data.questions import Question, QuestionData, encode_answers, padding_token, question_batches
 from workbench.data.sequences import UNSCORED
 from workbench.data.story_books import WORDS, split_passages
 from workbench.data.story_cloze import GAP, LONGEST, find_names, last_sentences, make_questions
 from workbench.data.story_sounds import pronounce_sentences
-from workbench.data.tokenizers import train_bpe
 
 TOKENIZER = train_bpe("Alice saw the White Rabbit run. " * 10, 290)
 BOOK = "One day Alice met Bob and then Carl. " * 6 + "The sun was out. After that came Bob again. " * 6

@@ -3,6 +3,7 @@ from random import Random
 import pytest
 
 from workbench.core.registry import DATASETS
+from workbench.data.byte_pairs import END_OF_TEXT
 from workbench.data.tales import (
     SENTENCES,
     draw_slots,
@@ -13,7 +14,6 @@ from workbench.data.tales import (
     pattern,
     write_tale,
 )
-from workbench.data.tokenizers import END_OF_TEXT
 
 TALE = (
     "Once there was an old fox named Ada. She bought a golden egg one Sunday. Then an orphan asked for bread. "

@@ -4,15 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.core.errors import CheckpointError, ConfigError, InputError
-from workbench.data.tokenizers import (
-    ByteTokenizer,
-    CharacterTokenizer,
-    Tokenizer,
-    byte_of_stand_in,
-    character_tokenizer,
-    from_json,
-    train_bpe,
-)
+from workbench.data.byte_pairs import byte_of_stand_in, train_bpe
+from workbench.data.tokenizers import ByteTokenizer, CharacterTokenizer, Tokenizer, character_tokenizer, from_json
 
 TEXT = "the cat sat on the mat, the cat ate the rat\n" * 20
 TOKENIZERS: list[Tokenizer] = [character_tokenizer(TEXT), ByteTokenizer(), train_bpe(TEXT, 270)]

@@ -12,8 +12,8 @@ from workbench.checkpoints.card import Card, DataSource
 from workbench.checkpoints.store import WEIGHTS, load, save
 from workbench.checkpoints.tensor_file import unpack
 from workbench.core.registry import DATASETS
+from workbench.data.byte_pairs import BytePairTokenizer, train_bpe
 from workbench.data.questions import Question, QuestionData, encode_answers, padding_token
-from workbench.data.tokenizers import BytePairTokenizer, train_bpe
 from workbench.experiments.data_contents import forget
 from workbench.experiments.inputs import read_inputs
 from workbench.recipes.finetuning import (

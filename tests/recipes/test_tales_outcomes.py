@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from workbench.data.tokenizers import END_OF_TEXT, train_bpe
+from workbench.data.byte_pairs import END_OF_TEXT, train_bpe
 from workbench.recipes.tales_outcomes import Told, marks_of, prompts_of, read_back, tale_metrics, tale_rows
 from workbench.training.rlhf.completions import Marks
 

@@ -12,8 +12,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from workbench.core.random import generator
+from workbench.data.byte_pairs import END_OF_TEXT
 from workbench.data.sequences import UNSCORED
-from workbench.data.tokenizers import END_OF_TEXT, Tokenizer
+from workbench.data.tokenizers import Tokenizer
 
 Rows = tuple[Int[Tensor, "row pos"], Int[Tensor, "row pos"]]
 """Tokens, and at each position the next token if it belongs to an answer, else UNSCORED."""

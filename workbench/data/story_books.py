@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from workbench.core.registry import DATASETS
+from workbench.data.byte_pairs import END_OF_TEXT
 from workbench.data.questions import Question, QuestionData
-from workbench.data.tokenizers import END_OF_TEXT
 
 TITLES = (" Aesop", " Hound", " Mermaid", " Heidi", " Oz", " Treasure")
 """Titles of the validation books of `english_stories`, in order."""

@@ -13,8 +13,8 @@ import torch
 
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
+from workbench.data.byte_pairs import END_OF_TEXT
 from workbench.data.questions import Question, QuestionData
-from workbench.data.tokenizers import END_OF_TEXT
 
 SENTENCE = re.compile(r"(?<=[.!?])[\"']?\s+")
 INSIDE = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]{2,}\b")

@@ -10,8 +10,8 @@ from random import Random
 
 from workbench.core.random import derived_seed
 from workbench.core.registry import DATASETS
+from workbench.data.byte_pairs import END_OF_TEXT
 from workbench.data.text_data import TextData, text_hash
-from workbench.data.tokenizers import END_OF_TEXT
 
 TRAIN, VALIDATION = 12_000, 1_000
 Slots = Mapping[str, str]

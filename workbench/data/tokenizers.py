@@ -2,24 +2,22 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int
-from tokenizers import Tokenizer as Pairs
-from tokenizers import decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError
+from workbench.data.byte_pairs import BytePairTokenizer
 from workbench.data.near_characters import nearest_character
 from workbench.data.pair_tokenizer import PairTokenizer
+from workbench.data.token_ids import Ids, check_not_empty, checked_ids, readable, utf8
 
 WORD = re.compile(r"\w+|[^\w\s]")
-END_OF_TEXT = "<|endoftext|>"
-Ids = Int[Tensor, " pos"] | Sequence[int]
 
 
 @runtime_checkable
@@ -100,44 +98,6 @@ class ByteTokenizer:
 
 
 @dataclass(frozen=True)
-class BytePairTokenizer:
-    """Byte pairs merged as often as a training text suggested (GPT-2's scheme); nothing is unknown.
-
-    `definition` is the `tokenizers` library's own JSON. `<|endoftext|>` is one token when it was trained so.
-    """
-
-    definition: str
-
-    @cached_property
-    def pairs(self) -> Pairs:
-        """The library's tokenizer."""
-        return Pairs.from_str(self.definition)
-
-    @property
-    def vocab_size(self) -> int:
-        return self.pairs.get_vocab_size()
-
-    @cached_property
-    def tokens(self) -> list[str]:
-        stand_ins = byte_of_stand_in()
-        special = {i for i, token in self.pairs.get_added_tokens_decoder().items() if token.special}
-        names = sorted(vocab := self.pairs.get_vocab(), key=vocab.__getitem__)
-        return [n if i in special else readable(bytes(stand_ins[c] for c in n)) for i, n in enumerate(names)]
-
-    def encode(self, text: str) -> Int[Tensor, " pos"]:
-        """One id per merged run of bytes."""
-        utf8(text)
-        return torch.tensor(self.pairs.encode(text).ids)
-
-    def decode(self, ids: Ids) -> str:
-        """The text; bytes that are no UTF-8 become the replacement character."""
-        return self.pairs.decode(checked_ids(ids, self.vocab_size), skip_special_tokens=False)
-
-    def to_json(self) -> str:
-        return json.dumps({"kind": "byte_pair", "definition": json.loads(self.definition)})
-
-
-@dataclass(frozen=True)
 class WordTokenizer:
     """One token per word or mark of `vocab`, in that order; a text is cut at spaces and around punctuation.
 
@@ -197,26 +157,6 @@ def character_tokenizer(text: str) -> CharacterTokenizer:
     return CharacterTokenizer(tuple(sorted(set(text))))
 
 
-def train_bpe(text: str, vocab_size: int, special: tuple[str, ...] = (END_OF_TEXT,)) -> BytePairTokenizer:
-    """A byte-pair tokenizer learned from a text (Sennrich et al. 2016, on bytes); the same text gives the same one.
-
-    `vocab_size` counts the 256 bytes and the special tokens; a short text may not have enough pairs to fill it.
-    """
-    if vocab_size < 256 + len(special):
-        raise ConfigError(f"A vocabulary of {vocab_size} cannot hold 256 bytes and {len(special)} special tokens.")
-    pairs = Pairs(models.BPE())
-    pairs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    pairs.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=list(special),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    pairs.train_from_iterator(text.splitlines(keepends=True), trainer)
-    return BytePairTokenizer(pairs.to_str())
-
-
 def from_json(text: str) -> Tokenizer:
     """The tokenizer that `to_json` wrote."""
     try:
@@ -239,48 +179,9 @@ def from_json(text: str) -> Tokenizer:
         raise CheckpointError(f"This is not a stored tokenizer ({type(reason).__name__}: {reason}).") from reason
 
 
-def check_not_empty(text: str) -> None:
-    """Raises for an empty prompt."""
-    if not text:
-        raise InputError("The prompt is empty. Type at least one character.")
-
-
-def utf8(text: str) -> bytes:
-    """The bytes of a prompt that has some and is valid Unicode."""
-    check_not_empty(text)
-    try:
-        return text.encode()
-    except UnicodeEncodeError as reason:
-        raise InputError(
-            f"Character {text[reason.start]!r} at position {reason.start} is half of a surrogate pair, which means "
-            "nothing alone. Leave it out."
-        ) from None
-
-
-def checked_ids(ids: Ids, vocab_size: int) -> list[int]:
-    """The ids as integers, each of them known."""
-    known = [int(i) for i in ids]
-    for place, i in enumerate(known):
-        if not 0 <= i < vocab_size:
-            raise InputError(f"No token has the id {i} (position {place}). Ids run from 0 to {vocab_size - 1}.")
-    return known
-
-
 def unknown_character(text: str, place: int, vocab: Iterable[str]) -> InputError:
     """The error for a character that is not in a vocabulary."""
     near = nearest_character(text[place], vocab)
     known = "".join(vocab)
     hint = f"Write {near!r} instead." if near else f"Use only these {len(known)}: {known!r}."
     return InputError(f"Character {text[place]!r} at position {place} is not in the vocabulary. {hint}")
-
-
-def readable(content: bytes) -> str:
-    r"""Bytes as text; those that are no UTF-8 (part of a character) as \x escapes."""
-    return content.decode(errors="backslashreplace")
-
-
-def byte_of_stand_in() -> dict[str, int]:
-    """GPT-2's printable stand-in for each byte, turned round: itself where printable, else the next free code point."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    hidden = [value for value in range(256) if value not in printable]
-    return {chr(value): value for value in printable} | {chr(256 + i): value for i, value in enumerate(hidden)}

@@ -5,8 +5,9 @@ from typing import Any
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
+from workbench.data.byte_pairs import train_bpe
 from workbench.data.text_windows import random_windows
-from workbench.data.tokenizers import Tokenizer, train_bpe
+from workbench.data.tokenizers import Tokenizer
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
 from workbench.recipes.whole_text import on_text
 from workbench.training.fit import FitConfig

@@ -9,8 +9,8 @@ from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.registry import DATASETS
+from workbench.data.byte_pairs import train_bpe
 from workbench.data.text_windows import random_windows
-from workbench.data.tokenizers import train_bpe
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
 from workbench.recipes.tales_outcomes import marks_of, prompts_of, tale_metrics, tale_rows, told_by
 from workbench.training.fit_config import FitConfig

@@ -13,8 +13,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from workbench.core.random import generator
 from workbench.data.annotator import true_reward
+from workbench.data.byte_pairs import END_OF_TEXT, BytePairTokenizer
 from workbench.data.tales import is_grammatical
-from workbench.data.tokenizers import END_OF_TEXT, BytePairTokenizer
 from workbench.recipes.maze_outcomes import share
 from workbench.training.rlhf.completions import Marks, completion_mask, rows_of
 from workbench.zoo.layers.sampling import SamplingConfig

@@ -20,8 +20,8 @@ from workbench.core.progress import Progress, silent
 from workbench.core.random import derived_seed, generator
 from workbench.core.registry import DATASETS, MODELS
 from workbench.data.annotator import max_accuracy, sample_preferences
+from workbench.data.byte_pairs import END_OF_TEXT
 from workbench.data.preferences import read
-from workbench.data.tokenizers import END_OF_TEXT
 from workbench.recipes.maze_outcomes import share
 from workbench.recipes.recipe import Recipe
 from workbench.recipes.tales_outcomes import TEMPERATURE, Told, marks_of, prompts_of, read_back, tale_metrics, told_by

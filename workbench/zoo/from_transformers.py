@@ -1,4 +1,4 @@
-"""A user's own GPT-2 from Hugging Face transformers as our GPT: every hook, the graph and all techniques with it."""
+"""Translation of a GPT-2 from Hugging Face transformers into our GPT, with its hooks, graph and techniques."""
 
 from __future__ import annotations
 
@@ -10,41 +10,75 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from workbench.core.errors import ConfigError
+from workbench.core.random import generator
+from workbench.core.training_mode import evaluating
 from workbench.zoo.gpt import GPT, GPTConfig
 
 ACTIVATIONS = {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu": "gelu", "relu": "relu"}
-KIND = "gpt2"
+KIND = "GPT2LMHeadModel"
+MASKS = (".attn.bias", ".attn.masked_bias")
+"""Buffers of older versions, which hold the causal mask."""
+OUTER = (
+    "transformer.wte.weight", "transformer.wpe.weight", "transformer.ln_f.weight", "transformer.ln_f.bias",
+    "lm_head.weight",
+)  # fmt: skip
+INNER = tuple(
+    f"{part}.{kind}"
+    for part in ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
+    for kind in ("weight", "bias")
+)
+CLOSE = {torch.float64: 1e-9, torch.float32: 1e-4}
+"""Largest difference of the logits, relative to the largest logit, that rounding explains; 0.05 at half precision."""
+LENGTH = 64
+"""Tokens per row on which the two networks are compared."""
 
 
 @torch.no_grad()
 def from_transformers(module: nn.Module, tokenizer: Any = None) -> GPT:
-    """The same network, with copied weights and the same logits to rounding, in evaluation mode.
+    """Translate a `GPT2LMHeadModel` into a `GPT` with copied weights, in evaluation mode.
 
-    `module` is a `GPT2LMHeadModel` (of any size, trained or not), `tokenizer` one of ours (`BytePairTokenizer` takes
-    `hf_tokenizer.backend_tokenizer.to_str()`) or None. Raises for other architectures and for variants of GPT-2 that
-    compute something else; `workbench.wrap` opens those, without a graph.
+    Both networks are run on random tokens, and the translation is returned only if their logits agree to rounding.
+
+    Args:
+        module: A `GPT2LMHeadModel` of any size, trained or not.
+        tokenizer: One of ours (`BytePairTokenizer` takes `hf_tokenizer.backend_tokenizer.to_str()`) or None.
+
+    Raises:
+        ConfigError: For another architecture or head, and for a variant of GPT-2 that computes something else.
+            `workbench.wrap` opens those, without a graph.
+
+    Cost: One forward pass of each network.
     """
-    config: Any = getattr(module, "config", None)
-    check(config, module)
-    weights = dict(module.state_dict())
+    check(module)
+    config: Any = module.config
+    weights = {name: tensor for name, tensor in module.state_dict().items() if not name.endswith(MASKS)}
     cfg = GPTConfig(
         d_vocab=config.vocab_size, n_ctx=config.n_positions, n_layers=config.n_layer, d_model=config.n_embd,
         n_heads=config.n_head, d_mlp=config.n_inner, activation=ACTIVATIONS[config.activation_function],  # type: ignore
-        tie_embeddings=config.tie_word_embeddings,
+        tie_embeddings=torch.equal(weights["lm_head.weight"], weights["transformer.wte.weight"]),
     )  # fmt: skip
+    if tokenizer is not None and tokenizer.vocab_size > cfg.d_vocab:
+        raise ConfigError(
+            f"The tokenizer has {tokenizer.vocab_size} tokens and the network {cfg.d_vocab}. Pass the tokenizer that "
+            "it was trained with."
+        )
     model = GPT(cfg).to(weights["transformer.wte.weight"].dtype)
     model.load_state_dict(renamed(weights, cfg))
     model.tokenizer = tokenizer
-    return model.eval()
+    require_same_logits(model.eval(), module)
+    return model
 
 
-def check(config: Any, module: nn.Module) -> None:
-    """Raises unless the module is a GPT-2 that computes what our GPT does."""
-    if getattr(config, "model_type", None) != KIND or "transformer.wte.weight" not in module.state_dict():
+def check(module: nn.Module) -> None:
+    """Raise `ConfigError` unless the module is a GPT-2 language model that our GPT can compute."""
+    name = type(module).__name__
+    if KIND not in {base.__name__ for base in type(module).__mro__}:
+        head = "a GPT-2 with another head" if name.startswith("GPT2") else "no GPT-2"
         raise ConfigError(
-            f"{type(module).__name__} is no GPT2LMHeadModel. Give one, or open the module with workbench.wrap, which "
-            "takes any, without a graph."
+            f"{name} is {head}, and only {KIND} can be translated. Pass that, or open the module with workbench.wrap, "
+            "which takes any, without a graph."
         )
+    config: Any = module.config
     odd = {
         "activation_function": config.activation_function not in ACTIVATIONS,
         "scale_attn_by_inverse_layer_idx": config.scale_attn_by_inverse_layer_idx,
@@ -56,6 +90,39 @@ def check(config: Any, module: nn.Module) -> None:
         raise ConfigError(
             f"This GPT-2 has {strange}={getattr(config, strange)!r}, which our GPT does not compute. Open it with "
             "workbench.wrap, without a graph."
+        )
+    require_plain_weights(module)
+
+
+def require_plain_weights(module: nn.Module) -> None:
+    """Raise `ConfigError` for adapters, quantised, mixed or missing weights."""
+    weights = {name: tensor for name, tensor in module.state_dict().items() if not name.endswith(MASKS)}
+    known = {*OUTER, *(f"transformer.h.{i}.{name}" for i in range(module.config.n_layer) for name in INNER)}  # type: ignore[operator]
+    if changed := sorted(known ^ weights.keys()):
+        what = "has no" if changed[0] in known else "has an unknown"
+        raise ConfigError(
+            f"This GPT-2 {what} weight {changed[0]!r}, so it is not a plain one. Merge adapters and remove additions "
+            "first, or open it with workbench.wrap, without a graph."
+        )
+    dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.values()})
+    if len(dtypes) > 1 or not weights["transformer.wte.weight"].is_floating_point():
+        raise ConfigError(f"The weights are of {', '.join(dtypes)}. Convert them to one, such as module.float().")
+    if any(tensor.is_meta for tensor in weights.values()):
+        raise ConfigError("The weights are on the meta device and hold no values. Load them first.")
+
+
+def require_same_logits(model: GPT, module: nn.Module) -> None:
+    """Raise `ConfigError` unless both networks give the same logits on random tokens."""
+    like = next(module.parameters())
+    shape = (2, min(LENGTH, model.cfg.n_ctx))
+    tokens = torch.randint(model.cfg.d_vocab, shape, generator=generator(0, "from_transformers"))
+    with evaluating(module):
+        theirs = module(tokens.to(like.device), return_dict=True, use_cache=False).logits.cpu()
+    difference = (model(tokens) - theirs).abs().max() / theirs.abs().max()
+    if not difference <= CLOSE.get(like.dtype, 0.05):
+        raise ConfigError(
+            f"The logits of this {type(module).__name__} and of its translation differ by {difference:.1%} of the "
+            "largest, so it computes something else than GPT-2. Open it with workbench.wrap, without a graph."
         )
 
 
