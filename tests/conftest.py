@@ -11,8 +11,10 @@ import atexit
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
 
 import pytest
 from _pytest.mark.structures import ParameterSet
@@ -168,3 +170,22 @@ def browser() -> Iterator[object]:
         running = playwright.chromium.launch(executable_path=str(path), args=ARGUMENTS)
         yield running
         running.close()
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts a small disk with the given options; the test is skipped where that is not permitted."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+
+    def tmpfs(options: str) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("mounting a small disk is not permitted here")
+        return disk
+
+    yield tmpfs
+    while disk.is_mount():
+        subprocess.run(["umount", str(disk)], check=True)

@@ -11,9 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from workbench.checkpoints.encoding import decode, encode
-from workbench.checkpoints.tensor_file import pack, unpack
 from workbench.core.errors import CheckpointError, ConfigError
 from workbench.core.sites import Site
+from workbench.core.tensor_file import pack, unpack
 
 
 @dataclass(frozen=True)

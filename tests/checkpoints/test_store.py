@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load as read_safetensors
 
 from tests.checkpoints.networks import Tiny, TinyConfig, Trunk, card, tiny
-from tests.checkpoints.test_atomic import everything_in, killed_while
+from tests.core.test_atomic import everything_in, killed_while
 from workbench.checkpoints.store import load, load_folder, save, save_step
-from workbench.checkpoints.tensor_file import pack, sha256
 from workbench.core.errors import CheckpointError, ConfigError, UnknownNameError
+from workbench.core.tensor_file import pack, sha256
 from workbench.training.curve import Curve
 
 CURVE = Curve([1], {"train_loss": [2.0]})

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor
 
-from tests.checkpoints.test_atomic import killed_while
+from tests.core.test_atomic import killed_while
 from workbench.checkpoints.provenance import provenance
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError
 from workbench.core.registry import ANALYSES

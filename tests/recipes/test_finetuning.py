@@ -10,8 +10,8 @@ import torch
 
 from workbench.checkpoints.card import Card, DataSource
 from workbench.checkpoints.store import WEIGHTS, load, save
-from workbench.checkpoints.tensor_file import unpack
 from workbench.core.registry import DATASETS
+from workbench.core.tensor_file import unpack
 from workbench.data.byte_pairs import BytePairTokenizer, train_bpe
 from workbench.data.questions import Question, QuestionData, encode_answers, padding_token
 from workbench.experiments.data_contents import forget

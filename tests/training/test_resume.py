@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from workbench.core.errors import CheckpointError
-from workbench.training import resume
 from workbench.training.resume import TrainingState, read_state, require_same, restore_model, write_state
 
 STATE = TrainingState(
@@ -56,7 +55,19 @@ def test_a_damaged_state_is_one_clear_error(tmp_path: Path, damage: str) -> None
         read_state(path)
 
 
-@pytest.mark.parametrize("moment", ["save_file", "replace"])
+def test_every_flipped_bit_of_a_state_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    write_state(path, TrainingState({"w": torch.arange(2.0)}, {"step": 3, "lr": 0.1}))
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(CheckpointError):
+            read_state(path)
+
+
+@pytest.mark.parametrize("moment", ["write", "replace"])
 def test_a_failure_while_writing_leaves_the_old_state_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -66,8 +77,8 @@ def test_a_failure_while_writing_leaves_the_old_state_whole(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(*((resume, "save_file") if moment == "save_file" else (Path, "replace")), full)
-    with pytest.raises(CheckpointError, match="No space left"):
+    monkeypatch.setattr(*((os, "write") if moment == "write" else (Path, "replace")), full)
+    with pytest.raises(CheckpointError, match="Free some room"):
         write_state(path, TrainingState({"model.w": torch.zeros(1)}))
     monkeypatch.undo()
     assert read_state(path).facts == STATE.facts

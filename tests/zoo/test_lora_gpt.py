@@ -12,8 +12,8 @@ from torch.testing import assert_close
 from tests.checkpoints.networks import card
 from workbench.checkpoints.card import Card
 from workbench.checkpoints.store import WEIGHTS, load, save
-from workbench.checkpoints.tensor_file import unpack
 from workbench.core.errors import CheckpointError, ConfigError
+from workbench.core.tensor_file import unpack
 from workbench.core.weights import as_matrix
 from workbench.training.curve import Curve
 from workbench.zoo.gpt import GPT, GPTConfig

@@ -9,14 +9,14 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from workbench.checkpoints import atomic
 from workbench.checkpoints.card import Card, card_of, model_folder, steps
 from workbench.checkpoints.inheritance import base_of, own, told, whole
 from workbench.checkpoints.restoring import restore
-from workbench.checkpoints.tensor_file import WAY_OUT, pack, sha256, unpack
+from workbench.core import atomic
 from workbench.core.errors import CheckpointError, ConfigError, UnknownNameError, suggestion
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import MODELS, config_type
+from workbench.core.tensor_file import WAY_OUT, pack, sha256, unpack
 from workbench.training.curve import Curve
 
 WEIGHTS, CARD, CURVE, TOKENIZER = "weights.safetensors", "card.json", "curve.json", "tokenizer.json"
@@ -126,8 +126,8 @@ def step_weights(folder: Path, step: int) -> dict[str, Tensor]:
     if not path.is_file():
         kept = sorted((p.stem for p in path.parent.glob("*.safetensors")), key=len)
         raise UnknownNameError("training step", step, kept, where=f" kept in {path.parent}")
-    tensors, about = unpack(path.read_bytes(), str(path))
-    if about.get("step") != step or "tensors_sha256" not in about:
+    tensors, about = unpack(path.read_bytes(), str(path), sealed=True)
+    if about.get("step") != step:
         raise CheckpointError(f"{path} does not say that it was kept at step {step}. Train the model again.")
     return tensors
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from workbench.checkpoints.atomic import explained, locked, room
+from workbench.core.atomic import explained, locked, room
 from workbench.core.errors import CheckpointError
 
 NAME = "catalog.sqlite"

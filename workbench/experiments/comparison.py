@@ -28,10 +28,10 @@ from typing import Annotated, Any
 import torch
 from annotated_types import MinLen
 
-from workbench.checkpoints.atomic import write_atomically
 from workbench.checkpoints.card import models_folder
 from workbench.checkpoints.provenance import commit
 from workbench.checkpoints.restoring import restore
+from workbench.core.atomic import write_atomically
 from workbench.core.errors import ConfigError, InputError, TrainingError, UnknownNameError, short, suggestion
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress, silent

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench.checkpoints.atomic import locked, write_atomically
 from workbench.checkpoints.provenance import stamp_of
+from workbench.core.atomic import locked, write_atomically
 from workbench.core.errors import CheckpointError
 from workbench.core.registry import DATASETS
 from workbench.data.storage import candidates, noting_names

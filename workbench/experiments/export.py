@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 from workbench.analysis.circuits.circuit import Circuit
-from workbench.checkpoints.atomic import write_atomically
 from workbench.checkpoints.card import read_card
+from workbench.core.atomic import write_atomically
 from workbench.core.errors import InputError, UnknownNameError
 from workbench.experiments.circuit_formats import circuit_json, eap_ig_json, graphml
 from workbench.experiments.run import full_key

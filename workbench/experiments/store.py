@@ -9,11 +9,11 @@ from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
-from workbench.checkpoints.atomic import explained, write_atomically
 from workbench.checkpoints.encoding import decode, encode
-from workbench.checkpoints.tensor_file import pack, sha256, unpack
+from workbench.core.atomic import explained, write_atomically
 from workbench.core.errors import CheckpointError, ConfigError, UnknownNameError
 from workbench.core.registry import ANALYSES
+from workbench.core.tensor_file import pack, sha256, unpack
 from workbench.experiments.processes import this_process
 from workbench.experiments.run_log import ACTIVE, MINE, RunLog, drop_ended, require_slug, runs_folder
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from workbench.core.atomic import write_atomically
 from workbench.core.errors import CheckpointError
+from workbench.core.tensor_file import pack, unpack
 from workbench.training.optimizers import Optimizer
 
-FORMAT = 1
+FORMAT = 2
 HEADER = "training_state"
 
 
@@ -41,50 +38,19 @@ class TrainingState:
 
 
 def write_state(path: Path, state: TrainingState) -> None:
-    """The state on disk: killed at any moment, the old or the new file is whole."""
-    tensors = {name: t.detach().clone(memory_format=torch.contiguous_format) for name, t in state.tensors.items()}
-    header = {"format": FORMAT, "digest": digest(tensors), "facts": state.facts}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, {HEADER: json.dumps(header)})
-        _synchronise(temporary)
-        temporary.replace(path)
-        _synchronise(path.parent)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"Cannot write the training state {path}: {error}. What was there before is unchanged. "
-            "Free some room there, or choose another folder."
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    """Write a state; killed at any moment, the old or the new file is whole."""
+    write_atomically(path, pack(state.tensors, {HEADER: FORMAT, "facts": state.facts}))
 
 
 def read_state(path: Path) -> TrainingState:
-    """The state that `write_state` stored, checked against its digest."""
+    """Read the state that `write_state` stored; a single changed bit is an error."""
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[HEADER])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-        if header["format"] != FORMAT:
-            raise _unreadable(path, f"its format is {header['format']}, this version reads {FORMAT}")
-        if header["digest"] != digest(tensors):
-            raise _unreadable(path, "its content does not match its digest")
-        return TrainingState(tensors, header["facts"])
-    except KeyError as error:
-        raise _unreadable(path, f"it has no {error}") from error
-    except (OSError, SafetensorError, ValueError) as error:
+        tensors, about = unpack(path.read_bytes(), str(path), sealed=True)
+    except (OSError, CheckpointError) as error:
         raise _unreadable(path, str(error)) from error
-
-
-def digest(tensors: dict[str, Tensor]) -> str:
-    """The sha256 of names and bytes."""
-    total = hashlib.sha256()
-    for name in sorted(tensors):
-        total.update(name.encode())
-        total.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().data)
-    return total.hexdigest()
+    if about.get(HEADER) != FORMAT:
+        raise _unreadable(path, f"its format is {about.get(HEADER)}, this version reads {FORMAT}")
+    return TrainingState(tensors, about["facts"])
 
 
 def require_same(stored: dict[str, Any], now: dict[str, Any], path: Path) -> None:
@@ -139,13 +105,3 @@ def _unreadable(path: Path, reason: str) -> CheckpointError:
     return CheckpointError(
         f"{path} is not a readable training state: {reason}. Delete it to start again, or put back a whole copy."
     )
-
-
-def _synchronise(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":  # a folder cannot be opened there
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

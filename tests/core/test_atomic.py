@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.checkpoints.atomic import NEXT, finish_replacing, locked, replace_together, write_atomically
+from workbench.core.atomic import NEXT, finish_replacing, locked, replace_together, write_atomically
 from workbench.core.errors import CheckpointError
 
 

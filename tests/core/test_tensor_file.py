@@ -1,4 +1,5 @@
 import io
+import json
 import pickle
 
 import pytest
@@ -7,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
-from workbench.checkpoints.tensor_file import pack, unpack
 from workbench.core.errors import CheckpointError
+from workbench.core.tensor_file import pack, payload, sha256, unpack
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([True, False]), "empty": torch.zeros(0, 3)}
 FILE = pack(TENSORS, {"said": ["x", 1]})
@@ -43,12 +44,26 @@ def test_a_file_cut_short_anywhere_is_refused(length: int) -> None:
         unpack(FILE[:length], "file")
 
 
-@given(st.integers(0, 7), st.integers(0, 6 * 4 + 2 - 1))
-def test_a_flipped_bit_in_a_tensor_is_noticed(bit: int, from_end: int) -> None:
-    flipped = bytearray(FILE)
-    flipped[-1 - from_end] ^= 1 << bit
+def test_every_flipped_bit_is_noticed_wherever_it_lies() -> None:
+    """Header length, names, shapes, what is said, the hash itself, padding and tensors."""
+    for bit in range(8 * len(FILE)):
+        flipped = bytearray(FILE)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(CheckpointError):
+            unpack(bytes(flipped), "file", sealed=True)
+
+
+def test_a_file_of_an_earlier_version_vouches_for_its_tensors() -> None:
+    told = {"workbench": json.dumps({"step": 3, "tensors_sha256": sha256(payload(save({"a": TENSORS["a"]})))})}
+    old = save({"a": TENSORS["a"]}, told)
+    assert unpack(old, "file", sealed=True)[1] == {"step": 3}
     with pytest.raises(CheckpointError, match="altered"):
-        unpack(bytes(flipped), "file")
+        unpack(old[:-1] + b"\1", "file")
+
+
+def test_a_file_that_nothing_vouches_for_is_refused_where_that_is_needed() -> None:
+    with pytest.raises(CheckpointError, match="altered"):
+        unpack(save({"a": TENSORS["a"]}), "file", sealed=True)
 
 
 @given(st.binary(max_size=200))
