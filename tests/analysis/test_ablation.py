@@ -126,13 +126,13 @@ def test_cancelling_leaves_the_model_as_it_was() -> None:
 def test_what_cannot_be_ablated_is_refused_with_the_way_out() -> None:
     model = small("gpt")
     inputs = example(model)
-    with pytest.raises(InputError, match=r"holds the examples.*pos, head, d_head"):
+    with pytest.raises(InputError, match=r"is the batch.*pos, head, d_head"):
         ablate(model, inputs, "blocks.0.attn.hook_z", first_logit, axis="batch")
     with pytest.raises(UnknownNameError, match="Did you mean 'head'"):
         ablate(model, inputs, "blocks.0.attn.hook_z", first_logit, axis="heads")
     with pytest.raises(UnknownNameError, match=r"Did you mean 'blocks.0.attn.hook_z'"):
         ablate(model, inputs, "blocks.0.atn.hook_z", first_logit)
-    with pytest.raises(InputError, match="picks 2 hooks"):
+    with pytest.raises(InputError, match="matches 2 hooks"):
         ablate(model, inputs, "blocks.*.attn.hook_z", first_logit)
     with pytest.raises(InputError, match="none of its axes holds units"):
         ablate(small("actor_critic"), example(small("actor_critic")), "critic.hook_value", first_logit)

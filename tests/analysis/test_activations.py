@@ -33,7 +33,7 @@ def test_attention_patterns_are_read_though_they_fire_on_request_only() -> None:
 
 
 def test_a_glob_over_several_hooks_is_refused_with_one_to_take(model: MLPClassifier) -> None:
-    with pytest.raises(InputError, match="Read one at a time, such as 'hook_input'"):
+    with pytest.raises(InputError, match="Choose one, such as 'hook_input'"):
         read_activations(model, model.example(), "*")
 
 

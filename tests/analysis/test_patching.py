@@ -81,7 +81,7 @@ def test_without_a_difference_there_is_nothing_to_restore() -> None:
 def test_hooks_that_make_no_common_table_are_refused() -> None:
     model = small("cnn")
     clean, corrupted = example(model, seed=0), example(model, seed=1)
-    with pytest.raises(InputError, match="do not make one table"):
+    with pytest.raises(InputError, match="Patch them separately"):
         patch_activations(model, clean, corrupted, "blocks.*.hook_post", first_logit)
     with pytest.raises(InputError, match="not the batch"):
         patch_activations(model, clean, corrupted, "blocks.0.hook_post", first_logit, ("batch",))

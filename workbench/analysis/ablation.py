@@ -1,4 +1,4 @@
-"""Ablation: what each unit of an activation is worth, by removing it."""
+"""Ablation: how much the metric changes when a unit is removed."""
 
 from __future__ import annotations
 
@@ -89,26 +89,26 @@ def ablate(
 
 
 def make_removal(site: Site, method: Method, reference: Tensor, random: torch.Generator) -> Intervention:
-    """The intervention that removes what is at `site`; `reference` holds the hook's activations to replace it by."""
+    """Return the intervention that removes a site. `reference` holds activations for "mean" and "resample"."""
     if method == "zero":
         return zero(site)
     return mean(site, reference) if method == "mean" else resample(site, reference, random)
 
 
 def require_single(infos: list[HookInfo], hook: str) -> HookInfo:
-    """The one hook that `hook` must pick."""
+    """Return the only hook of a list; raises an `InputError` if a glob matched several."""
     if len(infos) > 1:
-        raise InputError(f"{hook!r} picks {len(infos)} hooks. Ablation takes one, such as {infos[0].name!r}.")
+        raise InputError(f"{hook!r} matches {len(infos)} hooks. Choose one, such as {infos[0].name!r}.")
     return infos[0]
 
 
 def choose_axis(info: HookInfo, axis: str | None) -> str:
-    """The axis given, else the one on which the units lie; the batch is refused."""
+    """Return the given axis, or the axis of the units; raises an `InputError` for the batch."""
     others = [name for name in info.axes if name != "batch"]
     axis = axis or unit_axis(info.axes)
     if axis is None or axis == "batch":
         way_out = f"Choose one of {', '.join(others)}." if others else "Choose another hook."
-        reason = "holds the examples themselves" if axis else "was not given, and none of its axes holds units"
+        reason = "is the batch, not units" if axis else "was not given, and none of its axes holds units"
         raise InputError(f"The axis to ablate at {info.name} {reason}. {way_out}")
-    info.size(axis)  # raises on an axis it has not
+    info.size(axis)  # raises if the hook has no such axis
     return axis

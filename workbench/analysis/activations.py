@@ -1,4 +1,4 @@
-"""Activations as they are: what one hook holds on some inputs, and how large every hook's values run."""
+"""Activations at one hook, and summary statistics of all hooks."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from workbench.core.registry import ANALYSES
 
 @dataclass(frozen=True)
 class Activations:
-    """What `hook` holds for each example, and the logits the model ends with.
+    """Activations at `hook` for each example, and the model's logits.
 
-    `logits` are those of a classifier's classes, a policy's actions or the token after the last position.
+    `logits` are those of classes, actions or the token after the last position.
     """
 
     hook: str
@@ -31,7 +31,7 @@ class Activations:
 
 @dataclass(frozen=True)
 class HookStatistics:
-    """Over all values of each hook: mean, standard deviation, extremes, and the share that is exactly zero."""
+    """Number of values, mean, standard deviation, minimum, maximum and share of exact zeros, for each hook."""
 
     hooks: tuple[str, ...]
     size: Int[Tensor, " hook"]
@@ -45,10 +45,29 @@ class HookStatistics:
 @ANALYSES.register("activations")
 @torch.no_grad()
 def read_activations(model: HookedModel, inputs: Any, hook: str) -> Activations:
-    """The activation at `hook` on the inputs, unaltered. Costs one forward pass."""
+    """Return the activation at a hook.
+
+    Args:
+        model: Any model.
+        inputs: Inputs, batch first.
+        hook: Name of one hook, such as "blocks.0.hook_post".
+
+    Returns:
+        An `Activations`: the values, their axes, and the logits.
+
+    Raises:
+        InputError: If `hook` matches several hooks.
+
+    Cost: 1 forward pass.
+
+    Example:
+        >>> found = workbench.run("activations", model="digits_mlp", hook="blocks.0.hook_post", inputs="test:0:16")
+        >>> found.axes, found.values.shape
+        (('batch', 'unit'), torch.Size([16, 64]))
+    """
     infos = trace_hooks(model, inputs, hook)
     if len(infos) > 1:
-        raise InputError(f"{hook!r} picks {len(infos)} hooks. Read one at a time, such as {infos[0].name!r}.")
+        raise InputError(f"{hook!r} matches {len(infos)} hooks. Choose one, such as {infos[0].name!r}.")
     name = infos[0].name
     output, cache = model.run_with_cache(inputs, name)
     return Activations(name, infos[0].axes, cache[name].float(), logits_of(output))
@@ -57,9 +76,22 @@ def read_activations(model: HookedModel, inputs: Any, hook: str) -> Activations:
 @ANALYSES.register("statistics")
 @torch.no_grad()
 def compute_statistics(model: HookedModel, inputs: Any, hook: str = "*") -> HookStatistics:
-    """How the values at each hook are spread on the inputs, in firing order. Costs one forward pass.
+    """Summarize the values at each hook.
 
-    `hook` may be a glob; "*" takes all hooks that cost nothing extra.
+    Args:
+        model: Any model.
+        inputs: Inputs, batch first.
+        hook: Name or glob. The default "*" takes all hooks without additional cost.
+
+    Returns:
+        A `HookStatistics` with one entry per hook, in the order in which they fire.
+
+    Cost: 1 forward pass.
+
+    Example:
+        >>> found = workbench.run("statistics", model="digits_mlp", hook="blocks.*.hook_post", inputs="test:0:16")
+        >>> found.hooks, found.size
+        (('blocks.0.hook_post', 'blocks.1.hook_post'), tensor([1024,  512]))
     """
     names = model.select(None if hook == "*" else hook)
     cache = model.cache(inputs, [info.name for info in trace_hooks(model, inputs, "*") if info.name in names])

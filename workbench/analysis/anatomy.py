@@ -1,4 +1,4 @@
-"""Anatomy: the stages of a model and the hook points in each, before any question is asked."""
+"""Anatomy: the stages of a model and the hooks in each."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from workbench.core.registry import ANALYSES
 
 @dataclass(frozen=True)
 class Anatomy:
-    """One row for each hook, in firing order; `stage` is the place in `stages` of the part that fires it.
+    """One row per hook, in the order in which they fire.
 
-    `size` has the lengths of the hook's axes after the batch, on an example input (positions and pixels follow
-    the input's); a hook `on_request` costs extra and fires only when it is asked for.
+    `stage` is the index of the hook's stage in `stages`. `size` has the lengths of its axes after the batch, for an
+    example input. Hooks `on_request` have an additional cost and fire only if they are used.
     """
 
     family: str
@@ -29,7 +29,21 @@ class Anatomy:
 
 @ANALYSES.register("anatomy")
 def list_hooks(model: HookedModel) -> Anatomy:
-    """The model's stages, and the axes and sizes of all its hooks. Costs about one forward pass on two examples."""
+    """List the model's stages, and the axes and sizes of all hooks.
+
+    Args:
+        model: Any model.
+
+    Returns:
+        An `Anatomy`.
+
+    Cost: 1 forward pass on two examples, sometimes 2.
+
+    Example:
+        >>> found = workbench.run("anatomy", model="digits_mlp")
+        >>> found.hook[2], found.axes[2], found.size[2]
+        ('blocks.0.hook_post', ('batch', 'unit'), (64,))
+    """
     hooks = list(model.trace().values())
     return Anatomy(
         family=model.family,
@@ -45,5 +59,5 @@ def list_hooks(model: HookedModel) -> Anatomy:
 
 
 def stage_name(stage: Stage) -> str:
-    """What a stage is called in the code: its function's or its class's name."""
+    """Return the name of a stage's function or class."""
     return getattr(stage, "__name__", type(stage).__name__)

@@ -1,4 +1,4 @@
-"""What chosen hooks give on the inputs at hand."""
+"""Axes and shapes of hooks on given inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from workbench.core.hooked import HookedModel, HookInfo
 
 
 def trace_hooks(model: HookedModel, inputs: Any, hook: str) -> list[HookInfo]:
-    """Axes and shapes, on these inputs, of the hooks that a name or a glob picks; all of them must fire."""
+    """Return axes and shapes of the hooks that a name or glob matches.
+
+    Raises:
+        NeverFiredError: If one of them does not fire on these inputs.
+    """
     infos = model.trace(inputs)
     names = model.select(hook)
     for name in names:

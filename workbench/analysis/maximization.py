@@ -1,4 +1,4 @@
-"""Activation maximization: for each unit the input it likes best, beside the natural ones."""
+"""Activation maximization: synthetic inputs that maximize a unit, compared with the most activating natural ones."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from workbench.core.registry import ANALYSES
 
 Method = Callable[[Search, Progress], Found]
 EXAMPLES = 4
-"""Natural examples kept for each unit."""
+"""Natural examples stored for each unit."""
 AT_ONCE = 64
-"""Units searched as one batch."""
+"""Units optimized in one batch."""
 
 
 @dataclass(frozen=True)
 class Maximization:
-    """For each unit the input found, and the natural inputs it likes best, strongest first.
+    """Optimized input for each unit, and its most activating natural inputs in descending order.
 
-    `start` and `reached` are the unit's activation where the search began and on `inputs`; `trace` is what it was
-    after each step. `examples` are rows `rows` of the reference batch, with their `activations`. `success`: reached is
-    above the best natural one; `gain`: how many times it (NaN where that is not positive); `top1`: the unit is the one
-    that stands out most on its input, in standard deviations over the reference batch. `low` and `high` bound the
-    inputs. `texts` and `example_texts` are what tokens spell, when the model has a tokenizer. Of an encoder-decoder a
-    row holds the source and, after it, the answer so far.
+    `start` and `reached` are the unit's activation at the start and on `inputs`, `trace` after each step. `examples`
+    are the rows `rows` of the reference batch, with their `activations`. `success`: the activation is above the best
+    natural one. `gain`: their ratio (NaN if the natural one is not positive). `top1`: no other unit has a larger
+    z-score on the input, with mean and standard deviation over the reference batch. `low` and `high` bound the inputs.
+    `texts` and `example_texts` are decoded tokens, if the model has a tokenizer. For an encoder-decoder a row is the
+    source followed by the target.
     """
 
     hook: str
@@ -72,26 +72,54 @@ def maximize(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Maximization:
-    """The input that each unit at `hook` likes best, beside the best of the inputs given (Erhan et al. 2009).
+    """Optimize an input for each unit of a hook.
 
-    `hook` may be a site such as "blocks.1.hook_post[height=3,width=3]". `units` are numbers on the axis of the units:
-    by default the first 16. `objective` "channel" is the mean over all places, "neuron" the centre of a map or the
-    last position of a text, "fluent" (text alone) the mean plus the model's log probability of the text (Thompson et
-    al. 2024), one nat per token being worth one standard deviation of the unit.
+    1. Take the reference batch's statistics and its most activating examples.
+    2. Optimize an input per unit by gradient ascent: images over their phases, with spectrum, colours and range of the
+       reference (MACO); features inside the box that the reference spans; tokens by swaps (GCG).
+    3. Compare the result with the best natural example.
 
-    Images are searched by phase alone, with spectrum, colours and range of the inputs (MACO, Fel et al. 2023); other
-    features inside the box that the inputs span; tokens by swaps (GCG, Zou et al. 2023). A unit silenced
-    by a ReLU first climbs what stands before the ReLU. What is found for a unit does not depend on the others. Costs
-    a forward and backward pass up to the hook, for all units, for each of the `steps`.
+    A unit that is silent behind a ReLU is driven by its pre-activation first. The result for a unit does not depend on
+    which other units are optimized.
+
+    Args:
+        model: Any model.
+        inputs: Reference batch of natural inputs.
+        hook: Hook or site, such as "blocks.1.hook_post" or "blocks.1.hook_post[height=3,width=3]".
+        units: Indices on the axis of the units. By default the first 16.
+        objective: "channel" is the mean over all positions; "neuron" the centre of a map or the last position of a
+            text; "fluent" (only text) the mean plus the model's log probability of the text, where one nat per token
+            counts as one standard deviation of the unit.
+        steps: Number of optimization steps.
+        seed: Seeds the starting points and transformations.
+        progress: Called with the number of finished steps and their total.
+
+    Returns:
+        A `Maximization`.
+
+    Raises:
+        InputError: If the hook has no units, or `inputs` or `objective` do not suit the model.
+        ShapeError: If `inputs` have another shape than the model's inputs.
+        ConfigError: If `steps` is less than 1.
+
+    Cost: `steps` forward and backward passes up to the hook per 64 units; more for tokens and features, which start
+    from several points.
+
+    References: Erhan et al. 2009; Fel et al. 2023 (MACO); Zou et al. 2023 (GCG); Thompson et al. 2024 (fluent text).
+
+    Example:
+        >>> found = workbench.run("maximization", model="digits_mlp", hook="blocks.0.hook_post", units=(0, 1), steps=8)
+        >>> found.inputs.shape, found.success
+        (torch.Size([2, 64]), tensor([True, True]))
     """
     with model.lock:
         reference, rows = join_inputs(model, inputs)
         reference = check_reference(model, reference, isinstance(rows, JoinedPair))
         if steps < 1:
-            raise ConfigError(f"steps is {steps}; a search needs at least 1. The usual number is 128.")
+            raise ConfigError(f"steps must be at least 1, got {steps}. The default is 128.")
         method, fluent = choose_method(reference, objective), objective == "fluent"
         if fluent and isinstance(rows, JoinedPair):
-            raise InputError("A source is no text that this model writes. Choose 'channel' or 'neuron'.")
+            raise InputError("Fluency is not defined for an encoder-decoder's source. Choose 'channel' or 'neuron'.")
         target = make_target(model, reference, hook, "channel" if fluent else objective, rows)
         with torch.no_grad():
             natural = target.values(reference)
@@ -102,7 +130,7 @@ def maximize(
 
 @torch.no_grad()
 def collect_result(search: Search, found: Found, objective: Objective) -> Maximization:
-    """What was found, beside what is natural, and how good it is."""
+    """Assemble the result: optimized and natural inputs, and the quality measures."""
     target, reference, columns = search.target, search.reference, search.columns
     rows = search.examples(EXAMPLES)
     activations = search.natural[:, columns].T.gather(1, rows)
@@ -131,7 +159,7 @@ def collect_result(search: Search, found: Found, objective: Objective) -> Maximi
 
 
 def search_in_batches(search: Search, method: Method, progress: Progress) -> Found:
-    """What is found for all units, so many at once."""
+    """Run the search for all units in batches of `AT_ONCE`."""
     parts = [search.units[i : i + AT_ONCE] for i in range(0, len(search.units), AT_ONCE)]
     total = search.steps * len(parts)
     found = []
@@ -141,23 +169,23 @@ def search_in_batches(search: Search, method: Method, progress: Progress) -> Fou
 
 
 def choose_method(reference: Shaped[Tensor, "batch *input"], objective: Objective) -> Method:
-    """The search that fits these inputs."""
+    """Return the search for these inputs: tokens, images or feature vectors."""
     if not reference.is_floating_point():
         return search_tokens
     if objective == "fluent":
-        raise InputError("Only text can be fluent, and this model reads numbers. Choose 'channel' or 'neuron'.")
+        raise InputError("The objective 'fluent' needs a model of text. Choose 'channel' or 'neuron'.")
     return search_images if reference.ndim == 4 else search_vectors
 
 
 def compute_bound(reference: Shaped[Tensor, "batch *input"], end: Callable[..., Tensor]) -> Shaped[Tensor, "..."]:
-    """The lowest or highest values of a batch: of each channel of images, of each feature, of all tokens."""
+    """Return the minimum or maximum of a batch: per channel of images, per feature, or over all tokens."""
     if not reference.is_floating_point():
         return end(reference, dim=(0, 1))
     return end(reference, dim=(0, 2, 3), keepdim=True)[0] if reference.ndim == 4 else end(reference, dim=0)
 
 
 def spell(target: Target, tokens: Shaped[Tensor, "row *input"]) -> tuple[str, ...]:
-    """What each row of tokens spells, when the model has a tokenizer."""
+    """Decode rows of tokens; empty if the model has no tokenizer."""
     tokenizer = target.model.tokenizer
     if tokenizer is None or tokens.is_floating_point():
         return ()
@@ -165,7 +193,10 @@ def spell(target: Target, tokens: Shaped[Tensor, "row *input"]) -> tuple[str, ..
 
 
 def check_reference(model: HookedModel, inputs: Any, joined: bool) -> Shaped[Tensor, "batch *input"]:
-    """The reference batch, when its rows are such as the model reads; `joined` ones were made of two sequences."""
+    """Return the reference batch if its shape and dtype suit the model, else raise.
+
+    `joined` rows consist of two sequences.
+    """
     if not isinstance(inputs, Tensor) or inputs.ndim < 2 or not len(inputs):
         raise InputError(
             f"Activation maximization expects a batch of natural inputs as one tensor, got {describe(inputs)}. "
@@ -176,12 +207,12 @@ def check_reference(model: HookedModel, inputs: Any, joined: bool) -> Shaped[Ten
     tokens = joined or model.input_axes == "batch pos"
     if (tokens and inputs.ndim != 2) or (not tokens and wanted is not None and tuple(inputs.shape[1:]) != wanted):
         size = ("batch", "pos") if tokens else ("batch", *(wanted or ()))
-        raise ShapeError(f"{type(model).__name__} reads inputs of shape {size}; given {tuple(inputs.shape)}.")
+        raise ShapeError(f"{type(model).__name__} expects inputs of shape {size}, got {tuple(inputs.shape)}.")
     if tokens and inputs.is_floating_point():
-        raise InputError(f"{type(model).__name__} reads tokens, which are whole numbers; given {inputs.dtype}.")
+        raise InputError(f"{type(model).__name__} expects integer tokens, got {inputs.dtype}.")
     return inputs
 
 
 def describe(inputs: Any) -> str:
-    """What was given instead of a batch."""
+    """Describe an invalid reference batch for an error message."""
     return f"shape {tuple(inputs.shape)}" if isinstance(inputs, Tensor) else f"a {type(inputs).__name__}"

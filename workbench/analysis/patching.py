@@ -1,4 +1,4 @@
-"""Activation patching: where the difference between two inputs lives."""
+"""Activation patching: which activations carry the difference between two inputs."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ Direction = Literal["denoise", "noise"]
 class Patching:
     """Share of the clean behaviour in the patched run: 0 is the corrupted run, 1 the clean one.
 
-    `effect` is (patched - corrupted) / (clean - corrupted) of the metric's batch means, for each of `hooks` and each
-    index on `axes`; `patched`, `clean` and `corrupted` are the metric itself for each example.
+    `effect` is (patched - corrupted) / (clean - corrupted), from the metric's batch means, for each of `hooks` and each
+    index on `axes`. `patched`, `clean` and `corrupted` are the metric for each example.
     """
 
     hooks: tuple[str, ...]
@@ -55,12 +55,37 @@ def patch_activations(
     direction: Direction = "denoise",
     progress: Progress = silent,
 ) -> Patching:
-    """How much of the clean behaviour each part carries, by copying it between two runs (Meng et al. 2022).
+    """Copy activations between a clean and a corrupted run and measure how much of the clean behaviour they carry.
 
-    `hook` may be a glob such as "blocks.*.hook_resid_pre": one layer for each. `axes` are those whose every index is
-    patched by itself: by default that of the units, and the position in a language model. `direction` is "denoise",
-    clean activations into the corrupted run (what suffices), or "noise", corrupted ones into the clean run (what is
-    needed). Costs three forward passes and, for each part, what follows it.
+    Args:
+        model: Any model.
+        inputs: Clean inputs, batch first.
+        corrupted: Inputs of the same shape that change the answer.
+        hook: Name or glob, such as "blocks.*.hook_resid_pre"; one layer per hook.
+        metric: Returns one number per example from the model's output.
+        axes: Axes whose indices are patched one by one. By default the units, and the position in a language model.
+        direction: "denoise" patches clean activations into the corrupted run (sufficiency), "noise" corrupted ones into
+            the clean run (necessity).
+        progress: Called with the number of finished conditions and their total.
+
+    Returns:
+        A `Patching`: the effect of each patch as a share of the difference, and the metric for each example.
+
+    Raises:
+        ShapeError: If `corrupted` differs from `inputs` in shape.
+        InputError: If clean and corrupted inputs give the same metric, the hooks do not share `axes`, or `axes` are
+            not given and the hooks have no units.
+
+    Cost: 3 forward passes, and for each patch the part of the network after the hook.
+
+    References: Meng et al. 2022.
+
+    Example:
+        >>> found = workbench.run("patching", model="modular_addition_gpt", hook="blocks.*.hook_attn_out")
+        >>> found.axes, found.effect.shape
+        (('pos',), torch.Size([1, 3]))
+        >>> found.effect.argmax()
+        tensor(2)
     """
     check_same_shape(inputs, corrupted)
     receiver, donor = (corrupted, inputs) if direction == "denoise" else (inputs, corrupted)
@@ -80,31 +105,33 @@ def patch_activations(
 
 
 def choose_axes(info: HookInfo) -> tuple[str, ...]:
-    """The axis of the units (a residual stream has none worth naming) and the position, if there is one."""
+    """Return the axis of the units and the position. Entries of a residual stream are not units."""
     units = unit_axis(info.axes)
     axes = tuple(
         axis for axis in (units, "pos") if axis in info.axes and not (axis == "d_model" and "pos" in info.axes)
     )
     if not axes:
-        raise InputError(f"No axis of {info.name} holds units. Name one: {', '.join(info.axes[1:]) or 'none is left'}.")
+        raise InputError(
+            f"No axis of {info.name} holds units. Give one of: {', '.join(info.axes[1:]) or 'none is left'}."
+        )
     return axes
 
 
 def require_shared_grid(infos: list[HookInfo], axes: tuple[str, ...]) -> tuple[int, ...]:
-    """Length of each axis, the same at every hook."""
+    """Return the lengths of the axes, which must be the same at every hook."""
     if "batch" in axes or len(set(axes)) < len(axes):
-        raise InputError(f"Axes {axes} cannot be patched one by one: name each axis once, and not the batch.")
+        raise InputError(f"Axes {axes} cannot be patched. Give each axis once, and not the batch.")
     grid = tuple(infos[0].size(axis) for axis in axes)
     for info in infos:
         if (other := tuple(info.size(axis) for axis in axes)) != grid:
             raise InputError(
-                f"{infos[0].name} has {grid} entries on {axes} and {info.name} has {other}, so they do not make one "
-                "table. Patch them apart, or name axes that they share."
+                f"{infos[0].name} has {grid} entries on {axes}, but {info.name} has {other}. Patch them separately, or "
+                "give axes that they share."
             )
     return grid
 
 
 def iterate_sites(info: HookInfo, axes: tuple[str, ...]) -> Iterator[Site]:
-    """One site for each index on the axes, the last axis running fastest."""
+    """Yield one site per index on the axes, the last axis fastest."""
     for index in product(*(range(info.size(axis)) for axis in axes)):
         yield Site(info.name, dict(zip(axes, index, strict=True)))

@@ -45,7 +45,7 @@ def test_each_side_keeps_to_its_own_tokens_and_the_start_and_the_padding_stay() 
 
 def test_text_that_is_fluent_is_not_asked_of_pairs() -> None:
     model = small("encoder_decoder")
-    with pytest.raises(InputError, match="no text that this model writes"):
+    with pytest.raises(InputError, match="not defined for an encoder-decoder"):
         maximize(model, pairs(model), HOOK, objective="fluent")
 
 

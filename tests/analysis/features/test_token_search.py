@@ -60,7 +60,7 @@ def test_the_promise_of_a_swap_is_kept_exactly_where_the_unit_is_linear_in_the_t
 
 def test_a_text_of_one_token_cannot_be_fluent() -> None:
     asked = search("hook_embed", fluent=True)
-    with pytest.raises(InputError, match="one token"):
+    with pytest.raises(InputError, match="at least two tokens"):
         fluency_weights(replace(asked, reference=asked.reference[:, :1]))
 
 

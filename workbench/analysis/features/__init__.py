@@ -1,1 +1,1 @@
-"""Feature visualisation: the parts of a search for the input that a unit likes best."""
+"""Feature visualization: parametrizations, searches and quality measures for activation maximization."""

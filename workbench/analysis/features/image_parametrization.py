@@ -1,4 +1,4 @@
-"""Images by their phases alone: spectrum, colours and range are those of natural images (Fel et al. 2023)."""
+"""Images parametrized by their phases, with natural spectrum, colours and range (MACO; Fel et al. 2023)."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ Phases = Float[Tensor, "batch channel height frequency"]
 
 @dataclass(frozen=True)
 class Appearance:
-    """What a batch of images has in common.
-
-    `amplitude` is their mean amplitude spectrum once the colours are decorrelated (at frequency zero, which is
-    brightness, the largest); `mixing` correlates the colours again, `unmixing` undoes it; `low` and `high` are the
-    range of each channel.
-    """
+    """Statistics of a batch of images."""
 
     mean: Float[Tensor, "channel 1 1"]
+    """Mean of each channel."""
     mixing: Float[Tensor, "channel channel"]
+    """Square root of the colour covariance, which correlates the channels."""
     unmixing: Float[Tensor, "channel channel"]
+    """Inverse of `mixing`, which decorrelates the channels."""
     amplitude: Float[Tensor, "channel height frequency"]
+    """Mean amplitude spectrum of the decorrelated channels; at frequency zero the maximum."""
     low: Float[Tensor, "channel 1 1"]
+    """Minimum of each channel."""
     high: Float[Tensor, "channel 1 1"]
+    """Maximum of each channel."""
     width: int
 
     def images(self, phases: Phases) -> Images:
-        """The images with these phases, cut to the range of natural ones."""
+        """Compute the images with these phases, clamped to the natural range."""
         size = (self.amplitude.shape[1], self.width)
         plain = torch.fft.irfft2(torch.polar(self.amplitude.expand_as(phases).contiguous(), phases), size, norm="ortho")
         return torch.clamp(mix(self.mixing, plain) + self.mean, self.low, self.high)
 
     def phases(self, images: Images) -> Phases:
-        """The phases of given images."""
+        """Compute the phases of images."""
         return torch.fft.rfft2(mix(self.unmixing, images - self.mean), norm="ortho").angle()
 
 
 def fit_appearance(images: Images) -> Appearance:
-    """What these images have in common."""
+    """Compute the statistics of a batch of images."""
     mean, low, high = (end(images, dim=(0, 2, 3), keepdim=True)[0] for end in (torch.mean, torch.amin, torch.amax))
     pixels = rearrange(images - mean, "batch channel height width -> channel (batch height width)")
     variance, basis = torch.linalg.eigh(pixels @ pixels.T / pixels.shape[1])
@@ -51,19 +52,19 @@ def fit_appearance(images: Images) -> Appearance:
     mixing, unmixing = basis * spread @ basis.T, basis / spread @ basis.T
     spectra = torch.fft.rfft2(mix(unmixing, images - mean), norm="ortho").abs()
     amplitude = spectra.mean(dim=0)
-    amplitude[:, 0, 0] = spectra[:, :, 0, 0].amax(dim=0)  # any brightness that occurs, by the cosine of its phase
+    amplitude[:, 0, 0] = spectra[:, :, 0, 0].amax(dim=0)  # so that the phase can give any natural brightness
     return Appearance(mean, mixing, unmixing, amplitude, low, high, images.shape[3])
 
 
 def mix(matrix: Float[Tensor, "channel channel"], images: Images) -> Images:
-    """Images whose channels are sums of the given ones'."""
+    """Multiply the channels of images by a matrix."""
     return torch.einsum("ij,bjhw->bihw", matrix, images)
 
 
 def transform(images: Images, moves: Float[Tensor, "batch 4"]) -> Images:
-    """Each image turned, enlarged and shifted by its own four numbers: angle (radians), log of the scale, two shifts.
+    """Rotate, scale and shift each image by four numbers of its own, with reflection at the borders.
 
-    A shift of 1 is half the image; what comes in from outside mirrors what is inside.
+    `moves` are the angle (radians), the log of the scale, and two shifts (1 is half the image).
     """
     angle, size = moves[:, 0], moves[:, 1].exp()
     rows = [

@@ -1,4 +1,4 @@
-"""Images that units like best: ascent on phases, each image shaken by itself."""
+"""Activation maximization for images: gradient ascent on phases with random transformations."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from workbench.analysis.features.search import Found, Search, compute_gradient
 from workbench.core.progress import Progress
 
 RATE = 0.3
-"""Radians by which a phase may turn in the first step; the rate falls to zero along a cosine."""
+"""Learning rate of the phases in radians; annealed to zero along a squared cosine."""
 STARTS = 4
-"""Random beginnings, of which the best is taken."""
+"""Random starting points, of which the best is used."""
 SHAKE = (0.15, 0.1, 0.15, 0.15)
-"""Largest turn (radians), log of the enlargement, and shifts (half images) at the first step; they fall likewise."""
+"""Initial range of angle (radians), log scale and two shifts (half images); annealed like the learning rate."""
 
 
 @torch.enable_grad()
 def search_images(search: Search, progress: Progress) -> Found:
-    """For each unit an image; costs one forward and backward pass up to the hook per step, for all units at once."""
+    """Optimize an image for each unit.
+
+    Cost: 1 forward and backward pass up to the hook per step, for all units in one batch.
+    """
     look, columns = fit_appearance(search.reference), search.columns
     streams = search.streams()
     phases = starting_phases(search, look, streams).requires_grad_()
@@ -40,7 +43,10 @@ def search_images(search: Search, progress: Progress) -> Found:
 
 
 def starting_phases(search: Search, look: Appearance, streams: list[torch.Generator]) -> Phases:
-    """For each unit the best of some random phases, or those of its best natural image where all leave it silent."""
+    """Choose the best of `STARTS` random phases for each unit.
+
+    A unit without a gradient at all of them starts from its best natural image.
+    """
     shape = (STARTS, *look.amplitude.shape)
     drawn = torch.stack([torch.rand(shape, generator=stream) for stream in streams], dim=1).to(look.amplitude)
     drives: list[Float[Tensor, " unit"]] = []

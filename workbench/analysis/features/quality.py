@@ -1,4 +1,4 @@
-"""How good feature visualisations are, measured without a human: one pure function for each criterion."""
+"""Quality measures for feature visualizations that need no human raters."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from torch.nn.functional import normalize
 
 
 def success(reached: Float[Tensor, " unit"], natural: Float[Tensor, " unit"]) -> Bool[Tensor, " unit"]:
-    """Whether the activation reached lies above the largest on natural inputs, by more than rounding."""
+    """Return whether the activation exceeds the largest natural one by more than rounding."""
     return reached > natural + 1e-5 * natural.abs()
 
 
 def gain(reached: Float[Tensor, " unit"], natural: Float[Tensor, " unit"]) -> Float[Tensor, " unit"]:
-    """How many times the largest activation on natural inputs is reached; NaN where that is not positive."""
+    """Return the activation divided by the largest natural one; NaN if that is not positive."""
     return torch.where(natural > 0, reached / natural, torch.nan)
 
 
 def z_scores(
     activations: Float[Tensor, "row unit"], reference: Float[Tensor, "batch unit"]
 ) -> Float[Tensor, "row unit"]:
-    """Activations in each unit's standard deviations from its mean on a reference batch.
+    """Standardize activations by each unit's mean and standard deviation over a reference batch.
 
-    A unit that does not vary there has no scale to stand out by: minus infinity.
+    A unit that is constant there gets minus infinity.
     """
     mean, spread = reference.mean(dim=0), reference.std(dim=0, correction=0)
     return torch.where(spread > 1e-6 * mean.abs(), (activations - mean) / spread, -torch.inf)
@@ -32,17 +32,17 @@ def z_scores(
 def top_unit(
     activations: Float[Tensor, "row unit"], units: Int[Tensor, " row"], reference: Float[Tensor, "batch unit"]
 ) -> Bool[Tensor, " row"]:
-    """Whether each row's own unit is the one with the largest z-score on it."""
+    """Return whether each row's unit has the largest z-score on that row."""
     return z_scores(activations, reference).argmax(dim=1) == units
 
 
 def top_image(activations: Float[Tensor, "row unit"], units: Int[Tensor, " row"]) -> Bool[Tensor, " row"]:
-    """Whether each row is, among all rows, the one that its own unit likes best."""
+    """Return whether each row has, of all rows, the largest activation of its unit."""
     return activations[:, units].argmax(dim=0) == torch.arange(len(units), device=units.device)
 
 
 def radial_power(images: Float[Tensor, "batch channel height width"]) -> Float[Tensor, " radius"]:
-    """Mean power at each whole spatial frequency (cycles per image) from 1 to half the shorter side, in dB."""
+    """Compute the mean power (dB) at integer frequencies (cycles per image), from 1 to half the shorter side."""
     height, width = images.shape[2:]
     power = torch.fft.fft2(images, norm="ortho").abs().square().mean(dim=(0, 1))
     cycles = (torch.fft.fftfreq(n, 1 / n).to(power) for n in (height, width))
@@ -55,11 +55,11 @@ def radial_power(images: Float[Tensor, "batch channel height width"]) -> Float[T
 def spectrum_difference(
     images: Float[Tensor, "batch channel height width"], natural: Float[Tensor, "other channel height width"]
 ) -> Float[Tensor, ""]:
-    """Mean absolute difference between the radial power spectra of two batches, in dB."""
+    """Compute the mean absolute difference between the radial power spectra of two batches, in dB."""
     return (radial_power(images) - radial_power(natural)).abs().mean()
 
 
 def seed_identity(one: Float[Tensor, "unit feature"], other: Float[Tensor, "unit feature"]) -> Float[Tensor, ""]:
-    """Share of units whose nearest neighbour (cosine) in another seed's features is the same unit."""
+    """Return the share of units whose nearest neighbour (cosine) in the features of another seed is the same unit."""
     nearest = (normalize(one, dim=1) @ normalize(other, dim=1).T).argmax(dim=1)
     return (nearest == torch.arange(len(one), device=one.device)).to(one.dtype).mean()

@@ -1,4 +1,4 @@
-"""What a search makes large: entries along one axis of an activation, each read as one number per input."""
+"""Target of activation maximization: entries along one axis of an activation, reduced to one number per input."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from workbench.core.sites import Index, Site
 
 Objective = Literal["channel", "neuron", "fluent"]
 FIRST = 16
-"""Units that are taken when none are named."""
+"""Number of units if none are given."""
 
 
 @dataclass(frozen=True)
 class TargetReading:
-    """What each row's unit does: its activation, and what to climb, which is another thing while it is silent."""
+    """Activation of each row's unit, and the objective to ascend, which differs while the unit is silent."""
 
     value: Float[Tensor, " row"]
     drive: Float[Tensor, " row"]
@@ -31,36 +31,34 @@ class TargetReading:
 
 @dataclass(frozen=True)
 class Target:
-    """The entries of `axis` at a site, averaged over the places that the site leaves open.
-
-    `before` is the hook in front of the ReLU that silences a unit: its largest entry is what a silent unit climbs.
-    `rows` says how the model reads a tensor of inputs.
-    """
+    """Entries of `axis` at a site, averaged over the positions that the site leaves open."""
 
     model: HookedModel
     site: Site
     axis: str
     before: str | None = None
+    """Hook before the ReLU, whose largest entry is the objective for silent units."""
     rows: SingleTensor | JoinedPair = SINGLE_TENSOR
+    """How rows of a tensor are passed to the model."""
 
     def values(self, inputs: Shaped[Tensor, "batch *input"]) -> Float[Tensor, "batch unit"]:
-        """The activation of every unit for each input. Costs the forward pass up to the hook."""
+        """Compute the activation of every unit for each input. Costs the forward pass up to the hook."""
         hook = self.site.hook
-        return masked_mean(self.placed(hook, self.model.cache(self.rows.inputs(inputs), hook, copy=True)[hook]))
+        return masked_mean(self.select(hook, self.model.cache(self.rows.inputs(inputs), hook, copy=True)[hook]))
 
     def read(self, inputs: Shaped[Tensor, "row *input"], units: Int[Tensor, " row"]) -> TargetReading:
-        """The activation of one unit for each input."""
+        """Compute the activation of one unit per input."""
         hook, before = self.site.hook, self.before
         seen = self.model.cache(self.rows.inputs(inputs), [hook, before] if before else [hook], copy=True)
         rows = torch.arange(len(units), device=units.device)
-        value = masked_mean(self.placed(hook, seen[hook])[rows, units])
+        value = masked_mean(self.select(hook, seen[hook])[rows, units])
         if before is None:
             return TargetReading(value.detach(), value)
-        loudest = self.placed(before, seen[before])[rows, units].amax(dim=1)
-        return TargetReading(value.detach(), torch.where(value.detach() > 0, value, loudest))
+        largest = self.select(before, seen[before])[rows, units].amax(dim=1)
+        return TargetReading(value.detach(), torch.where(value.detach() > 0, value, largest))
 
-    def placed(self, hook: str, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch unit place"]:
-        """The site's part of an activation at the target or before it, units second."""
+    def select(self, hook: str, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch unit place"]:
+        """Select the site from an activation at the target or before it, with units on the second axis."""
         axes = self.model.hook_dict[hook].axes
         return move_units_second(self.site.select(x, axes), axes, self.axis)
 
@@ -72,17 +70,17 @@ def make_target(
     objective: Objective,
     rows: SingleTensor | JoinedPair = SINGLE_TENSOR,
 ) -> Target:
-    """The target that a hook or site names; the objective picks the places that the site leaves open."""
+    """Resolve a hook or site to a target; the objective chooses the positions that the site leaves open."""
     site, inputs = Site.parse(hook).resolve(model), rows.inputs(reference)
     info = trace_hooks(model, inputs, site.hook)[0]
     if "batch" in site.index:
-        raise InputError(f"{hook} picks examples, which a search makes itself. Leave out the index on 'batch'.")
+        raise InputError(f"{hook} selects examples, but the inputs are what is optimized. Remove the index on 'batch'.")
     axis = unit_axis(info.axes)
     if axis is None:
         others = [name for name, point in model.hook_dict.items() if unit_axis(point.axes)]
         raise InputError(
-            f"{info.name} has axes {info.axes}, none of which holds units to maximise. "
-            f"Choose a hook that has one, such as {others[0]!r}."
+            f"{info.name} has axes {info.axes}, none of which holds units. "
+            f"Choose a hook with units, such as {others[0]!r}."
         )
     index = center_index(info) if objective == "neuron" else {}
     index |= {name: entry for name, entry in site.index.items() if name != axis}
@@ -92,7 +90,7 @@ def make_target(
 
 
 def choose_units(target: Target, hook: str, units: tuple[int, ...] | None, n_units: int) -> tuple[int, ...]:
-    """The units asked for: by number, else by the site, else the first ones."""
+    """Return the units that are given, else those of the site, else the first `FIRST`."""
     named = Site.parse(hook).index.get(target.axis)
     if units is None and named is None:
         return tuple(range(min(FIRST, n_units)))
@@ -101,24 +99,24 @@ def choose_units(target: Target, hook: str, units: tuple[int, ...] | None, n_uni
         chosen = torch.arange(n_units)[named if isinstance(named, slice) else torch.tensor(named)]
         return tuple(chosen.flatten().tolist())
     if not units:
-        raise InputError(f"An empty list of units of {target.site.hook} was given. Name at least one, or give None.")
+        raise InputError(f"The list of units of {target.site.hook} is empty. Give at least one, or None.")
     Site(target.site.hook, {target.axis: units}).check({target.axis: n_units})
     return tuple(dict.fromkeys(unit % n_units for unit in units))
 
 
 def center_index(info: HookInfo) -> dict[str, Index]:
-    """The centre of a map, the last position of a sequence."""
+    """Return the index of the centre of a map, or of the last position of a sequence."""
     centre: dict[str, Index] = {axis: info.size(axis) // 2 for axis in ("height", "width") if axis in info.axes}
     return centre | {axis: -1 for axis in ("pos", "query", "key", "source_pos", "target_pos") if axis in info.axes}
 
 
 @torch.no_grad()
 def find_silencer(model: HookedModel, inputs: Any, info: HookInfo, axis: str, placed: bool) -> str | None:
-    """The hook just before the ReLU that leads to this one, found by its values and not by its name.
+    """Find the hook just before the ReLU that leads to a hook, from their values.
 
-    It is the nearest earlier one that has the same units and negative values, and whose positive part has, for each
-    unit and input, the same maximum (ReLU, then perhaps max pooling) or the same mean (ReLU, then averaging). When the
-    places are `placed`, only one of the same shape will do.
+    It is the nearest earlier hook with the same units and negative values whose positive part has, for each unit and
+    input, the same maximum (ReLU, then possibly max pooling) or the same mean (ReLU, then average pooling). If
+    `placed`, the shapes must be equal.
     """
     after = move_units_second(model.cache(inputs, info.name, copy=True)[info.name], info.axes, axis)
     if after.min() < 0 or (after > 0).all():
@@ -136,7 +134,7 @@ def find_silencer(model: HookedModel, inputs: Any, info: HookInfo, axis: str, pl
 
 
 def masked_mean(x: Float[Tensor, "*row place"]) -> Float[Tensor, "*row"]:
-    """The mean over places, without those that are masked (attention scores of later positions are minus infinity)."""
+    """Average over positions, ignoring masked entries (attention scores of later positions are minus infinity)."""
     open_places = x.isfinite()
     return torch.where(open_places, x, 0.0).sum(dim=-1) / open_places.sum(dim=-1).clamp(min=1)
 
@@ -144,6 +142,6 @@ def masked_mean(x: Float[Tensor, "*row place"]) -> Float[Tensor, "*row"]:
 def move_units_second(
     x: Float[Tensor, "batch *shape"], axes: tuple[str, ...], axis: str
 ) -> Float[Tensor, "batch unit place"]:
-    """An activation with its units second and all other axes, as one, last."""
+    """Reshape an activation to (batch, unit, everything else)."""
     moved = x.movedim(axes.index(axis), 1)
-    return moved.reshape(*moved.shape[:2], -1)  # how many axes there are is known only here
+    return moved.reshape(*moved.shape[:2], -1)  # the number of axes varies

@@ -1,4 +1,4 @@
-"""Inputs made of tokens as one row for each example: a text is one already, a source and its answer are joined."""
+"""Token inputs as one row per example: texts as they are, sources and targets concatenated."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Rows = Int[Tensor, "row pos"]
 
 @dataclass(frozen=True)
 class SingleTensor:
-    """Inputs that are one tensor and stay so."""
+    """Inputs that are one tensor."""
 
     def inputs(self, rows: Shaped[Tensor, "row *input"]) -> Any:
-        """What the model reads."""
+        """Return the rows as the model's input."""
         return rows
 
     def spelled(self, tokenizer: Any, row: Int[Tensor, " pos"]) -> str:
-        """The text of a row."""
+        """Decode a row."""
         return tokenizer.decode(row)
 
 
@@ -33,37 +33,36 @@ SINGLE_TENSOR = SingleTensor()
 
 @dataclass(frozen=True)
 class JoinedPair:
-    """A source of `at` tokens and, in the same row, an answer; `pad` is what shorter sources are filled with.
-
-    `allowed` says which tokens may stand where: in the source those that the reference has in its sources, in the
-    answer those it has in its answers, and at the answer's beginning only what they begin with.
-    """
+    """Source of `at` tokens and target in one row, for an encoder-decoder."""
 
     at: int
+    """Length of the source."""
     pad: int | None
+    """Padding token of sources."""
     allowed: Bool[Tensor, "pos vocab"]
+    """Tokens allowed at each position: those that occur in the reference's sources, targets, or first target tokens."""
 
     def inputs(self, rows: Rows) -> SourceTarget:
-        """What the model reads."""
+        """Split the rows into sources and targets."""
         return SourceTarget(rows[:, : self.at], rows[:, self.at :])
 
     def spelled(self, tokenizer: Any, row: Int[Tensor, " pos"]) -> str:
-        """The texts of a row."""
+        """Decode a row."""
         return f"{tokenizer.decode(row[: self.at])} => {tokenizer.decode(row[self.at :])}".rstrip()
 
     def possible(self, rows: Rows) -> Bool[Tensor, "row pos vocab"]:
-        """Which token may be put where; padding stays."""
+        """Return which token may be placed where; padding stays."""
         filled = torch.zeros_like(rows, dtype=torch.bool) if self.pad is None else rows == self.pad
         return self.allowed & ~filled[..., None]
 
-    def drawn(self, like: Int[Tensor, " pos"], random: torch.Generator) -> Int[Tensor, " pos"]:
-        """Random tokens, each one that may stand there, with as much padding."""
+    def draw(self, like: Int[Tensor, " pos"], random: torch.Generator) -> Int[Tensor, " pos"]:
+        """Draw random allowed tokens, with as much padding as `like`."""
         row = torch.multinomial(self.allowed.float(), 1, generator=random)[:, 0].to(like)
         return row if self.pad is None else torch.where(like == self.pad, like, row)
 
 
 def join_inputs(model: HookedModel, inputs: Any) -> tuple[Any, SingleTensor | JoinedPair]:
-    """Inputs as one tensor, and how the model reads it."""
+    """Return the inputs as one tensor, and how its rows are passed to the model."""
     if not (isinstance(inputs, tuple) and len(inputs) == 2 and "target_pos" in model.input_axes):
         return inputs, SINGLE_TENSOR
     source, target = inputs

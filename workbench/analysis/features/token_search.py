@@ -1,4 +1,9 @@
-"""Token sequences that units like best: swaps proposed by the gradient and tried exactly (Zou et al. 2023)."""
+"""Activation maximization for tokens by greedy coordinate gradient (GCG; Zou et al. 2023).
+
+1. Score every swap of one token to first order with a gradient at the embeddings (HotFlip; Ebrahimi et al. 2018).
+2. Sample some swaps by their score and evaluate them exactly.
+3. Keep the best swap if it improves the objective; stop a row after `PATIENCE` steps without improvement.
+"""
 
 from __future__ import annotations
 
@@ -21,27 +26,29 @@ from workbench.core.progress import Progress
 Tokens = Int[Tensor, "row pos"]
 EMBEDDING = "hook_embed"
 TRIED = 16
-"""Swaps tried exactly for each row and step."""
+"""Swaps evaluated exactly per row and step."""
 SHARPNESS = 4.0
-"""How closely the swaps that are tried follow the gradient's ranking; 0 draws them evenly."""
+"""Inverse temperature of the sampling of swaps by their standardized scores; 0 is uniform."""
 PATIENCE = 8
-"""Steps without a better swap after which a row is done."""
+"""Steps without improvement after which a row stops."""
 AT_ONCE = 128
-"""Rows in one forward pass."""
+"""Rows per forward pass."""
 STARTS = 2
-"""Beginnings for each unit: its best natural example, and random tokens."""
+"""Starting points per unit: the best natural example and random tokens."""
 
 
 @dataclass(frozen=True)
 class TokenObjective:
-    """What a row of tokens is worth: its unit's activation and `fluency` times its mean log probability (nats)."""
+    """Objective of a row of tokens: the unit's activation plus `fluency` times the mean log probability (nats)."""
 
     search: Search
     tables: dict[str, Float[Tensor, "vocab d_model"]]
+    """Token embeddings by hook."""
     fluency: Float[Tensor, " unit"]
+    """Weight of the log probability for each unit."""
 
     def read(self, tokens: Tokens, place: Int[Tensor, " row"]) -> TargetReading:
-        """The activation and the worth of each row, the unit of which is at that place among those searched."""
+        """Compute activation and objective of each row. `place` is the index of its unit among the searched ones."""
         reading = self.search.target.read(tokens, self.search.columns[place])
         if not self.fluency.any():
             return reading
@@ -51,18 +58,18 @@ class TokenObjective:
 
     @property
     def vocab(self) -> int:
-        """How many tokens there are."""
+        """Size of the vocabulary."""
         return len(next(iter(self.tables.values())))
 
     @torch.no_grad()
     def exact(self, tokens: Tokens, place: Int[Tensor, " row"]) -> TargetReading:
-        """The same without a gradient, in passes of limited size."""
+        """Compute the same without gradients, in passes of limited size."""
         parts = [self.read(*part) for part in zip(tokens.split(AT_ONCE), place.split(AT_ONCE), strict=True)]
         return TargetReading(torch.cat([part.value for part in parts]), torch.cat([part.drive for part in parts]))
 
     @torch.enable_grad()
     def promise(self, tokens: Tokens, place: Int[Tensor, " row"]) -> Float[Tensor, "row pos vocab"]:
-        """To first order, what each swap of one token would add (HotFlip, Ebrahimi et al. 2018)."""
+        """Estimate the change of the objective by each swap of one token, to first order."""
         seen: dict[str, list[Tensor]] = {hook: [] for hook in self.tables}
 
         def leaf(hook: str, embedded: Tensor) -> Tensor:
@@ -87,10 +94,9 @@ class TokenObjective:
 
 
 def search_tokens(search: Search, progress: Progress) -> Found:
-    """For each unit a sequence as long as the reference's; the trace is the best so far.
+    """Optimize a sequence of tokens for each unit, with the length of the reference; the trace is the best so far.
 
-    Each step tries 16 swaps of one token in every row, drawn by their promise, and keeps the best where it helps. It
-    costs one backward pass and 16 forward passes up to the hook (or to the logits, with fluency) for two rows per unit.
+    Cost: per step 1 backward and 16 forward passes up to the hook (to the logits, with fluency), for two rows per unit.
     """
     climb = TokenObjective(search, embedding_tables(search.target.model), fluency_weights(search))
     place = repeat(torch.arange(len(search.units)), "unit -> (unit restart)", restart=STARTS).to(search.columns)
@@ -118,13 +124,13 @@ def search_tokens(search: Search, progress: Progress) -> Found:
 def best_swap(
     climb: TokenObjective, tokens: Tokens, place: Int[Tensor, " row"], streams: list[torch.Generator]
 ) -> tuple[Tokens, TargetReading]:
-    """For each row the best of some swaps of one token, and what it is worth."""
+    """Return each row after the best of some swaps, and its reading."""
     promise = climb.promise(tokens, place).flatten(1)
-    possible = promise > -torch.inf  # not the token that is already there
+    possible = promise > -torch.inf  # excludes the current token
     spread = torch.where(possible, promise, 0.0).std(dim=1, keepdim=True)
     ranked = torch.where(spread > 0, SHARPNESS * promise / spread, torch.where(possible, 0.0, -torch.inf))
     drawn = torch.stack([torch.rand(promise.shape[1], generator=stream) for stream in streams]).to(promise)
-    # Gumbel noise makes the largest entries a draw without replacement, in proportion to the exponential.
+    # The top k of logits plus Gumbel noise are a sample without replacement from their softmax.
     swaps = (ranked - torch.log(-torch.log(drawn))).topk(min(TRIED, int(possible.sum(dim=1).min())), dim=1).indices
     candidates = repeat(tokens, "row pos -> row swap pos", swap=swaps.shape[1]).clone()
     candidates.scatter_(2, (swaps // climb.vocab)[..., None], (swaps % climb.vocab)[..., None])
@@ -135,30 +141,30 @@ def best_swap(
 
 
 def starting_points(search: Search, streams: list[torch.Generator], n_vocab: int) -> Tokens:
-    """For each unit its best natural example, and random tokens."""
+    """Return two starting points per unit: its best natural example and random tokens."""
     best, rows, random = search.best, search.target.rows, streams[1::STARTS]
     if isinstance(rows, JoinedPair):
-        drawn = [rows.drawn(row, stream) for row, stream in zip(best, random, strict=True)]
+        drawn = [rows.draw(row, stream) for row, stream in zip(best, random, strict=True)]
     else:
         drawn = [torch.randint(n_vocab, best.shape[1:], generator=stream) for stream in random]
     return torch.stack([best, torch.stack(drawn).to(best)], dim=1).flatten(0, 1)
 
 
 def fluency_weights(search: Search) -> Float[Tensor, " unit"]:
-    """What a nat of log probability per token is worth: a standard deviation of the unit, or nothing."""
+    """Return the weight of a nat of log probability per token: the unit's standard deviation, or zero."""
     if search.fluent and search.reference.shape[1] < 2:
-        raise InputError("A text of one token cannot be fluent. Give longer inputs, or choose the objective 'channel'.")
+        raise InputError("Fluency needs at least two tokens. Give longer inputs, or choose the objective 'channel'.")
     return search.natural[:, search.columns].std(dim=0, correction=0) * search.fluent
 
 
 def log_probabilities(model: HookedModel, tokens: Tokens) -> Float[Tensor, "row pos vocab"]:
-    """The model's log probability of every token after each position (nats)."""
+    """Return the model's log probability of every token after each position, in nats."""
     logits: Any = model(tokens)
     return logits.log_softmax(dim=-1)
 
 
 def embedding_tables(model: HookedModel) -> dict[str, Float[Tensor, "vocab d_model"]]:
-    """The tables of token embeddings, through which a gradient at each `hook_embed` becomes one for each token."""
+    """Return the token embedding table that belongs to each `hook_embed`."""
     found = {}
     for hook in model.hook_dict:
         owner, _, name = hook.rpartition(".")
@@ -167,7 +173,7 @@ def embedding_tables(model: HookedModel) -> dict[str, Float[Tensor, "vocab d_mod
             found[hook] = table
     if not found:
         raise InputError(
-            f"Tokens are searched through the gradient at {EMBEDDING!r} and the table W_E, and {type(model).__name__} "
+            f"Optimizing tokens needs the hook {EMBEDDING!r} and the table W_E, but {type(model).__name__} "
             "lacks one of them. Use a model of the zoo, or give floating-point inputs."
         )
     return found

@@ -1,4 +1,4 @@
-"""Feature vectors that units like best: projected ascent inside the box that natural examples span."""
+"""Activation maximization for feature vectors: projected gradient ascent inside the box that natural examples span."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from workbench.core.errors import InputError
 from workbench.core.progress import Progress
 
 RATE = 0.1
-"""First step, as a share of each feature's range; the rate falls to zero."""
+"""Initial learning rate as a share of each feature's range; annealed linearly to zero."""
 STARTS = 4
-"""Beginnings for each unit: its best natural example, and random points of the box."""
+"""Starting points per unit: the best natural example and random points of the box."""
 
 
 @torch.enable_grad()
 def search_vectors(search: Search, progress: Progress) -> Found:
-    """For each unit a vector; costs a forward and backward pass for four rows per unit and step.
+    """Optimize a vector for each unit; each feature stays within its range over the reference batch.
 
-    Each feature stays between its minimum and maximum over the reference batch. The best point that any beginning
-    passes is taken, and the trace is the best so far.
+    The result is the best point of all restarts and steps; the trace is the best so far.
+
+    Cost: per step 2 forward passes and 1 backward pass for four rows per unit.
     """
     low, span = box(search.reference)
     columns = repeat(search.columns, "unit -> (unit restart)", restart=STARTS)
@@ -54,18 +55,18 @@ def search_vectors(search: Search, progress: Progress) -> Found:
 
 
 def box(reference: Float[Tensor, "batch *feature"]) -> tuple[Float[Tensor, " *feature"], Float[Tensor, " *feature"]]:
-    """Each feature's minimum and range over a batch."""
+    """Return each feature's minimum and range over a batch."""
     low, high = reference.amin(dim=0), reference.amax(dim=0)
     if torch.equal(low, high):
         raise InputError(
-            f"The {len(reference)} reference inputs are all the same, so no feature has a range to move in. "
+            f"The {len(reference)} reference inputs are all equal, so the search has no range. "
             "Give inputs that differ, such as 16 rows of the data."
         )
     return low, high - low
 
 
 def starting_points(search: Search, low: Float[Tensor, " *feature"], span: Float[Tensor, " *feature"]) -> Tensor:
-    """For each unit its best natural example and random points, in shares of the box."""
+    """Return the best natural example and random points for each unit, as shares of the box."""
     natural = torch.where(span > 0, (search.best - low) / span, 0.0)
     drawn = [torch.rand((STARTS - 1, *low.shape), generator=stream) for stream in search.streams()]
     return torch.cat([natural[:, None], torch.stack(drawn).to(natural)], dim=1).flatten(0, 1)

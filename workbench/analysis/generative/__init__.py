@@ -1,1 +1,1 @@
-"""Generative models: how close samples are to data, and what each latent stands for."""
+"""Generative models: quality of samples, and the meaning of latents."""

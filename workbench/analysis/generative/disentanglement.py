@@ -1,4 +1,4 @@
-"""Disentanglement: whether one latent alone tells each factor of variation."""
+"""Disentanglement: whether single latents encode the factors of variation."""
 
 from __future__ import annotations
 
@@ -16,39 +16,42 @@ BINS = 20
 
 
 def mutual_information(one: Int[Tensor, " row"], other: Int[Tensor, " row"]) -> Float[Tensor, ""]:
-    """What two discrete variables say of each other, in nats, by their frequencies."""
+    """Compute the mutual information of two discrete variables, in nats, from their frequencies."""
     joint = one_hot(one).double().T @ one_hot(other).double() / len(one)
-    apart = joint.sum(dim=1, keepdim=True) * joint.sum(dim=0, keepdim=True)
-    return torch.where(joint > 0, joint * (joint / apart).log(), 0.0).sum()
+    independent = joint.sum(dim=1, keepdim=True) * joint.sum(dim=0, keepdim=True)
+    return torch.where(joint > 0, joint * (joint / independent).log(), 0.0).sum()
 
 
 def entropy(variable: Int[Tensor, " row"]) -> Float[Tensor, ""]:
-    """Entropy of a discrete variable, in nats."""
+    """Compute the entropy of a discrete variable, in nats."""
     share = torch.bincount(variable).double() / len(variable)
     return -torch.where(share > 0, share * share.log(), 0.0).sum()
 
 
 def bin_codes(codes: Codes, bins: int = BINS) -> Int[Tensor, "row latent"]:
-    """Each latent's values in as many bins of equal width between its extremes."""
+    """Sort each latent's values into bins of equal width between its extremes."""
     low, high = codes.aminmax(dim=0)
     share = (codes - low) / (high - low).clamp(min=1e-12)
     return (share * bins).long().clamp(max=bins - 1)
 
 
 def mutual_informations(codes: Codes, factors: Factors, bins: int = BINS) -> Scores:
-    """Mutual information of every latent with every factor, over the factor's entropy: 0 to 1."""
+    """Compute the mutual information of every latent with every factor, divided by the factor's entropy (0 to 1)."""
     cut = bin_codes(codes, bins)
     rows = [[mutual_information(c, f) / entropy(f) for f in factors.unbind(1)] for c in cut.unbind(1)]
     return torch.tensor(rows)
 
 
 def mutual_information_gap(codes: Codes, factors: Factors, bins: int = BINS) -> Float[Tensor, " factor"]:
-    """By how much the most telling latent exceeds the second, for each factor (Chen et al. 2018); the mean is MIG."""
+    """Compute the gap between the two most informative latents of each factor; the mean is MIG (Chen et al. 2018)."""
     return top_two_gap(mutual_informations(codes, factors, bins))
 
 
 def predictability(codes: Codes, factors: Factors, bins: int = BINS) -> Scores:
-    """Share of even rows whose factor is told from one latent alone: the commonest value in its bin among odd rows."""
+    """Compute the accuracy of predicting each factor from single latents, on even rows.
+
+    The prediction is the most frequent value in the latent's bin among odd rows.
+    """
     cut, scores = bin_codes(codes, bins), []
     for latent in cut.unbind(1):
         row = []
@@ -60,16 +63,16 @@ def predictability(codes: Codes, factors: Factors, bins: int = BINS) -> Scores:
 
 
 def separated_predictability(codes: Codes, factors: Factors, bins: int = BINS) -> Float[Tensor, " factor"]:
-    """By how much the best latent predicts each factor better than the second; the mean is SAP (Kumar et al. 2018).
+    """Compute the gap between the two most predictive latents of each factor; the mean is SAP (Kumar et al. 2018).
 
-    The predictor is a histogram of each latent and not the paper's linear classifier.
+    The predictor is a histogram instead of the paper's linear classifier.
     """
     return top_two_gap(predictability(codes, factors, bins))
 
 
 def top_two_gap(scores: Scores) -> Float[Tensor, " factor"]:
-    """The largest score of each factor minus the second largest."""
+    """Return the largest score of each factor minus the second largest."""
     if len(scores) < 2:
-        raise InputError("A gap needs two latents or more: there is no second one to compare with.")
+        raise InputError(f"The gap is between two latents, got {len(scores)}. Give codes with at least two.")
     best = scores.topk(2, dim=0).values
     return best[0] - best[1]

@@ -1,4 +1,4 @@
-"""Traversal: one unit moved over its range, and what the network makes of it further on."""
+"""Traversal: the effect of moving one unit over its range on a later activation."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ IMAGE = "hook_image"
 
 @dataclass(frozen=True)
 class Traversal:
-    """What the first example's activation at `seen` becomes as each unit at `hook` is moved.
+    """Activation of the first example at `seen` as each unit at `hook` is moved.
 
-    `offset` is in the unit's standard deviations from its mean over the inputs, `value` the mean of what it is set to.
-    `distance` is how far the response lies from that at the middle of the range (Euclidean).
+    `offset` is in the unit's standard deviations from its mean over the inputs; `value` is the mean of the values that
+    are set. `distance` is the Euclidean distance of the response from that at the middle of the range.
     """
 
     hook: str
@@ -54,15 +54,35 @@ def traverse(
     steps: int = 7,
     progress: Progress = silent,
 ) -> Traversal:
-    """Each unit at `hook` moved over its range on the first example, and the activation it leads to at another hook.
+    """Move each unit of a hook over its range on the first example, and record the activation at a later hook.
 
-    `units` are numbers on the axis of the units: by default the first 16. `seen` is the hook to look at: by default
-    the image that the network makes, else the last that fires and holds units. A unit goes in `steps` steps from
-    `reach` standard deviations below its mean over the inputs to as many above, entry by entry where it has several.
-    Costs a forward pass over the inputs, and for each unit one over `steps` copies of the first example.
+    Args:
+        model: Any model.
+        inputs: At least two inputs, which give mean and standard deviation of the units.
+        hook: Name of one hook with units.
+        units: Indices on the axis of the units. By default the first 16.
+        seen: Hook to record. By default the generated image, else the last hook with units.
+        reach: Largest offset, in the unit's standard deviations from its mean.
+        steps: Number of offsets from -`reach` to `reach`.
+        progress: Called with the number of finished units and their total.
+
+    Returns:
+        A `Traversal`.
+
+    Raises:
+        ConfigError: If `steps` is less than 2 or `reach` is not positive.
+        InputError: If `hook` has no units or matches several hooks, or there is only one input.
+        UnknownNameError: If `seen` fires before `hook`.
+
+    Cost: 1 forward pass on the inputs, and for each unit 1 on `steps` copies of the first example.
+
+    Example:
+        >>> found = workbench.run("traversal", model="shapes_gan", hook="hook_input", inputs="sample:0:8", units=(0, 1))
+        >>> found.seen, found.response.shape
+        ('generator.hook_image', torch.Size([2, 7, 3, 24, 24]))
     """
     if steps < 2 or reach <= 0:
-        raise ConfigError(f"steps={steps} and reach={reach:g} move nothing. Take 2 steps or more and a positive reach.")
+        raise ConfigError(f"steps must be at least 2 and reach positive, got steps={steps} and reach={reach:g}.")
     with model.lock:
         info, axis = resolve_units(model, inputs, hook)
         where = model.trace(inputs)[choose_seen_hook(model, inputs, info, seen)]
@@ -70,7 +90,7 @@ def traverse(
         Site(info.name, {axis: chosen}).check({axis: info.size(axis)})
         x = model.cache(inputs, info.name, copy=True)[info.name]
         if len(x) < 2:
-            raise InputError("One example has no spread to move a unit over. Give two or more; the first is shown.")
+            raise InputError("A traversal needs at least 2 inputs for the spread of a unit, got 1. Give more inputs.")
         copies = tree_map(lambda y: y[:1].expand(steps, *y.shape[1:]) if isinstance(y, Tensor) else y, inputs)
         offset = torch.linspace(-reach, reach, steps)
         dim, set_to, response = info.axes.index(axis), [], []
@@ -82,37 +102,38 @@ def traverse(
             progress(done + 1, len(chosen))
     responses = torch.stack(response)
     change = responses - responses[:, steps // 2, None]
-    distance = change.reshape(len(chosen), steps, -1).norm(dim=2)  # over however many axes there are
-    told = (info.name, axis, chosen, offset, torch.stack(set_to))
-    return Traversal(*told, where.name, where.axes[1:], responses, distance)
+    distance = change.reshape(len(chosen), steps, -1).norm(dim=2)  # the number of axes varies
+    return Traversal(
+        info.name, axis, chosen, offset, torch.stack(set_to), where.name, where.axes[1:], responses, distance
+    )
 
 
 def resolve_units(model: HookedModel, inputs: Any, hook: str) -> tuple[HookInfo, str]:
-    """The one hook that is named, and the axis on which its units lie."""
+    """Return the hook and the axis of its units."""
     infos = trace_hooks(model, inputs, hook)
     if len(infos) > 1:
-        raise InputError(f"{hook!r} picks {len(infos)} hooks. A traversal takes one, such as {infos[0].name!r}.")
+        raise InputError(f"{hook!r} matches {len(infos)} hooks. Choose one, such as {infos[0].name!r}.")
     axis = unit_axis(infos[0].axes)
     if axis is None:
-        raise InputError(f"{infos[0].name} has axes {infos[0].axes}, none of which holds units to move.")
+        raise InputError(f"{infos[0].name} has axes {infos[0].axes}, none of which holds units. Choose another hook.")
     return infos[0], axis
 
 
 def offset_values(unit: Float[Tensor, "batch *place"], offset: Float[Tensor, " step"]) -> Float[Tensor, "step *place"]:
-    """A unit's mean over the batch and so many of its standard deviations more."""
+    """Return a unit's mean over the batch plus `offset` standard deviations."""
     steps = offset.reshape(-1, *[1] * (unit.ndim - 1))
     return unit.mean(dim=0) + steps * unit.std(dim=0, correction=0)
 
 
 def replace_unit(dim: int, unit: int, value: Tensor, x: Tensor) -> Tensor:
-    """An activation with one of its units set."""
+    """Return the activation with one unit replaced."""
     y = x.clone()
     y.select(dim, unit).copy_(value)
     return y
 
 
 def choose_seen_hook(model: HookedModel, inputs: Any, moved_at: HookInfo, seen: str) -> str:
-    """The hook to look at, which must not fire before the one that is moved."""
+    """Return the hook to record, which must not fire before the hook that is moved."""
     later = [i.name for i in model.trace(inputs).values() if i.order >= moved_at.order and not i.on_request]
     if not seen:
         images = [name for name in later if name.rpartition(".")[2] == IMAGE]
