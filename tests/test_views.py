@@ -217,7 +217,7 @@ def test_tuned_models_stand_side_by_side(opened: Open) -> None:
 @pytest.mark.slow
 def test_parts_are_put_back_on_request(opened: Open) -> None:
     page = clean(opened("difference", m="tales_ppo", others="false", restore="true", examples="2"))
-    assert any("of the way back" in text.value for text in page.markdown)
+    assert any("of the effect" in text.value for text in page.markdown)
     assert any("weights restored" in box.label for box in page.expander)
 
 

@@ -37,7 +37,7 @@ found = [
     traced(name, examples, seed, restore, current_key([name, known[name]], data=[read_card(name).data.name]))
     for name in (asked.model, *beside)
 ]
-together = found[0].joined(found[1:])
+together = found[0].join(found[1:])
 panel.show(together, f"difference {asked.model}")
 for title, rows in together.tables(ROWS).items():
     with st.expander(title, icon=":material/table:"):

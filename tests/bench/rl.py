@@ -135,8 +135,8 @@ def circuits(name: str, environment: str) -> Iterator[Figure]:
     graph = model.graph()
     ranked = rank_edges(graph, states, draws, seed=0)
     run = Rollout(graph, make, mean_writes(graph, states), tuple(range(1000, 1100)))
-    half = [run.keeping(graph.wiring.largest(strength, ranked.n // 2)).mean() for strength in ranked.strength]
-    lowest, highest = (float(run.keeping(graph.full(keep)).mean()) for keep in (0.0, 1.0))
+    half = [run.run(graph.wiring.largest(strength, ranked.n // 2)).mean() for strength in ranked.strength]
+    lowest, highest = (float(run.run(graph.full(keep)).mean()) for keep in (0.0, 1.0))
     strongest, loudest, *random = [(float(mean) - lowest) / (highest - lowest) for mean in half]
     edges = f"of the return kept by {ranked.n // 2:,} of {ranked.n:,} edges"
     yield Figure(f"rl.circuit.{name}.strongest", strongest, edges)

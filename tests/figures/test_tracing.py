@@ -45,13 +45,13 @@ def test_tables_have_the_largest_parts_first_and_a_column_for_each_model() -> No
     assert tokens[0]["token"] == ALL and tokens[0]["larger"] > tokens[0]["same"] == 0 and len(tokens) == 3
     assert shifts[0]["larger"] > 0 == shifts[0]["same"]
     assert [row["restored"] for row in restored[:2]] == [AS_TUNED, "original"]
-    assert restored[2]["restored"] == "blocks.0.mlp" and abs(restored[2]["larger, share of the way back"] - 1) < 1e-4
+    assert restored[2]["restored"] == "blocks.0.mlp" and abs(restored[2]["larger, share undone"] - 1) < 1e-4
 
 
 def test_the_picture_has_bars_for_each_model_and_the_sentence_says_what_moved_most() -> None:
     found = traced(1.5)
     assert {bars.name for bars in figure(found).data} == {"larger", "same"} and len(figure(found).data) == 6
-    assert "larger moved blocks.0.mlp most" in describe(found) and "of the way back" in describe(found)
+    assert "larger moved blocks.0.mlp most" in describe(found) and "of the effect" in describe(found)
     rows = table(found)
     assert set(rows.columns) == {"table", "part", "column", "value"} and rows.value.notna().all()
 
@@ -59,4 +59,4 @@ def test_the_picture_has_bars_for_each_model_and_the_sentence_says_what_moved_mo
 def test_traces_of_one_original_join() -> None:
     one, other = traced(1.5), traced(2.0)
     joined = Trace(one.original, {"third": other.found["larger"]}, one.parts, one.unit, one.tokens)
-    assert list(one.joined([joined]).found) == ["larger", "same", "third"]
+    assert list(one.join([joined]).found) == ["larger", "same", "third"]

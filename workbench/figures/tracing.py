@@ -70,7 +70,7 @@ def brought_back(result: Trace, name: str) -> str:
     if not best:
         return ""
     share, part, kind = max(best)
-    return f", {part} ({kind}) restored goes {percent(share)} of the way back"
+    return f", restoring {part} ({kind}) undoes {percent(share)} of the effect"
 
 
 @table.register

@@ -53,7 +53,7 @@ def test_all_edges_are_the_policy_and_none_a_constant_action() -> None:
         with torch.no_grad():
             constant.actor.readout.weight.zero_()
             constant.actor.readout.bias.copy_(torch.eye(2)[action])
-        always.append(Rollout(constant.graph(), Guess, run.mean, tuple(SEEDS)).keeping(constant.graph().full(1.0)))
+        always.append(Rollout(constant.graph(), Guess, run.mean, tuple(SEEDS)).run(constant.graph().full(1.0)))
     assert any(torch.equal(result.cut, returns) for returns in always)
     low, high = result.interval(result.circuit)
     assert (low <= result.circuit.mean(1)).all() and (result.circuit.mean(1) <= high).all()
@@ -66,7 +66,7 @@ def test_edges_of_the_critic_are_not_counted() -> None:
         counted = graph.wiring.as_masks(find_edges_to_actions(graph))
         assert all(bool(mask.all()) != any(name.rpartition("-> ")[2].startswith(d) for d in dead)
                    for name, mask in counted.items())  # fmt: skip
-    with pytest.raises(ConfigError, match="chooses no action"):
+    with pytest.raises(ConfigError, match="is not a policy"):
         find_edges_to_actions(MLPClassifier(MLPConfig()).eval().graph())
 
 

@@ -55,5 +55,5 @@ def test_of_legal_states_the_nearest_that_flips_is_taken() -> None:
     assert float(found.distance) == 1.0 and bool(found.found)
     nothing = find_nearest_flip(model, seen, candidates[1:2], torch.tensor([0.1]))
     assert not bool(nothing.found) and int(nothing.after) == int(nothing.before)
-    with pytest.raises(InputError, match="one size for each"):
+    with pytest.raises(InputError, match="one size per candidate"):
         find_nearest_flip(model, seen, candidates[:0], torch.ones(0))

@@ -98,7 +98,7 @@ def test_what_rows_cannot_carry_is_refused() -> None:
         intervene_in_rollouts(model, Guess, [[random]], SEEDS)
     with pytest.raises(InputError, match="which are episodes here"):
         intervene_in_rollouts(model, Guess, [[zero(f"{HOOK}[batch=0]")]], SEEDS)
-    with pytest.raises(InputError, match="nothing to compare"):
+    with pytest.raises(InputError, match="0 conditions and 7 seeds"):
         intervene_in_rollouts(model, Guess, [], SEEDS)
 
 

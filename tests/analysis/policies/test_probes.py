@@ -43,7 +43,7 @@ def test_noise_cannot_be_read_from_states_of_other_episodes() -> None:
 
 def test_what_cannot_be_probed_is_refused() -> None:
     seen, episode = data()
-    with pytest.raises(InputError, match="cannot make 5 folds"):
+    with pytest.raises(InputError, match="5 folds need at least 5 episodes"):
         probe(policy(), policy(), seen, seen[:, 0], torch.zeros(300, dtype=torch.long), [HOOK])
-    with pytest.raises(InputError, match="nothing to read"):
+    with pytest.raises(InputError, match="same value in all states"):
         probe(policy(), policy(), seen, torch.ones(300), episode, [HOOK])

@@ -54,5 +54,5 @@ def test_a_branch_is_the_episode_replayed_by_hand() -> None:
                 total += 0.95 ** (t - at) * reward[0] * (t >= at)
                 done, t = bool(ended[0] or cut[0]), t + 1
             assert float(found.exact[i, action]) == pytest.approx(total)
-    with pytest.raises(InputError, match="ask for some of these"):
+    with pytest.raises(InputError, match="has the steps 0 to"):
         measure_q_accuracy(network, lambda n: VectorControl(CARTPOLE, n, 60), 3, [999], 0.95, limit=60)

@@ -57,5 +57,5 @@ def test_what_has_no_gradient_or_no_squares_is_refused() -> None:
     seen = torch.randn(4, 3)
     with pytest.raises(InputError, match="no gradient"):
         compute_saliency(policy(), seen, Correct(torch.zeros(4, dtype=torch.long)))
-    with pytest.raises(InputError, match="radius is for grids"):
+    with pytest.raises(InputError, match="radius applies only to grids"):
         perturbation_saliency(policy(), seen, Value(), radius=1)

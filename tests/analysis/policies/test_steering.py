@@ -72,7 +72,7 @@ def test_the_channel_that_means_the_goal_leads_to_every_target_and_the_other_to_
 
 
 def test_a_hook_without_places_cannot_be_switched_on_somewhere() -> None:
-    with pytest.raises(InputError, match="not channel, height and width"):
+    with pytest.raises(InputError, match="expected channel, height and width"):
         retarget(seeker(), Field, "actor.hook_logits", every_target(), agents)
 
 

@@ -112,5 +112,5 @@ def test_a_world_that_is_no_grid_has_no_field() -> None:
         def unwrapped(self) -> Guess:
             return self
 
-    with pytest.raises(InputError, match="rows is no grid"):
+    with pytest.raises(InputError, match="rows is not a grid"):
         change_field(policy(), STATES, World("rows", lambda n, steps: Rows(n), 0.9))

@@ -1,1 +1,1 @@
-"""What is inside a policy, checked by what it earns."""
+"""Interpretability of policies: representations, interventions and their effect on the return."""

@@ -1,4 +1,4 @@
-"""Whether networks that do the same do it alike: the overlap of their circuits, and of what their layers hold."""
+"""Similarity of policies: overlap of their circuits and similarity of their representations."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from workbench.core.random import derived_seed
 from workbench.core.registry import ANALYSES
 
 DRAWS = 20
-"""Random pairings of units, whose overlap is what chance gives."""
+"""Random pairings of units for the chance level."""
 
 
 @dataclass(frozen=True)
 class Alikeness:
-    """How alike other networks are to one; the first other is the same network untrained.
+    """Similarity of other networks to one. The first other is the same architecture untrained.
 
-    `jaccard` is the overlap of the `size` strongest edges (in both over in either) after units were paired by
-    correlation, `chance` the same with units paired at random. `cka` compares what the layers at `hooks` hold (1: equal
-    up to rotation and scale), `agreement` is the share of states in which both act alike.
+    `jaccard` is the overlap (intersection over union) of the `size` strongest edges after units were paired by
+    correlation, `chance` the same with random pairings. `cka` compares the layers at `hooks` (1: equal up to rotation
+    and scale). `agreement` is the share of states with the same greedy action.
     """
 
     others: tuple[str, ...]
@@ -53,19 +53,44 @@ def compare_policies(
     size: int | None = None,
     seed: int = 0,
 ) -> Alikeness:
-    """How alike the circuits and layers of `others` are to the model's, on the same states.
+    """Compare a policy's circuit, layers and actions with those of other policies, on the same states.
 
-    `others` are names of trained policies of the same observations, actions and number of layers, such as
-    "cartpole_a2c" or "cartpole_ppo@10" (as it was after 10 updates). Edges are scored by EAP-IG of the chosen action's
-    logit minus the runner-up's, and the `size` strongest compared (by default a tenth of the edges, up to 200); units
-    are paired by the absolute correlation of their activations (Li et al. 2016); layers by linear CKA (Kornblith et al.
-    2019). Costs for each network about a dozen forward and backward passes.
+    1. Score all edges by EAP-IG of the chosen action's logit minus the runner-up's.
+    2. Pair the units of each layer one to one by the absolute correlation of their activations (Li et al. 2016).
+    3. Compare the strongest edges (Jaccard index), the layers (linear CKA; Kornblith et al. 2019) and the greedy
+       actions.
+
+    Args:
+        model: A policy.
+        inputs: Observations.
+        load: Loads a policy by name.
+        others: Names of policies with the same observations, actions and number of layers, such as "cartpole_a2c", or
+            "cartpole_ppo@10" for the state after 10 updates.
+        size: Number of edges to compare. By default a tenth of all edges, at most 200.
+        seed: Seeds the untrained network and the random pairings.
+
+    Returns:
+        An `Alikeness` with one row per other network, the untrained one first.
+
+    Raises:
+        InputError: If the networks differ in inputs or number of layers, or `size` exceeds the number of edges.
+
+    Cost: about a dozen forward and backward passes per network.
+
+    References: Li et al. 2016; Kornblith et al. 2019.
+
+    Example:
+        >>> found = workbench.run("alike", model="cartpole_ppo", others=("cartpole_a2c",), size=20)
+        >>> found.others
+        ('untrained', 'cartpole_a2c')
+        >>> found.jaccard[1] > found.chance[1]
+        tensor(True)
     """
     with model.lock:
         mine = Look.at(model, inputs)
         size = min(200, sum(layer.numel() for layer in mine.scores) // 10) if size is None else size
         with torch.random.fork_rng():
-            torch.manual_seed(derived_seed(seed, "untrained"))  # not the beginning of a training
+            torch.manual_seed(derived_seed(seed, "untrained"))  # differs from the initial weights of trainings
             networks = {"untrained": type(model)(model.cfg).eval()} | {name: load(name) for name in others}
         found = [compare(mine, Look.at(network, inputs), name, size, seed) for name, network in networks.items()]
     jaccard, chance, agreement = (torch.tensor([row[i] for row in found]) for i in range(3))
@@ -75,7 +100,7 @@ def compare_policies(
 
 @dataclass(frozen=True)
 class Look:
-    """A network on some states: its hidden layers, what they hold, the strength of its edges, and what it does."""
+    """Hidden layers, edge scores and greedy actions of a network on some states."""
 
     hooks: tuple[str, ...]
     hidden: tuple[Float[Tensor, "batch _unit _place"], ...]
@@ -84,7 +109,7 @@ class Look:
 
     @classmethod
     def at(cls, model: HookedModel, states: Float[Tensor, "batch *observation"]) -> Look:
-        """The layers on the way from the observation to the action, in order."""
+        """Measure a network; layers are in order from the observation to the action."""
         graph = model.graph()
         wires = find_path_to_action(graph)
         scores = attribute_edges(graph, states)
@@ -97,15 +122,17 @@ class Look:
 
 
 def find_path_to_action(graph: Graph) -> list[str]:
-    """The wires from the observation to the action logits, in order; raises when there is more than one way."""
+    """Return the wires from the observation to the action logits in order; raises if there are several paths."""
     port = next((sink for sink in graph.sinks if graph.ports[sink].axis == "action"), None)
     if port is None:
-        raise ConfigError(f"{type(graph.model).__name__} chooses no action: none of {graph.sinks} has an action axis.")
+        raise ConfigError(f"{type(graph.model).__name__} is not a policy: none of {graph.sinks} has an action axis.")
     way: list[str] = []
     while True:
         wires = graph.wires_into(port)
         if len(wires) != 1:
-            raise InputError(f"{port} is read from {len(wires)} layers. Layers are compared along a single way.")
+            raise InputError(
+                f"{port} reads {len(wires)} layers. Only policies with a single chain of layers are comparable."
+            )
         way.insert(0, wires[0].name)
         reads = graph.nodes[wires[0].writer].reads
         if not reads:
@@ -114,7 +141,7 @@ def find_path_to_action(graph: Graph) -> list[str]:
 
 
 def compare(mine: Look, other: Look, name: str, size: int, seed: int) -> tuple[float, float, float, list[float]]:
-    """Overlap, that of random pairs, agreement and CKA of two networks."""
+    """Return edge overlap, chance overlap, agreement and CKA of two networks."""
     if len(mine.hidden) != len(other.hidden) or mine.scores[0].shape[0] != other.scores[0].shape[0]:
         raise InputError(
             f"{name} has {len(other.hidden)} hidden layers and {other.scores[0].shape[0]} inputs, this model "
@@ -131,9 +158,9 @@ def compare(mine: Look, other: Look, name: str, size: int, seed: int) -> tuple[f
 
 
 def pair_units(mine: Float[Tensor, "batch _unit _place"], other: Float[Tensor, "batch _unit _place"]) -> np.ndarray:
-    """For each unit of the other layer the number of its partner here, -1 where it has none.
+    """Return for each unit of the other layer the index of its partner, -1 if there is none.
 
-    One to one, with the largest sum of absolute correlations.
+    The pairing is one to one and maximizes the sum of absolute correlations.
     """
     a, b = (rearrange(x, "batch unit place -> unit (batch place)").double() for x in (mine, other))
     a, b = ((x - x.mean(dim=1, keepdim=True)) for x in (a, b))
@@ -150,7 +177,7 @@ def overlap(
     pairs: list[np.ndarray],
     size: int,
 ) -> float:
-    """Jaccard index of the `size` strongest edges of both, the other's units renamed by their partners here."""
+    """Compute the Jaccard index of the `size` strongest edges, with the other's units renamed by `pairs`."""
     ends = [np.arange(mine[0].shape[0]), *pairs, np.arange(mine[-1].shape[1])]
     own, theirs = strongest_edges(mine, size), strongest_edges(other, size)
     renamed = {(layer, int(ends[layer][i]), int(ends[layer + 1][j])) for layer, i, j in theirs}
@@ -159,10 +186,10 @@ def overlap(
 
 
 def strongest_edges(scores: tuple[Float[Tensor, "_node _port"], ...], size: int) -> set[tuple[int, int, int]]:
-    """The strongest edges as (layer, node, port)."""
+    """Return the strongest edges as (layer, node, port)."""
     flat = torch.cat([layer.flatten() for layer in scores])
     if not 1 <= size <= len(flat):
-        raise InputError(f"A circuit of {size} edges cannot be had of {len(flat)}. Choose from 1 to that many.")
+        raise InputError(f"size {size} is out of range. Choose 1 to {len(flat)} edges.")
     starts = np.cumsum([0, *(layer.numel() for layer in scores)])
     found = set()
     for place in flat.topk(size).indices.tolist():
@@ -172,7 +199,10 @@ def strongest_edges(scores: tuple[Float[Tensor, "_node _port"], ...], size: int)
 
 
 def linear_cka(x: Float[Tensor, "batch feature"], y: Float[Tensor, "batch other"]) -> float:
-    """Linear centred kernel alignment (Kornblith et al. 2019, equation 3): 0 unrelated, 1 equal up to rotation."""
+    """Compute linear centred kernel alignment (0 unrelated, 1 equal up to rotation and scale).
+
+    References: Kornblith et al. 2019, equation 3.
+    """
     x, y = ((z - z.mean(dim=0)).double() for z in (x, y))
     one, two = x @ x.T, y @ y.T
     return float((one * two).sum() / (one.norm() * two.norm()).clamp(min=1e-12))

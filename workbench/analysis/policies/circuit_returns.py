@@ -1,4 +1,4 @@
-"""Circuits checked by the return: keep only some edges, roll out, and see what the policy still earns."""
+"""Validation of a policy's circuit by its return: roll out with only some edges kept."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from workbench.core.registry import ANALYSES
 from workbench.core.wiring import Masks
 
 PROBES = 200
-"""Random signs that estimate how much an edge carries: to about 10 %."""
+"""Random sign vectors for estimating magnitudes, to about 10 %."""
 Means = dict[str, Float[Tensor, "one *activation"]]
 
 
 @dataclass(frozen=True)
 class CircuitReturns:
-    """Returns of greedy episodes with only some edges kept, paired by seed; cut edges carry their mean over `states`.
+    """Returns of greedy episodes with only some edges kept, paired by seed.
 
-    `circuit` keeps the `sizes` strongest edges by attribution (EAP-IG of the chosen action's logit minus the
-    runner-up's), `magnitude` those that carry most, whatever for (root mean square), `random` any. Only edges that
-    lead to the actions are counted. `intact` keeps all, `cut` none.
+    Cut edges carry their mean over the states. `circuit` keeps the `sizes` strongest edges by attribution (EAP-IG of
+    the chosen action's logit minus the runner-up's), `magnitude` those with the largest root mean square, `random`
+    random ones. Only edges that lead to the actions are counted. `intact` keeps all edges, `cut` none.
     """
 
     sizes: Int[Tensor, " size"]
@@ -48,11 +48,11 @@ class CircuitReturns:
     scores: dict[str, Float[Tensor, "_node _port"]]
 
     def interval(self, returns: Float[Tensor, "... episode"]) -> Float[Tensor, "2 ..."]:
-        """The 95 % bootstrap interval of mean returns, over episodes."""
+        """Compute the 95 % bootstrap interval of mean returns, over episodes."""
         return mean_interval(returns)
 
     def smallest(self, returns: Float[Tensor, "size episode"], share: float = 0.9) -> int | None:
-        """The fewest edges from which on `share` of the way from `cut` to `intact` is kept; None: all are needed."""
+        """Return the smallest size from which on `share` of the gap between `cut` and `intact` is kept, or None."""
         wanted = self.cut.mean() + share * (self.intact.mean() - self.cut.mean())
         below = (returns.mean(dim=1) < wanted).nonzero().flatten()
         first = 0 if len(below) == 0 else int(below[-1]) + 1
@@ -69,38 +69,48 @@ def measure_circuit_returns(
     seed: int = 0,
     progress: Progress = silent,
 ) -> CircuitReturns:
-    """Return against number of edges kept, for circuits by attribution, by magnitude and at random.
+    """Measure the return against the number of edges kept, for circuits by attribution, by magnitude and at random.
 
-    `states` are observations of the policy's own episodes: edges are scored on them and cut edges carry their mean
-    over them. `seeds` start the episodes, the same for every circuit. `points` sizes, `draws` random orders from
-    `seed`. Costs (2 + `draws`) x `points` rollouts, with a forward pass on all unfinished rows per step.
+    Args:
+        model: A policy.
+        make_environments: Makes a vector environment with the given number of rows.
+        states: Observations of the policy's episodes, for scoring edges and for the mean of cut edges.
+        seeds: Seeds of the episodes, the same for every circuit.
+        points: Number of circuit sizes.
+        draws: Number of random orders of the edges.
+        seed: Seeds the random orders.
+        progress: Called with the number of finished circuits and their total.
+
+    Cost: (2 + `draws`) * `points` + 2 rollouts, with 1 forward pass on all unfinished rows per step.
     """
     graph = model.graph()
     ranked = rank_edges(graph, states, draws, seed)
     sizes = log_sizes(ranked.n, points)
-    run = Rollout(graph, make_environments, mean_writes(graph, states), tuple(seeds))
+    rollout = Rollout(graph, make_environments, mean_writes(graph, states), tuple(seeds))
     returns = torch.zeros(len(ranked.strength), len(sizes), len(seeds), dtype=torch.float64)
     for done, (order, place) in enumerate(torch.cartesian_prod(*map(torch.arange, returns.shape[:2])).tolist()):
-        returns[order, place] = run.keeping(graph.wiring.largest(ranked.strength[order], int(sizes[place])))
+        returns[order, place] = rollout.run(graph.wiring.largest(ranked.strength[order], int(sizes[place])))
         progress(done + 1, len(returns) * len(sizes))
-    intact, cut = run.keeping(graph.full(1.0)), run.keeping(graph.full(0.0))
+    intact, cut = rollout.run(graph.full(1.0)), rollout.run(graph.full(0.0))
     return CircuitReturns(sizes, returns[0], returns[1], returns[2:], intact, cut, ranked.scores)
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """How strong each edge is in every order of them: by attribution, by magnitude, then at random.
+    """Strength of each edge in each order: by attribution, by magnitude, and random.
 
-    Edges that do not lead to the actions have -1 everywhere; `n` do. `scores` are the attributions by wire.
+    Edges that do not lead to the actions have -1.
     """
 
     strength: Float[Tensor, "order edge"]
     n: int
+    """Number of edges that lead to the actions."""
     scores: dict[str, Float[Tensor, "_node _port"]]
+    """Attributions by wire."""
 
 
 def rank_edges(graph: Graph, states: Float[Tensor, "batch *observation"], draws: int, seed: int) -> Ranked:
-    """The strongest, the loudest and `draws` random orders of the edges that lead to the actions."""
+    """Rank the edges that lead to the actions by attribution, by magnitude, and in `draws` random orders."""
     candidates, random = find_edges_to_actions(graph), generator(seed, "random circuits")
     scores, carried = attribute_edges(graph, states), estimate_magnitudes(graph, states, seed)
     orders = [graph.wiring.as_vector(scores).abs(), graph.wiring.as_vector(carried)]
@@ -121,10 +131,31 @@ def check_by_return(
     seed: int = 0,
     progress: Progress = silent,
 ) -> CircuitReturns:
-    """What a policy earns with only some of its edges: the strongest on the inputs, the loudest, random ones.
+    """Roll out a policy with only its strongest edges and compare its return with that of control circuits.
 
-    Circuits of `points` sizes play the same episodes; `draws` random orders of the edges are the control. Costs
-    (2 + `draws`) x `points` rollouts.
+    1. Rank the edges by attribution (EAP-IG), by magnitude (root mean square), and at random.
+    2. Keep the strongest edges at several sizes and play the same episodes; cut edges carry their mean.
+    3. Compare the returns with those of the intact policy and of the policy with all edges cut.
+
+    Args:
+        model: A policy.
+        inputs: Observations for scoring edges and for the mean of cut edges.
+        world: Environment of the policy.
+        play: Number and length of the episodes.
+        points: Number of circuit sizes.
+        draws: Number of random orders of the edges, the control.
+        seed: Seeds the episodes and the random orders.
+        progress: Called with the number of finished circuits and their total.
+
+    Returns:
+        A `CircuitReturns`: undiscounted returns for each order, size and episode.
+
+    Cost: (2 + `draws`) * `points` + 2 rollouts of `episodes` episodes.
+
+    Example:
+        >>> found = workbench.run("circuit_returns", model="cartpole_ppo", episodes=2, limit=50, points=2, draws=1)
+        >>> found.sizes, found.circuit.shape
+        (tensor([   1, 4480]), torch.Size([2, 2]))
     """
     with model.lock:
         return measure_circuit_returns(model, play.rows(world), inputs, play.seeds(seed), points, draws, seed, progress)
@@ -132,15 +163,15 @@ def check_by_return(
 
 @dataclass(frozen=True)
 class Rollout:
-    """Greedy episodes of a policy of which only some edges are kept; the others carry the mean writes."""
+    """Greedy episodes of a policy with only some edges kept; cut edges carry the mean writes."""
 
     graph: Graph
     make_environments: Callable[[int], Environments]
     mean: Means
     seeds: tuple[int, ...]
 
-    def keeping(self, keep: Masks) -> Float[Tensor, " episode"]:
-        """The return of each episode."""
+    def run(self, keep: Masks) -> Float[Tensor, " episode"]:
+        """Return the return of each episode."""
         cut = {name: 1 - mask.float() for name, mask in keep.items()}
 
         def choose(observation: Tensor, rows: Tensor) -> Tensor:
@@ -154,37 +185,38 @@ class Rollout:
 
 @torch.no_grad()
 def mean_writes(graph: Graph, states: Any) -> Means:
-    """What every node writes on average over the states."""
+    """Compute each node's mean write over the states."""
     return {hook: x.mean(dim=0, keepdim=True) for hook, x in graph.writes(states).items()}
 
 
 def find_edges_to_actions(graph: Graph) -> Bool[Tensor, " edge"]:
-    """Which edges lie on a path to the action logits: those of a critic's own part do not."""
+    """Return whether each edge lies on a path to the action logits; those of a critic do not."""
     ends = [sink for sink in graph.sinks if graph.ports[sink].axis == "action"]
     if not ends:
-        raise ConfigError(f"{type(graph.model).__name__} chooses no action: none of {graph.sinks} has an action axis.")
+        raise ConfigError(f"{type(graph.model).__name__} is not a policy: none of {graph.sinks} has an action axis.")
     shut = [wire for sink in graph.sinks if sink not in ends for wire in graph.wiring.into(sink)]
     keep = {name: torch.full_like(mask, float(name not in shut)) for name, mask in graph.full(1.0).items()}
     return graph.wiring.as_vector(graph.wiring.pruned(keep))
 
 
 def attribute_edges(graph: Graph, states: Float[Tensor, "batch *observation"]) -> dict[str, Tensor]:
-    """EAP-IG of every edge: what cutting it does to the chosen action's logit minus the runner-up's."""
+    """Score every edge by EAP-IG of the chosen action's logit minus the runner-up's."""
     with torch.no_grad():
         logits = logits_of(graph.model(states))
     chosen = logits.argmax(dim=-1)
     if logits.shape[-1] < 2:
-        raise InputError("A policy with one action has no runner-up to compare with.")
+        raise InputError("This policy has a single action, so there is no runner-up. Choose a policy with two or more.")
     metric = LogitDifference(chosen, runner_up(logits, chosen))
     other = {hook: x.expand(len(states), *x.shape[1:]) for hook, x in mean_writes(graph, states).items()}
     return integrate_edges(graph, states, other, metric)
 
 
 def estimate_magnitudes(graph: Graph, states: Float[Tensor, "batch *observation"], seed: int = 0) -> dict[str, Tensor]:
-    """Root mean square, over the states, of what each edge carries beside its mean.
+    """Estimate the root mean square over states of each edge's contribution minus its mean.
 
-    An estimate: the mean of <T(write - mean), random signs>^2 over `PROBES` draws is the squared norm (Hutchinson
-    1990). Costs one forward pass, and a derivative of every wire for each draw.
+    The mean of <T(write - mean), random signs>^2 over `PROBES` draws estimates the squared norm (Hutchinson 1990).
+
+    Cost: 1 forward pass, and a derivative of every wire for each draw.
     """
     writes, random = graph.writes(states), generator(seed, "magnitude")
     average, found = mean_writes(graph, states), dict[str, Tensor]()
@@ -201,6 +233,6 @@ def estimate_magnitudes(graph: Graph, states: Float[Tensor, "batch *observation"
 
 
 def jaccard(one: Masks, other: Masks) -> float:
-    """Overlap of two circuits: edges in both over edges in either (Jaccard)."""
+    """Compute the overlap of two circuits: intersection over union of their edges."""
     first, second = (torch.cat([rearrange(m.bool(), "... -> (...)") for m in masks.values()]) for masks in (one, other))
     return float((first & second).sum() / (first | second).sum().clamp(min=1))

@@ -1,4 +1,4 @@
-"""Counterfactual states: the smallest change to what a policy sees that makes it do something else."""
+"""Counterfactual states: the smallest change of an observation that changes a policy's action."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ Observations = Float[Tensor, "batch *observation"]
 
 @dataclass(frozen=True)
 class Counterfactuals:
-    """For each observation the changed one, the actions before and after, and how large the change is.
+    """Changed observations, the actions before and after, and the size of each change.
 
-    `distance` is the Euclidean length of the change after division by `scale`; `found` says whether any was.
+    `distance` is the Euclidean norm of the change after division by `scale`. `found` is false where no change was
+    found.
     """
 
     observation: Observations
@@ -35,10 +36,24 @@ class Counterfactuals:
 @ANALYSES.register("counterfactuals")
 @needs_axes("action")
 def find_counterfactuals(model: HookedModel, inputs: Observations, steps: int = 50) -> Counterfactuals:
-    """The smallest change of each observation that makes the policy do something else; see `find_smallest_edit`.
+    """Find the smallest change of each observation that changes the greedy action (see `find_smallest_edit`).
 
-    Changes are measured in the range that each entry has over the inputs (1 where it has none). Costs `steps` forward
-    passes and a backward pass for each action.
+    Args:
+        model: A policy with continuous observations.
+        inputs: Observations. Changes are measured in units of each entry's range over them (1 if it is constant).
+        steps: Maximum number of steps.
+
+    Returns:
+        A `Counterfactuals`.
+
+    Cost: `steps` forward passes and 1 backward pass per action and step.
+
+    References: Moosavi-Dezfooli et al. 2016 (DeepFool).
+
+    Example:
+        >>> found = workbench.run("counterfactuals", model="cartpole_ppo")
+        >>> found.found.all(), (found.before != found.after).all()
+        (tensor(True), tensor(True))
     """
     span = inputs.amax(dim=0) - inputs.amin(dim=0)
     with model.lock:
@@ -54,11 +69,24 @@ def find_smallest_edit(
     high: Float[Tensor, " *observation"] | None = None,
     steps: int = 50,
 ) -> Counterfactuals:
-    """The smallest change of continuous observations that flips the greedy action (DeepFool, Moosavi-Dezfooli 2016).
+    """Find a small change of continuous observations that changes the greedy action (DeepFool).
 
-    Steps to the nearest boundary of the policy linearized where it stands, until the action flips; then halves the
-    change as far as it still flips. `scale` is the size of each entry; `low` and `high` keep it within bounds. An
-    upper bound: exact where the policy is linear. Costs `steps` forward and one backward pass for each action.
+    1. Step to the nearest decision boundary of the policy, linearized at the current point, until the action changes.
+    2. Shorten the change by bisection.
+
+    The distance is an upper bound, and exact for linear policies.
+
+    Args:
+        model: A policy.
+        observations: Observations to change.
+        scale: Size of each entry, the unit of distances.
+        low: Lower bound of each entry.
+        high: Upper bound of each entry.
+        steps: Maximum number of steps.
+
+    Cost: `steps` forward passes and 1 backward pass per action and step.
+
+    References: Moosavi-Dezfooli et al. 2016.
     """
     start = observations.detach()
     before = logits_of(model(start)).argmax(dim=1).detach()
@@ -76,7 +104,7 @@ def find_smallest_edit(
 
 
 def _step_to_boundary(model: HookedModel, x: Tensor, before: Tensor, scale: Tensor) -> Tensor:
-    """The shortest step, in units of `scale`, past the nearest linearized boundary."""
+    """Return the shortest step (in units of `scale`) past the nearest linearized boundary."""
     leaf = x.detach().requires_grad_()
     logits = logits_of(model(leaf))
     own = logits.gather(1, before[:, None])[:, 0]
@@ -94,7 +122,7 @@ def _step_to_boundary(model: HookedModel, x: Tensor, before: Tensor, scale: Tens
 
 @torch.no_grad()
 def _shorten(model: HookedModel, start: Tensor, end: Tensor, before: Tensor, halvings: int = 30) -> Tensor:
-    """The point nearest to the start on the way to the end where the action is another one, by bisection."""
+    """Find by bisection the first point between start and end where the action differs."""
     low, high = torch.zeros(len(start)), torch.ones(len(start))
     for _ in range(halvings):
         middle = (low + high) / 2
@@ -123,12 +151,18 @@ def find_nearest_flip(
     candidates: Observations,
     size: Float[Tensor, " batch"],
 ) -> Counterfactuals:
-    """Of legal states, such as a maze with one wall moved, the one of least `size` that changes the action: exact.
+    """Return the candidate of least `size` that changes the greedy action, such as a maze with one wall moved.
 
-    Costs one forward pass on all candidates.
+    Args:
+        model: A policy.
+        observation: One observation.
+        candidates: Valid observations to choose from.
+        size: Size of the change of each candidate.
+
+    Cost: 1 forward pass on all candidates.
     """
     if len(candidates) != len(size) or not len(size):
-        raise InputError(f"{len(candidates)} candidates and {len(size)} sizes do not fit. Give one size for each.")
+        raise InputError(f"Got {len(candidates)} candidates and {len(size)} sizes. Give one size per candidate.")
     before = logits_of(model(observation[None])).argmax(dim=1)
     actions = logits_of(model(candidates)).argmax(dim=1)
     distance = torch.where(actions != before, size, torch.inf)

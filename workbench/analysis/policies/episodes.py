@@ -1,4 +1,4 @@
-"""First episodes of many rows side by side: who chooses, and what every step brings the rows still in theirs."""
+"""Episodes of a policy in the rows of a vector environment."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.stepping import stepped
 
 ChooseAction = Callable[[Tensor, Tensor], Tensor]
-"""From the observations of some rows, and the rows' numbers, to an action for each."""
+"""Maps observations of some rows, and the indices of these rows, to actions."""
 
 
 @dataclass(frozen=True)
 class EpisodeConfig:
-    """How many `episodes` are played, and how far: up to `limit` steps instead of the environment's own limit."""
+    """Number and length of episodes."""
 
     episodes: PositiveInt = 20
+    """Number of episodes."""
     limit: PositiveInt | None = None
+    """Time limit in steps; by default the environment's own."""
 
     def __post_init__(self) -> None:
         check_fields(self)
 
     def seeds(self, first: int) -> range:
-        """One for each episode, from `first` on."""
+        """Return one seed per episode, starting at `first`."""
         return range(first, first + self.episodes)
 
     def rows(self, world: World) -> Callable[[int], Environments]:
-        """What makes rows of a world with this time limit."""
+        """Return a function that makes the given number of rows with this time limit."""
         return lambda n: world.make(n, self.limit)
 
 
@@ -44,22 +46,22 @@ USUAL = EpisodeConfig()
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the rows whose first episode was not over.
-
-    `led_to` is what they saw next; `ended` are those it ended, `terminated` those it ended otherwise than by time.
-    """
+    """One step of the rows whose first episode is running."""
 
     rows: Int[Tensor, " row"]
     observation: Float[Tensor, "row *observation"]
     action: Int[Tensor, " row"]
     reward: Float[Tensor, " row"]
     led_to: Float[Tensor, "row *observation"]
+    """Next observation."""
     ended: Bool[Tensor, " row"]
+    """Whether the step ended the episode."""
     terminated: Bool[Tensor, " row"]
+    """Whether the step ended the episode other than by the time limit."""
 
 
 def to_tensor(observation: np.ndarray) -> Float[Tensor, "row *observation"]:
-    """What environments show, as a network takes it."""
+    """Convert observations to the dtype of networks."""
     return torch.from_numpy(np.asarray(observation, dtype=np.float32))
 
 
@@ -67,12 +69,22 @@ def to_tensor(observation: np.ndarray) -> Float[Tensor, "row *observation"]:
 def run_episodes(
     choose: ChooseAction, envs: Environments, seeds: Sequence[int], limit: int | None = None
 ) -> Iterator[Step]:
-    """Every row's first episode, step by step, until all have ended or lasted `limit` steps; row r has seed r.
+    """Run one episode per row of a vector environment and yield every step of the rows that are still running.
 
-    Rows whose episode is over are no longer asked about. Costs one forward pass on the rest per step.
+    Args:
+        choose: Chooses actions; called only with rows that are still running.
+        envs: Vector environment.
+        seeds: Seed of each row.
+        limit: Time limit in steps.
+
+    Raises:
+        ShapeError: If there is not one seed per row.
+        InputError: If the environment returns a reward that is not finite.
+
+    Cost: 1 call of `choose` per step.
     """
     if len(seeds) != envs.num_envs:
-        raise ShapeError(f"{len(seeds)} seeds do not fit {envs.num_envs} rows. Give one for each.")
+        raise ShapeError(f"Got {len(seeds)} seeds for {envs.num_envs} rows. Give one per row.")
     seen = to_tensor(envs.reset(seed=list(seeds))[0])
     rows, steps = torch.arange(envs.num_envs), 0
     actions = np.zeros(envs.num_envs, dtype=np.int64)
@@ -96,17 +108,17 @@ def run_episodes(
 
 
 def check_rewards(reward: Float[Tensor, " row"], rows: Int[Tensor, " row"], step: int) -> None:
-    """Raises when a reward is not a finite number, and says where."""
+    """Raise an `InputError` with row and step if a reward is not finite."""
     if not (finite := reward.isfinite()).all():
         row = int((~finite).nonzero()[0])
         raise InputError(
-            f"Row {int(rows[row])} of the environment gave the reward {float(reward[row])} at step {step}. "
-            "Rewards must be finite: mend the environment."
+            f"Row {int(rows[row])} of the environment returned the reward {float(reward[row])} at step {step}. "
+            "Rewards must be finite. Fix the environment."
         )
 
 
 def total_returns(steps: Iterator[Step], n_rows: int) -> Float[Tensor, " row"]:
-    """The undiscounted return of each row's first episode."""
+    """Compute the undiscounted return of each row's episode."""
     total = torch.zeros(n_rows, dtype=torch.float64)
     for step in steps:
         total[step.rows] += step.reward
@@ -116,9 +128,9 @@ def total_returns(steps: Iterator[Step], n_rows: int) -> Float[Tensor, " row"]:
 def mean_interval(
     sample: Float[Tensor, "... episode"], seed: int = 0, level: float = 0.95, draws: int = 2000
 ) -> Float[Tensor, "2 ..."]:
-    """Low and high end of the percentile bootstrap interval of means over episodes (Efron 1979).
+    """Compute the percentile bootstrap interval of means over episodes (Efron 1979); returns low and high ends.
 
-    The same episodes are drawn for every row, so that intervals of paired rows belong together.
+    All rows use the same resamples of episodes, so paired rows have paired intervals.
     """
     n = sample.shape[-1]
     rng = np.random.default_rng(derived_seed(seed, "bootstrap"))

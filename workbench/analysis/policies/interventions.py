@@ -1,4 +1,4 @@
-"""What interventions do to the return: condition x seed as rows of one vector environment."""
+"""Effect of interventions on the return: all conditions and seeds are rows of one vector environment."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from workbench.core.sites import Site
 Condition = Sequence[Intervention]
 MakeEnvironments = Callable[[int], Environments]
 ROWS = 4096
-"""Rows of one vector environment, at most; more conditions go into further ones."""
+"""Maximum rows of one vector environment; further conditions are run in further environments."""
 FEW = 8
-"""An edit that changes less than one entry in so many changes just these."""
+"""Edits that touch less than 1/`FEW` of the entries are applied sparsely."""
 
 
 @dataclass(frozen=True)
 class Affine:
-    """An edit of one hook for each condition: activation times `factor` plus `shift`."""
+    """Edit of one hook for each condition: activation * `factor` + `shift`."""
 
     factor: Float[Tensor, "condition *activation"]
     shift: Float[Tensor, "condition *activation"]
 
     def on(self, of_row: Int[Tensor, " row"]) -> Handler:
-        """The edit of rows of these conditions: of a few entries when it changes few, else of all."""
+        """Return the hook function for rows of these conditions."""
         factor, shift = self.factor.flatten(1), self.shift.flatten(1)
         row, entry = ((factor != 1) | (shift != 0))[of_row].nonzero(as_tuple=True)
         if FEW * len(row) > len(of_row) * factor.shape[1]:
@@ -49,7 +49,7 @@ class Affine:
 
 
 def edit_places(place: Int[Tensor, " place"], factor: Tensor, shift: Tensor, x: Tensor) -> Tensor:
-    """The activation with the entries at these places of its memory edited."""
+    """Edit the entries at these flat indices of an activation."""
     y = x.clone(memory_format=torch.contiguous_format)
     flat = y.reshape(-1)
     flat[place] = torch.addcmul(shift, factor, flat[place])
@@ -60,8 +60,8 @@ def edit_places(place: Int[Tensor, " place"], factor: Tensor, shift: Tensor, x: 
 class InterventionReturns:
     """Undiscounted return of a greedy episode for each seed, intact and under each condition.
 
-    `effect` is the mean over seeds of return(edited) - return(intact), paired by seed, `low` and `high` the ends of
-    its 95 % bootstrap interval.
+    `effect` is the mean over seeds of return(edited) - return(intact), paired by seed; `low` and `high` are its 95 %
+    bootstrap interval.
     """
 
     conditions: tuple[str, ...]
@@ -81,14 +81,29 @@ def intervene_in_rollouts(
     limit: int | None = None,
     progress: Progress = silent,
 ) -> InterventionReturns:
-    """Returns of greedy episodes under each condition, every condition from the same `seeds`.
+    """Measure the return of greedy episodes under each condition, with the same seeds for all.
 
-    Equal to a loop over `model.edited(condition)`: each row of one batch is edited its own way. Edits must be affine
-    in each entry (zero, mean, steer, scale, patch with one row). An episode counts as far as `limit` steps. Costs one
-    forward pass on all unfinished rows per step.
+    Equivalent to a loop over `model.edited(condition)`, but each row of one batch is edited differently.
+
+    Args:
+        model: A policy.
+        make_environments: Makes a vector environment with the given number of rows.
+        conditions: Interventions of each condition. They must be affine in each entry: zero, mean, steer, scale, or
+            patch with one row.
+        seeds: Seeds of the episodes.
+        limit: Time limit in steps.
+        progress: Called with the number of finished conditions and their total.
+
+    Returns:
+        An `InterventionReturns`.
+
+    Raises:
+        InputError: If there are no conditions or seeds, or an intervention is not affine or selects batch entries.
+
+    Cost: 1 forward pass on all unfinished rows per step.
     """
     if not conditions or not seeds:
-        raise InputError("There is nothing to compare: give at least one condition and one seed.")
+        raise InputError(f"Got {len(conditions)} conditions and {len(seeds)} seeds. Give at least one of each.")
     at_once = max(1, ROWS // len(seeds))
     whole: list[Condition] = [[], *conditions]
     parts = []
@@ -111,18 +126,18 @@ def run_conditions(
     seeds: Sequence[int],
     limit: int | None = None,
 ) -> Float[Tensor, "condition episode"]:
-    """Return of a greedy episode for each condition and seed, all as rows of one vector environment."""
+    """Return the return of a greedy episode for each condition and seed, all as rows of one vector environment."""
     n_rows = len(conditions) * len(seeds)
     condition_of = torch.arange(n_rows) // len(seeds)
     envs, edits = make_environments(n_rows), make_affine_edits(model, conditions)
     act, handlers = choose_forward(model, edits), dict[str, Handler]()
-    asked = 0
+    n_running = 0
 
     def choose(observation: Tensor, rows: Tensor) -> Tensor:
-        nonlocal asked
-        if len(rows) != asked:  # rows only ever leave
+        nonlocal n_running
+        if len(rows) != n_running:  # rows only finish, so a change of the set changes its size
             handlers.update({hook: edit.on(condition_of[rows]) for hook, edit in edits.items()})
-            asked = len(rows)
+            n_running = len(rows)
         with model.routed(handlers):
             return logits_of(act(observation)).argmax(dim=-1)
 
@@ -131,7 +146,7 @@ def run_conditions(
 
 
 def choose_forward(model: HookedModel, hooks: Iterable[str]) -> Callable[[Tensor], Any]:
-    """What to run for an action: only what decides it, when the model knows and the hooks are all there."""
+    """Return `model.act`, which skips a separate critic, if all hooks fire in it; else the model."""
     act: Any = getattr(model, "act", model)
     try:
         with model.routed(dict.fromkeys(hooks, unchanged)):
@@ -142,14 +157,14 @@ def choose_forward(model: HookedModel, hooks: Iterable[str]) -> Callable[[Tensor
 
 
 def make_affine_edits(model: HookedModel, conditions: Sequence[Condition]) -> dict[str, Affine]:
-    """For each hook that any condition touches, what every condition makes of it."""
+    """Return the edits of each hook that any condition touches."""
     infos = model.trace()
     sites = {i.site.resolve(model).hook: None for condition in conditions for i in condition}
     return {hook: make_affine_edit(infos[hook], conditions) for hook in sites}
 
 
 def make_affine_edit(info: HookInfo, conditions: Sequence[Condition]) -> Affine:
-    """The factor and the shift of each condition at one hook, found by applying it to zeros, ones and twos."""
+    """Determine factor and shift of each condition at one hook by applying it to zeros, ones and twos."""
     shape = (1, *info.shape[1:])
     probes = [torch.full(shape, value) for value in (0.0, 1.0, 2.0)]
     factors, shifts = [], []
@@ -160,7 +175,7 @@ def make_affine_edit(info: HookInfo, conditions: Sequence[Condition]) -> Affine:
         factor = at_one - at_zero
         if not torch.allclose(at_two, at_zero + 2 * factor, atol=1e-5) or any(i.name == "resample" for i in here):
             raise InputError(
-                f"{', '.join(map(str, here))} is not affine in each entry, so rows of one batch cannot carry it. "
+                f"{', '.join(map(str, here))} is not affine in each entry, so it cannot be applied row by row. "
                 "Use zero, mean, steer, scale or patch, or loop over model.edited."
             )
         factors.append(factor)
@@ -169,16 +184,18 @@ def make_affine_edit(info: HookInfo, conditions: Sequence[Condition]) -> Affine:
 
 
 def check_no_batch(interventions: Condition) -> None:
-    """Raises when a site picks examples: here the batch is the episodes."""
+    """Raise an `InputError` if a site selects batch entries, which are episodes here."""
     for intervention in interventions:
         if "batch" in intervention.site.index:
-            raise InputError(f"{intervention} picks rows of the batch, which are episodes here. Leave the batch out.")
+            raise InputError(
+                f"{intervention} selects batch entries, which are episodes here. Remove the index on 'batch'."
+            )
 
 
 def remove_each_unit(
     model: HookedModel, hooks: Sequence[str], reference: dict[str, Tensor] | None = None
 ) -> list[Condition]:
-    """A condition for each unit of the hooks that removes it: sets it to zero, or to its mean in `reference`."""
+    """Return one condition per unit of the hooks, which sets it to zero, or to its mean in `reference`."""
     infos, conditions = model.trace(), list[Condition]()
     for hook in model.select(list(hooks)):
         axis = unit_axis(infos[hook].axes)

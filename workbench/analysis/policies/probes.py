@@ -1,4 +1,4 @@
-"""Linear probes: what can be read off an activation, beside what the raw input and a random network already show."""
+"""Linear probes on activations, with the raw input and a random network as controls."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from workbench.core.registry import ANALYSES
 class Probes:
     """Held-out score of a linear probe on each source of features: R2 of numbers, balanced accuracy of classes.
 
-    `sources` begins with "raw input"; a hook's own score is followed by that of the same hook in a random network.
-    `chance` is what ignoring the features scores. Folds never share an episode.
+    `sources` starts with "raw input"; each hook is followed by the same hook in a random network. `chance` is the score
+    without features. Folds never share an episode.
     """
 
     sources: tuple[str, ...]
@@ -35,7 +35,7 @@ class Probes:
     n: int
 
     def beyond_controls(self, hook: str) -> float:
-        """Score of a hook minus the better of raw input and random network."""
+        """Return the score of a hook minus the larger of raw input and random network."""
         at = self.sources.index(hook)
         return float(self.score[at] - max(self.score[0], self.score[at + 1]))
 
@@ -51,11 +51,33 @@ def probe_episodes(
     states: int = 600,
     seed: int = 0,
 ) -> Probes:
-    """What a linear probe reads off `hook` in the policy's greedy episodes, beside raw input and a random network.
+    """Fit a linear probe to an activation in a policy's greedy episodes, with raw input and random network as controls.
 
-    `target` is what is read: the discounted return still to come, the number of steps until the end, or the action.
-    It is played for so many `episodes`, and read in `states` of their states, spread evenly. Costs the episodes, two
-    forward passes, and 5 fits for each source.
+    Args:
+        model: A policy.
+        world: Environment of the policy.
+        hook: Name or glob of the hooks to probe.
+        target: "return_to_go" is the discounted future return, "steps_left" the number of steps to the end of the
+            episode, "action" the greedy action.
+        episodes: Number of episodes.
+        states: Number of states for the probe, evenly spaced over the episodes.
+        seed: Seeds the episodes and the random network.
+
+    Returns:
+        A `Probes`: the score of each source in each fold.
+
+    Raises:
+        InputError: If there are fewer episodes than folds, or the target is constant.
+
+    Cost: the episodes, 2 forward passes, and 5 fits per source.
+
+    References: Alain and Bengio 2016; Hewitt and Liang 2019.
+
+    Example:
+        >>> hook = "actor.blocks.1.hook_post"
+        >>> found = workbench.run("probes", model="cartpole_ppo", hook=hook, target="action", episodes=5, states=100)
+        >>> found.sources[:2], bool(found.score[1] > found.chance)
+        (('raw input', 'actor.blocks.1.hook_post'), True)
     """
     with model.lock:
         met = collect_states(model, world, range(seed, seed + episodes))
@@ -69,7 +91,7 @@ def probe_episodes(
 
 @dataclass(frozen=True)
 class EpisodeStates:
-    """All states of some greedy episodes, whose episode each is of, and what a probe may be asked to read."""
+    """All states of some greedy episodes with the possible targets of a probe."""
 
     observation: Float[Tensor, "state *observation"]
     episode: Int[Tensor, " state"]
@@ -80,7 +102,7 @@ class EpisodeStates:
 
 @torch.no_grad()
 def collect_states(model: HookedModel, world: World, seeds: Sequence[int]) -> EpisodeStates:
-    """The states of the greedy episodes of these seeds, in order of time."""
+    """Run greedy episodes with these seeds and collect their states in order of time."""
     choose = lambda observation, rows: logits_of(model(observation)).argmax(dim=-1)  # noqa: E731
     steps = list(run_episodes(choose, world.rows(len(seeds)), seeds))
     left, gain = torch.zeros(len(seeds)), torch.zeros(len(seeds))
@@ -109,16 +131,28 @@ def probe(
     hooks: Sequence[str],
     folds: int = 5,
 ) -> Probes:
-    """How well a linear probe reads `target` at each hook, with controls (Hewitt and Liang 2019; Alain, Bengio 2016).
+    """Fit linear probes to `target` at each hook, and to the controls.
 
-    Ridge regression for a floating target, logistic regression for classes, on standardized features, with grouped
-    cross-validation over `episode`; the strength of the ridge is chosen inside. `random` is the same architecture
-    with fresh weights. Costs two forward passes, and a fit for each source and fold.
+    Ridge regression for floating targets, logistic regression for classes, on standardized features. Scores are
+    cross-validated with episodes as groups; the ridge penalty is chosen inside each fold.
+
+    Args:
+        model: The network.
+        random: The same architecture with random weights.
+        observations: Inputs of both networks.
+        target: Value to predict for each observation.
+        episode: Episode of each observation.
+        hooks: Names of hooks.
+        folds: Number of folds.
+
+    Cost: 2 forward passes, and 1 fit per source and fold.
     """
     if len(episode.unique()) < folds:
-        raise InputError(f"{len(episode.unique())} episodes cannot make {folds} folds. Observe more episodes.")
+        raise InputError(
+            f"{folds} folds need at least {folds} episodes, got {len(episode.unique())}. Run more episodes."
+        )
     if len(target.unique()) < 2:
-        raise InputError("The target is the same in all states, so there is nothing to read. Choose another.")
+        raise InputError("The target has the same value in all states. Choose another target or run more episodes.")
     features: dict[str, Tensor] = {"raw input": observations.flatten(1)}
     with torch.no_grad():
         own, other = model.cache(observations, list(hooks)), random.cache(observations, list(hooks))
@@ -133,7 +167,7 @@ def probe(
 def cross_validate(
     features: Mapping[str, Float[Tensor, "batch entry"]], target: Tensor, episode: Tensor, folds: int
 ) -> Float[Tensor, "source fold"]:
-    """Held-out score of each source in each fold."""
+    """Return the held-out score of each source in each fold."""
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.model_selection import GroupKFold, cross_val_score
     from sklearn.pipeline import make_pipeline

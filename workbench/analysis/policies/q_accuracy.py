@@ -1,4 +1,4 @@
-"""A network's or a critic's Q beside exact values: what every action brings, by playing it and going on greedily."""
+"""Accuracy of action values: predicted Q against the returns of played-out actions."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from workbench.core.registry import ANALYSES
 
 @dataclass(frozen=True)
 class QAccuracy:
-    """For each state met, and each action, the network's Q and the discounted return that the action really brings.
+    """Predicted and exact action values of some states.
 
-    Of an actor-critic Q is the reward and then the discounted value of the next state. `exact` plays the action and
-    then the network's greedy ones. `bias` is the mean of q - exact, `correlation`
-    theirs over states and actions, `agreement` the share of states where both prefer the same action.
+    For an actor-critic Q is the reward plus the discounted value of the next state. `exact` plays the action and
+    continues greedily. `bias` is the mean of q - exact, `correlation` theirs over states and actions, `agreement` the
+    share of states where both prefer the same action.
     """
 
     step: Int[Tensor, " state"]
@@ -40,11 +40,24 @@ class QAccuracy:
 @needs_axes("action")
 @torch.no_grad()
 def check_values(model: HookedModel, world: World, states: int = 20, limit: int = 1000, seed: int = 0) -> QAccuracy:
-    """Whether what a network expects of every action comes true: Q beside the return of playing it and going on.
+    """Compare predicted action values with the return of playing each action and continuing greedily.
 
-    Up to `states` states are spread over the first half of `limit` steps of a greedy episode, played without the
-    environment's own time limit. Where chance goes on after the start, a return is a single draw. Costs `limit`
-    forward passes on a row for each state and action.
+    Args:
+        model: A policy with values, or a Q-network.
+        world: Environment of the policy.
+        states: Maximum number of states, evenly spaced over the first half of `limit` steps of a greedy episode.
+        limit: Time limit in steps, in place of the environment's own.
+        seed: Seed of the episode.
+
+    Returns:
+        A `QAccuracy`. If the environment is random after the start, each exact value is a single sample.
+
+    Cost: `limit` forward passes on one row per state and action.
+
+    Example:
+        >>> found = workbench.run("q_accuracy", model="cartpole_dqn", states=3, limit=50)
+        >>> found.step, found.q.shape
+        (tensor([ 0,  8, 16]), torch.Size([3, 2]))
     """
     with model.lock:
         make = lambda n: world.make(n, limit)  # noqa: E731
@@ -64,15 +77,25 @@ def measure_q_accuracy(
     discount: float,
     limit: int,
 ) -> QAccuracy:
-    """Q and exact values at the named steps of the greedy episode of `seed`, in an environment without later chance.
+    """Compare predicted with exact action values at given steps of a greedy episode.
 
-    Each row replays the episode up to its state, takes its action, and goes on greedily; all states and actions are
-    rows of one vector environment. Rewards count up to `limit` steps after the start: let discount^limit be small,
-    and the environment's own time limit no shorter. Costs `limit` forward passes on all rows.
+    Each row of one vector environment replays the episode up to its state, takes its action, and continues greedily.
+    The environment must not be random after the start.
+
+    Args:
+        network: Policy with values, or Q-network.
+        make_environments: Makes a vector environment with the given number of rows.
+        seed: Seed of the episode.
+        steps: Steps at which to compare.
+        discount: Discount factor of the returns.
+        limit: Steps after the start up to which rewards count. `discount`^`limit` should be small, and the
+            environment's own time limit not less.
+
+    Cost: `limit` forward passes on all rows.
     """
     greedy = list(run_episodes(lambda x, _: logits_of(network(x)).argmax(-1), make_environments(1), [seed], limit))
     if not steps or max(steps) >= len(greedy) or min(steps) < 0:
-        raise InputError(f"The episode from seed {seed} has {len(greedy)} steps, from 0 on: ask for some of these.")
+        raise InputError(f"steps are out of range: the episode from seed {seed} has the steps 0 to {len(greedy) - 1}.")
     at = torch.tensor(list(steps))
     seen, played = torch.cat([s.observation for s in greedy]), torch.cat([s.action for s in greedy])
     said = network(seen[at])

@@ -1,4 +1,4 @@
-"""What a unit or an action likes best: over all observations within bounds, and over states that can be reached."""
+"""Maximizing observations of a unit or action: within bounds, and among states reachable in the environment."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from workbench.core.registry import ANALYSES
 from workbench.core.sites import Site
 
 Score = Callable[[Tensor], Float[Tensor, " batch"]]
-"""One number for each observation."""
+"""Maps observations to one number each."""
 Observation = Float[Tensor, " *observation"]
 ROWS = 32
-"""Episodes searched side by side."""
+"""Episodes per generation."""
 
 
 @dataclass(frozen=True)
 class Maximum:
-    """The best observation found and its score; `path` are the actions that lead there from the episode of `seed`."""
+    """Best observation and its score. `path` are the actions that lead there in the episode of `seed`."""
 
     observation: Observation
     score: float
@@ -41,10 +41,9 @@ class Maximum:
 
 @dataclass(frozen=True)
 class ReachableMaxima:
-    """The largest activation of each unit: on the inputs, in the box they span, and in states that can be reached.
+    """Largest activation of each unit on the inputs, in the box they span, and in reachable states.
 
-    `bounded_observation` and `reached_observation` are where; the latter comes `steps` steps after the start of the
-    episode of `seeds`.
+    `reached_observation` occurs `steps` steps after the start of the episode of `seeds`.
     """
 
     hook: str
@@ -61,10 +60,12 @@ class ReachableMaxima:
 
 @dataclass(frozen=True)
 class ReachConfig:
-    """A search for states: 32 episodes of up to `steps` steps, `generations` times, each from the best ways so far."""
+    """Size of the search for reachable states."""
 
     steps: PositiveInt = 100
+    """Maximum length of an episode in steps."""
     generations: PositiveInt = 6
+    """Number of generations of 32 episodes. Each one starts from the best paths so far."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -85,11 +86,31 @@ def maximize_both_ways(
     seed: int = 0,
     progress: Progress = silent,
 ) -> ReachableMaxima:
-    """What each unit at `hook` likes best among all observations in a box, and among states that really come up.
+    """Maximize each unit of a hook over a box of observations and over reachable states.
 
-    `units` are numbers on the axis of the units, by default the first 8. The box is spanned by the inputs; reachable
-    ones are searched for by playing. Costs for each unit 200 gradient steps in the box, and a forward pass for each
-    step of each generation.
+    Args:
+        model: A policy.
+        inputs: Observations, which span the box.
+        world: Environment of the policy.
+        hook: Name of a hook with units.
+        units: Indices on the axis of the units. By default the first 8.
+        search: Size of the search for reachable states.
+        seed: Seeds episodes and random actions.
+        progress: Called with the number of finished units and their total.
+
+    Returns:
+        A `ReachableMaxima`.
+
+    Raises:
+        InputError: If the hook has no units.
+
+    Cost: for each unit 200 forward and backward passes in the box, and 1 forward pass per step of each generation.
+
+    Example:
+        >>> hook = "actor.blocks.1.hook_post"
+        >>> found = workbench.run("reachable", model="cartpole_ppo", hook=hook, units=(0,), steps=5, generations=1)
+        >>> found.bounded >= found.natural
+        tensor([True])
     """
     info = model.trace()[Site.of(hook).resolve(model).hook]
     axis = require_unit_axis(info)
@@ -123,7 +144,7 @@ def maximize_both_ways(
 
 
 def require_unit_axis(info: HookInfo) -> str:
-    """The axis on which a hook's units lie; raises when there is none."""
+    """Return the axis of a hook's units; raises an `InputError` if there is none."""
     axis = unit_axis(info.axes)
     if axis is None:
         raise InputError(f"{info.name} has no axis of units. Choose a hook such as actor.blocks.0.hook_post.")
@@ -131,7 +152,10 @@ def require_unit_axis(info: HookInfo) -> str:
 
 
 def make_site_score(model: HookedModel, site: Site | str) -> Score:
-    """The mean activation at a site: of a unit, an action's logit (`actor.hook_logits[action=1]`) or Q-value."""
+    """Return a function that computes the mean activation at a site.
+
+    The site may be a unit, an action's logit (`actor.hook_logits[action=1]`) or a Q-value.
+    """
     where = Site.of(site).resolve(model)
     axes = model.hook_dict[where.hook].axes
 
@@ -145,13 +169,24 @@ def make_site_score(model: HookedModel, site: Site | str) -> Score:
 def maximize_in_bounds(
     score: Score, low: Observation, high: Observation, restarts: int = 32, steps: int = 200, seed: int = 0
 ) -> Maximum:
-    """The best of `restarts` gradient ascents from random observations, kept between `low` and `high`.
+    """Maximize a score over a box by signed gradient ascent with random restarts.
 
-    Each step moves every entry by a share of its range that falls to zero, in the direction of its gradient's sign
-    (so that units do not matter). Costs `restarts` x `steps` forward and backward passes, in batches.
+    Each step moves every entry by a share of its range that decreases to zero.
+
+    Args:
+        score: Function to maximize.
+        low: Lower bounds.
+        high: Upper bounds.
+        restarts: Number of random starting points.
+        steps: Number of steps.
+        seed: Seeds the starting points.
+
+    Cost: `steps` forward and backward passes on `restarts` rows.
     """
     if not bool((low.isfinite() & high.isfinite() & (low < high)).all()):
-        raise InputError("Bounds must be finite, each low below its high. Take those of states that occur.")
+        raise InputError(
+            "Bounds must be finite and low less than high. Use, for example, the range of observed states."
+        )
     span = high - low
     x = low + span * torch.rand(restarts, *low.shape, generator=generator(seed, "bounds"))
     best, value = x.clone(), torch.full((restarts,), -torch.inf)
@@ -177,12 +212,26 @@ def maximize_reachable(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Maximum:
-    """The best state that a search finds in the environment, with the actions that lead to it.
+    """Search for the reachable state with the largest score.
 
-    Row r plays the episode of `seeds[r]`: first as `policy` (logits) does but for a share of random actions that
-    differs from row to row; in each further generation it repeats one of the best quarter's ways up to a random
-    step and goes on at random or by the policy. A lower bound: a state not found may be better. Needs an environment
-    without chance after its start. Costs `generations` x `steps` forward passes on all rows.
+    1. Play one episode per row with a mixture of the policy and random actions; the share of random actions differs
+       between rows.
+    2. In each further generation, every row repeats the path of one of the best quarter up to a random step, and
+       continues as in 1.
+
+    The result is a lower bound. The environment must not be random after the start.
+
+    Args:
+        score: Function to maximize.
+        policy: Returns action logits.
+        make_environments: Makes a vector environment with the given number of rows.
+        seeds: Seed of each row's episode.
+        steps: Maximum length of an episode.
+        generations: Number of generations.
+        seed: Seeds the random actions.
+        progress: Called with the number of finished generations and their total.
+
+    Cost: `generations` * `steps` forward passes on all rows.
     """
     random, n = generator(seed, "reachable"), len(seeds)
     row_seeds, plans = torch.tensor(list(seeds)), torch.full((n, steps), -1)
@@ -209,7 +258,7 @@ def maximize_reachable(
 
 @dataclass(frozen=True)
 class _Tries:
-    """The best state of each row, its score, after how many steps it came, and all actions taken."""
+    """Best state of each row, its score and step, and all actions taken."""
 
     observation: Tensor
     value: Tensor

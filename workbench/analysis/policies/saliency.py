@@ -1,4 +1,4 @@
-"""What in an observation matters to a metric: by its gradient, and by taking parts of the observation away."""
+"""Saliency of observations: gradient of a metric, and its change when parts are removed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Observations = Float[Tensor, "batch *observation"]
 
 @dataclass(frozen=True)
 class Saliency:
-    """One number for each entry of each observation, in the metric's units.
+    """Two saliency maps per observation, in units of the metric.
 
-    `gradient` is d metric / d entry. `perturbation` is metric(observation) - metric(the part about that entry
-    replaced): what the part adds to the metric.
+    `gradient` is d metric / d entry. `perturbation` is metric(observation) - metric(observation with the part around
+    that entry replaced).
     """
 
     gradient: Float[Tensor, "batch *observation"]
@@ -36,11 +36,16 @@ def compute_saliency(
     reference: Float[Tensor, " *observation"] | None = None,
     radius: int = 0,
 ) -> Saliency:
-    """Both kinds for each observation. `metric` must tell the examples apart by place in a batch of the same size.
+    """Compute both saliency maps.
 
-    Parts are replaced by the `reference` (default: the mean of the observations). On grids (channel, row, column) a
-    part is a square `radius` places each way, one channel at a time. Costs one forward and backward pass and a
-    forward pass for each entry.
+    Args:
+        model: A policy.
+        observations: Observations, batch first.
+        metric: Returns one number per example. It must accept any batch with the same examples.
+        reference: Values of removed parts. By default the mean of the observations.
+        radius: On grids (channel, row, column), a part is a square of side 2 * `radius` + 1 in one channel.
+
+    Cost: 1 forward and backward pass, and 1 forward pass per entry of an observation.
     """
     removed = perturbation_saliency(model, observations, metric, reference, radius)
     return Saliency(gradient_saliency(model, observations, metric), removed)
@@ -49,10 +54,28 @@ def compute_saliency(
 @ANALYSES.register("saliency")
 @needs_axes("action")
 def policy_saliency(model: HookedModel, inputs: Observations, metric: Metric, radius: int = 0) -> Saliency:
-    """What each entry of each observation does to the metric: its gradient there, and what taking it away costs.
+    """Compute gradient and perturbation saliency of each entry of each observation.
 
-    On grids a part taken away is a square `radius` places each way. What is taken away becomes its mean over the
-    inputs. Costs one forward and backward pass and a forward pass for each entry.
+    Args:
+        model: A policy.
+        inputs: Observations, batch first. Removed parts are replaced by their mean.
+        metric: Returns one number per example from the model's output.
+        radius: On grids, a part is a square of side 2 * `radius` + 1 in one channel.
+
+    Returns:
+        A `Saliency`.
+
+    Raises:
+        InputError: If the metric has no gradient, or `radius` is given for observations that are not grids.
+
+    Cost: 1 forward and backward pass, and 1 forward pass per entry of an observation.
+
+    References: Simonyan et al. 2014 (gradient); Greydanus et al. 2018 (perturbation).
+
+    Example:
+        >>> found = workbench.run("saliency", model="cartpole_ppo", metric="logit_difference")
+        >>> found.gradient.shape, found.gradient.abs().mean(dim=0).argmax()  # the pole's angle
+        (torch.Size([16, 4]), tensor(2))
     """
     with model.lock:
         return compute_saliency(model, inputs, metric, radius=radius)
@@ -60,7 +83,7 @@ def policy_saliency(model: HookedModel, inputs: Observations, metric: Metric, ra
 
 @torch.enable_grad()
 def gradient_saliency(model: HookedModel, observations: Observations, metric: Metric) -> Observations:
-    """The derivative of each observation's metric along its entries (Simonyan et al. 2014)."""
+    """Compute the gradient of each observation's metric (Simonyan et al. 2014)."""
     leaf = observations.detach().clone().requires_grad_()
     value = metric(model(leaf))
     if not value.requires_grad:
@@ -76,12 +99,12 @@ def perturbation_saliency(
     reference: Float[Tensor, " *observation"] | None = None,
     radius: int = 0,
 ) -> Observations:
-    """What each part adds to the metric, by replacing it with the reference (after Greydanus et al. 2018)."""
+    """Compute the change of the metric when each part is replaced by the reference (after Greydanus et al. 2018)."""
     other = observations.mean(dim=0) if reference is None else reference
     if other.shape != observations.shape[1:]:
-        raise ShapeError(f"A reference of shape {tuple(other.shape)} does not fit {tuple(observations.shape)}.")
+        raise ShapeError(f"Expected a reference of shape {tuple(observations.shape[1:])}, got {tuple(other.shape)}.")
     if radius and observations.ndim != 4:
-        raise InputError("A radius is for grids (channel, row, column); leave it 0 for rows of numbers.")
+        raise InputError("radius applies only to grids (channel, row, column). Use 0 for vectors.")
     intact, found = metric(model(observations)), torch.zeros_like(observations)
     for place in torch.ones(observations.shape[1:]).nonzero().tolist():
         (*channel,) = place[:1]

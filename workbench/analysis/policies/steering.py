@@ -1,4 +1,4 @@
-"""Turning a policy: directions to add, fields of where it would go, and single channels that pull it to a place."""
+"""Steering of policies: steering vectors, vector fields, and channels that retarget the agent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from workbench.core.sites import Site
 
 @dataclass(frozen=True)
 class PolicyField:
-    """Where a policy would go from each place: the probability of each action, and the mean move (row, column)."""
+    """Probability of each action at each place, and the mean move (row, column)."""
 
     places: Int[Tensor, "place two"]
     probability: Float[Tensor, "place action"]
@@ -39,9 +39,18 @@ def compute_policy_field(
     moves: Float[Tensor, "action two"],
     interventions: Sequence[Intervention] = (),
 ) -> PolicyField:
-    """The field of the model with the interventions in place; an observation for each place the agent may be at.
+    """Compute the policy at every place, with interventions.
 
-    `moves` is what each action adds to (row, column). Costs one forward pass (Turner et al. 2023).
+    Args:
+        model: A policy on a grid.
+        observations: Observation for each place of the agent.
+        places: Coordinates (row, column).
+        moves: Change of (row, column) by each action.
+        interventions: Applied to the model.
+
+    Cost: 1 forward pass.
+
+    References: Turner et al. 2023.
     """
     handlers = model.handlers_for(interventions)
     with model.routed(handlers):
@@ -51,9 +60,10 @@ def compute_policy_field(
 
 @dataclass(frozen=True)
 class FieldChange:
-    """A policy's field as it is (`before`) and with a part changed (`after`): the mean move (row, column) at each
-    place. `change` is the site that was changed, "" when none was; `shift` is how much probability moved from one
-    action to another at each place (total variation, 0 to 1).
+    """Mean move (row, column) at each place, of the intact policy (`before`) and of the changed one (`after`).
+
+    `change` is the changed site, "" for none. `shift` is the total variation distance between the action probabilities
+    at each place (0 to 1).
     """
 
     change: str
@@ -72,14 +82,33 @@ def change_field(
     change: str = "",
     amount: float | None = None,
 ) -> FieldChange:
-    """Where a policy would go from every place of the first input's grid, before and after a part is changed.
+    """Compute a policy's vector field over the first input's grid, before and after changing a part.
 
-    `change` is the site to change, such as "trunk.blocks.1.hook_post[channel=3]"; it is set to zero, or `amount` is
-    added there. Costs two forward passes on all places (Turner et al. 2023).
+    Args:
+        model: A policy on a grid.
+        inputs: Observations, of which the first is used.
+        world: Environment of the policy.
+        change: Site to change, such as "trunk.blocks.1.hook_post[channel=3]"; "" for none.
+        amount: Number to add at the site. By default the site is set to zero.
+
+    Returns:
+        A `FieldChange`.
+
+    Raises:
+        InputError: If the environment is not a grid.
+
+    Cost: 2 forward passes on all places.
+
+    References: Turner et al. 2023.
+
+    Example:
+        >>> found = workbench.run("vector_field", model="maze_ppo", change="trunk.blocks.0.hook_post[channel=0]")
+        >>> found.before.shape, found.shift.max() > 0.1
+        (torch.Size([32, 2]), tensor(True))
     """
     grid: Any = world.rows(1).unwrapped  # type: ignore[attr-defined]
     if not hasattr(grid, "everywhere"):
-        raise InputError(f"{world.name} is no grid to walk over, so it has no field. Choose a policy such as maze_ppo.")
+        raise InputError(f"{world.name} is not a grid, so it has no vector field. Choose a policy such as maze_ppo.")
     observations, places = grid.everywhere(inputs[0])
     moves = torch.as_tensor(grid.moves, dtype=torch.float32)
     with model.lock:
@@ -96,12 +125,15 @@ def compute_steering_vector(
     toward: Float[Tensor, "first *observation"],
     away: Float[Tensor, "second *observation"],
 ) -> Float[Tensor, " *activation"]:
-    """Mean activation on `toward` minus that on `away` (activation addition). Costs two forward passes."""
+    """Compute the mean activation on `toward` minus that on `away` (activation addition).
+
+    Cost: 2 forward passes.
+    """
     return model.cache(toward, hook)[hook].mean(dim=0) - model.cache(away, hook)[hook].mean(dim=0)
 
 
 def add_vector(hook: str, vector: Float[Tensor, " *activation"], strength: float = 1.0) -> Intervention:
-    """The intervention that adds a whole activation's difference, whatever its axes."""
+    """Return the intervention that adds a full activation, with any axes."""
     if vector.ndim == 1:
         return steer(hook, strength * vector)
     site = Site.of(hook)
@@ -109,7 +141,7 @@ def add_vector(hook: str, vector: Float[Tensor, " *activation"], strength: float
 
 
 def make_change(site: str, amount: float | None = None) -> Intervention:
-    """Sets a site to zero, or adds an amount to it."""
+    """Return the intervention that sets a site to zero, or adds an amount to it."""
     if amount is None:
         return zero(site)
     return Intervention(Site.parse(site), lambda part, axes: part + amount, f"add {amount:g}")
@@ -117,10 +149,10 @@ def make_change(site: str, amount: float | None = None) -> Intervention:
 
 @dataclass(frozen=True)
 class Retargeting:
-    """How often each channel, switched on at a place, brings the agent to that place.
+    """Share of targets that the agent reaches when a channel is set there, for each channel.
 
-    `reached` and `intact` are shares over all targets, with and without the intervention; `gain` is their paired
-    difference with its 95 % bootstrap interval (`low`, `high`). `by_target` is each one's success.
+    `reached` and `intact` are shares with and without the intervention; `gain` is their paired difference with its 95 %
+    bootstrap interval (`low`, `high`). `by_target` is the success of each target.
     """
 
     hook: str
@@ -136,7 +168,7 @@ class Retargeting:
 
 @dataclass(frozen=True)
 class Targets:
-    """What the agent is to be brought to, one row each: the episode's seed, and the place (row, column)."""
+    """Targets of the agent: the seed of the episode, and the place (row, column)."""
 
     seeds: tuple[int, ...]
     place: Int[Tensor, "target two"]
@@ -151,15 +183,31 @@ def retarget(
     value: float = 5.0,
     limit: int | None = None,
 ) -> Retargeting:
-    """For each channel at `hook`: set it to `value` at each target's place, roll out, and see if the agent gets there.
+    """Set each channel to `value` at the place of each target, roll out, and record whether the agent gets there.
 
-    `agent_at` tells where the agent is in an observation. Success is being at the target at any step of the first
-    episode. Every target counts, not only those that work. Costs a rollout of all targets for each channel and one
-    more (Turner et al. 2023, "a maze-solving policy network").
+    A target is reached if the agent is there at any step of the episode. All targets count.
+
+    Args:
+        model: A policy on a grid.
+        make_environments: Makes a vector environment with the given number of rows.
+        hook: A convolution's hook.
+        targets: Seeds and places.
+        agent_at: Returns the agent's place in an observation.
+        value: Activation to set.
+        limit: Time limit in steps.
+
+    Returns:
+        A `Retargeting`.
+
+    Cost: 1 rollout of all targets per channel, and 1 more.
+
+    References: Turner et al. 2023 ("Understanding and controlling a maze-solving policy network").
     """
     info = model.trace()[hook]
     if info.axes[1:] != ("channel", "height", "width"):
-        raise InputError(f"{hook} has axes {info.axes} and not channel, height and width. Choose a convolution's hook.")
+        raise InputError(
+            f"{hook} has axes {info.axes}, expected channel, height and width. Choose a convolution's hook."
+        )
     run = partial(run_targets, model, make_environments, hook, targets, agent_at, limit=limit)
     intact = run(None, value)
     reached = torch.stack([run(channel, value) for channel in range(info.size("channel"))])
@@ -181,7 +229,7 @@ def run_targets(
     value: float,
     limit: int | None = None,
 ) -> Bool[Tensor, " target"]:
-    """Whether each target is visited with one channel switched on there (None: with the policy as it is)."""
+    """Return whether each target is reached with one channel set there (None: with the intact policy)."""
     seen = torch.zeros(len(targets.seeds), dtype=torch.bool)
 
     def choose(observation: Tensor, rows: Tensor) -> Tensor:

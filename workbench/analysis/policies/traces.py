@@ -1,4 +1,4 @@
-"""An episode told step by step: what the policy saw, thought likely, expected, did, got, and how surprised it was."""
+"""Step-by-step record of an episode: observations, policy, values, actions and rewards."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from workbench.core.errors import InputError
 
 @dataclass(frozen=True)
 class EpisodeTrace:
-    """Row t is step t. Returns are discounted, in units of the reward.
+    """Record of one episode, one row per step. Returns are discounted, in units of the reward.
 
-    `probability` is softmax of the logits; for a Q-network, which is greedy, 1 for the best action. `value` is what
-    the network expects, `q` of the action taken: the network's own Q, else reward + discount x next value.
-    `advantage` is q - value; `surprise` -log of the action's probability, in nats; `td_error` reward + discount x
-    next value - value; `return_to_go` what came.
+    `probability` is the softmax of the logits; for a Q-network 1 for the greedy action. `value` is the network's value
+    and `q` that of the action taken: the network's own Q, else reward + discount * next value. `advantage` is q -
+    value. `surprise` is -log of the action's probability in nats. `td_error` is reward + discount * next value - value.
+    `return_to_go` is the return that followed.
     """
 
     observation: Float[Tensor, "step *observation"]
@@ -39,12 +39,22 @@ class EpisodeTrace:
 
 @torch.no_grad()
 def trace_episode(policy: Callable[[Tensor], object], steps: list[Step], discount: float) -> EpisodeTrace:
-    """The trace of the steps of one row. After a terminated episode nothing follows, which is worth nothing.
+    """Compute the record of one episode from its steps.
 
-    Costs two forward passes on all steps.
+    The value after termination is 0.
+
+    Args:
+        policy: Policy with values, or Q-network.
+        steps: Steps of a single row.
+        discount: Discount factor of the returns.
+
+    Raises:
+        InputError: If there are no steps, or steps of several rows.
+
+    Cost: 2 forward passes on all steps.
     """
     if not steps or any(len(step.rows) != 1 for step in steps):
-        raise InputError("A trace is of one episode with at least one step: give the steps of a single row.")
+        raise InputError("Expected at least one step, each of a single row. Run one episode in one row.")
     observation, led_to = (torch.cat([getattr(step, name) for step in steps]) for name in ("observation", "led_to"))
     action, reward = torch.cat([step.action for step in steps]), torch.cat([step.reward for step in steps]).float()
     output, after = policy(observation), policy(led_to)
@@ -65,7 +75,7 @@ def trace_episode(policy: Callable[[Tensor], object], steps: list[Step], discoun
 
 
 def discount_returns(reward: Float[Tensor, " step"], discount: float) -> Float[Tensor, " step"]:
-    """The discounted sum of each step's reward and all later ones."""
+    """Compute the discounted sum of each step's reward and all later ones."""
     total, found = torch.zeros(()), torch.zeros_like(reward)
     for t in range(len(reward) - 1, -1, -1):
         total = found[t] = reward[t] + discount * total

@@ -1,1 +1,1 @@
-"""What learning from preferences changed in a network, and which changes its behaviour hangs on."""
+"""Effects of preference tuning: changed weights and activations, and which of them change the behaviour."""

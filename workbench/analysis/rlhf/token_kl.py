@@ -1,4 +1,4 @@
-"""How far one language model has moved from another, token by token."""
+"""KL divergence between two language models at every token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Rows = Int[Tensor, "row pos"]
 
 @dataclass(frozen=True)
 class TokenKL:
-    """KL in nats of the next token's distribution, before each token counted (`mask`); zero at the others."""
+    """KL divergence in nats of the next-token distribution before each token in `mask`; zero at other tokens."""
 
     tokens: Int[Tensor, "row less"]
     mask: Bool[Tensor, "row less"]
@@ -22,16 +22,16 @@ class TokenKL:
 
     @property
     def per_token(self) -> float:
-        """Mean over the tokens counted."""
+        """Mean over the tokens in the mask."""
         return float(self.kl.sum() / self.mask.sum())
 
     @property
     def per_row(self) -> Float[Tensor, " row"]:
-        """Sum over each row: an unbiased estimate of the KL of whole texts where the rows come from the model."""
+        """Sum over each row. For rows sampled from the model this is an unbiased estimate of the KL of whole texts."""
         return self.kl.sum(dim=1)
 
     def largest(self, n: int) -> list[tuple[int, int, float]]:
-        """Token, how often it was counted, and the mean KL before it, for those with the most KL in all."""
+        """Return the `n` tokens with the largest total KL: id, count, and mean KL before it."""
         size = int(self.tokens.max()) + 1
         counted = self.tokens[self.mask]
         count = counted.bincount(minlength=size)
@@ -50,11 +50,17 @@ def compute_token_kl(
     temperature: float = 1.0,
     chunk: int = 64,
 ) -> TokenKL:
-    """KL(model || reference) of the next token, exact over the vocabulary, at every token `counted` but a row's first.
+    """Compute KL(model || reference) of the next token, exactly over the vocabulary.
 
-    Both distributions are those at this temperature.
+    Args:
+        model: Language model.
+        reference: Language model with the same vocabulary.
+        tokens: Rows of token ids.
+        counted: True at tokens before which the KL is computed; the first token of a row has none.
+        temperature: Temperature of both distributions.
+        chunk: Rows per forward pass.
 
-    Costs one forward pass of each model on all rows, `chunk` at a time.
+    Cost: 1 forward pass of each model on all rows.
     """
     parts = []
     for rows in tokens.split(chunk):

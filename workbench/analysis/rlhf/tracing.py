@@ -1,4 +1,4 @@
-"""Models tuned from one original beside each other: what moved in each, and which of it matters."""
+"""Comparison of models tuned from the same original: what changed in each, and which changes matter."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from workbench.analysis.rlhf.weight_change import StreamShift, WeightChange
 
 Table = list[dict[str, Any]]
 Columns = dict[str, Mapping[Any, Any]]
-"""column -> part -> what stands there; a part that is missing leaves its place empty."""
+"""Maps column to part to value; missing parts leave the cell empty."""
 AS_TUNED = "(as tuned)"
 ALL = "(all)"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How a tuned model differs from the original: weights, KL before each token counted, residual stream."""
+    """Difference of a tuned model from the original: weights, KL before each token, residual stream."""
 
     weights: WeightChange
     kl: TokenKL
     shift: StreamShift
     restored: Mapping[str, Restoration] = field(default_factory=dict)
-    """What rows are worth with activations, weights and the stream along its mean shift restored; may be empty."""
+    """Scores with activations, weights and the stream's mean shift restored; may be empty."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Models tuned from one original and how each differs from it, by name.
-
-    `parts` are prefixes of weights, `unit` says what a row's worth is, `tokens` is the vocabulary as one reads it.
-    """
+    """Models tuned from one original, and the difference of each, by name."""
 
     original: str
     found: Mapping[str, Difference]
     parts: tuple[str, ...]
+    """Prefixes of weights that make up a part."""
     unit: str
+    """Unit of the scores of rows."""
     tokens: tuple[str, ...]
+    """The vocabulary as text."""
 
-    def joined(self, others: Iterable[Trace]) -> Trace:
-        """With the models of other traces from the same original beside those of this one."""
+    def join(self, others: Iterable[Trace]) -> Trace:
+        """Add the models of other traces of the same original."""
         return replace(self, found=dict(self.found) | {name: d for one in others for name, d in one.found.items()})
 
     def tables(self, n: int) -> dict[str, Table]:
-        """All that was found by title: a row for each part, at most `n` and the largest first, columns for models."""
+        """Return all results as tables by title, with one column per model and at most `n` rows, largest first."""
         titled = {
             "Relative change of the weights, part by part": self.changes(),
             "Weights that moved most": self.weights(n),
@@ -58,24 +58,24 @@ class Trace:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What was restored; nothing when that was not asked for."""
+        """Kinds of restoration; empty if none was run."""
         return tuple(next(iter(self.found.values())).restored)
 
     def restoring(self, kind: str) -> str:
-        """The title of one kind of restoring."""
+        """Return the title of one kind of restoration."""
         return f"{self.unit.capitalize()} with {kind} restored"
 
     def across(self, of: Callable[[Difference], Mapping[Any, Any]], suffix: str = "") -> Columns:
-        """A column for each model."""
+        """Return one column per model."""
         return {f"{name}{suffix}": of(one) for name, one in self.found.items()}
 
     def changes(self) -> Table:
-        """Each part's change, all its weights together."""
+        """Tabulate the relative change of each part's weights."""
         columns = self.across(lambda one: {part: one.weights.within(part) for part in self.parts})
         return make_table("part", columns, self.parts)
 
     def weights(self, n: int) -> Table:
-        """Relative change of each weight, and how much of it lies in its first singular direction."""
+        """Tabulate the relative change of each weight, and the share of it in its first singular direction."""
         change = self.across(lambda one: dict(zip(one.weights.names, one.weights.relative.tolist(), strict=True)))
         top = self.across(
             lambda one: dict(zip(one.weights.names, one.weights.top.tolist(), strict=True)), ", in one direction"
@@ -83,7 +83,7 @@ class Trace:
         return make_table("weight", change | top, rank_parts(change, n))
 
     def divergences(self, n: int) -> Table:
-        """Mean KL before each token, and how often it was counted: of those that have the most KL in all."""
+        """Tabulate the mean KL before each token and the token's count, for the tokens with the largest total KL."""
         mean, times, total = (
             self.across(lambda one, i=i: self.by_token(one.kl, i), suffix)  # type: ignore[misc]
             for i, suffix in enumerate(("", ", times", ""))
@@ -91,13 +91,13 @@ class Trace:
         return make_table("token", mean | times, [ALL, *rank_parts(total, n)])
 
     def by_token(self, kl: TokenKL, which: int) -> dict[str, int | float]:
-        """Of each token, and of all: its mean KL, how often it was counted, or the product of the two."""
+        """Return the mean KL (0), the count (1) or their product (2) of each token and of all tokens together."""
         rows = [(ALL, int(kl.mask.sum()), kl.per_token)]
         rows += [(repr(self.tokens[token]), times, mean) for token, times, mean in kl.largest(len(self.tokens))]
         return {token: (mean, times, 0.0 if token == ALL else mean * times)[which] for token, times, mean in rows}
 
     def shifts(self) -> Table:
-        """Size of each layer's mean shift, the share of all shifts along it, and the tokens that it speaks for."""
+        """Tabulate the size of each layer's mean shift, the share of shifts along it, and the tokens it promotes."""
         hooks = next(iter(self.found.values())).shift.hooks
         words = lambda one: [" ".join(repr(self.tokens[t]) for t in top) for top in one.shift.promoted]  # noqa: E731
         return make_table(
@@ -109,30 +109,30 @@ class Trace:
         )
 
     def restored(self, kind: str, n: int) -> Table:
-        """What rows are worth on average with each part restored, and how much of the way back that is."""
-        worth = self.across(lambda one: mean_scores(one.restored[kind], self.original))
-        back = self.across(lambda one: undone_shares(one.restored[kind]), ", share of the way back")
-        return make_table("restored", worth | back, [AS_TUNED, self.original, *rank_parts(back, n)])
+        """Tabulate the mean score with each part restored, and the share of the tuning effect that it undoes."""
+        score = self.across(lambda one: mean_scores(one.restored[kind], self.original))
+        undone = self.across(lambda one: undone_shares(one.restored[kind]), ", share undone")
+        return make_table("restored", score | undone, [AS_TUNED, self.original, *rank_parts(undone, n)])
 
 
 def mean_scores(back: Restoration, original: str) -> dict[str, float]:
-    """Mean worth of the tuned model, of the original, and with each part restored."""
+    """Return the mean score of the tuned model, of the original, and with each part restored."""
     ends = {AS_TUNED: float(back.tuned.mean()), original: float(back.original.mean())}
     return ends | dict(zip(back.names, back.restored.mean(dim=1).tolist(), strict=True))
 
 
 def undone_shares(back: Restoration) -> dict[str, float]:
-    """How much of the way back each part goes; nothing where there is no way to go."""
+    """Return the share of the tuning effect undone by each part; parts are omitted if there is no effect."""
     return {name: share for name, share in zip(back.names, back.share.tolist(), strict=True) if isfinite(share)}
 
 
 def make_table(label: str, columns: Columns, parts: Iterable[Any]) -> Table:
-    """A row for each part."""
+    """Return one row per part."""
     return [{label: part} | {name: values.get(part) for name, values in columns.items()} for part in parts]
 
 
 def rank_parts(columns: Columns, n: int) -> list[Any]:
-    """The parts with the largest values in any column."""
+    """Return the parts with the largest values in any column."""
     top: dict[Any, float] = {}
     for values in columns.values():
         for part, value in values.items():

@@ -1,4 +1,4 @@
-"""Which weights tuning moved, how far, and along how few directions."""
+"""Change of the weights and of the residual stream by tuning."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from workbench.core.errors import InputError
 
 @dataclass(frozen=True)
 class WeightChange:
-    """Of each weight: Frobenius norms of the change and of the original, and how concentrated the change is.
+    """Frobenius norms of each weight's change and of the original weight.
 
-    `top` is the share of the squared change that its best rank-one approximation holds (its first singular direction;
-    1 for vectors). Weights of heads are one row for each head, as `blocks.0.attn.W_Q[head=1]`.
+    `top` is the share of the squared change in its first singular direction (1 for vectors). Weights of heads have one
+    row per head, such as `blocks.0.attn.W_Q[head=1]`.
     """
 
     names: tuple[str, ...]
@@ -27,16 +27,16 @@ class WeightChange:
 
     @property
     def relative(self) -> Float[Tensor, " weight"]:
-        """The change's norm over that of the original."""
+        """Norm of the change divided by that of the original."""
         return self.change / self.before.clamp_min(1e-12)
 
     def within(self, prefix: str) -> float:
-        """The same of all weights together whose names start so."""
+        """Return the relative change of all weights whose names start with `prefix`."""
         inside = torch.tensor([name.startswith(prefix) for name in self.names])
         return float(self.change[inside].norm() / self.before[inside].norm().clamp_min(1e-12))
 
     def largest(self, n: int) -> list[tuple[str, float, float]]:
-        """Name, relative change and share of its first direction of the weights that moved most."""
+        """Return name, relative change and `top` of the `n` weights with the largest relative change."""
         relative = self.relative
         order = relative.argsort(descending=True)[:n].tolist()
         return [(self.names[i], float(relative[i]), float(self.top[i])) for i in order]
@@ -44,17 +44,20 @@ class WeightChange:
 
 @torch.no_grad()
 def measure_weight_change(tuned: nn.Module, original: nn.Module) -> WeightChange:
-    """How two networks of one architecture differ. Costs one singular value decomposition for each matrix."""
+    """Compare the weights of two networks of the same architecture.
+
+    Cost: 1 singular value decomposition per matrix.
+    """
     before = dict(original.named_parameters())
     if {name: p.shape for name, p in tuned.named_parameters()} != {name: p.shape for name, p in before.items()}:
-        raise InputError("These networks differ in the names or shapes of their weights. Compare two of one make.")
+        raise InputError("The networks differ in names or shapes of weights. Compare two of the same architecture.")
     rows = [row for name, after in tuned.named_parameters() for row in list_changes(name, after, before[name])]
     names, *columns = zip(*rows, strict=True)
     return WeightChange(names, *(torch.tensor(column) for column in columns))
 
 
 def list_changes(name: str, after: Tensor, before: Tensor) -> list[tuple[str, float, float, float]]:
-    """Name, norms of change and original, the first direction's share, of a weight or of each of its heads."""
+    """Return name, norm of the change, norm of the original and `top` of a weight, or of each of its heads."""
     if after.ndim == 3:
         return [
             (f"{name}[head={i}]", *measure_change(a, b)) for i, (a, b) in enumerate(zip(after, before, strict=True))
@@ -63,7 +66,7 @@ def list_changes(name: str, after: Tensor, before: Tensor) -> list[tuple[str, fl
 
 
 def measure_change(after: Tensor, before: Tensor) -> tuple[float, float, float]:
-    """Norms of the change of one matrix or vector and of what it was, and the share of its first singular direction."""
+    """Return the norms of a change and of the original, and the share of the change in its first singular direction."""
     change, norm = (after - before).double(), float(before.norm())
     size = change.norm()
     if size == 0:
@@ -74,10 +77,10 @@ def measure_change(after: Tensor, before: Tensor) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class StreamShift:
-    """Where tuning moved the residual stream, on the same tokens: of each layer's output.
+    """Shift of the residual stream by tuning, on the same tokens, at each layer's output.
 
-    `direction` is the mean shift; `share` how much of the squared shift lies along it; `size` the mean shift's norm
-    over that of the original stream; `promoted` the tokens that this direction speaks for most through the read-out.
+    `direction` is the mean shift, `share` the share of the squared shift along it, `size` its norm divided by that of
+    the original stream, and `promoted` the tokens whose logits it increases most.
     """
 
     hooks: tuple[str, ...]
@@ -89,7 +92,10 @@ class StreamShift:
 
 @torch.no_grad()
 def measure_stream_shift(tuned: Any, original: Any, tokens: Tensor, counted: Tensor, n: int = 8) -> StreamShift:
-    """The shift of `blocks.*.hook_resid_post` at the tokens `counted` (row, pos). Costs one pass of each model."""
+    """Measure the shift of `blocks.*.hook_resid_post` at the tokens `counted` (row, pos).
+
+    Cost: 1 forward pass of each model.
+    """
     hooks = tuned.select("blocks.*.hook_resid_post")
     after, before = (model.cache(tokens, hooks) for model in (tuned, original))
     shifts = torch.stack([(after[hook] - before[hook])[counted] for hook in hooks])
