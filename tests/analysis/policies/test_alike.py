@@ -54,7 +54,9 @@ def test_alignment_ignores_rotation_and_scale_and_nothing_else() -> None:
     assert linear_cka(*single) == pytest.approx(0)
 
 
-@pytest.mark.parametrize(("hidden", "size", "said"), [((5,), 12, "1 hidden layers"), ((5, 4), 999, "size 999 is out of range")])
+@pytest.mark.parametrize(
+    ("hidden", "size", "said"), [((5,), 12, "1 hidden layers"), ((5, 4), 999, "999 is out of range")]
+)
 def test_what_cannot_be_compared_is_refused(hidden: tuple[int, ...], size: int, said: str) -> None:
     with pytest.raises(InputError, match=said):
         compare_policies(policy(), STATES, lambda name: policy(hidden=hidden), ("other",), size=size)
