@@ -4,10 +4,21 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help app test test-full coverage lint bench
+.PHONY: help app test test-full coverage lint bench lock
 
 PY := .venv/bin/python
-INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
+PIP = $(PY) -m pip install --quiet --disable-pip-version-check --no-input
+# $(call install,EXTRAS,PARTS): the files whose hashes are in requirements/PART.lock, then the project itself. A build of
+# torch with a mark such as +cpu needs no CUDA. Where a file has no hash, such as another build of torch, the pinned
+# versions are installed without.
+define install
+	@$(PIP) --no-deps --require-hashes $(patsubst %,-r requirements/%.lock,$(2)) && \
+	{ $(PY) -c 'import sys; from importlib.metadata import version; sys.exit("+" not in version("torch"))' || \
+	$(PIP) --no-deps --require-hashes -r requirements/cuda.lock; } && \
+	$(PIP) --no-deps --no-build-isolation -e . || { \
+	echo "Not every file for this machine is in requirements/*.lock: installing the pinned versions without hashes." >&2; \
+	$(PIP) -c constraints.txt -e '.$(1)'; }
+endef
 
 # Two workers; the tests of one worker's queue go to the other when that is done first.
 PYTEST = $(PY) -m pytest -q -n 2 --dist worksteal
@@ -63,14 +74,17 @@ $(PY):
 	echo "Creating .venv with $$found"; \
 	"$$found" -m venv .venv
 
-.venv/installed-app: pyproject.toml constraints.txt | $(PY)
+.venv/installed-app: pyproject.toml constraints.txt requirements/app.lock | $(PY)
 	@echo "Installing the workbench into .venv (a few minutes the first time)"
-	@$(INSTALL) -e .
+	$(call install,,app)
 	@touch $@
 
-.venv/installed-%: pyproject.toml constraints.txt | $(PY)
+.venv/installed-%: pyproject.toml constraints.txt requirements/test.lock | $(PY)
 	@echo "Installing the workbench and what '$*' needs into .venv (a few minutes the first time)"
-	@$(INSTALL) -e '.[test$(if $(filter bench,$*),$(comma)bench)]'
+	$(call install,[test$(comma)bench],app test)
 	@touch $@ .venv/installed-app
+
+lock: ## write requirements/*.lock anew, after a change of constraints.txt (needs uv)
+	@$(PY) requirements/lock.py
 
 comma := ,
