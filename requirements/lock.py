@@ -1,8 +1,9 @@
 """Write the pinned versions with the hash of each of their files: `make lock`, after a change of constraints.txt.
 
-`app.lock` is what the dashboard and the library need, `test.lock` what tests and benchmarks need besides, `cuda.lock` the
-libraries of torch's build for Linux with CUDA, which its other builds do without. Each holds for Python 3.11 and newer on
-Linux (x86-64 and arm64) and macOS. Builds of torch in the folder named by PIP_FIND_LINKS are added to those of the index.
+`app.lock` is what the dashboard and the library need, `test.lock` what tests and benchmarks need besides, `cuda.lock`
+the libraries of torch's build for Linux with CUDA, which its other builds do without. Each holds for Python 3.11 and
+newer on Linux (x86-64 and arm64) and macOS. Builds of torch in the folder named by PIP_FIND_LINKS are added to those of
+the index.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ HERE = Path(__file__).parent
 CUDA = re.compile(r"(nvidia|cuda|triton)\b")
 OPTIONS = (
     "--universal", "--generate-hashes", "--python-version=3.11", "--no-annotate", "--no-header", "--no-emit-index-url",
-    "--no-emit-find-links", "--quiet", "--constraint=constraints.txt", "--no-emit-package=colorama", "--no-emit-package=httpx2-jsfetch",
-    "pyproject.toml", "-",
+    "--no-emit-find-links", "--quiet", "--constraint=constraints.txt", "--no-emit-package=colorama",
+    "--no-emit-package=httpx2-jsfetch", "pyproject.toml", "-",
 )  # fmt: skip
 HEAD = "# Made by requirements/lock.py from pyproject.toml and constraints.txt.\n"
 
