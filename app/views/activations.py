@@ -37,7 +37,7 @@ def take_away(result: Activations, name: str) -> None:
         return stream.getvalue()
 
     with st.container(horizontal=True, gap="small"):
-        csv = lambda: table(result).to_csv(index=False).encode()  # noqa: E731
+        csv = lambda: table(result).to_csv(index=False).encode()
         for label, ending, data in (("CSV", "csv", csv), ("NumPy", "npy", binary)):
             file = f"{name}-{result.hook}.{ending}"
             st.download_button(label, data, file, key=f"tensor {ending}", icon=":material/download:", on_click="ignore")

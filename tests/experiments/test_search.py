@@ -56,7 +56,7 @@ def test_another_search_of_the_same_name_is_refused() -> None:
 def test_settings_are_judged_on_training_data_alone() -> None:
     data = DATASETS["digits"]()
     part = hold_out(data, 0.1)
-    rows = lambda pixels: {bytes(row.numpy()) for row in pixels}  # noqa: E731
+    rows = lambda pixels: {bytes(row.numpy()) for row in pixels}
     assert len(part.test_targets) == round(0.1 * len(data.train_targets))
     assert len(part.test_targets) + len(part.train_targets) == len(data.train_targets)
     assert rows(part.test_pixels) | rows(part.train_pixels) == rows(data.train_pixels)

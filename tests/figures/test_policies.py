@@ -22,7 +22,7 @@ def effects() -> InterventionReturns:
 
 
 def circuits() -> CircuitReturns:
-    rows = lambda *means: torch.tensor(means)[:, None].expand(-1, 5).clone()  # noqa: E731
+    rows = lambda *means: torch.tensor(means)[:, None].expand(-1, 5).clone()
     return CircuitReturns(
         torch.tensor([1, 10, 100]), rows(0.0, 9.5, 10.0), rows(0.0, 5.0, 10.0), rows(0.0, 1.0, 10.0)[None],
         torch.full((5,), 10.0), torch.zeros(5), {},

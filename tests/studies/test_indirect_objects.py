@@ -91,5 +91,5 @@ def test_without_it_both_names_are_left_above_all_others(model: HookedModel, sen
     best_two = without[:, names].topk(2).indices.sort(dim=1).values + 1
     pairs = torch.stack([sentences.answer, sentences.subject], dim=1).sort(dim=1).values
     assert (best_two == pairs).all(dim=1).float().mean() > 0.9
-    gap = lambda logits: (logits[rows, sentences.answer] - logits[rows, sentences.subject]).mean()  # noqa: E731
+    gap = lambda logits: (logits[rows, sentences.answer] - logits[rows, sentences.subject]).mean()
     assert gap(intact) > 8 and gap(without).abs() < 2

@@ -137,7 +137,7 @@ def compare(plan: Plan, folder: Path | None = None, progress: Progress = silent)
         if seed in {attempt.seed for attempt in found[place].attempts}:
             continue
         begin, start = perf_counter(), done
-        report: Progress = lambda part, whole, start=start: progress(start * whole + part, total * whole)  # noqa: E731
+        report: Progress = lambda part, whole, start=start: progress(start * whole + part, total * whole)
         made = attempt(plan.recipe_of(label, seed), seed, report)
         found[place] = replace(found[place], attempts=(*found[place].attempts, made))
         result = replace(result, variants=tuple(found), seconds=result.seconds + perf_counter() - begin)

@@ -63,7 +63,7 @@ def play(
     handlers = network.handlers_for([make_change(edit, amount)] if edit else [])
     envs = make_vector(native_name(name), 1)
     with network.lock, network.routed(handlers):
-        choose = lambda observation, _: logits_of(network(observation)).argmax(dim=-1)  # noqa: E731
+        choose = lambda observation, _: logits_of(network(observation)).argmax(dim=-1)
         told = trace_episode(network, list(run_episodes(choose, envs, [seed], STEPS)), discount)
         mattered = compute_saliency(network, told.observation, margin(told.logits))
         inside = inner(network, told.observation, hook)

@@ -150,7 +150,7 @@ def search(name: str, plan: SearchPlan, trials: int, progress: Progress = silent
     for left in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):  # of a process that was killed
         study.tell(left.number, state=optuna.trial.TrialState.FAIL)
     for place in range(trials):
-        report: Progress = lambda done, total, place=place: progress(place * total + done, trials * total)  # noqa: E731
+        report: Progress = lambda done, total, place=place: progress(place * total + done, trials * total)
         study.optimize(lambda trial, report=report: score(plan, trial, report), n_trials=1, catch=(TrainingError,))
     return study
 

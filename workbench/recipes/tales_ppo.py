@@ -26,7 +26,7 @@ def learn(
     critic = scorer_from(at, copied(scorer.gpt))
     players = Players(policy.requires_grad_(), critic, at.reference, scorer)
     sampling = SamplingConfig(cfg.temperature)
-    complete = lambda gpt, prompts, random: gpt.complete(prompts, N_NEW, at.marks.end, random, sampling)  # noqa: E731
+    complete = lambda gpt, prompts, random: gpt.complete(prompts, N_NEW, at.marks.end, random, sampling)
     return kl_ppo(players, at.encoded, complete, cfg, seed, progress, state)
 
 

@@ -77,7 +77,7 @@ def test_head_importance_is_the_sensitivity_to_a_gate_on_each_node(name: str, de
         axes = model.hook_dict[hook].axes
         gate = torch.ones([3, group.size], dtype=torch.float64, requires_grad=True)
         shape = [n if a in ("batch", group.axis) else 1 for a, n in zip(axes, other[hook].shape, strict=True)]
-        gated = lambda x, hook, gate=gate, shape=shape: x * gate.reshape(shape)  # noqa: E731
+        gated = lambda x, hook, gate=gate, shape=shape: x * gate.reshape(shape)
         value = first_logit(model.run_with_hooks(inputs, fwd_hooks=[(hook, gated)])).sum()
         gradient = torch.autograd.grad(value, gate, allow_unused=True, materialize_grads=True)[0]
         assert_close(scores[hook], gradient.abs().T, rtol=1e-8, atol=1e-10)

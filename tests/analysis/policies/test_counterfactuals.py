@@ -24,7 +24,7 @@ def test_what_is_found_flips_and_a_little_less_does_not() -> None:
     found = find_smallest_edit(model, seen, torch.ones(3))
     assert found.found.float().mean() > 0.8
     rows = found.found
-    act = lambda x: model(x).logits.argmax(1)  # noqa: E731
+    act = lambda x: model(x).logits.argmax(1)
     assert (act(found.changed[rows]) != found.before[rows]).all()
     less = torch.lerp(seen, found.changed, 0.999)
     assert (act(less[rows]) == found.before[rows]).all()

@@ -31,7 +31,7 @@ def test_exact_values_of_a_table_are_those_of_value_iteration() -> None:
 def test_a_critic_that_is_right_has_the_exact_q_one_step_ahead() -> None:
     known = read_mdp("CliffWalking-v1")
     q = value_iteration(known.transition, known.reward, horizon=300, discount=0.9).float()
-    critic = lambda x: SimpleNamespace(logits=x @ q, value=(x @ q).amax(dim=1))  # noqa: E731
+    critic = lambda x: SimpleNamespace(logits=x @ q, value=(x @ q).amax(dim=1))
     found = measure_q_accuracy(critic, CLIFF, 0, [0, 12], 0.9, limit=200)
     torch.testing.assert_close(found.exact.float(), found.q, atol=1e-3, rtol=1e-3)
 

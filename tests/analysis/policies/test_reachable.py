@@ -40,7 +40,7 @@ def test_a_unit_is_scored_by_its_activation() -> None:
 
 def test_the_way_to_the_best_state_leads_there() -> None:
     """The rightmost cart, and the path replayed."""
-    policy = lambda x: torch.stack([-x[:, 2] - x[:, 3], x[:, 2] + x[:, 3]], dim=1)  # noqa: E731  (balances)
+    policy = lambda x: torch.stack([-x[:, 2] - x[:, 3], x[:, 2] + x[:, 3]], dim=1)
     found = maximize_reachable(lambda x: x[:, 0], policy, MAKE, list(range(64)), steps=150, generations=6)
     first = maximize_reachable(lambda x: x[:, 0], policy, MAKE, list(range(64)), steps=150, generations=1)
     assert found.path is not None and found.seed is not None

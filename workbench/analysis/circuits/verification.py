@@ -122,7 +122,7 @@ def verify_circuit(
             )
         total = check.controls + check.resamples + min(check.cuts, int(circuit.sum())) + 1
         steps = iter(range(1, total + 1))
-        tick = lambda: progress(next(steps), total)  # noqa: E731
+        tick = lambda: progress(next(steps), total)
         return assembled(behaviour, how, check, seed, (scores, size, circuit), tick)
 
 

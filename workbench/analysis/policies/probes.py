@@ -103,7 +103,7 @@ class EpisodeStates:
 @torch.no_grad()
 def collect_states(model: HookedModel, world: World, seeds: Sequence[int]) -> EpisodeStates:
     """Run greedy episodes with these seeds and collect their states in order of time."""
-    choose = lambda observation, rows: logits_of(model(observation)).argmax(dim=-1)  # noqa: E731
+    choose = lambda observation, rows: logits_of(model(observation)).argmax(dim=-1)
     steps = list(run_episodes(choose, world.rows(len(seeds)), seeds))
     left, gain = torch.zeros(len(seeds)), torch.zeros(len(seeds))
     lefts, gains = [], []

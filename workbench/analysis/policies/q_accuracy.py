@@ -60,8 +60,8 @@ def check_values(model: HookedModel, world: World, states: int = 20, limit: int 
         (tensor([ 0,  8, 16]), torch.Size([3, 2]))
     """
     with model.lock:
-        make = lambda n: world.make(n, limit)  # noqa: E731
-        choose = lambda x, _: logits_of(model(x)).argmax(-1)  # noqa: E731
+        make = lambda n: world.make(n, limit)
+        choose = lambda x, _: logits_of(model(x)).argmax(-1)
         half = max(1, limit // 2)
         length = sum(1 for _ in run_episodes(choose, make(1), [seed], half))
         steps = sorted({i * length // states for i in range(states)})

@@ -99,7 +99,7 @@ class Trace:
     def shifts(self) -> Table:
         """Tabulate the size of each layer's mean shift, the share of shifts along it, and the tokens it promotes."""
         hooks = next(iter(self.found.values())).shift.hooks
-        words = lambda one: [" ".join(repr(self.tokens[t]) for t in top) for top in one.shift.promoted]  # noqa: E731
+        words = lambda one: [" ".join(repr(self.tokens[t]) for t in top) for top in one.shift.promoted]
         return make_table(
             "hook",
             self.across(lambda one: dict(zip(hooks, one.shift.size.tolist(), strict=True)))

@@ -75,7 +75,7 @@ class Stream:
     def read(self, port: Ports) -> None:
         """Add a group of ports that read everything written so far."""
         biases = tuple(self.biases)
-        constant = lambda: sum((bias() for bias in biases), torch.zeros(()))  # noqa: E731
+        constant = lambda: sum((bias() for bias in biases), torch.zeros(()))
         self.ports.append(Ports(port.hook, port.axis, constant, port.sees, port.reader))
         self.wires += [wire(port.hook) for wire in self.writers]
 
