@@ -217,7 +217,7 @@ def test_tuned_models_stand_side_by_side(opened: Open) -> None:
 @pytest.mark.slow
 def test_parts_are_put_back_on_request(opened: Open) -> None:
     page = clean(opened("difference", m="tales_ppo", others="false", restore="true", examples="2"))
-    assert any("of the effect" in text.value for text in page.markdown)
+    assert any("of which restoring" in text.value for text in page.markdown)
     assert any("weights restored" in box.label for box in page.expander)
 
 
@@ -241,7 +241,7 @@ def test_a_policys_techniques_show_figure_finding_and_table(opened: Open, techni
 def test_the_gallery_compares_a_policys_units_with_states_that_come_up(opened: Open) -> None:
     page = opened("gallery", m="cliffwalking_q", steps="4", units="0", reach="true")
     page = clean(next(button for button in page.button if button.label == "Run").click().run())
-    assert any("driven higher in the box" in text.value for text in page.markdown)
+    assert any("higher activation in the box" in text.value for text in page.markdown)
     assert any("reachable of cliffwalking_q" in caption.value for caption in page.caption)
 
 

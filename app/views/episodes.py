@@ -7,7 +7,7 @@ from app.hooks import choose_hook, hooks
 from workbench.checkpoints.card import read_card
 from workbench.experiments.episodes import Played, environments_of
 from workbench.figures.alt import describe
-from workbench.figures.episode import timeline
+from workbench.figures.episode import draw_timeline
 
 CHANGES = {"nothing": "nothing", "zero": "set one unit to zero", "add": "add to one unit"}
 ENDS = {True: "ended", False: "cut off by time"}
@@ -76,7 +76,7 @@ with columns[1] if changed is None else st.container():
     st.markdown(f"**Activations** at `{hook}`, original, step {min(step, len(original.trace.action) - 1)}")
     episodes.inside(original, min(step, len(original.trace.action) - 1))
 finding = describe(original.trace)
-panel.plot(timeline(original.trace, changed.trace if changed else None, step), "timeline", finding)
+panel.plot(draw_timeline(original.trace, changed.trace if changed else None, step), "timeline", finding)
 st.markdown(finding)
 panel.twin(original.trace, finding, "episode")
 st.caption(

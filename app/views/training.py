@@ -12,7 +12,7 @@ from workbench.experiments.dependencies import current_key
 from workbench.experiments.search import opened, ranges_from, searches
 from workbench.experiments.settings import from_words
 from workbench.experiments.training_runs import curve_so_far
-from workbench.figures.search import finding, search_figures
+from workbench.figures.search import describe_best, draw_search
 from workbench.training.check import TrainingCheck
 
 SETTINGS_HELP = "NAME=VALUE, separated by spaces: `steps=500 lr=0.01 hidden=32,32`"
@@ -93,10 +93,10 @@ def search() -> None:
             st.info("No trial yet.")
             return
         study = opened(name)
-        st.markdown(finding(study))
-        for title, picture in search_figures(study).items():
+        st.markdown(describe_best(study))
+        for title, picture in draw_search(study).items():
             st.subheader(title, anchor=False)
-            panel.plot(picture, f"{title} {name}", f"{title} of the search {name}. {finding(study)}")
+            panel.plot(picture, f"{title} {name}", f"{title} of the search {name}. {describe_best(study)}")
         st.dataframe(
             study.trials_dataframe(attrs=("number", "value", "params", "state")), hide_index=True, alt="Trials"
         )

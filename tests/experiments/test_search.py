@@ -12,7 +12,7 @@ from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.registry import DATASETS, RECIPES
 from workbench.data.image_data import hold_out
 from workbench.experiments.search import Range, SearchPlan, opened, ranges_from, search, searches
-from workbench.figures.search import finding, search_figures
+from workbench.figures.search import describe_best, draw_search
 
 RECIPE = RECIPES["digits_mlp"]
 PLAN = SearchPlan(
@@ -32,9 +32,9 @@ def test_a_search_goes_on_with_what_it_knows_and_draws_itself() -> None:
     study = search("mine", PLAN, 3)
     states = [trial.state.name for trial in study.trials]
     assert states.count("COMPLETE") == 6 and states[killed.number] == "FAIL" and searches() == ["mine"]
-    assert {"History", "Importance", "All trials"} == set(search_figures(study))
-    assert all(figure.data for figure in search_figures(study).values())
-    assert "6 finished trials (7 begun)" in finding(study)
+    assert {"History", "Importance", "All trials"} == set(draw_search(study))
+    assert all(figure.data for figure in draw_search(study).values())
+    assert "6 finished trials (7 begun)" in describe_best(study)
     assert study.direction.name == "MAXIMIZE" and 0 < study.best_value <= 1
 
 
@@ -42,7 +42,7 @@ def test_a_training_that_diverges_is_a_failed_trial() -> None:
     plan = SearchPlan("digits_mlp", (Range("lr", 1e11, 1e12),), {"steps": 5, "optimizer": "sgd"}, "test_loss")
     study = search("wild", plan, 2)
     assert [trial.state for trial in study.trials] == [optuna.trial.TrialState.FAIL] * 2
-    assert study.direction.name == "MINIMIZE" and "No trial of 2" in finding(study)
+    assert study.direction.name == "MINIMIZE" and "No trial of 2" in describe_best(study)
 
 
 def test_another_search_of_the_same_name_is_refused() -> None:

@@ -68,8 +68,8 @@ def test_tokens_without_a_tokenizer_are_numbers() -> None:
 
 def test_the_sentence_tells_how_many_units_were_excited_beyond_nature() -> None:
     text = describe(result(torch.rand(2, 4), torch.rand(2, 2, 4)))
-    assert text.startswith("1 of 2 units (unit) at blocks.0.hook_post are excited beyond their best natural example")
-    assert "unit 4 most, to 3 from 1.5" in text
+    assert text.startswith("1 of 2 units (unit) at blocks.0.hook_post exceed their best natural example")
+    assert "unit 4 reaches the largest activation, 3 (natural 1.5)" in text
 
 
 def test_the_table_has_a_row_for_each_unit() -> None:

@@ -8,13 +8,13 @@ import io
 import torch
 from PIL import Image
 
-from workbench.figures.mosaic import Tile, mosaic
+from workbench.figures.mosaic import Tile, draw_mosaic
 
 
 def test_the_mosaic_holds_the_pixels_where_its_markers_say() -> None:
     red = torch.zeros(3, 4, 4)
     red[0] = 1
-    picture = mosaic([Tile(red, torch.ones(1, 3, 4, 4), "a", "hook[unit=0]", "")], across=4, title="")
+    picture = draw_mosaic([Tile(red, torch.ones(1, 3, 4, 4), "a", "hook[unit=0]", "")], across=4, title="")
     content = base64.b64decode(picture.data[0].source.partition(",")[2])
     pixels = Image.open(io.BytesIO(content))
     assert pixels.getpixel((int(picture.data[1].x[0]), int(picture.data[1].y[0]))) == (255, 0, 0, 255)

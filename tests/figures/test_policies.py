@@ -8,7 +8,7 @@ from workbench.analysis.policies.circuit_returns import CircuitReturns
 from workbench.analysis.policies.interventions import InterventionReturns
 from workbench.analysis.policies.traces import EpisodeTrace
 from workbench.figures.alt import describe
-from workbench.figures.episode import timeline
+from workbench.figures.episode import draw_timeline
 from workbench.figures.figure import figure
 from workbench.figures.table import table
 
@@ -48,13 +48,13 @@ def test_effects_are_sorted_with_their_intervals() -> None:
 def test_circuits_stand_beside_their_controls() -> None:
     picture = figure(circuits())
     lines = {line.name: list(line.y) for line in picture.data if isinstance(line, go.Scatter)}
-    assert lines["strongest edges"] == pytest.approx([0, 9.5, 10]) and lines["loudest edges"][1] == pytest.approx(5)
+    assert lines["by attribution"] == pytest.approx([0, 9.5, 10]) and lines["by magnitude"][1] == pytest.approx(5)
     assert "needs 10 edges by attribution, no smaller circuit by magnitude" in describe(circuits())
     assert len(table(circuits())) == 15
 
 
 def test_an_episode_is_drawn_beside_its_changed_twin() -> None:
-    alone, both = timeline(trace()), timeline(trace(), trace(4), step=2)
+    alone, both = draw_timeline(trace()), draw_timeline(trace(), trace(4), step=2)
     assert len(alone.data) == 3 and len(both.data) == 6 and len(both.layout.shapes) == 3
     assert "took 6 steps, returned 6" in describe(trace())
     assert list(table(trace())["value"]) == pytest.approx(trace().value.tolist())

@@ -30,8 +30,8 @@ def field(change: str = "trunk.blocks.0.hook_post[channel=1]") -> FieldChange:
 
 
 def test_the_easiest_flip_is_told_and_what_was_not_found_is_no_flip() -> None:
-    assert "2 of 3 actions can be flipped" in describe(flips())
-    assert "example 2 needs least, 1.5, to turn action 0 into 2" in describe(flips())
+    assert "2 of 3 actions can be changed" in describe(flips())
+    assert "example 2 needs the smallest one (1.5, from action 0 to 2)" in describe(flips())
     assert "No change was found" in describe(flips((False, False, False)))
     rows = table(flips())
     assert len(rows) == 3 and rows["changed_1"].tolist() == [1, 1, 1] and rows["found"].tolist() == [True, False, True]
@@ -40,12 +40,12 @@ def test_the_easiest_flip_is_told_and_what_was_not_found_is_no_flip() -> None:
 
 def test_a_field_has_an_arrow_for_each_place_and_two_when_it_was_changed() -> None:
     lines = [t for t in figure(field()).data if isinstance(t, go.Scatter) and t.type == "scatter" and t.mode == "lines"]
-    assert [line.name for line in lines] == ["as it is", "changed"]
+    assert [line.name for line in lines] == ["intact", "changed"]
     start, end = (lines[0].x[0], lines[0].y[0]), (lines[0].x[1], lines[0].y[1])
     assert end[0] - start[0] == pytest.approx(0.42) and end[1] == start[1]  # to the right: the column grows
     floor = torch.tensor(figure(field()).data[0].z)
     assert floor[0].tolist() == [0, 0.75] and floor[1, 0].isnan() and floor[1, 1] == 0  # a wall where no place is
-    assert "turns 1 of 3 arrows back" in describe(field()) and "row 0, column 1 (75 %)" in describe(field())
+    assert "reverses 1 of 3 moves" in describe(field()) and "row 0, column 1 (75 %)" in describe(field())
     assert len([t for t in figure(field("")).data if t.type == "scatter" and t.mode == "lines"]) == 1
     assert "mean move is 1 squares long" in describe(field(""))
     assert table(field())["after_down"].tolist() == [0, -0.5, -1]
@@ -53,7 +53,7 @@ def test_a_field_has_an_arrow_for_each_place_and_two_when_it_was_changed() -> No
 
 def test_saliency_of_numbers_and_of_grids_names_the_entry_that_matters() -> None:
     rows = torch.tensor([[0.0, -2.0], [1.0, 4.0]])
-    assert "Taking entry 1 away moves the metric most, by 3 " in describe(Saliency(rows, rows))
+    assert "Removing entry 1 changes the metric most, by 3 " in describe(Saliency(rows, rows))
     assert len(table(Saliency(rows, rows))) == 4
     grids = torch.zeros(2, 3, 4, 5)
     grids[:, 1, 2, 3] = 6
@@ -65,7 +65,7 @@ def test_the_gap_between_box_and_environment_is_told() -> None:
     seen = torch.zeros(2, 3)
     scores = torch.tensor([[0.1, 0.2], [1.0, 3.0], [1.0, 0.5]])
     result = ReachableMaxima("h", "unit", (4, 7), *scores, seen, seen, torch.tensor([0, 1]), torch.tensor([5, 6]))
-    assert "1 of 2 units are driven higher" in describe(result) and "unit 7 most, to 3 against 0.5" in describe(result)
+    assert "1 of 2 units reach a higher activation" in describe(result) and "unit 7: 3 against 0.5" in describe(result)
     assert [list(bars.y) for bars in figure(result).data][1] == [1, 0.5]
     assert table(result)["unit"].tolist() == [4, 7]
 
@@ -73,7 +73,7 @@ def test_the_gap_between_box_and_environment_is_told() -> None:
 def test_expectations_stand_beside_what_came() -> None:
     q, exact = torch.tensor([[1.0, 2.0]]), torch.tensor([[2.0, 4.0]])
     result = QAccuracy(torch.tensor([3]), torch.zeros(1, 2), q, exact, -1.5, 1.0, 1.0)
-    assert "Q is 1.5 below what playing on brings (3 on average), correlated 1" in describe(result)
+    assert "Q is 1.5 below the return of playing on (mean 3), with a correlation of 1" in describe(result)
     assert table(result)["exact"].tolist() == [2, 4] and list(figure(result).data[1].x) == [4]
 
 

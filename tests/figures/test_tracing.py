@@ -51,7 +51,9 @@ def test_tables_have_the_largest_parts_first_and_a_column_for_each_model() -> No
 def test_the_picture_has_bars_for_each_model_and_the_sentence_says_what_moved_most() -> None:
     found = traced(1.5)
     assert {bars.name for bars in figure(found).data} == {"larger", "same"} and len(figure(found).data) == 6
-    assert "larger moved blocks.0.mlp most" in describe(found) and "of the effect" in describe(found)
+    assert "larger changed blocks.0.mlp most" in describe(found) and "of which restoring blocks.0.mlp" in describe(
+        found
+    )
     rows = table(found)
     assert set(rows.columns) == {"table", "part", "column", "value"} and rows.value.notna().all()
 

@@ -41,4 +41,4 @@ def test_the_table_names_units_and_moves() -> None:
 
 def test_the_words_name_the_unit_that_matters_most() -> None:
     said = describe(traversal())
-    assert "hook_latent[latent=4]" in said and "1 of 2 hardly change it" in said
+    assert "hook_latent[latent=4]" in said and "1 of 2 change it by less" in said

@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from workbench.ground_truth.tracr import FELT, PROGRAMS, UNFELT, changes, matters, outputs, program
+from workbench.ground_truth.tracr import (
+    IRRELEVANT_BELOW,
+    MATTERS_ABOVE,
+    PROGRAMS,
+    find_mattering,
+    load_program,
+    measure_changes,
+    run_with_cut,
+)
 
 every_program = pytest.mark.parametrize("name", PROGRAMS)
 
@@ -40,7 +48,7 @@ def right_answer(name: str, row: list[str]) -> list[object]:
 
 @every_program
 def test_the_network_computes_its_program(name: str) -> None:
-    for row, said in zip(program(name).facts["inputs"], program(name).facts["decoded"], strict=True):
+    for row, said in zip(load_program(name).facts["inputs"], load_program(name).facts["decoded"], strict=True):
         wanted = right_answer(name, row)
         for position, (found, right) in enumerate(zip(said[1:], wanted, strict=True)):
             if name == "previous" and position == 0:
@@ -55,16 +63,19 @@ def test_the_network_computes_its_program(name: str) -> None:
 
 @every_program
 def test_our_gpt_gives_what_the_compiled_network_gave_on_every_input(name: str) -> None:
-    known = program(name)
+    known = load_program(name)
     with torch.no_grad():
         assert_close(known.model(known.stored["tokens"]), known.stored["expected"], rtol=0, atol=1e-4)
-    assert_close(outputs(known.stored, known.stored["tokens"])[0], known.stored["expected"], rtol=0, atol=1e-4)
+    assert_close(run_with_cut(known.stored, known.stored["tokens"])[0], known.stored["expected"], rtol=0, atol=1e-4)
 
 
 @every_program
 @pytest.mark.parametrize("ablation", ["zero", "resample"])
 def test_an_edge_matters_clearly_or_not_at_all(name: str, ablation: str) -> None:
-    felt = torch.stack(changes(program(name), ablation))
-    assert not ((felt > UNFELT) & (felt <= FELT)).any()
-    assert matters(name, ablation).sum() < len(felt)
-    assert matters(name, ablation).any() or (name, ablation) == ("length", "resample")  # all inputs are equally long
+    felt = torch.stack(measure_changes(load_program(name), ablation))
+    assert not ((felt > IRRELEVANT_BELOW) & (felt <= MATTERS_ABOVE)).any()
+    assert find_mattering(name, ablation).sum() < len(felt)
+    assert find_mattering(name, ablation).any() or (name, ablation) == (
+        "length",
+        "resample",
+    )  # all inputs are equally long

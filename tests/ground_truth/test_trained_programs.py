@@ -6,8 +6,8 @@ from torch.testing import assert_close
 
 from workbench.core.errors import InputError
 from workbench.ground_truth.known import known_circuit
-from workbench.ground_truth.tracr import Answer, changes, matters, outputs, program
-from workbench.ground_truth.trained_programs import NAMES, trained_program
+from workbench.ground_truth.tracr import Answer, find_mattering, load_program, measure_changes, run_with_cut
+from workbench.ground_truth.trained_programs import NAMES, load_trained_program
 
 every_network = pytest.mark.parametrize("name", NAMES)
 
@@ -18,23 +18,23 @@ def test_there_are_trained_networks() -> None:
 
 @every_network
 def test_the_network_answers_like_its_program_on_every_input(name: str) -> None:
-    known = trained_program(name)
+    known = load_trained_program(name)
     with torch.no_grad():
         said = known.model(known.stored["tokens"])
     assert_close(said[:, 1:], known.stored["expected"][:, 1:], rtol=0, atol=0.1)
-    assert_close(outputs(known.stored, known.stored["tokens"])[0], said, rtol=0, atol=1e-9)
+    assert_close(run_with_cut(known.stored, known.stored["tokens"])[0], said, rtol=0, atol=1e-9)
 
 
 @every_network
 def test_edges_of_the_program_are_felt_far_more_than_all_others(name: str) -> None:
-    known = trained_program(name)
-    felt, matter = torch.stack(changes(known, "resample")), matters(name, "resample")
+    known = load_trained_program(name)
+    felt, matter = torch.stack(measure_changes(known, "resample")), find_mattering(name, "resample")
     assert felt[matter].min() > 5 * felt[~matter].max()
 
 
 @every_network
 def test_weights_are_dense_unlike_those_of_the_program(name: str) -> None:
-    dense, sparse = (stored["0.W_Q"] for stored in (trained_program(name).stored, program(name).stored))
+    dense, sparse = (stored["0.W_Q"] for stored in (load_trained_program(name).stored, load_program(name).stored))
     assert (dense.abs() > 1e-6).double().mean() > 0.99 > 2 * (sparse.abs() > 1e-6).double().mean()
 
 

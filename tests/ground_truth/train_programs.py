@@ -19,7 +19,7 @@ from torch import Tensor
 
 from workbench.core.graph import Graph
 from workbench.core.random import generator
-from workbench.ground_truth.tracr import Program, as_gpt, matters, program
+from workbench.ground_truth.tracr import Program, convert_to_gpt, find_mattering, load_program
 from workbench.zoo.gpt import GPT
 
 NAMES = ("unique", "sort_unique", "pair_balance")
@@ -61,9 +61,9 @@ def cuts(step: int, matter: Tensor, random: torch.Generator) -> Tensor:
 
 def trained(name: str) -> tuple[GPT, float]:
     """The network, and its mean squared error over the last tenth of the steps."""
-    known, random = program(name), generator(0, "interchange", name)
-    tokens, matter = known.stored["tokens"], matters(name, "resample")
-    teacher, model = known.model.float(), as_gpt(started(known, random)).float()
+    known, random = load_program(name), generator(0, "interchange", name)
+    tokens, matter = known.stored["tokens"], find_mattering(name, "resample")
+    teacher, model = known.model.float(), convert_to_gpt(started(known, random)).float()
     model.unembed.b_U.requires_grad_(False)
     graphs = teacher.graph(), model.graph()
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], LR)
@@ -110,7 +110,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in NAMES:
         model, error = trained(name)
-        known = program(name)
+        known = load_program(name)
         tensors = {key: x.float().contiguous() for key, x in in_format(model).items()}
         tensors |= {"tokens": known.stored["tokens"], "expected": known.stored["expected"].float()}
         facts = known.facts | {"training": {"steps": STEPS, "seed": 0, "mean_squared_error": error}}

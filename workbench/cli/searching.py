@@ -51,7 +51,7 @@ def search_settings(
     from workbench.experiments.search import SearchPlan, ranges_from, search
     from workbench.experiments.settings import from_words
     from workbench.experiments.training_runs import key_of, logged
-    from workbench.figures.search import finding, finished_trials, search_figures
+    from workbench.figures.search import describe_best, draw_search, finished_trials
 
     plain = RECIPES[recipe]
     plan = SearchPlan(recipe, ranges_from(plain, ranges), from_words(plain, settings or []), metric)
@@ -68,7 +68,7 @@ def search_settings(
         write_json(rows)
     else:
         write_table(rows[:SHOWN])
-        write(finding(study))
+        write(describe_best(study))
     if output is not None:
-        pages = [figure.to_html(include_plotlyjs=i == 0) for i, figure in enumerate(search_figures(study).values())]
+        pages = [figure.to_html(include_plotlyjs=i == 0) for i, figure in enumerate(draw_search(study).values())]
         output.write_text("\n".join(pages), encoding="utf-8")

@@ -1,1 +1,1 @@
-"""From a result to a picture, a table or a sentence: one file for each kind of result, found by being there."""
+"""Figures, tables and sentences for results: one file per kind of result, registered by its type."""

@@ -10,7 +10,7 @@ from workbench.figures.figure import figure
 from workbench.figures.interval import half_width
 from workbench.figures.numerals import short
 from workbench.figures.table import examples, frame, table
-from workbench.figures.theme import BLUE, GREY, ORANGE, blank
+from workbench.figures.theme import BLUE, GREY, ORANGE, make_figure
 
 SHOWN = 40
 """Units in the picture, those with the largest effect; the table has all."""
@@ -24,7 +24,7 @@ def _(result: Ablation) -> go.Figure:
     title = f"{result.method.capitalize()} ablation at {result.hook}"
     if len(order) < len(mean):
         title += f": {len(order)} of {len(mean)} units"
-    picture = blank(title, result.axis, "change of the metric")
+    picture = make_figure(title, result.axis, "change of the metric")
     values = mean[order].tolist()
     picture.add_trace(
         go.Bar(

@@ -17,7 +17,7 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
 from workbench.figures.table import examples, frame, table
-from workbench.figures.theme import BLUE, ORANGE, TEMPLATE, blank, heat_map
+from workbench.figures.theme import BLUE, ORANGE, TEMPLATE, heat_map_trace, make_figure
 
 SEQUENTIAL = "Cividis"
 NUMBERED = 32
@@ -44,7 +44,7 @@ def _(result: Activations) -> go.Figure:
 
 def bars(x: Float[Tensor, " unit"], title: str, axis: str) -> go.Figure:
     """One bar for each unit."""
-    picture = blank(title, axis, "activation")
+    picture = make_figure(title, axis, "activation")
     colours = [BLUE if value < 0 else ORANGE for value in x.tolist()]
     hover = f"{axis} %{{x}}<br>%{{y:.3g}}<extra></extra>"
     return picture.add_trace(go.Bar(x=list(range(len(x))), y=x.tolist(), marker_color=colours, hovertemplate=hover))
@@ -62,7 +62,7 @@ def feature_maps(x: Float[Tensor, "channel height width"], title: str, axis: str
         mosaic[top : top + height, left : left + width] = x[channel]
         for row in range(height):
             where[top + row][left : left + width] = [f"{axis} {channel}, row {row}, column {c}" for c in range(width)]
-    picture = blank(title)
+    picture = make_figure(title)
     hover = "%{text}<br>%{z:.3g}<extra></extra>"
     scale = signed(x) | {"colorbar": ACROSS_THE_TOP}
     picture.add_trace(go.Heatmap(z=mosaic.tolist(), text=where, hovertemplate=hover, hoverongaps=False, **scale))
@@ -87,7 +87,7 @@ def signed(x: Tensor) -> dict:
     low, high = (float(end) for end in x.aminmax())
     if low < 0:
         limit = max(-low, high) or 1.0
-        return {"coloraxis": None, "colorscale": heat_map(torch.zeros(1, 1), ["0"], ["0"], "").colorscale} | {
+        return {"coloraxis": None, "colorscale": heat_map_trace(torch.zeros(1, 1), ["0"], ["0"], "").colorscale} | {
             "zmin": -limit, "zmax": limit}  # fmt: skip
     return {"colorscale": SEQUENTIAL, "zmin": 0.0, "zmax": high or 1.0}
 
@@ -114,9 +114,9 @@ def patterns(x: Float[Tensor, "head query key"], title: str) -> go.Figure:
 def rows_and_columns(x: Tensor, axes: tuple[str, ...], title: str) -> go.Figure:
     """The first axis down, all others across."""
     flat = x.reshape(len(x), -1)
-    picture = blank(title, ", ".join(axes[1:]), axes[0])
+    picture = make_figure(title, ", ".join(axes[1:]), axes[0])
     names = [[str(i) for i in range(n)] for n in flat.shape]
-    picture.add_trace(heat_map(flat.masked_fill(~flat.isfinite(), float("nan")), names[1], names[0], ""))
+    picture.add_trace(heat_map_trace(flat.masked_fill(~flat.isfinite(), float("nan")), names[1], names[0], ""))
     return picture.update_yaxes(autorange="reversed", type="category")
 
 
@@ -141,7 +141,7 @@ def _(result: Activations) -> pd.DataFrame:
 
 @figure.register
 def _(result: HookStatistics) -> go.Figure:
-    picture = blank("Spread of each hook's values", "", "mean and standard deviation")
+    picture = make_figure("Spread of each hook's values", "", "mean and standard deviation")
     error = {"type": "data", "array": result.std.tolist(), "thickness": 1}
     names = list(result.hooks)
     return picture.add_trace(go.Scatter(x=names, y=result.mean.tolist(), error_y=error, mode="markers", name="mean"))
@@ -165,7 +165,7 @@ def _(result: HookStatistics) -> pd.DataFrame:
 
 @figure.register
 def _(result: Anatomy) -> go.Figure:
-    picture = blank("Values in each activation", "", "values per example")
+    picture = make_figure("Values in each activation", "", "values per example")
     counts = [int(torch.tensor(size).prod()) for size in result.size]
     return picture.add_trace(go.Bar(x=list(result.hook), y=counts, marker_color=BLUE)).update_yaxes(type="log")
 

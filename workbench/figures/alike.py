@@ -1,4 +1,4 @@
-"""How alike networks are that do the same: their circuits and their layers, side by side."""
+"""Similarity of policies: overlap of circuits and similarity of layers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
 from workbench.figures.table import table
-from workbench.figures.theme import BLUE, GREEN, GREY, SERIES, blank
+from workbench.figures.theme import BLUE, GREEN, GREY, SERIES, make_figure
 
 
 @figure.register
 def _(result: Alikeness) -> go.Figure:
-    picture = blank(f"How alike: the {result.size:,} strongest edges, and the layers", "", "overlap, CKA, agreement")
+    picture = make_figure(
+        f"How alike: the {result.size:,} strongest edges, and the layers", "", "overlap, CKA, agreement"
+    )
     names = list(result.others)
     bars = [("overlap of circuits", result.jaccard, BLUE), ("units paired at random", result.chance, GREY),
             ("same action", result.agreement, GREEN)]  # fmt: skip
@@ -27,11 +29,11 @@ def _(result: Alikeness) -> go.Figure:
 
 @describe.register
 def _(result: Alikeness) -> str:
-    told = [
+    found = [
         f"{name} {short(jaccard)} (chance {short(chance)}; CKA {', '.join(short(x) for x in layers) or 'none'})"
         for name, jaccard, chance, layers in zip(result.others, result.jaccard, result.chance, result.cka, strict=True)
     ]
-    return f"Overlap of the {result.size:,} strongest edges: {'; '.join(told)}."
+    return f"Overlap of the {result.size:,} strongest edges: {'; '.join(found)}."
 
 
 @table.register

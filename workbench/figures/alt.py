@@ -1,4 +1,4 @@
-"""One sentence that states a result's finding: the text that stands in for its figure."""
+"""A sentence with the finding of a result, used as the alternative text of its figure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,20 @@ from workbench.figures.numerals import short
 
 @by_result
 def describe(result: Any) -> str:
-    """The finding of any result in one sentence: of a kind that has none of its own, where its main tensor peaks."""
+    """State the finding of a result in one sentence.
+
+    Results without a description of their own are described by the range and the maximum of their main tensor.
+
+    Args:
+        result: Result of an analysis, a training curve, or another type with a registered description.
+
+    Returns:
+        The sentence.
+
+    Example:
+        >>> workbench.figures.alt.describe(workbench.run("statistics", model="digits_mlp", inputs="test:0:16"))
+        '...'
+    """
     field = main_tensor(result)
     name, x = f"{type(result).__name__}.{field.name}", field.tensor.float()
     if x.numel() == 0:

@@ -1,4 +1,4 @@
-"""What a result's shape annotations say of its tensors: the names of their axes."""
+"""Axis names of a result's tensors, from its shape annotations."""
 
 from __future__ import annotations
 
@@ -12,29 +12,27 @@ from workbench.core.errors import InputError
 
 @dataclass(frozen=True)
 class Field:
-    """One tensor of a result and the names of its axes."""
+    """Tensor of a result and the names of its axes."""
 
     name: str
     axes: tuple[str, ...]
     tensor: Tensor
 
 
-def tensors_of(result: Any) -> list[Field]:
-    """The tensors of a result, in the order of their declaration."""
+def list_tensors(result: Any) -> list[Field]:
+    """Return the tensors of a result in the order of declaration."""
     if not is_dataclass(result) or isinstance(result, type):
-        raise InputError(
-            f"A {type(result).__name__} is not a result, so there is nothing to show. Pass what an analysis gave."
-        )
+        raise InputError(f"A {type(result).__name__} is not a result. Pass the result of an analysis.")
     hints = get_type_hints(type(result), include_extras=True)
     values = ((f.name, getattr(result, f.name)) for f in fields(result))
     found = [Field(name, axis_names(hints[name], x), x.detach().cpu()) for name, x in values if isinstance(x, Tensor)]
     if not found:
-        raise InputError(f"A {type(result).__name__} holds no tensor to draw. Look at its fields instead.")
+        raise InputError(f"A {type(result).__name__} has no tensor to draw. Use its fields instead.")
     return found
 
 
 def axis_names(annotation: Any, x: Tensor) -> tuple[str, ...]:
-    """The annotation's names, one for each axis; one such as `*grid` names as many as are left over."""
+    """Return one name per axis from a shape annotation. `*grid` names all remaining axes."""
     names: list[str] = []
     written = getattr(annotation, "dim_str", "...").split()
     for name in written:
@@ -48,5 +46,5 @@ def axis_names(annotation: Any, x: Tensor) -> tuple[str, ...]:
 
 
 def main_tensor(result: Any) -> Field:
-    """The tensor a picture is made of: the first with the most axes, at most two of them without the batch."""
-    return max(tensors_of(result), key=lambda field: field.tensor.ndim)
+    """Return the tensor to draw: the first one with the most axes."""
+    return max(list_tensors(result), key=lambda field: field.tensor.ndim)

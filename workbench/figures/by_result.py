@@ -1,4 +1,4 @@
-"""Single dispatch on a result's type, over implementations that lie in this package and load when first needed."""
+"""Single dispatch on the type of a result; implementations in this package are imported on first use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @cache
 def load_all() -> None:
-    """Imports every file of this package once, so that its registrations are made."""
+    """Import every file of this package once, so that it registers its implementations."""
     package = importlib.import_module("workbench.figures")
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         importlib.import_module(module.name)
@@ -22,7 +22,7 @@ def load_all() -> None:
 
 @runtime_checkable
 class ByResult(Protocol[R_co]):
-    """A function of a result, with an implementation of its own for each kind of result that registers one."""
+    """Function of a result with an implementation for each registered type."""
 
     def __call__(self, result: object, /) -> R_co: ...
 

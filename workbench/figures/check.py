@@ -1,4 +1,4 @@
-"""A recipe's check before training: the loss on one batch, each weight's gradient, each hook's spread."""
+"""Check before training: loss on one batch, gradient of each weight, spread of each hook."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _(result: TrainingCheck) -> go.Figure:
     picture = make_subplots(rows=3, cols=1, vertical_spacing=0.15, subplot_titles=TITLES)
     points = [(0, result.first), *result.curve.points("train_loss")]
     picture.add_trace(go.Scatter(x=[x for x, _ in points], y=[y for _, y in points], line_color=BLUE), row=1, col=1)
-    for level, what in ((result.chance, "equal odds"), (result.floor, "least possible")):
+    for level, what in ((result.chance, "uniform prediction"), (result.floor, "minimum")):
         picture.add_hline(y=level, line={"dash": "dot", "color": GREY}, annotation_text=what, row=1, col=1)
     weights, hooks = result.weights, result.hooks
     bars = go.Bar(x=[w.name for w in weights], y=[w.gradient for w in weights], marker_color=ORANGE)
@@ -42,11 +42,11 @@ def _(result: TrainingCheck) -> go.Figure:
 def _(result: TrainingCheck) -> str:
     last = short(result.curve.last("train_loss"))
     steps = result.curve.step[-1]
-    learned = "learns one batch by heart" if result.learned else "does not learn one batch by heart"
+    learned = "can overfit one batch" if result.learned else "cannot overfit one batch"
     idle = f" No gradient reaches {', '.join(result.idle)}." if result.idle else ""
     return (
-        f"{result.recipe} {learned}: in {steps} steps its loss goes from {short(result.first)} to {last}, where "
-        f"{short(result.floor)} is the least and {short(result.chance)} equal odds.{idle}"
+        f"{result.recipe} {learned}: in {steps} steps its loss goes from {short(result.first)} to {last} (minimum "
+        f"{short(result.floor)}, uniform prediction {short(result.chance)}).{idle}"
     )
 
 

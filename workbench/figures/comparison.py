@@ -1,4 +1,4 @@
-"""Settings side by side: training curves as means over seeds with their range, and the gradient at each layer."""
+"""Comparison of settings: training curves (mean and range over seeds) and gradient norms by depth."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def _(result: Comparison) -> go.Figure:
     picture = make_subplots(rows=2, cols=1, vertical_spacing=0.16, subplot_titles=TITLES)
     for place, variant in enumerate(result.variants):
         look = {"color": SERIES[place % len(SERIES)], "dash": DASHES[place // len(SERIES) % len(DASHES)]}
-        for row, points in ((1, losses(variant, result.by_examples)), (2, depths(variant))):
-            for trace in lines(points, variant.label, look, legend=row == 1):
+        for row, points in ((1, collect_losses(variant, result.by_examples)), (2, collect_gradient_norms(variant))):
+            for trace in draw_mean_and_range(points, variant.label, look, legend=row == 1):
                 picture.add_trace(trace, row=row, col=1)
     picture.update_xaxes(title_text="examples seen" if result.by_examples else "step", row=1, col=1)
     picture.update_xaxes(type="log" if result.by_examples else "linear", row=1, col=1)
     picture.update_xaxes(title_text="weight, by share of the depth", row=2, col=1)
-    picture.update_yaxes(title_text="loss in nats", range=top(result), row=1, col=1)
+    picture.update_yaxes(title_text="loss in nats", range=loss_range(result), row=1, col=1)
     picture.update_yaxes(title_text="norm", type="log", exponentformat="power", row=2, col=1)
     return picture.update_layout(template=TEMPLATE, height=900, legend={"y": -0.08})
 
 
-def losses(variant: Variant, by_examples: bool) -> Points:
-    """The training loss of every seed, by step or by the number of examples seen."""
+def collect_losses(variant: Variant, by_examples: bool) -> Points:
+    """Collect the training losses of all seeds by step, or by number of examples."""
     scale = variant.batch_size if by_examples else 1
     found: dict[float, list[float]] = defaultdict(list)
     for attempt in variant.attempts:
@@ -47,8 +47,8 @@ def losses(variant: Variant, by_examples: bool) -> Points:
     return sorted(found.items())
 
 
-def depths(variant: Variant) -> Points:
-    """The gradient's norm at each weight of every seed, by depth from 0 (first) to 1 (last)."""
+def collect_gradient_norms(variant: Variant) -> Points:
+    """Collect the gradient norms of all seeds at each weight, by depth from 0 (first) to 1 (last)."""
     found: dict[float, list[float]] = defaultdict(list)
     for attempt in variant.attempts:
         norms = list(attempt.before.values())
@@ -58,8 +58,8 @@ def depths(variant: Variant) -> Points:
     return sorted(found.items())
 
 
-def lines(points: Points, label: str, look: dict[str, str], legend: bool) -> list[go.Scatter]:
-    """The mean over seeds, and their range as a pale band."""
+def draw_mean_and_range(points: Points, label: str, look: dict[str, str], legend: bool) -> list[go.Scatter]:
+    """Return traces of the mean over seeds and of their range as a band."""
     x, values = [x for x, _ in points], [some for _, some in points]
     mean = go.Scatter(
         x=x or [None], y=[fmean(some) for some in values] or [None], name=label, line=look, mode="lines",
@@ -68,26 +68,29 @@ def lines(points: Points, label: str, look: dict[str, str], legend: bool) -> lis
     edge = {"x": x, "mode": "lines", "line": {"width": 0}, "legendgroup": label, "showlegend": False}
     low = go.Scatter(y=[min(some) for some in values], hoverinfo="skip", **edge)
     high = go.Scatter(
-        y=[max(some) for some in values], fill="tonexty", opacity=0.2, hoverinfo="skip", fillcolor=pale(look["color"]),
+        y=[max(some) for some in values], fill="tonexty", opacity=0.2, hoverinfo="skip",
+        fillcolor=add_alpha(look["color"]),
         **edge,
     )  # fmt: skip
     return [low, high, mean]
 
 
-def pale(colour: str) -> str:
-    """A colour one sees through."""
+def add_alpha(colour: str) -> str:
+    """Make a hex colour transparent."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.15)"
 
 
-def top(result: Comparison) -> list[float]:
-    """A range in which ordinary losses fill the panel, however high a diverging one goes."""
-    highest = sorted(max(max(some) for _, some in losses(v, False)) for v in result.variants if losses(v, False))
+def loss_range(result: Comparison) -> list[float]:
+    """Return an axis range that suits ordinary losses even if another variant diverges."""
+    highest = sorted(
+        max(max(some) for _, some in collect_losses(v, False)) for v in result.variants if collect_losses(v, False)
+    )
     return [0.0, 1.05 * highest[len(highest) // 2] if highest else 1.0]
 
 
 def gradient_ratio(variant: Variant) -> float:
-    """The first weight's gradient over the last one's before training, mean over seeds; 1 where they are alike."""
+    """Compute the gradient norm at the first weight divided by that at the last, before training, mean over seeds."""
     ends = [list(attempt.before.values()) for attempt in variant.attempts]
     ratios = [norms[0] / norms[-1] for norms in ends if norms and norms[0] is not None and norms[-1]]
     return fmean(ratios) if ratios else float("nan")
@@ -97,7 +100,7 @@ def gradient_ratio(variant: Variant) -> float:
 def _(result: Comparison) -> str:
     trained = {v.label: fmean(v.accuracies) for v in result.variants if v.accuracies}
     if not trained:
-        return f"{result.question} Nothing was trained to its end yet."
+        return f"{result.question} No training has finished yet."
     best, worst = max(trained, key=lambda x: trained[x]), min(trained, key=lambda x: trained[x])
     stopped = ", ".join(v.label for v in result.variants if v.attempts and not v.accuracies)
     ends = (

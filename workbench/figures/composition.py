@@ -1,4 +1,4 @@
-"""Composition scores: one table of writers and readers for each of queries, keys and values."""
+"""Composition scores: a writer-by-reader heat map for each of queries, keys and values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _(result: Composition) -> go.Figure:
 
 
 def short_name(head: str) -> str:
-    """`0.3` for `blocks.0.attn.hook_z[head=3]`; a stack or a cross-attention is named as well."""
+    """Shorten `blocks.0.attn.hook_z[head=3]` to `0.3`; encoder, decoder and cross-attention are kept in the name."""
     hook, _, number = head.partition("[head=")
     parts = [part for part in hook.split(".") if part not in ("blocks", "attn", "hook_z")]
     return ".".join([*parts, number.rstrip("]")])
@@ -44,18 +44,18 @@ def short_name(head: str) -> str:
 def _(result: Composition) -> str:
     known = result.score.nan_to_num(-1)
     if known.max() < 0:
-        return f"None of {len(result.heads)} heads reads another one, so none compose."
+        return f"None of {len(result.heads)} heads reads another one, so no heads compose."
     part, writer, reader = (int(i) for i in (known == known.max()).nonzero()[0])
     return (
         f"Of {len(result.heads)} heads, {result.heads[writer]} composes most with the {result.parts[part]} of "
-        f"{result.heads[reader]}, by {short(known.max())} where {short(result.chance)} is chance."
+        f"{result.heads[reader]}: {short(known.max())} (chance {short(result.chance)})."
     )
 
 
 @table.register
 def _(result: Composition) -> pd.DataFrame:
     known = ~result.score.isnan()
-    shown = known if known.any() else ~known  # heads of one layer do not compose, and still copy
+    shown = known if known.any() else ~known  # heads of a single layer do not compose, but have copying scores
     rows = [
         (result.parts[part], result.heads[writer], result.heads[reader], float(result.score[part, writer, reader]))
         for part, writer, reader in shown.nonzero().tolist()

@@ -1,4 +1,4 @@
-"""Training curves: one panel for each quantity, its series in one colour each."""
+"""Training curves: one panel per quantity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workbench.training.curve import Curve
 
 @figure.register
 def _(result: Curve) -> go.Figure:
-    panels = by_quantity(list(result.series))
+    panels = group_by_quantity(list(result.series))
     picture = make_subplots(rows=max(1, len(panels)), cols=1, shared_xaxes=True, vertical_spacing=0.06)
     for row, (quantity, names) in enumerate(panels.items(), start=1):
         for name, colour in zip(names, SERIES * len(names), strict=False):
@@ -28,8 +28,8 @@ def _(result: Curve) -> go.Figure:
     return picture.update_layout(template=TEMPLATE, height=120 + 180 * len(panels), title="Training")
 
 
-def by_quantity(names: list[str]) -> dict[str, list[str]]:
-    """Series grouped by the last word of their name: losses with losses, accuracies with accuracies."""
+def group_by_quantity(names: list[str]) -> dict[str, list[str]]:
+    """Group series by the last word of their name, such as loss or accuracy."""
     panels: dict[str, list[str]] = {}
     for name in names:
         panels.setdefault(name.rpartition("_")[2], []).append(name)
@@ -43,7 +43,7 @@ def _(result: Curve) -> str:
         for name in result.series
         if result.points(name)
     ]
-    steps = f"over {result.step[-1]:,} steps" if result.step else "nothing was measured yet"
+    steps = f"over {result.step[-1]:,} steps" if result.step else "no measurements yet"
     return f"Training {steps}: {'; '.join(ends)}." if ends else f"Training: {steps}."
 
 

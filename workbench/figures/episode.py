@@ -1,4 +1,4 @@
-"""Episodes: what the policy expected and got, step by step."""
+"""Episodes: value, advantage and surprise, step by step."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ PANELS = (("value", "value"), ("advantage", "advantage"), ("surprise", "surprise
 
 
 @figure.register
-def timeline(result: EpisodeTrace, edited: EpisodeTrace | None = None, step: int | None = None) -> go.Figure:
-    """Value, advantage and surprise over the episode; the edited one's in orange, a line at `step`."""
+def draw_timeline(result: EpisodeTrace, edited: EpisodeTrace | None = None, step: int | None = None) -> go.Figure:
+    """Draw value, advantage and surprise over an episode.
+
+    Args:
+        result: The episode.
+        edited: Episode of an edited policy, drawn in orange.
+        step: Step to mark with a vertical line.
+    """
     picture = make_subplots(rows=len(PANELS), shared_xaxes=True, vertical_spacing=0.07)
     picture.update_layout(template=TEMPLATE, title="The episode", height=420, legend_y=-0.16)
     for trace, name, colour in ((result, "original", BLUE), (edited, "changed", ORANGE)):
@@ -39,11 +45,11 @@ def timeline(result: EpisodeTrace, edited: EpisodeTrace | None = None, step: int
 
 @describe.register
 def _(result: EpisodeTrace) -> str:
-    end = "ended by itself" if result.terminated else "was cut off by time"
+    end = "terminated" if result.terminated else "was truncated by the time limit"
     most = int(result.surprise.argmax())
     return (
         f"The episode took {len(result.action)} steps, returned {short(result.reward.sum())} and {end}; the value at "
-        f"its start was {short(result.value[0])}, the least expected action came at step {most} "
+        f"the start was {short(result.value[0])}, and the least likely action was at step {most} "
         f"({short(result.surprise[most])} nats)."
     )
 

@@ -1,4 +1,4 @@
-"""Where heads look: a bar for each head and kind of places."""
+"""Attention patterns: share of attention per head and kind of position."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _(result: HeadPatterns) -> go.Figure:
         for kind, share in zip(result.kinds, result.share.nan_to_num().tolist(), strict=True)
     ]
     layout = go.Layout(
-        template=TEMPLATE, barmode="group", title="Where heads look", xaxis={"title": "head", "type": "category"},
+        template=TEMPLATE, barmode="group", title="Attention of heads", xaxis={"title": "head", "type": "category"},
         yaxis={"title": "share of attention", "range": [0, 1]},
     )  # fmt: skip
     return go.Figure(bars, layout)

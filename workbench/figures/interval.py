@@ -1,4 +1,4 @@
-"""How sure a mean over examples is."""
+"""Confidence intervals of means over examples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def half_width(values: Float[Tensor, "*any batch"], level: float = 0.95) -> Float[Tensor, "*any"]:
-    """Half the confidence interval of the mean over the last axis, by Student's t; NaN for a single example."""
+    """Compute half the confidence interval (Student's t) of the mean over the last axis; NaN for a single example."""
     n = values.shape[-1]
     if n < 2:
         return values[..., 0] * float("nan")

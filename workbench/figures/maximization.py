@@ -1,4 +1,4 @@
-"""Activation maximization: what was found for each unit beside the natural inputs that it likes best."""
+"""Activation maximization: optimized inputs next to the most activating natural ones."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from torch import Tensor
 from workbench.analysis.maximization import Maximization
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
-from workbench.figures.mosaic import Tile, mosaic
+from workbench.figures.mosaic import Tile, draw_mosaic
 from workbench.figures.numerals import short
 from workbench.figures.table import table
 from workbench.figures.theme import BLUE, GREY, TEMPLATE
 
 ACROSS = 4
-"""Units side by side."""
+"""Units per row."""
 SMALLEST = 16
-"""Features from this number on are a picture when they make a square."""
+"""Minimum number of features that are drawn as an image if they form a square."""
 VISIBLE = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})
 
 
 @figure.register
 def _(result: Maximization) -> go.Figure:
-    title = f"What excites each {result.axis} at {result.hook}"
+    title = f"Maximizing inputs of each {result.axis} at {result.hook}"
     if not result.inputs.is_floating_point():
-        return words(result, title)
+        return draw_text_table(result, title)
     if (shape := picture_shape(result.inputs.shape[1:])) is None:
-        return bars(result, title)
-    return mosaic(tiles(result, shape), ACROSS, f"{title} (small: natural examples)")
+        return draw_bars(result, title)
+    return draw_mosaic(make_tiles(result, shape), ACROSS, f"{title} (small: natural examples)")
 
 
 def picture_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Channels, height and width to draw an input with: of images, and of features that make a square."""
+    """Return (channel, height, width) of images, or of features that form a square, else None."""
     side = isqrt(shape[-1])
     if len(shape) == 1:
         return (1, side, side) if shape[0] >= SMALLEST and side * side == shape[0] else None
     return tuple(shape) if len(shape) == 3 else None
 
 
-def tiles(result: Maximization, shape: tuple[int, ...]) -> list[Tile]:
-    """One tile for each unit, its values from 0 (the lowest natural one) to 1."""
+def make_tiles(result: Maximization, shape: tuple[int, ...]) -> list[Tile]:
+    """Make one tile per unit, with values scaled to 0..1 by the range of natural inputs."""
     low, span = result.low.amin(), result.high.amax() - result.low.amin()
     if result.inputs.ndim == 4:
         low, span = result.low, result.high - result.low
@@ -53,31 +53,31 @@ def tiles(result: Maximization, shape: tuple[int, ...]) -> list[Tile]:
 
     pictures = zip(pixels(result.inputs), map(pixels, result.examples), strict=True)
     return [
-        Tile(picture, beside, name(result, i), site(result, i), told(result, i))
+        Tile(picture, beside, name(result, i), site(result, i), tooltip(result, i))
         for i, (picture, beside) in enumerate(pictures)
     ]
 
 
 def site(result: Maximization, i: int) -> str:
-    """The unit as a site."""
+    """Return the unit as a site."""
     hook, bracket, rest = result.hook.partition("[")
     return f"{hook}[{result.axis}={result.units[i]}{',' + rest if bracket else ']'}"
 
 
 def name(result: Maximization, i: int) -> str:
-    """A unit and its gain."""
+    """Return the name of a unit and its gain."""
     unit, gain = f"{result.axis} {result.units[i]}", result.gain[i]
     return f"{unit} · {short(gain)}×" if gain.isfinite() else unit
 
 
-def told(result: Maximization, i: int) -> str:
-    """A unit's activations in words."""
+def tooltip(result: Maximization, i: int) -> str:
+    """Return the activations of a unit as text."""
     natural, row = short(result.activations[i, 0]), int(result.rows[i, 0])
     return f"found {short(result.reached[i])}<br>best natural {natural}, row {row}"
 
 
-def bars(result: Maximization, title: str) -> go.Figure:
-    """For each unit the features of the input found beside those of its best natural example."""
+def draw_bars(result: Maximization, title: str) -> go.Figure:
+    """Draw the features of each optimized input next to those of the best natural example."""
     n = len(result.units)
     down, across = ceil(n / ACROSS), min(n, ACROSS)
     names = [name(result, i) for i in range(n)]
@@ -93,9 +93,9 @@ def bars(result: Maximization, title: str) -> go.Figure:
     return picture.update_layout(template=TEMPLATE, title=title, height=130 + 150 * down, bargap=0.15)
 
 
-def words(result: Maximization, title: str) -> go.Figure:
-    """The text found for each unit, and the natural text that it likes best."""
-    units, texts, naturals = [f"{u}" for u in result.units], spelled(result), spelled(result, natural=True)
+def draw_text_table(result: Maximization, title: str) -> go.Figure:
+    """Draw a table with the optimized and the most activating natural text of each unit."""
+    units, texts, naturals = [f"{u}" for u in result.units], spell(result), spell(result, natural=True)
     reached, best = map(short, result.reached.tolist()), map(short, result.activations[:, 0].tolist())
     cells = [units, list(reached), texts, list(best), naturals]
     heads = [result.axis, "activation", "text found", "natural", "best natural text"]
@@ -105,8 +105,8 @@ def words(result: Maximization, title: str) -> go.Figure:
     return go.Figure(grid).update_layout(template=TEMPLATE, title=title, height=140 + 46 * len(units))
 
 
-def spelled(result: Maximization, natural: bool = False) -> list[str]:
-    """Each unit's text with visible spaces, or its tokens as numbers."""
+def spell(result: Maximization, natural: bool = False) -> list[str]:
+    """Return each unit's text with visible whitespace, or its token ids."""
     if result.texts:
         texts = [texts[0] for texts in result.example_texts] if natural else result.texts
         return [text.translate(VISIBLE).replace("<", "&lt;") for text in texts]
@@ -117,11 +117,12 @@ def spelled(result: Maximization, natural: bool = False) -> list[str]:
 def _(result: Maximization) -> str:
     best = int(result.reached.argmax())
     n, times = len(result.units), result.gain[result.gain.isfinite()]
-    typical = f" (by the median {short(times.median())} times its activation)" if len(times) else ""
+    typical = f" (median {short(times.median())} times its activation)" if len(times) else ""
     return (
-        f"{int(result.success.sum())} of {n} units ({result.axis}) at {result.hook} are excited beyond their best "
-        f"natural example{typical}; {result.axis} {result.units[best]} most, to {short(result.reached[best])} from "
-        f"{short(result.activations[best, 0])}. {int(result.top1.sum())} of {n} stand out most on their own input."
+        f"{int(result.success.sum())} of {n} units ({result.axis}) at {result.hook} exceed their best natural "
+        f"example{typical}. {result.axis} {result.units[best]} reaches the largest activation, "
+        f"{short(result.reached[best])} (natural {short(result.activations[best, 0])}). {int(result.top1.sum())} of "
+        f"{n} have the largest z-score on their own input."
     )
 
 
@@ -134,4 +135,4 @@ def _(result: Maximization) -> pd.DataFrame:
     rows = rows.assign(hook=result.hook, objective=result.objective)
     if result.inputs.is_floating_point():
         return rows
-    return rows.assign(text=spelled(result), natural_text=spelled(result, natural=True))
+    return rows.assign(text=spell(result), natural_text=spell(result, natural=True))

@@ -1,4 +1,4 @@
-"""Small pictures in a grid, each large one with others beside it, as a single image that keeps its pixels square."""
+"""Grid of image tiles as a single image with square pixels."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from workbench.figures.theme import blank
+from workbench.figures.theme import make_figure
 
 GAP = 3
-"""Pixels between pictures, of the small ones."""
+"""Gap between images, in pixels of the small ones."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture shown twice as large as the (up to four) beside it; values from 0 to 1.
-
-    `name` stands above it, `site` is what a click on it means, `about` what hovering tells.
-    """
+    """Image and up to four small ones beside it, at half its size; values in 0..1."""
 
     picture: Float[Tensor, "channel height width"]
     beside: Float[Tensor, "n channel height width"]
     name: str
+    """Text above the tile."""
     site: str
+    """Site that is selected by a click."""
     about: str
+    """Text shown on hover."""
 
 
-def mosaic(tiles: list[Tile], across: int, title: str) -> go.Figure:
-    """All tiles, so many side by side, with their names."""
+def draw_mosaic(tiles: list[Tile], across: int, title: str) -> go.Figure:
+    """Draw tiles in rows of `across`, with their names."""
     height, width = tiles[0].picture.shape[1:]
     step_y, step_x, head = 2 * height + GAP * 2, 4 * width + GAP * 4, max(4, height // 2)
     across, down = min(across, len(tiles)), ceil(len(tiles) / across)
@@ -44,7 +44,7 @@ def mosaic(tiles: list[Tile], across: int, title: str) -> go.Figure:
         paste(canvas, tile.picture.repeat_interleave(2, 1).repeat_interleave(2, 2), top, left)
         for k, small in enumerate(tile.beside[:4]):
             paste(canvas, small, top + (k // 2) * (height + 1), left + 2 * width + GAP + (k % 2) * (width + 1))
-    picture = blank(title)
+    picture = make_figure(title)
     picture.add_trace(go.Image(source=as_png(canvas), zsmooth=False, hoverinfo="skip"))
     picture.add_trace(
         go.Scatter(
@@ -66,7 +66,7 @@ def mosaic(tiles: list[Tile], across: int, title: str) -> go.Figure:
 
 
 def paste(canvas: UInt8[Tensor, "height width 4"], image: Float[Tensor, "channel h w"], top: int, left: int) -> None:
-    """Puts a picture on the canvas; one without three colours is grey."""
+    """Copy an image to the canvas; images without three channels become grey."""
     colours = image if len(image) == 3 else image.mean(dim=0, keepdim=True).expand(3, -1, -1)
     height, width = image.shape[1:]
     region = canvas[top : top + height, left : left + width]
@@ -75,7 +75,7 @@ def paste(canvas: UInt8[Tensor, "height width 4"], image: Float[Tensor, "channel
 
 
 def as_png(canvas: UInt8[Tensor, "height width 4"]) -> str:
-    """The canvas as an address that holds its own picture."""
+    """Encode the canvas as a PNG data URL."""
     content = io.BytesIO()
     Image.fromarray(canvas.numpy(), "RGBA").save(content, "PNG")
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"

@@ -10,7 +10,7 @@ from workbench.figures.figure import figure
 from workbench.figures.interval import half_width
 from workbench.figures.numerals import short
 from workbench.figures.table import examples, frame, table
-from workbench.figures.theme import BLUE, GREY, ORANGE, blank
+from workbench.figures.theme import BLUE, GREY, ORANGE, make_figure
 
 SHOWN = 40
 """Nodes in the picture, those with the largest effect; the table has all."""
@@ -25,7 +25,7 @@ def _(result: NodeEffects) -> go.Figure:
     title = f"Nodes replaced ({result.ablation}), by {result.method}"
     if len(order) < len(mean):
         title += f": {len(order)} of {len(mean)}"
-    picture = blank(title, "node", MEASURE.get(result.method, "strength"))
+    picture = make_figure(title, "node", MEASURE.get(result.method, "strength"))
     values = mean[order].tolist()
     picture.add_trace(
         go.Bar(

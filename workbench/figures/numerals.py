@@ -1,4 +1,4 @@
-"""Numbers in text."""
+"""Formatting of numbers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import SupportsFloat
 
 
 def short(value: SupportsFloat) -> str:
-    """Three significant digits, thousands with commas, a true minus sign."""
+    """Format with three significant digits, thousands separators and a true minus sign."""
     number = float(value)
     text = f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 
 def percent(share: SupportsFloat) -> str:
-    """A share in percent, three significant digits and none behind the second after the point."""
+    """Format a share as a percentage with three significant digits and at most two decimals."""
     return f"{short(round(100 * float(share), 2) + 0.0)} %"

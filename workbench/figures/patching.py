@@ -1,4 +1,4 @@
-"""Patching: which parts restore the clean behaviour, as a heat map."""
+"""Patching: share of the clean behaviour per patched part, as a heat map."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
 from workbench.figures.table import examples, frame, table
-from workbench.figures.theme import BLUE, ORANGE, blank, heat_map
+from workbench.figures.theme import BLUE, ORANGE, heat_map_trace, make_figure
 
 VERB = {"denoise": "clean activations into the corrupted run", "noise": "corrupted activations into the clean run"}
 
@@ -24,19 +24,19 @@ def _(result: Patching) -> go.Figure:
     where = result.hooks[0] if len(result.hooks) == 1 else f"{len(result.hooks)} hooks"
     values = result.effect.reshape(len(rows), -1)
     columns = [str(i) for i in range(values.shape[1])]
-    picture = blank(f"{VERB[result.direction].capitalize()} at {where}", across, "")
+    picture = make_figure(f"{VERB[result.direction].capitalize()} at {where}", across, "")
     if len(rows) == 1:
         heights = values[0].tolist()
         colours = [BLUE if height < 0 else ORANGE for height in heights]
         picture.add_trace(go.Bar(x=columns, y=heights, marker_color=colours))
         return picture.update_layout(yaxis_title_text="share of the clean behaviour")
-    picture.add_trace(heat_map(values, columns, rows, "share of the clean behaviour"))
+    picture.add_trace(heat_map_trace(values, columns, rows, "share of the clean behaviour"))
     down = ", ".join((["layer"] if len(result.hooks) > 1 else []) + leading)
     return picture.update_layout(yaxis={"title": {"text": down}, "autorange": "reversed"})
 
 
 def row_names(result: Patching) -> list[str]:
-    """One name for each hook and each index on all axes but the last."""
+    """Return one name per hook and index on all axes but the last."""
     sizes = [range(n) for n in result.effect.shape[1:-1]]
     names = []
     for hook, index in product(result.hooks, product(*sizes)):

@@ -1,4 +1,4 @@
-"""A path: how much of what its first node sends is left at each node on it."""
+"""Path patching: effect of each prefix of a path."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
 from workbench.figures.table import table
-from workbench.figures.theme import BLUE, ORANGE, blank
+from workbench.figures.theme import BLUE, ORANGE, make_figure
 
 
 @figure.register
 def _(result: PathEffect) -> go.Figure:
-    picture = blank(f"A path of {len(result.path)} edges ({result.ablation})", "edge", "change of the metric")
+    picture = make_figure(f"A path of {len(result.path)} edges ({result.ablation})", "edge", "change of the metric")
     values = result.prefix.tolist()
     picture.add_trace(
         go.Bar(

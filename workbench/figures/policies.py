@@ -1,4 +1,4 @@
-"""What a policy earns: with units removed one by one, and with only some of its edges kept."""
+"""Returns of a policy with units removed, or with only some edges kept."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
 from workbench.figures.table import frame, table
-from workbench.figures.theme import BLUE, GREEN, GREY, ORANGE, blank
+from workbench.figures.theme import BLUE, GREEN, GREY, ORANGE, make_figure
 
 SHOWN = 40
-"""Conditions in the picture, those with the largest effect; the table has all."""
+"""Number of conditions in the figure, those with the largest effects; the table has all."""
 
 
 @figure.register
@@ -26,7 +26,7 @@ def _(result: InterventionReturns) -> go.Figure:
     if len(order) < len(result.effect):
         title += f": {len(order)} of {len(result.effect)} conditions"
     effect = result.effect[order]
-    picture = blank(title, "", "change of the return")
+    picture = make_figure(title, "", "change of the return")
     picture.add_trace(
         go.Bar(
             x=[result.conditions[i] for i in order.tolist()],
@@ -62,10 +62,10 @@ def _(result: InterventionReturns) -> object:
 
 @figure.register
 def _(result: CircuitReturns) -> go.Figure:
-    picture = blank("Return of what is left when only some edges are kept", "edges kept", "mean return")
+    picture = make_figure("Return with only some edges kept", "edges kept", "mean return")
     for name, returns, colour in (
-        ("strongest edges", result.circuit, BLUE), ("loudest edges", result.magnitude, ORANGE),
-        (f"random edges, mean of {len(result.random)}", result.random.mean(dim=0), GREY),
+        ("by attribution", result.circuit, BLUE), ("by magnitude", result.magnitude, ORANGE),
+        (f"random, mean of {len(result.random)}", result.random.mean(dim=0), GREY),
     ):  # fmt: skip
         low, high = result.interval(returns)
         mean = returns.mean(dim=1)
@@ -98,7 +98,7 @@ def _(result: CircuitReturns) -> str:
 @table.register
 def _(result: CircuitReturns) -> object:
     columns = {
-        "edges": result.sizes[:, None], "strongest": result.circuit, "loudest": result.magnitude,
+        "edges": result.sizes[:, None], "circuit": result.circuit, "magnitude": result.magnitude,
         "random": result.random.mean(dim=0), "intact": result.intact[None], "cut": result.cut[None],
     }  # fmt: skip
     return frame(("size", "episode"), {name: torch.as_tensor(x).double() for name, x in columns.items()})

@@ -1,4 +1,4 @@
-"""A policy's vector field: from every place an arrow to where it would go, before and after a change."""
+"""Vector field of a policy: mean move from every place, before and after a change."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
 from workbench.figures.table import table
-from workbench.figures.theme import BLUE, ORANGE, blank
+from workbench.figures.theme import BLUE, ORANGE, make_figure
 
 LENGTH = 0.42
-"""Squares that a sure move's arrow is long."""
+"""Length in squares of the arrow of a certain move."""
 
 
 @figure.register
 def _(result: FieldChange) -> go.Figure:
     changed = bool(result.change)
-    title = f"Where the policy would go, and with {result.change} changed" if changed else "Where the policy would go"
-    picture = blank(title, "column", "row")
-    picture.add_trace(squares(result))
-    picture.add_traces(arrows(result.places, result.before, "as it is", BLUE, -0.1 * changed))
+    title = f"Mean move of the policy, and with {result.change} changed" if changed else "Mean move of the policy"
+    picture = make_figure(title, "column", "row")
+    picture.add_trace(draw_squares(result))
+    picture.add_traces(draw_arrows(result.places, result.before, "intact", BLUE, -0.1 * changed))
     if changed:
-        picture.add_traces(arrows(result.places, result.after, "changed", ORANGE, 0.1))
+        picture.add_traces(draw_arrows(result.places, result.after, "changed", ORANGE, 0.1))
     look = {"constrain": "domain", "showgrid": False, "zeroline": False}
     picture.update_yaxes(autorange="reversed", scaleanchor="x", constraintoward="top", **look)
     picture.update_xaxes(**look)
     return picture.update_layout(height=560)
 
 
-def squares(result: FieldChange) -> go.Heatmap:
-    """The places one may be at, the darker the more the change moved there; walls stay bare."""
+def draw_squares(result: FieldChange) -> go.Heatmap:
+    """Draw the open squares, shaded by the change of the action probabilities; walls are left empty."""
     row, column = result.places.T
     floor = torch.full((int(row.max()) + 1, int(column.max()) + 1), torch.nan)
     floor[row, column] = result.shift
@@ -46,10 +46,10 @@ def squares(result: FieldChange) -> go.Heatmap:
     )  # fmt: skip
 
 
-def arrows(
+def draw_arrows(
     places: Int[Tensor, "place two"], move: Float[Tensor, "place two"], name: str, colour: str, aside: float
 ) -> list[go.Scatter]:
-    """A line for each place, and a head at its end; all stand a little `aside` so that two fields can be told apart."""
+    """Draw a line with a head for each place, shifted by `aside` so that two fields do not overlap."""
     start = places + aside
     end = start + LENGTH * move
     row, column = ([v for a, b in zip(start[:, i], end[:, i], strict=True) for v in (float(a), float(b), None)]
@@ -65,15 +65,15 @@ def arrows(
 def _(result: FieldChange) -> str:
     if not result.change:
         return (
-            f"From {len(result.places)} places the mean move is {short(result.before.norm(dim=1).mean())} squares long."
+            f"Over {len(result.places)} places the mean move is {short(result.before.norm(dim=1).mean())} squares long."
         )
     most = int(result.shift.argmax())
     row, column = result.places[most].tolist()
     turned = int(((result.before * result.after).sum(dim=1) < 0).sum())
     return (
-        f"Changing {result.change} moves {short(100 * result.shift.mean())} % of the probability, most at row {row}, "
-        f"column {column} ({short(100 * result.shift[most])} %), and turns {turned} of {len(result.places)} arrows "
-        "back."
+        f"Changing {result.change} moves {short(100 * result.shift.mean())} % of the action probability, most at row "
+        f"{row}, column {column} ({short(100 * result.shift[most])} %), and reverses {turned} of {len(result.places)} "
+        "moves."
     )
 
 

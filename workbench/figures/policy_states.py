@@ -1,4 +1,4 @@
-"""States of a policy: the nearest ones that flip its action, what matters in them, which a unit likes best."""
+"""States of a policy: counterfactuals, saliency and maximizing states."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
 from workbench.figures.table import table
-from workbench.figures.theme import BLUE, GREEN, GREY, ORANGE, blank, heat_map
+from workbench.figures.theme import BLUE, GREEN, GREY, ORANGE, heat_map_trace, make_figure
 
 
-def entries(prefix: str, rows: Tensor) -> dict[str, list[float]]:
-    """A column for each number of some observations; none of grids, whose pictures say more."""
+def entry_columns(prefix: str, rows: Tensor) -> dict[str, list[float]]:
+    """Return one column per entry of vector observations; none for grids."""
     return {f"{prefix}_{i}": rows[:, i].tolist() for i in range(rows.shape[1])} if rows.ndim == 2 else {}
 
 
 @figure.register
 def _(result: Counterfactuals) -> go.Figure:
-    picture = blank("The smallest change that flips the action", "example", "size of the change")
+    picture = make_figure("Smallest change of the observation that changes the action", "example", "size of the change")
     actions = [f"{a} to {b}" for a, b in zip(result.before.tolist(), result.after.tolist(), strict=True)]
     colours = [BLUE if found else GREY for found in result.found.tolist()]
     picture.add_trace(
@@ -39,35 +39,35 @@ def _(result: Counterfactuals) -> go.Figure:
 def _(result: Counterfactuals) -> str:
     n = int(result.found.sum())
     if not n:
-        return f"No change was found that flips any of {len(result.found)} actions."
+        return f"No change was found that changes any of {len(result.found)} actions."
     sizes = result.distance.where(result.found, result.distance.new_tensor(float("inf")))
     least = int(sizes.argmin())
     return (
-        f"{n} of {len(result.found)} actions can be flipped, half of them by a change of no more than "
-        f"{short(result.distance[result.found].median())}; example {least} needs least, {short(sizes[least])}, to turn "
-        f"action {int(result.before[least])} into {int(result.after[least])}."
+        f"{n} of {len(result.found)} actions can be changed; the median size of the change is "
+        f"{short(result.distance[result.found].median())}, and example {least} needs the smallest one "
+        f"({short(sizes[least])}, from action {int(result.before[least])} to {int(result.after[least])})."
     )
 
 
 @table.register
 def _(result: Counterfactuals) -> object:
-    told = {name: getattr(result, name).tolist() for name in ("before", "after", "distance", "found")}
-    told |= entries("seen", result.observation) | entries("changed", result.changed)
-    return pd.DataFrame({"example": range(len(result.found)), **told})
+    columns = {name: getattr(result, name).tolist() for name in ("before", "after", "distance", "found")}
+    columns |= entry_columns("seen", result.observation) | entry_columns("changed", result.changed)
+    return pd.DataFrame({"example": range(len(result.found)), **columns})
 
 
 @figure.register
 def _(result: Saliency) -> go.Figure:
     shown = result.perturbation.detach()
     if shown.ndim == 2:
-        picture = blank("What each entry adds to the metric", "entry", "example")
+        picture = make_figure("Contribution of each entry to the metric", "entry", "example")
         names = [[f"{what} {i}" for i in range(n)] for what, n in zip(("example", "entry"), shown.shape, strict=True)]
-        picture.add_trace(heat_map(shown, names[1], names[0], "metric"))
+        picture.add_trace(heat_map_trace(shown, names[1], names[0], "metric"))
     else:
-        picture = blank("What each square adds to the metric, mean over examples", "column", "row")
+        picture = make_figure("Contribution of each square to the metric, mean over examples", "column", "row")
         summed = shown.sum(dim=1).mean(dim=0)
         names = [[str(i) for i in range(n)] for n in summed.shape]
-        picture.add_trace(heat_map(summed, names[1], names[0], "metric"))
+        picture.add_trace(heat_map_trace(summed, names[1], names[0], "metric"))
     return picture.update_yaxes(autorange="reversed")
 
 
@@ -81,8 +81,8 @@ def _(result: Saliency) -> str:
         what, place = f"square (row {row}, column {column})", -1
     name = what if place < 0 else f"{what} {place}"
     return (
-        f"Taking {name} away moves the metric most, by {short(mean.max())} on average over {len(weight)} examples; "
-        f"the average over all is {short(mean.mean())}."
+        f"Removing {name} changes the metric most, by {short(mean.max())} on average over {len(weight)} examples; "
+        f"the mean over all is {short(mean.mean())}."
     )
 
 
@@ -96,10 +96,10 @@ def _(result: Saliency) -> object:
 
 @figure.register
 def _(result: ReachableMaxima) -> go.Figure:
-    picture = blank(f"Largest activation of units at {result.hook}", result.axis, "activation")
+    picture = make_figure(f"Largest activation of units at {result.hook}", result.axis, "activation")
     for name, values, colour in (
-        ("in the box the inputs span", result.bounded, ORANGE),
-        ("in states that can be reached", result.reachable, BLUE),
+        ("in the box spanned by the inputs", result.bounded, ORANGE),
+        ("in reachable states", result.reachable, BLUE),
         ("on the inputs", result.natural, GREEN),
     ):
         picture.add_trace(go.Bar(x=[str(u) for u in result.units], y=values.tolist(), name=name, marker_color=colour))
@@ -112,15 +112,16 @@ def _(result: ReachableMaxima) -> str:
     gap = result.bounded - result.reachable
     most = int(gap.argmax())
     return (
-        f"{beyond} of {len(result.units)} units are driven higher in the box than by any state found in the "
-        f"environment; {result.axis} {result.units[most]} most, to {short(result.bounded[most])} against "
-        f"{short(result.reachable[most])}."
+        f"{beyond} of {len(result.units)} units reach a higher activation in the box than in any state found in the "
+        f"environment; the difference is largest for {result.axis} {result.units[most]}: {short(result.bounded[most])} "
+        f"against {short(result.reachable[most])}."
     )
 
 
 @table.register
 def _(result: ReachableMaxima) -> object:
     names = ("natural", "bounded", "reachable", "seeds", "steps")
-    told = {result.axis: list(result.units)} | {name: getattr(result, name).tolist() for name in names}
-    told |= entries("bounded", result.bounded_observation) | entries("reached", result.reached_observation)
-    return pd.DataFrame(told)
+    columns = {result.axis: list(result.units)} | {name: getattr(result, name).tolist() for name in names}
+    columns |= entry_columns("bounded", result.bounded_observation)
+    columns |= entry_columns("reached", result.reached_observation)
+    return pd.DataFrame(columns)

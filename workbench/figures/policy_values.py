@@ -1,4 +1,4 @@
-"""What a policy knows: Q beside what came, and what a linear probe reads off a hook."""
+"""Action values against played-out returns, and linear probes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
 from workbench.figures.table import table
-from workbench.figures.theme import BLUE, GREY, ORANGE, SERIES, blank
+from workbench.figures.theme import BLUE, GREY, ORANGE, SERIES, make_figure
 
 
 @figure.register
 def _(result: QAccuracy) -> go.Figure:
-    picture = blank("What the network expects, and what comes", "return of the action, played", "Q of the network")
+    picture = make_figure(
+        "What the network expects, and what comes", "return of the action, played", "Q of the network"
+    )
     for action in range(result.q.shape[1]):
         picture.add_trace(
             go.Scatter(
                 x=result.exact[:, action].tolist(), y=result.q[:, action].tolist(), mode="markers",
                 name=f"action {action}", text=[f"step {t}" for t in result.step.tolist()],
                 marker={"color": SERIES[action % len(SERIES)], "size": 8},
-                hovertemplate="%{text}<br>played %{x:.3g}<br>expected %{y:.3g}<extra></extra>",
+                hovertemplate="%{text}<br>return %{x:.3g}<br>Q %{y:.3g}<extra></extra>",
             )
         )  # fmt: skip
     low, high = (float(end) for end in result.exact.aminmax())
@@ -35,10 +37,10 @@ def _(result: QAccuracy) -> go.Figure:
 
 @describe.register
 def _(result: QAccuracy) -> str:
-    related = "" if math.isnan(result.correlation) else f", correlated {short(result.correlation)}"
+    related = "" if math.isnan(result.correlation) else f", with a correlation of {short(result.correlation)}"
     return (
         f"Over {len(result.step)} states and {result.q.shape[1]} actions Q is {short(abs(result.bias))} "
-        f"{'above' if result.bias > 0 else 'below'} what playing on brings ({short(result.exact.mean())} on average)"
+        f"{'above' if result.bias > 0 else 'below'} the return of playing on (mean {short(result.exact.mean())})"
         f"{related}; both prefer the same action in {short(100 * result.agreement)} % of the states."
     )
 
@@ -52,7 +54,7 @@ def _(result: QAccuracy) -> object:
 
 @figure.register
 def _(result: Probes) -> go.Figure:
-    picture = blank("What a linear probe reads, on episodes it has not seen", "", "score")
+    picture = make_figure("Linear probes, on held-out episodes", "", "score")
     worst, best = (getattr(result.by_fold, end)(dim=1).values for end in ("min", "max"))
     colours = [GREY if "random" in name or name == "raw input" else BLUE for name in result.sources]
     picture.add_trace(
@@ -68,10 +70,8 @@ def _(result: Probes) -> go.Figure:
 
 @describe.register
 def _(result: Probes) -> str:
-    told = [f"{name} {short(score)}" for name, score in zip(result.sources, result.score, strict=True)]
-    return (
-        f"Held-out score of a linear probe over {result.n:,} states: {', '.join(told)}; chance {short(result.chance)}."
-    )
+    found = ", ".join(f"{name} {short(score)}" for name, score in zip(result.sources, result.score, strict=True))
+    return f"Held-out score of a linear probe over {result.n:,} states: {found}; chance {short(result.chance)}."
 
 
 @table.register

@@ -1,4 +1,4 @@
-"""A search for settings: its history, which settings matter, and all trials side by side, drawn by Optuna."""
+"""Hyperparameter search: history, parameter importance and all trials, drawn by Optuna."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import optuna
 
 FEWEST = 4
-"""Finished trials from which importance can be told."""
+"""Minimum number of finished trials for estimating importance."""
 
 
-def search_figures(study: optuna.Study) -> dict[str, go.Figure]:
-    """Figures by title; only those for which enough trials are finished."""
+def draw_search(study: optuna.Study) -> dict[str, go.Figure]:
+    """Return figures by title, omitting those that need more finished trials."""
     from optuna.visualization import plot_optimization_history, plot_parallel_coordinate, plot_param_importances
 
     metric = metric_of(study)
@@ -38,22 +38,22 @@ def search_figures(study: optuna.Study) -> dict[str, go.Figure]:
 
 
 def metric_of(study: optuna.Study) -> str:
-    """What the study judges by, in words."""
+    """Return the metric of the study in words."""
     return str(study.user_attrs.get("plan", {}).get("metric", "value")).replace("test_", "held-out ").replace("_", " ")
 
 
 def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Trials with a value."""
+    """Return the trials with a value."""
     return [trial for trial in study.trials if trial.value is not None]
 
 
-def finding(study: optuna.Study) -> str:
-    """The best trial in one sentence."""
+def describe_best(study: optuna.Study) -> str:
+    """Describe the best trial in one sentence."""
     finished = finished_trials(study)
     if not finished:
-        return f"No trial of {len(study.trials)} has finished yet."
+        return f"None of {len(study.trials)} trials has finished yet."
     settings = ", ".join(f"{n} {v if isinstance(v, str) else short(v)}" for n, v in study.best_params.items())
     return (
-        f"Best {metric_of(study)} of {len(finished)} finished trials ({len(study.trials)} begun): "
+        f"Best {metric_of(study)} of {len(finished)} finished trials ({len(study.trials)} started): "
         f"{short(study.best_value)} with {settings} (trial {study.best_trial.number})."
     )

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from workbench.figures.annotated import main_tensor, tensors_of
+from workbench.figures.annotated import list_tensors, main_tensor
 from workbench.figures.by_result import by_result
 
 
@@ -18,7 +18,7 @@ def table(result: Any) -> pd.DataFrame:
     """Any result as a data frame: a column for each axis of the main tensor, one for it and for all that fit it."""
     main = main_tensor(result)
     columns = {}
-    for field in tensors_of(result):
+    for field in list_tensors(result):
         if set(field.axes) <= set(main.axes) and len(set(field.axes)) == len(field.axes):
             order = [field.axes.index(axis) for axis in main.axes if axis in field.axes]
             shape = [field.tensor.shape[field.axes.index(a)] if a in field.axes else 1 for a in main.axes]

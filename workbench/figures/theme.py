@@ -1,4 +1,4 @@
-"""Colours and the layout all figures share; nothing in it needs a light or a dark ground."""
+"""Colours and layout of all figures, for light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from torch import Tensor
 
 BLUE, ORANGE, GREY, GREEN = "#0072B2", "#D55E00", "#767676", "#009E73"
-"""Okabe and Ito's colours, told apart by colour-blind readers; the grey reads on white and on black."""
+"""Colour-blind safe (Okabe and Ito); the grey is readable on white and on black."""
 SERIES = (BLUE, ORANGE, GREEN, "#9A5B8E", "#B87A00", "#56B4E9")
 DIVERGING = [[0.0, BLUE], [0.5, "#ffffff"], [1.0, ORANGE]]
 """Blue below zero, white at zero, orange above."""
@@ -29,14 +29,14 @@ TEMPLATE = go.layout.Template(
 )
 
 
-def blank(title: str, x: str = "", y: str = "") -> go.Figure:
-    """An empty figure with its title and axis names."""
+def make_figure(title: str, x: str = "", y: str = "") -> go.Figure:
+    """Return an empty figure with a title and axis names."""
     layout = go.Layout(template=TEMPLATE, title=title, xaxis={"title": {"text": x}}, yaxis={"title": {"text": y}})
     return go.Figure(layout=layout)
 
 
-def heat_map(values: Tensor, x: Sequence[str], y: Sequence[str], colour: str) -> go.Heatmap:
-    """Rows of values, the first on top, blue-white-orange about zero; `colour` names what they are."""
+def heat_map_trace(values: Tensor, x: Sequence[str], y: Sequence[str], colour: str) -> go.Heatmap:
+    """Return a heat map, first row on top, with a diverging scale centred at zero; `colour` labels the colour bar."""
     limit = float(values.nan_to_num().abs().max()) or 1.0
     return go.Heatmap(
         z=values.tolist(),

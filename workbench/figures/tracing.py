@@ -1,4 +1,4 @@
-"""Tuned models beside each other: which weights moved, before which tokens they differ, what undoes the change."""
+"""Comparison of tuned models: changed weights, KL by token, and the effect of restoring parts."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from workbench.figures.table import table
 from workbench.figures.theme import SERIES, TEMPLATE
 
 SHOWN = 12
-"""Parts in each panel, those with the largest values; the tables have more."""
+"""Number of parts per panel, those with the largest values; the tables have more."""
 
 
 @figure.register
 def _(result: Trace) -> go.Figure:
     panels = {
         "Relative change of the weights": ("change", result.changes()),
-        "KL before tokens, those with most of it in all": ("nats", result.divergences(SHOWN)),
+        "KL before tokens, those with the largest total": ("nats", result.divergences(SHOWN)),
         **{result.restoring(kind): (result.unit, result.restored(kind, SHOWN)) for kind in result.kinds},
     }
     picture = make_subplots(rows=len(panels), cols=1, subplot_titles=list(panels), vertical_spacing=0.4 / len(panels))
     for row, (unit, rows) in enumerate(panels.values(), 1):
-        for bars in grouped(rows, list(result.found), legend=row == 1):
+        for bars in draw_grouped_bars(rows, list(result.found), legend=row == 1):
             picture.add_trace(bars, row=row, col=1)
         picture.update_yaxes(title_text=unit, row=row, col=1)
     above = {"yref": "container", "y": 1, "yanchor": "top"}
@@ -35,8 +35,8 @@ def _(result: Trace) -> go.Figure:
     )
 
 
-def grouped(rows: Table, models: list[str], legend: bool) -> list[go.Bar]:
-    """A bar for each part and model."""
+def draw_grouped_bars(rows: Table, models: list[str], legend: bool) -> list[go.Bar]:
+    """Draw a bar for each part and model."""
     label = next(iter(rows[0]))
     return [
         go.Bar(
@@ -50,18 +50,18 @@ def grouped(rows: Table, models: list[str], legend: bool) -> list[go.Bar]:
 @describe.register
 def _(result: Trace) -> str:
     changes = result.changes()
-    told = []
+    found = []
     for name, one in result.found.items():
         most = max(changes, key=lambda row: row[name])
-        told.append(
-            f"{name} moved {most['part']} most, by {short(most[name])} of its norm, and is {short(one.kl.per_token)} "
-            f"nats per token away{brought_back(result, name)}"
+        found.append(
+            f"{name} changed {most['part']} most, by {short(most[name])} of its norm, and its KL is "
+            f"{short(one.kl.per_token)} nats per token{describe_restoration(result, name)}"
         )
-    return f"From {result.original}: {'; '.join(told)}."
+    return f"Compared with {result.original}: {'; '.join(found)}."
 
 
-def brought_back(result: Trace, name: str) -> str:
-    """Which part restored goes furthest back."""
+def describe_restoration(result: Trace, name: str) -> str:
+    """Describe the part whose restoration undoes most of the effect; empty if nothing was restored."""
     best = [
         (share, part, kind)
         for kind, back in result.found[name].restored.items()
@@ -70,7 +70,7 @@ def brought_back(result: Trace, name: str) -> str:
     if not best:
         return ""
     share, part, kind = max(best)
-    return f", restoring {part} ({kind}) undoes {percent(share)} of the effect"
+    return f", of which restoring {part} ({kind}) undoes {percent(share)}"
 
 
 @table.register

@@ -1,4 +1,4 @@
-"""Traversals: images in rows, one for each unit; else how far each unit's moves are felt."""
+"""Traversals: a row of images for each unit, or distances as a heat map."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from workbench.figures.figure import figure
 from workbench.figures.mosaic import as_png, paste
 from workbench.figures.numerals import short
 from workbench.figures.table import frame, table
-from workbench.figures.theme import blank, heat_map
+from workbench.figures.theme import heat_map_trace, make_figure
 
 SCALE = 2
-"""Pixels of the picture for each of an image's."""
+"""Magnification of images."""
 
 
 @figure.register
@@ -25,23 +25,23 @@ def _(result: Traversal) -> go.Figure:
     title = f"{result.seen} as each {result.axis} at {result.hook} moves"
     offsets, names = [f"{x:+.2g} sd" for x in result.offset.tolist()], [f"{result.axis} {u}" for u in result.units]
     if result.seen_axes == ("channel", "height", "width") and result.response.shape[2] in (1, 3):
-        return strips(result.response, title, offsets, names)
-    picture = blank(title, f"where the {result.axis} is set to, from its mean", "")
-    picture.add_trace(heat_map(result.distance, offsets, names, "distance moved"))
+        return draw_strips(result.response, title, offsets, names)
+    picture = make_figure(title, f"value of the {result.axis}, from its mean", "")
+    picture.add_trace(heat_map_trace(result.distance, offsets, names, "distance"))
     return picture.update_yaxes(autorange="reversed")
 
 
-def strips(
+def draw_strips(
     images: Float[Tensor, "unit step channel height width"], title: str, columns: list[str], rows: list[str]
 ) -> go.Figure:
-    """A row of images for each unit, whose values run from 0 to 1."""
+    """Draw a row of images for each unit; values are clamped to 0..1."""
     high, wide = (SCALE * n + 2 for n in images.shape[3:])
     canvas = torch.zeros(len(rows) * high, len(columns) * wide, 4, dtype=torch.uint8)
     for i, strip in enumerate(images.clamp(0, 1)):
         for j, image in enumerate(strip):
             large = image.repeat_interleave(SCALE, dim=1).repeat_interleave(SCALE, dim=2)
             paste(canvas, large, i * high, j * wide)
-    picture = blank(title)
+    picture = make_figure(title)
     picture.add_trace(go.Image(source=as_png(canvas), zsmooth=False, hoverinfo="skip"))
     middle = [(n - 1) / 2 for n in (wide, high)]
     ticks = {"tickmode": "array", "showgrid": False, "zeroline": False}
@@ -60,7 +60,7 @@ def _(result: Traversal) -> str:
     return (
         f"Moving {result.hook}[{result.axis}={result.units[most]}] from {result.offset[0]:g} to {result.offset[-1]:g} "
         f"standard deviations changes {result.seen} most, by up to {short(float(farthest[most]))} (Euclidean); "
-        f"{still} of {len(result.units)} hardly change it (less than a twentieth of that)."
+        f"{still} of {len(result.units)} change it by less than a twentieth of that."
     )
 
 

@@ -1,4 +1,4 @@
-"""Verification of a circuit: what it keeps beside its complement and random circuits, and scores against exact ones."""
+"""Verification of a circuit: faithfulness of circuit, complement and random circuits; scores against exact effects."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def _(result: Verification) -> go.Figure:
         rows=1, cols=2, column_widths=[0.4, 0.6], horizontal_spacing=0.14,
         subplot_titles=("faithfulness", "scores of sampled edges"),
     )  # fmt: skip
-    picture.add_trace(bars(result), row=1, col=1)
+    picture.add_trace(draw_bars(result), row=1, col=1)
     picture.add_trace(
         go.Box(y=result.random.tolist(), x=["random"] * len(result.random), marker_color=GREY, boxpoints="all"),
         row=1,
         col=1,
     )
-    for trace in scatter(result):
+    for trace in draw_scatter(result):
         picture.add_trace(trace, row=1, col=2)
     picture.update_xaxes(title_text="exact patching", row=1, col=2)
     picture.update_yaxes(title_text=result.method, row=1, col=2)
@@ -36,8 +36,8 @@ def _(result: Verification) -> go.Figure:
     )
 
 
-def bars(result: Verification) -> go.Bar:
-    """What the circuit and its complement keep, with intervals over the examples."""
+def draw_bars(result: Verification) -> go.Bar:
+    """Draw the faithfulness of circuit and complement with intervals over the examples."""
     values = [result.faithfulness, result.complement]
     ends = [result.interval, result.complement_interval]
     above = [high - value for value, (_, high) in zip(values, ends, strict=True)]
@@ -51,8 +51,8 @@ def bars(result: Verification) -> go.Bar:
     )
 
 
-def scatter(result: Verification) -> list[go.Scatter]:
-    """Each sampled edge by its exact effect and its score, and the line on which they agree."""
+def draw_scatter(result: Verification) -> list[go.Scatter]:
+    """Draw the score of each sampled edge against its exact effect, and the line of equality."""
     exact, estimated = result.exact.tolist(), result.estimated.tolist()
     ends = [min(exact), max(exact)]
     return [
@@ -74,20 +74,20 @@ def _(result: Verification) -> str:
     spare = int((result.necessity <= 0).sum())
     return (
         f"{result.live} of {result.n_edges:,} edges keep {short(100 * result.faithfulness)} % of the behaviour "
-        f"(interval {low} to {high}, {result.n} examples), all others {short(100 * result.complement)} %, "
-        f"{len(result.random)} random circuits of that size {short(100 * result.random.mean())} % in the mean and "
-        f"{short(100 * result.random.max())} % at most. {spare} of its {len(result.necessity)} strongest "
-        f"edges could go without loss. Circuits traced on "
-        f"other draws of the examples share {short(100 * result.jaccard.mean())} % of their edges (Jaccard). Scores "
-        f"and exact effects of {len(result.sampled)} edges correlate by {short(result.pearson)} (ranks "
-        f"{short(result.spearman)}) and have the same sign for {short(100 * result.same_sign)} %."
+        f"(interval {low} to {high}, {result.n} examples), all others {short(100 * result.complement)} %, and "
+        f"{len(result.random)} random circuits of that size {short(100 * result.random.mean())} % on average and "
+        f"{short(100 * result.random.max())} % at most. {spare} of its {len(result.necessity)} strongest edges can be "
+        f"cut without loss. Circuits traced on resampled examples share {short(100 * result.jaccard.mean())} % of "
+        f"their edges (Jaccard). Scores and exact effects of {len(result.sampled)} edges have a correlation of "
+        f"{short(result.pearson)} (ranks {short(result.spearman)}) and the same sign for "
+        f"{short(100 * result.same_sign)} %."
     )
 
 
 @table.register
 def _(result: Verification) -> pd.DataFrame:
     rows = [(edge.writer, edge.port, edge.score) for edge in result.edges]
-    untold = [float("nan")] * (len(rows) - len(result.necessity))
+    unknown = [float("nan")] * (len(rows) - len(result.necessity))
     return pd.DataFrame(rows, columns=["writer", "port", "score"]).assign(
-        necessity=[*result.necessity.tolist(), *untold]
+        necessity=[*result.necessity.tolist(), *unknown]
     )

@@ -1,4 +1,5 @@
-"""Networks whose circuit is known by construction: what a way to find circuits is to be measured against.
+"""Networks whose circuit is known by construction, for evaluating methods that find circuits.
 
-Compiled programs (`tracr`) and networks with weights set by hand (`planted_*`), of every family.
+Programs compiled by Tracr (`tracr`), networks trained to implement these programs (`trained_programs`), and networks of
+every family with weights set by hand (`planted_*`).
 """

@@ -1,4 +1,4 @@
-"""A network whose circuit is known by construction, and how well scores of its edges agree with it."""
+"""Networks with a known circuit, and the agreement of edge scores with it."""
 
 from __future__ import annotations
 
@@ -24,38 +24,45 @@ Matter = Callable[[Ablation], Bool[Tensor, " edge"]]
 
 @dataclass(frozen=True)
 class KnownCircuit:
-    """A network, the question it answers, and which of its edges matter for that.
+    """A network, a task, and the edges that matter for the task.
 
-    An edge matters under an ablation when cutting it alone, so that it carries zero or the write of the corrupted run,
-    changes what the metric reads on any of the inputs. `matter(ablation)` says so for every edge, in the graph's
-    order. `duplicates` are sets of edges that stand in for each other under zero ablation: none matters alone, all
-    together do.
+    An edge matters under an ablation if cutting it alone (so that it carries zero, or the write of the corrupted run)
+    changes the metric on any of the inputs.
     """
 
     about: str
+    """Description of the task and the metric."""
     model: HookedModel
     inputs: Any
     corrupted: Any
     metric: Metric
     matter: Matter
+    """Returns whether each edge matters under an ablation, in the graph's order."""
     duplicates: tuple[frozenset[str], ...] = ()
+    """Sets of edges that back each other up under zero ablation: none matters alone, but all together do."""
     labelled: tuple[Ablation, ...] = ("zero", "resample")
-    """The ablations under which it is known which edges matter."""
+    """Ablations for which the circuit is known."""
 
     @cached_property
     def graph(self) -> Graph:
-        """The network's graph, of its usual detail."""
+        """The network's graph at its default detail."""
         return self.model.graph()
 
     def edges(self, ablation: Ablation) -> list[str]:
-        """The edges that matter, as text."""
+        """Return the names of the edges that matter."""
         pairs = zip(self.graph.wiring.edges(), self.matter(ablation).tolist(), strict=True)
         return [str(edge) for (edge, _, _), matters in pairs if matters]
 
     def auroc(self, scores: Masks, ablation: Ablation) -> float | None:
-        """Chance that an edge that matters has a larger absolute score than one that does not (1 is perfect).
+        """Compute the area under the ROC curve of absolute scores, with the edges that matter as positives.
 
-        None where no edge matters, or all do, or where it is not known.
+        Args:
+            scores: Score of each edge, by wire.
+            ablation: Ablation under which edges matter.
+
+        Returns:
+            The probability that an edge that matters has a larger absolute score than one that does not. None if no
+            edge matters, all do, or the circuit is not known for this ablation.
         """
         if ablation not in self.labelled:
             return None
@@ -66,12 +73,27 @@ class KnownCircuit:
 
 
 def known_circuit(name: str) -> KnownCircuit:
-    """The known circuit of this name; `CIRCUITS` has all the names. Raises on an unknown one."""
+    """Load a known circuit.
+
+    Args:
+        name: Name in `CIRCUITS`, such as "planted_ioi" or "tracr_reverse".
+
+    Returns:
+        A `KnownCircuit`.
+
+    Raises:
+        UnknownNameError: If there is no such circuit.
+
+    Example:
+        >>> known = workbench.known_circuit("planted_vote")
+        >>> len(known.edges("zero")), known.graph.n_edges
+        (9, 44)
+    """
     return CIRCUITS[name]()
 
 
-def declared(graph: Graph, edges: Mapping[Ablation, Iterable[str]]) -> Matter:
-    """Which edges matter, from their texts."""
+def make_matter(graph: Graph, edges: Mapping[Ablation, Iterable[str]]) -> Matter:
+    """Return a function that marks the given edges."""
     masks = {ablation: graph.full(0.0) for ablation in edges}
     for ablation, texts in edges.items():
         for text in texts:
@@ -81,8 +103,8 @@ def declared(graph: Graph, edges: Mapping[Ablation, Iterable[str]]) -> Matter:
 
 
 @torch.no_grad()
-def blank(model: Any) -> Any:
-    """The model in double precision with every weight and bias zero and every norm doing nothing, to set by hand."""
+def zero_weights(model: Any) -> Any:
+    """Convert a model to double precision and set all weights and biases to zero and all norms to the identity."""
     model = model.double().eval()
     for parameter in model.parameters():
         parameter.zero_()

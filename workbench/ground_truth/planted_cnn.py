@@ -1,4 +1,4 @@
-"""A convolutional network that tells outlines apart: edges make curves and corners, these make shapes."""
+"""A convolutional network that classifies outlines as round or square: lines, then curves and corners, then shapes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 from workbench.core.metrics import LogitDifference
 from workbench.core.registry import CIRCUITS
-from workbench.ground_truth.known import KnownCircuit, blank, declared
+from workbench.ground_truth.known import KnownCircuit, make_matter, zero_weights
 from workbench.zoo.cnn import CNNConfig, ConvNet
 
 HORIZONTAL, VERTICAL, DIAGONAL, INK, BLANK = range(5)
-"""Channels of the first layer: lines of three directions; and distractors: any ink, and none."""
+"""Channels of the first layer: lines of three directions, and two distractors (any ink, no ink)."""
 CURVE, CORNER, INKY, CLEAR = range(4)
-"""Of the second: a line that bends by 45 degrees, by 90 degrees; and what reads the distractors."""
+"""Channels of the second layer: bends by 45 and 90 degrees, and two that read the distractors."""
 ROUND, SQUARE, FULL = range(3)
-"""Of the third: the shapes; and one that the distractors can never excite."""
+"""Channels of the third layer: the two shapes, and one that never fires."""
 LINES = {
     HORIZONTAL: [[-1, -1, -1], [1, 1, 1], [-1, -1, -1]],
     VERTICAL: [[-1, 1, -1], [-1, 1, -1], [-1, 1, -1]],
@@ -28,13 +28,14 @@ SIZE, N_CLASSES = 16, 2
 
 @CIRCUITS.register("planted_cnn")
 def planted_cnn() -> KnownCircuit:
-    """Round or square, from the corners of an outline: a corner is a horizontal next to a vertical or to a diagonal.
+    """Round or square, from the corners of an outline.
 
-    A line fires where three pixels of its direction stand alone; a curve where a diagonal leads into a horizontal, a
-    corner where a vertical does; a shape where it finds its own. Distractors: ink drives a channel of every layer and
-    the last of them votes, but never fires; a channel that fires on blank paper is read by one that nothing reads.
+    First layer: lines in three directions. Second layer: a curve where a diagonal continues into a horizontal, a corner
+    where a vertical does. Third layer: a shape where its bend occurs. Distractors: ink drives a channel in every layer,
+    and the last one is read by both classes but never fires; a channel that fires without ink is read by one that
+    nothing reads.
     """
-    model = blank(ConvNet(CNNConfig(size=SIZE, channels=(5, 4, 3), n_classes=N_CLASSES)))
+    model = zero_weights(ConvNet(CNNConfig(size=SIZE, channels=(5, 4, 3), n_classes=N_CLASSES)))
     first, second, third = model.blocks
     for channel, kernel in LINES.items():
         first.conv.weight[channel, 0] = torch.tensor(kernel)
@@ -52,19 +53,19 @@ def planted_cnn() -> KnownCircuit:
     for shape in (ROUND, SQUARE):
         model.readout.linear.weight[shape, shape] = 1
     model.readout.linear.weight[:, FULL] = 5
-    images, shapes = drawings()
+    images, shapes = make_images()
     return KnownCircuit(
         about="Round or square, by the corners of an outline; right logit minus wrong.",
         model=model,
         inputs=images,
         corrupted=images.flip(0),
         metric=LogitDifference(shapes, 1 - shapes),
-        matter=declared(model.graph(), dict.fromkeys(("zero", "resample"), edges())),
+        matter=make_matter(model.graph(), dict.fromkeys(("zero", "resample"), edges())),
     )
 
 
 def edges() -> list[str]:
-    """The planted circuit."""
+    """Return the planted circuit."""
     firsts = [f"hook_input[channel=0] -> blocks.0.hook_pre[channel={line}]" for line in LINES]
     bends = ((HORIZONTAL, CURVE), (DIAGONAL, CURVE), (HORIZONTAL, CORNER), (VERTICAL, CORNER))
     seconds = [f"blocks.0.hook_pooled[channel={i}] -> blocks.1.hook_pre[channel={o}]" for i, o in bends]
@@ -74,15 +75,15 @@ def edges() -> list[str]:
     return [*firsts, *seconds, *thirds, *lasts]
 
 
-def drawings() -> tuple[Tensor, Tensor]:
-    """Outlines of rounded and of square boxes at every place, by turns, and which they are."""
+def make_images() -> tuple[Tensor, Tensor]:
+    """Draw outlines of round and square boxes, alternating, at every place; returns images and classes."""
     places = [(x, y) for x in range(1, 5) for y in range(1, 5)]
-    found: list[Any] = [(outline(x, y, cut), kind) for x, y in places for cut, kind in ((3, ROUND), (0, SQUARE))]
+    found: list[Any] = [(draw_outline(x, y, cut), kind) for x, y in places for cut, kind in ((3, ROUND), (0, SQUARE))]
     return torch.stack([image for image, _ in found]), torch.tensor([kind for _, kind in found])
 
 
-def outline(x: int, y: int, cut: int, side: int = 10) -> Tensor:
-    """A box of lines one pixel wide whose upper left and lower right corners may be cut off by diagonals."""
+def draw_outline(x: int, y: int, cut: int, side: int = 10) -> Tensor:
+    """Draw a box with lines of one pixel; `cut` pixels of the upper left and lower right corners become diagonals."""
     image = torch.zeros(1, SIZE, SIZE, dtype=torch.float64)
     end = side - 1
     image[0, y, x + cut : x + side] = image[0, y + end, x : x + side - cut] = 1

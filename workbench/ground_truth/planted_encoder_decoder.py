@@ -1,4 +1,4 @@
-"""An encoder-decoder that shifts every letter of a word by one and writes the word backwards."""
+"""An encoder-decoder that shifts every letter of a word by one and reverses the word."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from workbench.core.registry import CIRCUITS
 from workbench.core.source_target import SourceTarget
-from workbench.ground_truth.known import KnownCircuit, blank, declared
+from workbench.ground_truth.known import KnownCircuit, make_matter, zero_weights
 from workbench.ground_truth.planted_induction import SHARP
 from workbench.zoo.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 
@@ -23,8 +23,7 @@ PLACE = slice(N_TOKENS, N_TOKENS + LENGTH)
 SHIFTED = slice(PLACE.stop, PLACE.stop + N_TOKENS)
 ANSWER = slice(SHIFTED.stop, SHIFTED.stop + N_TOKENS)
 UNREAD = slice(ANSWER.stop, ANSWER.stop + N_TOKENS)
-"""Parts of both streams: the token, its position, the letter after it in the alphabet, the answer, and what the
-distractors write."""
+"""Parts of both streams: token, position, next letter of the alphabet, answer, and output of the distractors."""
 EYE, PLACES = torch.eye(N_TOKENS).double(), torch.eye(LENGTH).double()
 
 
@@ -42,16 +41,16 @@ class RightLetters:
 
 @CIRCUITS.register("planted_encoder_decoder")
 def planted_encoder_decoder() -> KnownCircuit:
-    """The encoder's MLP shifts each letter; cross-attention reads the mirrored place, by two heads half each.
+    """Shift each letter in the encoder's MLP, and read the mirrored position by two cross-attention heads, half each.
 
-    Both cross-attention heads matter. Distractors: the encoder's heads and the decoder's own head copy letters to a
-    part that nothing reads; the decoder's MLP shifts the letters that it was given, to that part too.
+    Both cross-attention heads matter. Distractors: the encoder's heads and the decoder's self-attention copy letters to
+    a part that nothing reads, and so does the decoder's MLP with shifted letters.
     """
     cfg = EncoderDecoderConfig(
         d_vocab=N_TOKENS, n_ctx=LENGTH, encoder_layers=1, decoder_layers=1, d_model=UNREAD.stop, n_heads=2, d_head=4,
         d_mlp=N_TOKENS, normalization="none", activation="relu", start=START,
     )  # fmt: skip
-    model = blank(EncoderDecoder(cfg))
+    model = zero_weights(EncoderDecoder(cfg))
     for stack in (model.encoder, model.decoder):
         stack.embed.W_E[:, TOKEN] = EYE
         stack.pos_embed.W_pos[:, PLACE] = PLACES
@@ -75,18 +74,18 @@ def planted_encoder_decoder() -> KnownCircuit:
         inputs=inputs,
         corrupted=SourceTarget(*(tokens.roll(29, dims=0) for tokens in inputs)),
         metric=RightLetters(answers),
-        matter=declared(model.graph(), {"zero": edges(True), "resample": edges(False)}),
+        matter=make_matter(model.graph(), {"zero": edges(True), "resample": edges(False)}),
     )
 
 
 def shift(mlp: Any, target: slice) -> None:
-    """Makes an MLP write the next letter of the alphabet; the start token has none."""
+    """Set an MLP to write the next letter of the alphabet; the start token has none."""
     mlp.W_in[TOKEN] = EYE
     mlp.W_out[:N_LETTERS, target.start : target.start + N_LETTERS] = torch.eye(N_LETTERS).double().roll(1, dims=1)
 
 
 def edges(positions: bool) -> list[str]:
-    """The planted circuit; positions are the same on every input, so resampling spares their edges."""
+    """Return the planted circuit. Positions are equal on all inputs, so their edges do not matter under resampling."""
     found = ["encoder.hook_embed -> encoder.blocks.0.hook_mlp_in"]
     for head in (0, 1):
         cross = "decoder.blocks.0.hook_cross_{}_input[head={}]"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from workbench.core.registry import CIRCUITS
-from workbench.ground_truth.known import KnownCircuit, blank, declared
+from workbench.ground_truth.known import KnownCircuit, make_matter, zero_weights
 from workbench.zoo.gpt import GPT, GPTConfig
 
 N_TOKENS, HALF = 4, 4
@@ -20,14 +20,14 @@ PLACE = slice(N_TOKENS, N_TOKENS + LENGTH)
 BEFORE = slice(PLACE.stop, PLACE.stop + N_TOKENS)
 ECHO = slice(BEFORE.stop, BEFORE.stop + N_TOKENS)
 NEXT = slice(ECHO.stop, ECHO.stop + N_TOKENS)
-"""Parts of the stream: the token, its position, the token before it, what the distractor writes, what comes next."""
+"""Parts of the stream: token, position, previous token, output of the distractor, and next token."""
 SHARP = 60.0
-"""Scores of what a head attends to: large, so that it attends to nothing else."""
+"""Attention score of the attended position, large enough to exclude all others."""
 
 
 @dataclass(frozen=True)
 class RightNext:
-    """Logit of the right next token minus the others' mean, summed over the repeated half but its last position."""
+    """Logit of the right next token minus the mean of the others, summed over the second half but its last position."""
 
     following: Tensor
 
@@ -39,21 +39,21 @@ class RightNext:
 
 @CIRCUITS.register("planted_induction")
 def planted_induction() -> KnownCircuit:
-    """Layer 0, head 0 copies the token before each one; heads 0 and 1 of layer 1 look for it and copy what follows.
+    """Head 0.0 copies the previous token; heads 1.0 and 1.1 attend to what followed the same token, and copy it.
 
-    The two induction heads are duplicates that each write half of the answer, so both matter. Distractors: head 1 of
-    layer 0 copies every token to where induction head 2 of layer 1 would read it; that head's output nobody reads.
+    The induction heads each write half of the answer, so both matter. Distractors: head 0.1 copies every token to where
+    head 1.2 reads, whose output nothing reads.
     """
     cfg = GPTConfig(
         d_vocab=N_TOKENS, n_ctx=LENGTH, n_layers=2, d_model=NEXT.stop, n_heads=3, d_head=LENGTH,
         normalization="none", attn_only=True,
     )  # fmt: skip
-    model = blank(GPT(cfg))
+    model = zero_weights(GPT(cfg))
     model.embed.W_E[:, TOKEN] = torch.eye(N_TOKENS).double()
     model.pos_embed.W_pos[:, PLACE] = torch.eye(LENGTH).double()
     first, second = (block.attn for block in model.blocks)
     scale = LENGTH**0.5
-    first.W_Q[0, PLACE] = torch.eye(LENGTH).double().roll(-1, dims=1) * SHARP * scale  # asks for the position before
+    first.W_Q[0, PLACE] = torch.eye(LENGTH).double().roll(-1, dims=1) * SHARP * scale  # the previous position
     first.W_K[0, PLACE] = torch.eye(LENGTH).double()
     copy(first, 0, TOKEN, BEFORE)
     first.W_Q[1, PLACE], first.W_K[1, PLACE] = torch.eye(LENGTH).double() * SHARP * scale, torch.eye(LENGTH).double()
@@ -70,18 +70,18 @@ def planted_induction() -> KnownCircuit:
         inputs=tokens,
         corrupted=tokens.roll(7, dims=0),
         metric=RightNext(tokens[:, HALF + 1 :]),
-        matter=declared(model.graph(), {"zero": edges(True), "resample": edges(False)}),
+        matter=make_matter(model.graph(), {"zero": edges(True), "resample": edges(False)}),
     )
 
 
 def copy(attn: Any, head: int, source: slice, target: slice, gain: float = 1.0) -> None:
-    """Makes a head write to one part of the stream what it reads in another, each as wide as there are tokens."""
+    """Set a head to copy one part of the stream to another."""
     attn.W_V[head, source, :N_TOKENS] = torch.eye(N_TOKENS).double()
     attn.W_O[head, :N_TOKENS, target] = gain * torch.eye(N_TOKENS).double()
 
 
 def edges(positions: bool) -> list[str]:
-    """The planted circuit; those that only carry positions are the same on every input, so resampling spares them."""
+    """Return the planted circuit. Edges that carry only positions do not matter under resampling."""
     ends = ["hook_embed -> blocks.0.hook_v_input[head=0]"]
     ends += [f"hook_pos_embed -> blocks.0.hook_{x}_input[head=0]" for x in "qk" if positions]
     for head in (0, 1):

@@ -1,4 +1,4 @@
-"""A policy that goes towards a signal when a gate is open, among features and units that look as if they mattered."""
+"""A policy that moves towards a signal if a gate is open, with distractors that correlate with the signal."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ import torch
 from workbench.core.metrics import LogitDifference
 from workbench.core.random import generator
 from workbench.core.registry import CIRCUITS
-from workbench.ground_truth.known import KnownCircuit, blank, declared
+from workbench.ground_truth.known import KnownCircuit, make_matter, zero_weights
 from workbench.zoo.actor_critic import ActorCritic, ActorCriticConfig
 
 SIGNAL, GATE, ALWAYS, ECHO = range(4)
-"""Features: which way to go; 1 where that is allowed; always 1; nearly the signal, read by units that lead nowhere."""
+"""Features: direction (-1 or 1, scaled), gate (0 or 1), constant 1, and a noisy copy of the signal."""
 LEFT, RIGHT = range(2)
 
 
 @CIRCUITS.register("planted_policy")
 def planted_policy() -> KnownCircuit:
-    """Signal and gate meet in two AND units, one for each action.
+    """Signal and gate are combined by two AND units, one for each action.
 
-    Distractors: `echo` follows the signal and drives the strongest unit, which nothing reads; a unit of the second
-    layer reads the signal and is read by an action, but never fires; the critic has a circuit of its own. The gate
-    unit needs the feature that is always 1, which matters under zero ablation alone.
+    Distractors: the copy of the signal drives the strongest unit, which nothing reads; a unit of the second layer reads
+    the signal and is read by an action, but never fires; the critic has a circuit of its own. The gate unit reads the
+    constant feature, which matters only under zero ablation.
     """
-    model = blank(ActorCritic(ActorCriticConfig(observation=(4,), n_actions=2, hidden=(5, 4), activation="relu")))
+    model = zero_weights(
+        ActorCritic(ActorCriticConfig(observation=(4,), n_actions=2, hidden=(5, 4), activation="relu"))
+    )
     first, second = (block.linear for block in model.actor.blocks)
     first.weight[0, SIGNAL], first.weight[1, SIGNAL] = 1, -1
-    first.weight[2, ALWAYS], first.weight[2, GATE] = 1, -1  # fires while the gate is shut
+    first.weight[2, ALWAYS], first.weight[2, GATE] = 1, -1  # fires while the gate is closed
     first.weight[3, ECHO] = 5
     first.weight[4, SIGNAL] = 1
     second.weight[0, 0], second.weight[0, 2] = 1, -3
@@ -37,7 +39,7 @@ def planted_policy() -> KnownCircuit:
     model.actor.readout.weight[RIGHT, 3] = 1
     outer, inner = (block.linear for block in model.critic.blocks)
     outer.weight[0, GATE] = inner.weight[0, 0] = model.critic.readout.weight[0, 0] = 1
-    observations = situations()
+    observations = make_observations()
     goes_right = (observations[:, SIGNAL] > 0).long()
     both = [
         *(f"hook_input[feature={f}] -> actor.blocks.0.hook_pre[unit={u}]" for f, u in ((0, 0), (0, 1), (GATE, 2))),
@@ -50,7 +52,7 @@ def planted_policy() -> KnownCircuit:
         inputs=observations,
         corrupted=observations.roll(5, dims=0),
         metric=LogitDifference(goes_right, 1 - goes_right),
-        matter=declared(
+        matter=make_matter(
             model.graph(),
             {"zero": [*both, f"hook_input[feature={ALWAYS}] -> actor.blocks.0.hook_pre[unit=2]"], "resample": both},
         ),
@@ -58,11 +60,11 @@ def planted_policy() -> KnownCircuit:
 
 
 AND = ((0, 0), (2, 0), (1, 1), (2, 1))
-"""From units of the first layer to the AND units."""
+"""Edges from units of the first layer to the AND units."""
 
 
-def situations(n: int = 64) -> torch.Tensor:
-    """Observations: signals to both sides, gates open and shut, echoes close to the signal."""
+def make_observations(n: int = 64) -> torch.Tensor:
+    """Return observations with signals of both signs, open and closed gates, and noisy copies of the signal."""
     random = generator(0, "planted policy")
     draws = torch.rand(n, 3, generator=random, dtype=torch.float64)
     signal = (draws[:, 0] < 0.5).double().mul(2).sub(1) * (0.5 + draws[:, 1])

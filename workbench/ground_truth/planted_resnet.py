@@ -1,4 +1,4 @@
-"""A residual network that finds corners, among channels that only ride along on the stream."""
+"""A residual network that detects corners, with distractors on the residual stream."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from workbench.core.metrics import LogitDifference
 from workbench.core.registry import CIRCUITS
-from workbench.ground_truth.known import KnownCircuit, blank, declared
+from workbench.ground_truth.known import KnownCircuit, make_matter, zero_weights
 from workbench.zoo.resnet import ResNet, ResNetConfig
 
 VERTICAL, HORIZONTAL, INK, CORNER, ECHO, SUM, HALF = range(7)
@@ -23,13 +23,15 @@ LINES = {
 
 @CIRCUITS.register("planted_resnet")
 def planted_resnet() -> KnownCircuit:
-    """Stem: lines. Block 0: a corner where a vertical and a horizontal meet. Block 1: the corners summed, read out.
+    """Stem: lines. Block 0: corners where a vertical meets a horizontal. Block 1: sum of corners, which is read out.
 
-    The second block writes its sum to two channels, half to each: a duplicate of which both matter. One line's channel
-    is also read out directly, past both blocks and through the shortcut. Distractors: ink, written by the stem, copied
-    by block 0 and read by block 1, whose channel for it stays silent.
+    Block 1 writes its sum to two channels, half to each; both matter. One line's channel is also read out directly,
+    past both blocks and through the shortcut. Distractors: ink is written by the stem, copied by block 0 and read by
+    block 1, whose unit for it never fires.
     """
-    model = blank(ResNet(ResNetConfig(in_channels=1, size=SIZE, channels=(8, 12), blocks_per_group=1, n_classes=2)))
+    model = zero_weights(
+        ResNet(ResNetConfig(in_channels=1, size=SIZE, channels=(8, 12), blocks_per_group=1, n_classes=2))
+    )
     for channel, kernel in LINES.items():
         model.stem.conv.weight[channel, 0] = torch.tensor(kernel)
     model.stem.conv.weight[INK, 0] = 0.1
@@ -50,19 +52,19 @@ def planted_resnet() -> KnownCircuit:
     read = model.readout.linear
     read.weight[CORNERED, [SUM, HALF, HALF + 1]] = 2
     read.weight[PLAIN, HORIZONTAL], read.bias[PLAIN] = 0.05, 0.02
-    images, cornered = drawings()
+    images, cornered = make_images()
     return KnownCircuit(
         about="Whether two lines meet in a corner; right logit minus wrong.",
         model=model,
         inputs=images,
         corrupted=images.flip(0),
         metric=LogitDifference(cornered, 1 - cornered),
-        matter=declared(model.graph(), dict.fromkeys(("zero", "resample"), edges())),
+        matter=make_matter(model.graph(), dict.fromkeys(("zero", "resample"), edges())),
     )
 
 
 def edges() -> list[str]:
-    """The planted circuit."""
+    """Return the planted circuit."""
     return [
         *(f"stem.hook_out[channel={line}] -> blocks.0.hook_in" for line in LINES),
         f"stem.hook_out[channel={HORIZONTAL}] -> readout.hook_in",
@@ -71,12 +73,12 @@ def edges() -> list[str]:
     ]
 
 
-def drawings() -> tuple[Tensor, Tensor]:
-    """A vertical line above the left end of a horizontal one, joined or apart, at every place; and whether joined."""
+def make_images() -> tuple[Tensor, Tensor]:
+    """Draw a vertical line above the left end of a horizontal one, joined and separate, at every place; with labels."""
     places = [(x, y) for x in range(1, 6) for y in range(3)]
     images = torch.zeros(2 * len(places), 1, SIZE, SIZE, dtype=torch.float64)
     for i, (x, y) in enumerate(places):
         images[2 * i : 2 * i + 2, 0, y : y + 4, x] = 1
-        for apart in (0, 1):
-            images[2 * i + apart, 0, y + 4 + 3 * apart, x : x + 5] = 1
+        for separate in (0, 1):
+            images[2 * i + separate, 0, y + 4 + 3 * separate, x : x + 5] = 1
     return images, torch.tensor([1, 0]).repeat(len(places))

@@ -1,7 +1,7 @@
-"""Programs compiled by Tracr (Lindner et al. 2023) as GPTs whose circuit is known, and which edges matter, found apart.
+"""Programs compiled by Tracr (Lindner et al. 2023) as GPTs with a known circuit.
 
-Which edges matter is found by a plain forward pass in which every component's read is summed by hand and one summand
-is left out or taken from another input: no graph, no hook and no stage of the workbench has a part in it.
+The edges that matter are determined by an independent forward pass, in which the input of every component is summed
+explicitly and one summand is removed or replaced. It uses no graph, hook or stage of the workbench.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from workbench.zoo.gpt import GPT, GPTConfig
 
 FOLDER = Path(__file__).parent / "networks"
 PROGRAMS = tuple(sorted(path.stem for path in FOLDER.glob("*.safetensors")))
-FELT = 1e-3
-"""An edge matters when cutting it changes an output by more than this on any input..."""
-UNFELT = 1e-4
-"""...and does not when it never changes one by more than this; nothing may lie between."""
+MATTERS_ABOVE = 1e-3
+"""An edge matters if cutting it changes an output by more than this on any input."""
+IRRELEVANT_BELOW = 1e-4
+"""An edge does not matter if cutting it never changes an output by more than this. No edge lies in between."""
 Edge = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Sum over positions (but BOS) of the right output minus the others' mean; of a single one, value times truth."""
+    """Right output minus the mean of the others (for one output, value times truth), summed over positions but BOS."""
 
     expected: Tensor
 
@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """One stored network: its tensors and facts, and the same as a GPT."""
+    """Stored network: its tensors and metadata, and the equivalent GPT."""
 
     name: str
     stored: dict[str, Tensor]
@@ -54,40 +54,40 @@ class Program:
 
     @property
     def corrupted(self) -> Tensor:
-        """Every input with another one as its counterpart."""
+        """Every input paired with another one."""
         return self.stored["tokens"].roll(len(self.stored["tokens"]) // 2 + 1, dims=0)
 
 
 @cache
-def program(name: str) -> Program:
-    """The compiled network of this name, in double precision."""
+def load_program(name: str) -> Program:
+    """Load a compiled network in double precision."""
     return read_program(FOLDER / f"{name}.safetensors")
 
 
 def read_program(path: Path) -> Program:
-    """A stored network, in double precision."""
+    """Read a stored network in double precision."""
     with safe_open(path, framework="pt") as file:
         stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         facts = {key: json.loads(value) for key, value in file.metadata().items()}
     stored = {key: x.double() if x.is_floating_point() else x for key, x in stored.items()}
-    return Program(path.stem, stored, facts, as_gpt(stored))
+    return Program(path.stem, stored, facts, convert_to_gpt(stored))
 
 
-def compiled(name: str) -> KnownCircuit:
-    """A program as a known circuit; the metric is how much the network stands by its answer on all inputs."""
-    known = program(name)
+def make_compiled_circuit(name: str) -> KnownCircuit:
+    """Return a compiled program as a known circuit, with all inputs and `Answer` as metric."""
+    known = load_program(name)
     about = f"The program {name!r}, compiled by Tracr; answers at every position."
     metric = Answer(known.stored["expected"])
-    matter = partial(matters, name)
+    matter = partial(find_mattering, name)
     return KnownCircuit(about, known.model, known.stored["tokens"], known.corrupted, metric, matter)
 
 
 for _name in PROGRAMS:
-    CIRCUITS.register(f"tracr_{_name}")(partial(compiled, _name))
+    CIRCUITS.register(f"tracr_{_name}")(partial(make_compiled_circuit, _name))
 
 
-def as_gpt(stored: dict[str, Tensor]) -> GPT:
-    """The weights in our architecture."""
+def convert_to_gpt(stored: dict[str, Tensor]) -> GPT:
+    """Load the weights into a GPT."""
     n_heads, d_model, d_head = stored["0.W_Q"].shape
     n_layers = sum(key.endswith(".W_Q") for key in stored)
     cfg = GPTConfig(
@@ -99,20 +99,22 @@ def as_gpt(stored: dict[str, Tensor]) -> GPT:
     names = [(part, f"{kind}_{name}") for name, part in parts.items() for kind in "Wb"]
     places = {f"{i}.{name}": f"blocks.{i}.{part}.{name}" for i in range(n_layers) for part, name in names}
     places |= {"W_E": "embed.W_E", "W_pos": "pos_embed.W_pos"}
-    outputs = stored["W_U"].shape[1]
-    model.unembed._W_U = torch.nn.Parameter(stored["W_U"])  # as many outputs as the program has
-    model.unembed.b_U = torch.nn.Parameter(torch.zeros(outputs).double())
+    n_outputs = stored["W_U"].shape[1]
+    model.unembed._W_U = torch.nn.Parameter(stored["W_U"])  # the outputs of the program, not its vocabulary
+    model.unembed.b_U = torch.nn.Parameter(torch.zeros(n_outputs).double())
     state = model.state_dict()
     state.update({ours: stored[theirs] for theirs, ours in places.items()})
     model.load_state_dict(state)
     return model
 
 
-# Which edges matter, by a forward pass of its own
+# Edges that matter, by an independent forward pass
 
 
-def outputs(stored: dict[str, Tensor], tokens: Tensor, cut: Edge | None = None, other: dict[str, Tensor] | None = None):
-    """The network's outputs and what every component wrote; the `cut` edge carries the `other` write (None: zero)."""
+def run_with_cut(
+    stored: dict[str, Tensor], tokens: Tensor, cut: Edge | None = None, other: dict[str, Tensor] | None = None
+):
+    """Compute the outputs and the write of every component; the `cut` edge carries the `other` write, or zero."""
     writes = {"embed": stored["W_E"][tokens], "pos": stored["W_pos"][: tokens.shape[1]].expand(len(tokens), -1, -1)}
     biases = torch.zeros(())
 
@@ -137,8 +139,8 @@ def outputs(stored: dict[str, Tensor], tokens: Tensor, cut: Edge | None = None, 
     return read("out") @ stored["W_U"], writes
 
 
-def named(edge: str) -> Edge:
-    """Our name of an edge in the names of `outputs`."""
+def convert_edge(edge: str) -> Edge:
+    """Convert the name of an edge to the names of `run_with_cut`."""
     ends = []
     for text in edge.split(" -> "):
         hook, _, index = text.partition("[")
@@ -155,15 +157,15 @@ def named(edge: str) -> Edge:
 
 
 @cache
-def changes(known: Program, ablation: Ablation) -> tuple[Tensor, ...]:
-    """For every edge, in our graph's order, the largest change of any output on any input when it is cut."""
+def measure_changes(known: Program, ablation: Ablation) -> tuple[Tensor, ...]:
+    """Return for every edge, in the graph's order, the largest change of any output on any input when it is cut."""
     tokens, stored = known.stored["tokens"], known.stored
-    clean, _ = outputs(stored, tokens)
-    other = outputs(stored, known.corrupted)[1] if ablation == "resample" else None
-    edges = [named(str(edge)) for edge, _, _ in known.model.graph().wiring.edges()]
-    return tuple((outputs(stored, tokens, edge, other)[0] - clean)[:, 1:].abs().max() for edge in edges)
+    clean, _ = run_with_cut(stored, tokens)
+    other = run_with_cut(stored, known.corrupted)[1] if ablation == "resample" else None
+    edges = [convert_edge(str(edge)) for edge, _, _ in known.model.graph().wiring.edges()]
+    return tuple((run_with_cut(stored, tokens, edge, other)[0] - clean)[:, 1:].abs().max() for edge in edges)
 
 
-def matters(name: str, ablation: Ablation) -> Tensor:
-    """Which edges matter, in our graph's order."""
-    return torch.stack(changes(program(name), ablation)) > FELT
+def find_mattering(name: str, ablation: Ablation) -> Tensor:
+    """Return whether each edge matters, in the graph's order."""
+    return torch.stack(measure_changes(load_program(name), ablation)) > MATTERS_ABOVE
