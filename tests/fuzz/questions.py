@@ -1,0 +1,108 @@
+"""Questions as users ask them: valid ones made from the registry's signatures, and spoiled ones."""
+
+from __future__ import annotations
+
+import types
+from functools import cache
+from random import Random
+from typing import Any, Literal, get_args, get_origin
+
+from tests.fuzz.words import mutate, number, pick, spoil, text
+from workbench.checkpoints.card import read_card
+from workbench.core.metrics import METRICS
+from workbench.core.ranges import items, members, without_range
+from workbench.core.registry import ANALYSES, RECIPES
+from workbench.experiments.defaults import presets
+from workbench.experiments.inputs import READERS, kind_of
+from workbench.experiments.parameters import Parameter, signature_of
+from workbench.experiments.run import loaded
+from workbench.experiments.settings import kinds
+
+SMALL = {"steps": "2", "episodes": "2", "states": "5", "limit": "20", "generations": "1", "cuts": "3", "controls": "2",
+         "resamples": "1", "sampled": "3", "points": "2", "draws": "1", "method": "eap"}  # fmt: skip
+"""Values with which work that is accepted is soon over."""
+
+
+@cache
+def hooks(model: str) -> tuple[tuple[str, tuple[str, ...], tuple[int, ...]], ...]:
+    """Hook, axes and shape of every activation of a model."""
+    network = loaded(model)
+    return tuple((info.name, info.axes, info.shape) for info in network.trace(network.example()).values())
+
+
+def site(rng: Random, model: str) -> str:
+    """A site of the model, its index mostly inside."""
+    hook, axes, shape = pick(rng, *hooks(model))
+    index = [f"{axes[i]}={entry(rng, shape[i])}" for i in range(1, len(axes)) if rng.random() < 0.4]
+    return f"{hook}[{','.join(index)}]" if index else hook
+
+
+def entry(rng: Random, size: int) -> str:
+    """An index on an axis."""
+    low, high = sorted((rng.randrange(size), rng.randrange(size)))
+    return pick(rng, str(low), f"{low}|{high}", f"{low}:{high + 1}", f"-{low + 1}", f"{low}:{size + 35}", number(rng))
+
+
+def inputs(rng: Random, model: str) -> str:
+    """Inputs of a model as text, mostly such as it takes."""
+    kind = kind_of(read_card(model).architecture)
+    forms = [preset.inputs for preset in presets(model)] + [preset.corrupted for preset in presets(model)]
+    few = {"image": "test:0:3", "text": "test:0:2", "pair": "test:known=1:0:2", "policy": "rollout:0:3"}.get(
+        kind, "sample:0:3"
+    )
+    source = pick(rng, *READERS[kind], *READERS["image"])
+    other = f"{source}:{number(rng)}:{number(rng)}"
+    return spoil(rng, pick(rng, few, few, few, pick(rng, *forms), other, f"{source}:{text(rng)}"))
+
+
+def value(rng: Random, parameter: Parameter, model: str) -> str:
+    """A text for a parameter: what its name and type ask for, or a spoiled one."""
+    name = parameter.name
+    if name in ("hook", "seen"):
+        right = pick(rng, pick(rng, *hooks(model))[0], "*", site(rng, model))
+    elif name in ("change", "path", "detail"):
+        right = pick(rng, site(rng, model), "", f"{site(rng, model)} -> {site(rng, model)}")
+    elif name in ("axis", "axes"):
+        right = pick(rng, *pick(rng, *hooks(model))[1], "none", "")
+    elif name == "others":
+        right = pick(rng, model, f"{model}@1", "cartpole_ppo", "")
+    else:
+        right = SMALL.get(name) or typed(rng, parameter.annotation)
+    return spoil(rng, right)
+
+
+def typed(rng: Random, annotation: Any) -> str:
+    """A text that a type can read."""
+    kind = without_range(pick(rng, *members(without_range(annotation))))
+    if get_origin(kind) is Literal:
+        return str(pick(rng, *get_args(kind)))
+    if get_origin(kind) is tuple:
+        return ",".join(typed(rng, pick(rng, *items(kind))) for _ in range(rng.randrange(3)))
+    plain = {int: str(rng.randrange(4)), float: str(rng.random()), bool: "true", types.NoneType: "none"}
+    return plain.get(kind, "a")
+
+
+def question(rng: Random, models: tuple[str, ...]) -> tuple[str, str, dict[str, str]]:
+    """An analysis, a model, and its arguments by name as texts."""
+    analysis, model = pick(rng, *ANALYSES), pick(rng, *models)
+    signature = signature_of(analysis)
+    given = {name: value(rng, p, model) for name, p in signature.parameters.items() if rng.random() < 0.5}
+    given |= {name: value(rng, p, model) for name, p in signature.parameters.items() if p.required or name in SMALL}
+    for name in ("inputs", "corrupted"):
+        if name in signature.injected and rng.random() < 0.7:
+            given[name] = inputs(rng, model)
+    if "metric" in signature.injected and rng.random() < 0.5:
+        given["metric"] = spoil(rng, pick(rng, *METRICS), 0.1)
+    if "seed" in signature.injected and rng.random() < 0.3:
+        given["seed"] = number(rng)
+    if rng.random() < 0.05:
+        given[mutate(rng, pick(rng, *(given or {"seed": ""})))] = text(rng)
+    return spoil(rng, analysis, 0.03), spoil(rng, model, 0.05), given
+
+
+def setting(rng: Random, recipe: str) -> str:
+    """A setting of a recipe as NAME=VALUE."""
+    known = kinds(RECIPES[recipe])
+    name = pick(rng, *known)
+    right = pick(rng, typed(rng, known[name]), number(rng), "-1", "0")
+    return spoil(rng, f"{name}={right}", 0.2)
