@@ -10,7 +10,6 @@ from tests.fuzz.questions import question, setting
 from tests.fuzz.words import mutate, number, pick, spoil, text
 from workbench.checkpoints.card import names
 from workbench.cli import COMMANDS
-from workbench.core.registry import RECIPES
 from workbench.experiments.store import ResultStore
 
 FAST = ("digits_mlp", "induction_gpt", "modular_addition_gpt", "cartpole_dqn", "cartpole_ppo", "cliffwalking_q",
@@ -23,7 +22,7 @@ def command(rng: Random, models: tuple[str, ...], folder: Path) -> list[str]:
     name = pick(rng, *COMMANDS, "run", "run", "run", "run", "pipeline", "train", "check")
     tokens = {
         "run": asked, "pipeline": questions_of_a_file, "train": trained, "check": trained, "search": searched,
-        "export": exported, "compare": compared, "app": opened, "difference": measured,
+        "export": exported, "compare": compared, "evaluate": misnamed, "app": opened, "difference": measured,
     }.get(name, plain)(rng, models, folder)  # fmt: skip
     tokens = [name, *tokens]
     if rng.random() < 0.1:
@@ -70,8 +69,8 @@ def compared(rng: Random, models: tuple[str, ...], folder: Path) -> list[str]:
 
 def trained(rng: Random, models: tuple[str, ...], folder: Path) -> list[str]:
     """`train` or `check` with settings."""
-    recipe = pick(rng, *FAST, *RECIPES)
-    words = [word for _ in range(rng.randrange(1, 4)) for word in ("--set", setting(rng, recipe))]
+    recipe = pick(rng, *FAST)
+    words = ["--set", *(setting(rng, recipe) for _ in range(rng.randrange(1, 4)))]
     more = pick(rng, [], ["--seed", number(rng)], ["--steps", number(rng)])
     return [
         spoil(rng, recipe, 0.05),
@@ -125,6 +124,11 @@ def measured(rng: Random, models: tuple[str, ...], folder: Path) -> list[str]:
         rng, ["--examples", number(rng)], ["--rows", number(rng)], ["--seed", number(rng)], ["--original", text(rng)]
     )
     return [*(spoil(rng, pick(rng, *models)) for _ in range(rng.randrange(3))), *flags]
+
+
+def misnamed(rng: Random, models: tuple[str, ...], folder: Path) -> list[str]:
+    """`evaluate` of a network that is not there: to evaluate a real one takes long and needs its data."""
+    return [pick(rng, text(rng), f"{mutate(rng, pick(rng, *names()))}x", number(rng))]
 
 
 def plain(rng: Random, models: tuple[str, ...], folder: Path) -> list[str]:

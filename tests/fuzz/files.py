@@ -6,8 +6,11 @@ import json
 from random import Random
 from typing import Any
 
-from tests.fuzz.questions import question, setting
-from tests.fuzz.words import mutate, number, pick, spoil, text
+from tests.fuzz.questions import question
+from tests.fuzz.words import mutate, number, pick, text
+from workbench.core.registry import ANALYSES
+from workbench.experiments.parameters import signature_of
+from workbench.experiments.spelling import from_text
 
 
 def pipeline(rng: Random, models: tuple[str, ...]) -> bytes:
@@ -18,9 +21,12 @@ def pipeline(rng: Random, models: tuple[str, ...]) -> bytes:
     for _ in range(rng.randrange(1, 3)):
         analysis, model, given = question(rng, models)
         lines += ["[[runs]]", f"analysis = {quoted(analysis)}", f"model = {quoted(model)}"]
-        lines += [f"{key(name)} = {toml(rng, value)}" for name, value in given.items()]
+        known = signature_of(analysis).parameters if analysis in ANALYSES else {}
+        for name, value in given.items():
+            right = from_text(known[name].annotation, value) if name in known else value
+            lines.append(f"{key(name)} = {toml(rng, right)}")
         if rng.random() < 0.4:
-            lines += ["[runs.grid]", f"seed = {pick(rng, '[0, 1]', '[]', '3', '[[1]]', f'[{number(rng)}]')}"]
+            lines += ["[runs.grid]", f"seed = {pick(rng, '[0, 1]', '[0, 1]', '[5]', '[]', '3', '[[1]]', f'[{number(rng)}]')}"]
     return spoiled_file(rng, "\n".join(lines))
 
 
@@ -79,10 +85,10 @@ def spoiled_file(rng: Random, content: str) -> bytes:
         content = mutate(rng, content)
     if rng.random() < 0.05:
         content += f"\nx = {pick(rng, '[' * 5000, '{a=' * 5000, '9' * 5000, '[' * 3000 + ']' * 3000)}"
-    raw = content.encode("utf-8", "surrogateescape" if rng.random() < 0.5 else "replace")
-    return pick(
-        rng, raw, raw, raw, b"\xef\xbb\xbf" + raw, content.encode("utf-16", "replace"), raw.replace(b"\n", b"\r\n")
-    )
+    raw = content.encode("utf-8", pick(rng, "surrogatepass", "replace"))
+    if rng.random() < 0.03:
+        return content.encode("utf-16", "surrogatepass")
+    return pick(rng, raw, raw, raw, b"\xef\xbb\xbf" + raw, raw.replace(b"\n", b"\r\n"))
 
 
 def key(name: str) -> str:
@@ -95,7 +101,8 @@ def quoted(value: str) -> str:
     return json.dumps(value.encode("utf-8", "replace").decode(), ensure_ascii=False)
 
 
-def toml(rng: Random, value: str) -> str:
-    """A value of TOML: the text as a number, a list, a date or itself."""
-    return pick(rng, spoil(rng, value, 0.0) if value.isdigit() else quoted(value), quoted(value), f"[{quoted(value)}]",
-                number(rng) or "0", "2020-01-01", "{a = 1}", "[[1, 2], [3]]", "true")  # fmt: skip
+def toml(rng: Random, value: Any) -> str:
+    """A value of TOML: the value itself, mostly, or something else."""
+    right = quoted(value) if isinstance(value, str) else json.dumps(value, default=str)
+    other = pick(rng, f"[{right}]", number(rng) or "0", "2020-01-01", "{a = 1}", "[[1, 2], [3]]", "true", quoted(right))
+    return other if rng.random() < 0.1 or value is None else right

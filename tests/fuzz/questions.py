@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from tests.fuzz.words import mutate, number, pick, spoil, text
 from workbench.checkpoints.card import read_card
+from workbench.core.fitting import missing_axes
 from workbench.core.metrics import METRICS
 from workbench.core.ranges import items, members, without_range
 from workbench.core.registry import ANALYSES, RECIPES
@@ -82,9 +83,16 @@ def typed(rng: Random, annotation: Any) -> str:
     return plain.get(kind, "a")
 
 
+@cache
+def fitting(model: str) -> tuple[str, ...]:
+    """The analyses that fit a model."""
+    return tuple(name for name in ANALYSES if not missing_axes(ANALYSES[name], loaded(model)))
+
+
 def question(rng: Random, models: tuple[str, ...]) -> tuple[str, str, dict[str, str]]:
     """An analysis, a model, and its arguments by name as texts."""
-    analysis, model = pick(rng, *ANALYSES), pick(rng, *models)
+    model = pick(rng, *models)
+    analysis = pick(rng, *(fitting(model) if rng.random() < 0.9 else ANALYSES))
     signature = signature_of(analysis)
     given = {name: value(rng, p, model) for name, p in signature.parameters.items() if rng.random() < 0.5}
     given |= {name: value(rng, p, model) for name, p in signature.parameters.items() if p.required or name in SMALL}

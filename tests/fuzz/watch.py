@@ -52,8 +52,10 @@ def judge(run: Callable[[], Any], refusals: tuple[type[BaseException], ...] = ()
         kind, detail = "done", ""
     except Cancelled:
         kind, detail = "done", ""
-    except (WorkbenchError, CycloptsError, *refusals) as error:
+    except WorkbenchError as error:
         kind, detail = "refused", complaint(error)
+    except (CycloptsError, *refusals):  # the command line cuts what these say
+        kind, detail = "refused", ""
     except TooSlow:
         kind, detail = "hang", traceback.format_exc(limit=-4)
     except (Exception, SystemExit, KeyboardInterrupt):

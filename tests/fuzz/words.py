@@ -69,7 +69,7 @@ def with_other_number(rng: Random, right: str) -> str:
     return right[:at] + number(rng) + right[at + 1 :]
 
 
-def spoil(rng: Random, right: str, often: float = 0.3) -> str:
+def spoil(rng: Random, right: str, often: float = 0.12) -> str:
     """The right text, mostly; else a mutation, a number or any text."""
     if rng.random() > often:
         return right

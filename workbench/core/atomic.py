@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from workbench.core.errors import CheckpointError
+from workbench.core.errors import CheckpointError, short
 
 NEXT = ".next.tmp"
 """Folder in which files that change together wait until all of them are whole."""
@@ -16,6 +16,8 @@ NEXT = ".next.tmp"
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Puts `content` at `path`, which at every moment holds all of the old or all of the new content."""
+    if path.name in ("", "..") or "\0" in str(path):
+        raise CheckpointError(f"Cannot write {short(str(path))}: it is no name of a file. Choose another one.")
     with explained(path, len(content)):
         path.parent.mkdir(parents=True, exist_ok=True)
         place(path, content)
@@ -113,7 +115,7 @@ def explained(path: Path, size: int) -> Iterator[None]:
         yield
     except OSError as error:
         raise CheckpointError(
-            f"Cannot write {path}: {reason(error, path.parent, size)} What was there before is unchanged."
+            f"Cannot write {short(str(path))}: {reason(error, path.parent, size)} What was there before is unchanged."
         ) from error
 
 

@@ -6,13 +6,19 @@ from reprlib import Repr
 
 LONGEST = 200
 """Characters of one value in a message."""
+MOST = 1_600
+"""Characters of a message."""
 SHORT = Repr()
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = LONGEST
 SHORT.maxlist = SHORT.maxtuple = SHORT.maxdict = SHORT.maxset = 8
 
 
 class WorkbenchError(Exception):
-    """Anything the user can mend; the message is meant to be read as it is."""
+    """Anything the user can mend; the message is meant to be read as it is, so it is never longer than a paragraph."""
+
+    def __init__(self, message: str = "") -> None:
+        cut = f"{message[:1200]} ... {message[-300:]}" if len(message) > MOST else message
+        super().__init__(cut)
 
 
 class UnknownNameError(WorkbenchError, LookupError):

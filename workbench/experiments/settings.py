@@ -6,28 +6,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any, get_type_hints
 
-from workbench.core.errors import InputError
-from workbench.core.ranges import checked
-from workbench.experiments.parameters import from_text
+from workbench.core.errors import InputError, UnknownNameError, short
+from workbench.core.ranges import checked, is_carried
+from workbench.experiments.spelling import from_text
 from workbench.recipes.recipe import OWN, Recipe
 
 
 def kinds(recipe: Recipe) -> dict[str, Any]:
-    """The type of every setting, by name."""
+    """The type of every setting that text can carry, by name."""
     known: dict[str, Any] = {}
     for holder in (recipe.train, recipe.config, recipe.training):
         known |= get_type_hints(type(holder), include_extras=True) if is_dataclass(holder) else {}
     own = get_type_hints(Recipe, include_extras=True)
-    return known | {name: own[name] for name in OWN}
+    return {name: kind for name, kind in (known | {name: own[name] for name in OWN}).items() if is_carried(kind)}
 
 
 def typed(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values as the recipe takes them; an unknown name is left for the recipe to refuse, which knows the rest."""
+    """JSON values as the recipe takes them.
+
+    Raises:
+        UnknownNameError: For a name that is no setting, and for a part of the recipe that no text can carry.
+    """
     known = kinds(recipe)
-    return {
-        name: checked(known[name], value, f"{name!r} of {recipe.name}") if name in known else value
-        for name, value in settings.items()
-    }
+    for name in settings:
+        if name not in known:
+            raise UnknownNameError("setting", name, known, where=f" in recipe {recipe.name}")
+    return {name: checked(known[name], value, f"{name!r} of {recipe.name}") for name, value in settings.items()}
 
 
 def from_words(recipe: Recipe, words: Sequence[str]) -> dict[str, Any]:
@@ -36,6 +40,6 @@ def from_words(recipe: Recipe, words: Sequence[str]) -> dict[str, Any]:
     for word in words:
         name, equals, text = word.partition("=")
         if not equals:
-            raise InputError(f"{word!r} sets nothing. Write NAME=VALUE, such as steps=100.")
+            raise InputError(f"{short(word)} sets nothing. Write NAME=VALUE, such as steps=100.")
         values[name] = from_text(known[name], text) if name in known else text
     return typed(recipe, values)

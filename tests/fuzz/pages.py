@@ -1,0 +1,29 @@
+"""Opens a page by a link, without a browser, and raises what a reader would see as an error of the workbench."""
+
+from __future__ import annotations
+
+from streamlit.testing.v1 import AppTest
+
+from tests.fuzz.links import MAIN
+
+INTERNAL = "This page failed with"
+"""How a page begins to tell of an error of its own, as opposed to a mistake in the link."""
+
+
+class PageFailedError(Exception):
+    """A page that shows an error of the workbench itself."""
+
+
+def open_page(view: str, choices: dict[str, str]) -> AppTest:
+    """Run a page as a link opens it."""
+    page = AppTest.from_file(str(MAIN), default_timeout=30)
+    page.switch_page(f"views/{view}.py")
+    for name, value in choices.items():
+        page.query_params[name] = value
+    page.run()
+    if page.exception:
+        raise PageFailedError(page.exception[0].value)
+    for box in page.error:
+        if box.value.startswith(INTERNAL) or len(box.value) > 4_000:
+            raise PageFailedError(box.value)
+    return page
