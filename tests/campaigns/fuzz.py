@@ -52,7 +52,7 @@ def warm() -> None:
     from tests.fuzz import questions
     from workbench.checkpoints.provenance import commit
     from workbench.core.registry import ANALYSES, CIRCUITS, DATASETS, RECIPES
-    from workbench.experiments.batches import data_set
+    from workbench.experiments.data_contents import data_set
     from workbench.experiments.run import loaded
 
     commit()

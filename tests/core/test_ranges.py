@@ -9,8 +9,9 @@ from annotated_types import Ge, Gt, Interval, Le, Lt, MinLen, MultipleOf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.core.arguments import check_arguments
 from workbench.core.errors import ConfigError, UnknownNameError
-from workbench.core.ranges import PositiveFloat, PositiveInt, Share, check_arguments, check_fields, checked, in_words
+from workbench.core.ranges import PositiveFloat, PositiveInt, Share, check_fields, checked, in_words
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 import workbench
 from tests.fuzz.files import circuit, specification
@@ -99,7 +100,7 @@ def intervention(rng: Random, model: Any) -> Any:
 def edited(rng: Random, models: tuple[str, ...]) -> Call:
     """A model edited by one or two interventions, or by a dict of functions, and run."""
     model, seed, plain = loaded(pick(rng, *models)), rng.randrange(2**32), rng.random() < 0.2
-    batch = mostly(rng, model.example(), 0.2)
+    batch = model.example()
     edits = mostly(rng, {pick(rng, *hooks(model.card.recipe))[0]: mostly(rng, lambda x: x * 0, 0.5)}, 0.3)
 
     def run() -> Any:
@@ -129,8 +130,7 @@ def swept(rng: Random, models: tuple[str, ...]) -> Call:
 
 def first_number(output: Any) -> torch.Tensor:
     """One number for each example."""
-    first = output if isinstance(output, torch.Tensor) else next(x for x in vars(output).values() if x is not None)
-    return first.flatten(1)[:, 0]
+    return next(leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)).flatten(1)[:, 0]
 
 
 def cached(rng: Random, models: tuple[str, ...]) -> Call:
@@ -173,8 +173,8 @@ def analysed(rng: Random, models: tuple[str, ...]) -> Call:
     """An analysis called as a function, with tensors."""
     name, model = pick(rng, *ANALYSES), loaded(pick(rng, *models))
     signature, batch = signature_of(name), model.example()
-    made = {"model": model, "inputs": batch, "corrupted": batch, "metric": first_number, "seed": 0, "progress": stop_soon(),
-            "load": loaded, "world": None}  # fmt: skip
+    made = {"model": model, "inputs": batch, "corrupted": batch, "metric": first_number, "seed": 0,
+            "progress": stop_soon(), "load": loaded, "world": None}  # fmt: skip
     arguments = {key: made[key] for key in signature.injected}
     if "inputs" in arguments and rng.random() < 0.3:
         arguments["inputs"] = pick(rng, not_numbers(batch), value(rng))

@@ -49,8 +49,9 @@ def asked(rng: Random, models: tuple[str, ...], folder: Path) -> list[str]:
 def path(rng: Random, folder: Path, usual: str) -> str:
     """A path below the folder, or of a thing that is no file; a mutation never leads out of the folder."""
     inside = spoil(rng, usual, 0.4).replace("/", "_").replace("..", "_")
-    return pick(rng, str(folder / inside) if "\0" not in inside else inside, inside.lstrip("~"), "/dev/full", "/dev/zero",
-                ".", str(folder / "pipe"), "/proc/self/mem/x.csv", "/dev/full/x.csv")  # fmt: skip
+    whole = str(folder / inside) if "\0" not in inside else inside
+    devices = ("/dev/full", "/dev/zero", ".", str(folder / "pipe"), "/proc/self/mem/x.csv", "/dev/full/x.csv")
+    return pick(rng, whole, whole, inside.lstrip("~"), pick(rng, *devices))
 
 
 def questions_of_a_file(rng: Random, models: tuple[str, ...], folder: Path) -> list[str]:

@@ -26,7 +26,10 @@ def pipeline(rng: Random, models: tuple[str, ...]) -> bytes:
             right = from_text(known[name].annotation, value) if name in known else value
             lines.append(f"{key(name)} = {toml(rng, right)}")
         if rng.random() < 0.4:
-            lines += ["[runs.grid]", f"seed = {pick(rng, '[0, 1]', '[0, 1]', '[5]', '[]', '3', '[[1]]', f'[{number(rng)}]')}"]
+            lines += [
+                "[runs.grid]",
+                f"seed = {pick(rng, '[0, 1]', '[0, 1]', '[5]', '[]', '3', '[[1]]', f'[{number(rng)}]')}",
+            ]
     return spoiled_file(rng, "\n".join(lines))
 
 

@@ -8,18 +8,27 @@ from typing import Any
 import numpy as np
 import torch
 
+DIGITS = "0 1 -1 2 7 63 64 99 1.5 1e3 1e999 -0 007 +1 1_000 0x1f nan inf -inf ٣ ² ½ 1,2 -1,-2 1:3 6:3 .5 5. --1 1e"
 NUMBERS = (
-    "0", "1", "-1", "2", "7", "63", "64", "99", "1.5", "1e3", "1e999", "-0", "007", "+1", "1_000", "0x1f", "nan", "inf",
-    "-inf", "9" * 19, str(2**31), str(2**63), "9" * 400, "9" * 5000, "1" + "0" * 30, "٣", "²", "½", "1,2", "-1,-2",
-    "1:3", "0:99999999999", "6:3", "1e-400", ".5", "5.", "--1", "1e", "true", "none", "",
-)  # fmt: skip
+    *DIGITS.split(),
+    *("0:99999999999", "1e-400", "true", "none", "", "9" * 19, "9" * 400, "9" * 5000, "1" + "0" * 30),
+    *(str(2**31), str(2**63)),
+)
+SIGNS = """é 日本 🙂 none null true NaN - -- -h --help --json = : :: || | , ,, [ ] [] [[[[ {} {0} %s %n $(id) `id`
+\\ / // . .. ../.. ~ ~nobody/x /dev/null/x * ? ** [a- ! # <b> @ @1 @@ a@-1 a@9999999999999999999"""
 TEXTS = (
-    "", " ", "\n", "\t", "\0", "\udc80", "\ud800x", "\u2028", "\ufeff", "\u202eabc", "é", "日本", "🙂", "a" * 256, "b" * 5000,
-    "x" * 100_000, "none", "null", "true", "-", "--", "-h", "--help", "--json", "=", ":", "::", "||", "|", ",", ",,",
-    "[", "]", "[]", "[[[[", "(" * 3000, "[" * 3000, "{}", "{0}", "%s", "%n", "$(id)", "`id`", "';--", '"', "'", "\\", "/",
-    "//", ".", "..", "../..", "~", "~nobody/x", "/dev/null/x", "*", "?", "**", "[a-", "!", "#", "<b>", "NaN", "@", "@1",
-    "@@", "a@-1", "a@99999999999999999999",
-)  # fmt: skip
+    *("", " ", "\n", "\t", "\0", "\udc80", "\ud800x", "\u2028", "\ufeff", "\u202eabc", "a" * 256, "b" * 5000),
+    *("x" * 100_000, "(" * 3000, "[" * 3000),
+    *SIGNS.split(),
+)
+PLAIN = (None, True, -1, 0, 3, 2**31, 2**63, 10**30, 10**5000, 1.5, -0.0, float("nan"), float("inf"), 1j, b"", b"\xff")
+NESTED = ([], [None], ["a"], [1, 2], (), (1, "a"), {}, {"a": 1}, {1: 2}, set(), slice(1, 2), slice(None, None, 0))
+OBJECTS = (object(), int, print, ValueError("x"), range(3), range(10**15), torch.nn.Linear(2, 2))
+ARRAYS = (
+    *(np.int64(3), np.float32("nan"), np.zeros((2, 2)), torch.tensor(3), torch.zeros(0), torch.zeros(2, 3)),
+    *(torch.full((4,), float("nan")), torch.zeros(2, dtype=torch.long), torch.zeros(3, dtype=torch.bfloat16)),
+    torch.zeros(2, dtype=torch.complex64),
+)
 
 
 def pick(rng: Random, *choices: Any) -> Any:
@@ -79,9 +88,5 @@ def spoil(rng: Random, right: str, often: float = 0.12) -> str:
 def value(rng: Random) -> Any:
     """An object of Python that few arguments expect."""
     return pick(
-        rng, None, True, -1, 0, 3, 2**31, 2**63, 10**30, 10**5000, 1.5, -0.0, float("nan"), float("inf"), 1j, b"", b"\xff",
-        [], [None], ["a"], [1, 2], (), (1, "a"), {}, {"a": 1}, {1: 2}, set(), object(), int, print, Exception("x"),
-        slice(1, 2), slice(None, None, 0), range(3), range(10**15), np.int64(3), np.float32("nan"), np.zeros((2, 2)),
-        torch.tensor(3), torch.zeros(0), torch.zeros(2, 3), torch.full((4,), float("nan")), torch.zeros(2, dtype=torch.long),
-        torch.zeros(3, dtype=torch.bfloat16), torch.zeros(2, dtype=torch.complex64), torch.nn.Linear(2, 2), number(rng), text(rng),
-    )  # fmt: skip
+        rng, pick(rng, *PLAIN), pick(rng, *NESTED), pick(rng, *OBJECTS), pick(rng, *ARRAYS), number(rng), text(rng)
+    )

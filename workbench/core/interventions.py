@@ -9,6 +9,7 @@ from math import isfinite, isnan
 import torch
 from torch import Tensor
 
+from workbench.core.arguments import check_arguments
 from workbench.core.errors import InputError, ShapeError, UnknownNameError
 from workbench.core.sites import Site
 
@@ -28,11 +29,13 @@ class Intervention:
         return f"{self.name} {self.site}"
 
 
+@check_arguments
 def zero(site: Site | str) -> Intervention:
     """Set the part to zero. Zero is often off distribution: compare with `mean` and `resample`."""
     return Intervention(Site.of(site), lambda part, axes: torch.zeros_like(part), "zero")
 
 
+@check_arguments
 def mean(site: Site | str, reference: Tensor) -> Intervention:
     """Set the part to its mean over the batch of `reference`, activations of the same hook on a reference set."""
     site = Site.of(site)
@@ -47,6 +50,7 @@ def mean(site: Site | str, reference: Tensor) -> Intervention:
     return Intervention(site, edit, "mean")
 
 
+@check_arguments
 def resample(site: Site | str, reference: Tensor, generator: torch.Generator) -> Intervention:
     """Set each example's part to that of a random row of `reference` (causal scrubbing's resampling ablation)."""
     site = Site.of(site)
@@ -63,12 +67,14 @@ def resample(site: Site | str, reference: Tensor, generator: torch.Generator) ->
     return Intervention(site, edit, "resample")
 
 
+@check_arguments
 def patch(site: Site | str, activation: Tensor) -> Intervention:
     """Set the part to that of `activation`, the same hook in another run, row by row (or one row for all)."""
     site = Site.of(site)
     return Intervention(site, lambda part, axes: _fit(part, _pick(site, activation, axes), axes, site), "patch")
 
 
+@check_arguments
 def steer(site: Site | str, vector: Tensor, axis: str | None = None) -> Intervention:
     """Add `vector` along one axis of the part, by default the last (activation addition, Turner et al. 2023)."""
     site = Site.of(site)
@@ -90,6 +96,7 @@ def steer(site: Site | str, vector: Tensor, axis: str | None = None) -> Interven
     return Intervention(site, edit, "steer")
 
 
+@check_arguments
 def scale(site: Site | str, factor: float) -> Intervention:
     """Multiply the part by `factor`."""
     site = Site.of(site)
@@ -98,6 +105,7 @@ def scale(site: Site | str, factor: float) -> Intervention:
     return Intervention(site, lambda part, axes: part * factor, f"scale by {factor:g}")
 
 
+@check_arguments
 def clamp(site: Site | str, low: float | None = None, high: float | None = None) -> Intervention:
     """Keep the part between `low` and `high`."""
     site = Site.of(site)

@@ -14,20 +14,18 @@ forms of the app and the searches read the same annotation. A parameter of an an
 
 from __future__ import annotations
 
-import inspect
 import math
 import types
 from collections.abc import Callable
 from dataclasses import asdict, fields
-from functools import cache, wraps
+from functools import cache
 from numbers import Integral, Real
-from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
 
 from workbench.core.errors import ConfigError, UnknownNameError, short
 
-F = TypeVar("F", bound=Callable[..., Any])
 PositiveInt = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
 PositiveFloat = Annotated[float, Gt(0)]
@@ -69,30 +67,6 @@ def carried_fields(kind: type) -> dict[str, Any]:
     """The annotations of a dataclass's fields that can be checked."""
     hints = get_type_hints(kind, include_extras=True)
     return {f.name: hints[f.name] for f in fields(kind) if is_carried(hints[f.name])}  # type: ignore[arg-type]
-
-
-def check_arguments(function: F) -> F:
-    """Decorate a function so that arguments whose annotation declares a range are checked at every call."""
-    takes = inspect.signature(inspect.unwrap(function))
-
-    @wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if ranges := ranged_arguments(call):
-            bound = takes.bind(*args, **kwargs)
-            for name in bound.arguments.keys() & ranges.keys():
-                where = f"{name!r} of {function.__name__}"
-                bound.arguments[name] = checked(ranges[name], bound.arguments[name], where)
-            args, kwargs = bound.args, bound.kwargs
-        return function(*args, **kwargs)
-
-    return cast(F, call)
-
-
-@cache
-def ranged_arguments(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function's arguments that declare a range."""
-    hints = get_type_hints(inspect.unwrap(function), include_extras=True)
-    return {name: hint for name, hint in hints.items() if is_carried(hint) and is_ranged(hint)}
 
 
 # Types

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, cast, get_type_hints
 
+from workbench.core.arguments import prepare_analysis
 from workbench.core.errors import ConfigError, UnknownNameError
-from workbench.core.ranges import check_arguments
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -27,7 +27,7 @@ class Registry(Generic[T]):
     _discovering = threading.RLock()
     """One for all registries, because importing the modules of one may look names up in another."""
 
-    def __init__(self, kind: str, package: str, prepare: Callable[[T], T] = lambda item: item) -> None:
+    def __init__(self, kind: str, package: str, prepare: Callable[[str, T], T] = lambda name, item: item) -> None:
         self.kind, self.package, self.prepare = kind, package, prepare
         self._items: dict[str, T] = {}
         self._discovered = False
@@ -39,12 +39,14 @@ class Registry(Generic[T]):
         def remember(item: Item) -> Item:
             if name in self._items and not same_source(self._items[name], item):
                 raise ConfigError(f"Two {self.kind}s are called {name!r}. Give one of them another name.")
-            self._items[name] = prepared = self.prepare(cast(T, item))
+            self._items[name] = prepared = self.prepare(name, cast(T, item))
             return cast(Item, prepared)
 
         return remember
 
     def __getitem__(self, name: str) -> T:
+        if not isinstance(name, str):
+            raise UnknownNameError(self.kind, name, self.names())
         if name not in self._items:
             self.discover()
         if name not in self._items:
@@ -104,7 +106,7 @@ def config_type(model_class: type) -> type:
 
 
 MODELS: Registry[type] = Registry("model", "workbench.zoo")
-ANALYSES: Registry[Callable[..., Any]] = Registry("analysis", "workbench.analysis", check_arguments)
+ANALYSES: Registry[Callable[..., Any]] = Registry("analysis", "workbench.analysis", prepare_analysis)
 RECIPES: Registry[Any] = Registry("recipe", "workbench.recipes")
 DATASETS: Registry[Callable[[], Any]] = Registry("data set", "workbench.data")
 CIRCUITS: Registry[Callable[[], Any]] = Registry("known circuit", "workbench.ground_truth")

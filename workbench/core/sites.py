@@ -46,7 +46,7 @@ class Site:
     @classmethod
     def parse(cls, text: str) -> Site:
         """The site that `text` spells."""
-        match = _SITE.fullmatch(text.strip())
+        match = _SITE.fullmatch(text.strip()) if isinstance(text, str) else None
         if match is None:
             raise InputError(f"{short(text)} is not a site. Write hook[axis=index,...], such as hook_z[head=5,pos=-1].")
         index: dict[str, Index] = {}

@@ -1,0 +1,112 @@
+"""Arguments of public functions, checked against their annotations before anything is computed."""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from workbench.core.errors import InputError, WorkbenchError, short
+from workbench.core.ranges import checked, fits, in_words, is_carried, members
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def check_arguments(function: F) -> F:
+    """Decorate a function so that each argument is checked at every call.
+
+    Numbers, texts and tuples of these must be of the annotated type and in the range that it declares; of a tensor, a
+    module or another class the argument must be an instance. What has another annotation is left alone.
+
+    Raises:
+        ConfigError: At a call, for a number or text that is of another type or out of range.
+        InputError: At a call, for an object of another class.
+    """
+    takes = inspect.signature(inspect.unwrap(function))
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        bound = takes.bind(*args, **kwargs)
+        for name, hint in checked_hints(call).items():
+            if name in bound.arguments:
+                where = f"{name!r} of {function.__name__}"
+                bound.arguments[name] = checked_argument(hint, bound.arguments[name], where)
+        return function(*bound.args, **bound.kwargs)
+
+    return cast(F, call)
+
+
+@cache
+def checked_hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a function's arguments, without those of `*args` and `**kwargs`."""
+    plain = inspect.unwrap(function)
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    named = {name for name, p in inspect.signature(plain).parameters.items() if p.kind not in several}
+    hints = get_type_hints(plain, include_extras=True)
+    return {name: hint for name, hint in hints.items() if name in named and hint is not Any}
+
+
+def checked_argument(hint: Any, value: Any, where: str) -> Any:
+    """The argument as its annotation has it."""
+    if is_carried(hint) and not (float in members(hint) and isinstance(value, float)):  # inf may be meant
+        return checked(hint, value, where)
+    if not is_a(hint, value):
+        raise InputError(f"{where} should be {kind_in_words(hint)}, not {short(value)}.")
+    return value
+
+
+def is_a(hint: Any, value: Any) -> bool:
+    """Whether a value is of an annotated kind; of annotations that are no class, every value is."""
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    if is_carried(hint):
+        return fits(hint, value) or (float in members(hint) and isinstance(value, float))
+    if len(several := members(hint)) > 1:
+        return any(is_a(member, value) for member in several)
+    kind = getattr(hint, "array_type", None) or get_origin(hint) or hint  # jaxtyping's own is a subclass of nothing
+    if kind is collections.abc.Callable:
+        return callable(value)
+    try:
+        return not isinstance(kind, type) or isinstance(value, kind)
+    except TypeError:  # a protocol that is not checked at runtime
+        return True
+
+
+def kind_in_words(hint: Any) -> str:
+    """An annotated kind as an error names it."""
+    if is_carried(hint):
+        return in_words(hint)
+    if len(several := members(hint)) > 1:
+        return " or ".join(map(kind_in_words, several))
+    kind = getattr(hint, "array_type", None) or get_origin(hint) or hint
+    return "a function" if kind is collections.abc.Callable else f"a {getattr(kind, '__name__', kind)}"
+
+
+def prepare_analysis(name: str, function: F) -> F:
+    """Decorate an analysis so that its arguments, its model and its inputs are checked at every call.
+
+    Raises:
+        ConfigError: At a call, when the technique does not fit the model or a parameter is out of its range.
+        InputError: At a call, when inputs hold a value that is not finite, or the model cannot take them.
+    """
+    takes, checks = inspect.signature(inspect.unwrap(function)), check_arguments(function)
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        from workbench.core.fitting import check_inputs, explain_inputs, require_fit
+
+        given = takes.bind(*args, **kwargs).arguments
+        require_fit(name, function, given.get("model"))
+        for argument in ("inputs", "corrupted"):
+            check_inputs(given.get(argument), argument)
+        try:
+            return checks(*args, **kwargs)
+        except WorkbenchError:
+            raise
+        except (TypeError, ValueError, AttributeError, LookupError, RuntimeError) as error:
+            explain_inputs(given.get("model"), given.get("inputs"), error)
+            raise
+
+    return cast(F, call)
