@@ -82,7 +82,7 @@ def intervention(rng: Random, model: Any) -> Any:
     """An intervention, right or wrong; making it may raise."""
     where = mostly(rng, spoil(rng, site(rng, model.card.recipe), 0.15), 0.05)
     hook = pick(rng, *hooks(model.card.recipe))[0]
-    example = lambda: model.cache(model.example(), hook)[hook]  # noqa: E731
+    example = lambda: model.cache(model.example(), hook)[hook]
     kind = pick(rng, "zero", "mean", "resample", "patch", "steer", "scale", "clamp")
     if kind == "zero":
         return I.zero(where)
