@@ -1,5 +1,9 @@
+import inspect
 from dataclasses import dataclass
 
+import pytest
+
+from workbench.core.registry import ANALYSES
 from workbench.experiments.docstrings import description, parameter_help
 from workbench.experiments.parameters import read_signature
 
@@ -68,3 +72,14 @@ def test_the_description_leaves_out_sections_and_keeps_steps_on_lines_of_their_o
         "1. Score every edge.\n2. Keep the best, and no other; `hook` is named here too.\n\n"
         "Cost: 1 forward pass."
     )
+
+
+DOCUMENTED = [name for name in ANALYSES if ".circuits." not in inspect.unwrap(ANALYSES[name]).__module__]
+
+
+@pytest.mark.parametrize("analysis", DOCUMENTED)
+def test_an_analysis_documents_every_argument_its_result_its_cost_and_an_example(analysis: str) -> None:
+    function = inspect.unwrap(ANALYSES[analysis])
+    assert set(parameter_help(function)) == set(inspect.signature(function).parameters)
+    text = inspect.getdoc(function) or ""
+    assert all(f"\n{section}:" in text for section in ("Args", "Returns", "Cost", "Example"))

@@ -41,6 +41,6 @@ def test_weights_are_dense_unlike_those_of_the_program(name: str) -> None:
 def test_nothing_is_said_about_zero_ablation() -> None:
     it = known_circuit(f"trained_{NAMES[0]}")
     assert isinstance(it.metric, Answer)
-    with pytest.raises(InputError, match="Use resample"):
+    with pytest.raises(InputError, match="Use 'resample'"):
         it.edges("zero")
     assert it.auroc(it.graph.full(1.0), "zero") is None

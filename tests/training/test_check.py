@@ -34,7 +34,7 @@ def test_a_sound_network_learns_one_batch_and_every_gradient_reaches_its_weight(
         "readout.hook_logits",
     ]
     assert 0 < found.hooks[2].zero_share < 1 and found.hooks[1].zero_share == 0
-    assert len(figure(found).data) >= 3 and len(table(found)) == 4 and "learns one batch" in describe(found)
+    assert len(figure(found).data) >= 3 and len(table(found)) == 4 and "can overfit one batch" in describe(found)
 
 
 def test_a_network_of_zeros_is_found_out() -> None:

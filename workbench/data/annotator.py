@@ -30,10 +30,10 @@ def true_reward(prompt: str, tale: str) -> float:
 
 def fulfils_order(prompt: str, known: Sequence[Sentence]) -> bool:
     """Return whether the tale mentions the name, the animal and the thing of the prompt and no others."""
-    wanted = parse_order(prompt)
-    told = {(slot, words) for sentence in known for slot, words in sentence.slots.items()}
-    asked = {(slot, wanted[slot]) for slot in ("name", "animal", "thing") if slot in wanted}
-    return bool(asked) and {pair for pair in told if pair[0] in ("name", "animal", "thing")} == asked
+    slots = parse_order(prompt)
+    mentioned = {(slot, words) for sentence in known for slot, words in sentence.slots.items()}
+    ordered = {(slot, slots[slot]) for slot in ("name", "animal", "thing") if slot in slots}
+    return bool(ordered) and {pair for pair in mentioned if pair[0] in ("name", "animal", "thing")} == ordered
 
 
 def preference_probability(one: Float[Tensor, " pair"], other: Float[Tensor, " pair"]) -> Float[Tensor, " pair"]:

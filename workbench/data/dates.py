@@ -30,7 +30,7 @@ N_TEST, N_VALIDATION = 5000, 1000
 
 @DATASETS.register("dates")
 def dates() -> PairData:
-    """Every day of 200 years, each in one of five forms; tested on 5,000 days that no training row has in any form."""
+    """Every day of 200 years in one of five notations; the 5,000 test days occur in no training row."""
     days = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
     random = generator(0, "dates")
     order = torch.randperm(len(days), generator=random).tolist()

@@ -51,7 +51,7 @@ class ActorCriticConfig:
     """Units of the dense layers, which follow the convolutions."""
     activation: Literal["tanh", "relu"] = "tanh"
     critic: Literal["separate", "shared"] = "separate"
-    """"separate" gives the critic a trunk of its own; "shared" reads the actor's last hidden layer."""
+    """A trunk for each of actor and critic ("separate"), or the actor's trunk for both ("shared")."""
 
     def __post_init__(self) -> None:
         check_fields(self)
