@@ -210,7 +210,7 @@ def test_progress_is_reported_and_can_stop_the_search() -> None:
         ("blocks.0.hook_post[chanel=1]", None, UnknownNameError, "Did you mean 'channel'"),
         ("blocks.0.hook_post", (1, 7), InputError, "0 to 2. The nearest is 2"),
         ("blocks.0.hook_post[channel=9]", None, InputError, "The nearest is 2"),
-        ("blocks.0.hook_post", (), InputError, "list of units .* is empty"),
+        ("blocks.0.hook_post", (), ConfigError, "'units' of .* should be .*at least 1"),
         ("blocks.0.hook_post[batch=0]", None, InputError, "Remove the index on 'batch'"),
     ],
 )
@@ -241,7 +241,7 @@ def test_a_reference_batch_that_does_not_fit_is_refused_with_both_shapes() -> No
     refused(gpt, torch.zeros(2, 3), InputError, "integer tokens")
     refused(cnn, "three", InputError, "got a str")
     refused(mlp, example(mlp)[:1], InputError, "the search has no range")
-    refused(mlp, example(mlp), ConfigError, "at least 1", steps=0)
+    refused(mlp, example(mlp), ConfigError, "of 1 or more, not 0", steps=0)
     refused(mlp.train(), example(mlp), TrainingModeError, "eval")
 
 

@@ -17,9 +17,10 @@ from workbench.analysis.features.target import Objective, Target, choose_units, 
 from workbench.analysis.features.token_rows import JoinedPair, join_inputs
 from workbench.analysis.features.token_search import search_tokens
 from workbench.analysis.features.vector_search import search_vectors
-from workbench.core.errors import ConfigError, InputError, ShapeError
+from workbench.core.errors import InputError, ShapeError
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress, silent
+from workbench.core.ranges import Indices, PositiveInt
 from workbench.core.registry import ANALYSES
 
 Method = Callable[[Search, Progress], Found]
@@ -66,9 +67,9 @@ def maximize(
     model: HookedModel,
     inputs: Any,
     hook: str,
-    units: tuple[int, ...] | None = None,
+    units: Indices | None = None,
     objective: Objective = "channel",
-    steps: int = 128,
+    steps: PositiveInt = 128,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Maximization:
@@ -115,8 +116,6 @@ def maximize(
     with model.lock:
         reference, rows = join_inputs(model, inputs)
         reference = check_reference(model, reference, isinstance(rows, JoinedPair))
-        if steps < 1:
-            raise ConfigError(f"steps must be at least 1, got {steps}. The default is 128.")
         method, fluent = choose_method(reference, objective), objective == "fluent"
         if fluent and isinstance(rows, JoinedPair):
             raise InputError("Fluency is not defined for an encoder-decoder's source. Choose 'channel' or 'neuron'.")

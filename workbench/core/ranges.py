@@ -30,6 +30,8 @@ PositiveInt = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
+Indices = Annotated[tuple[int, ...], MinLen(1)]
+"""Entries of an axis, at least one; negative ones count from its end."""
 Share = Annotated[float, Ge(0), Le(1)]
 """A probability, or a fraction of a whole."""
 ShareBelowOne = Annotated[float, Ge(0), Lt(1)]

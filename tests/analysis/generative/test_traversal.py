@@ -61,7 +61,7 @@ def test_a_traversal_that_cannot_be_is_refused() -> None:
     inputs = example(model, 3)
     with pytest.raises(InputError, match="at least 2"):
         traverse(model, inputs[:1], "hook_latent")
-    with pytest.raises(ConfigError, match="reach positive"):
+    with pytest.raises(ConfigError, match="'steps' of traverse.* of 2 or more, not 1"):
         traverse(model, inputs, "hook_latent", steps=1)
     with pytest.raises(UnknownNameError, match="from hook_latent on"):
         traverse(model, inputs, "hook_latent", seen="hook_input")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 
@@ -113,4 +115,4 @@ def test_a_world_that_is_no_grid_has_no_field() -> None:
             return self
 
     with pytest.raises(InputError, match="rows is not a grid"):
-        change_field(policy(), STATES, World("rows", lambda n, steps: Rows(n), 0.9))
+        inspect.unwrap(change_field)(policy(), STATES, World("rows", lambda n, steps: Rows(n), 0.9))

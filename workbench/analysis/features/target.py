@@ -92,14 +92,12 @@ def make_target(
 def choose_units(target: Target, hook: str, units: tuple[int, ...] | None, n_units: int) -> tuple[int, ...]:
     """Return the units that are given, else those of the site, else the first `FIRST`."""
     named = Site.parse(hook).index.get(target.axis)
-    if units is None and named is None:
-        return tuple(range(min(FIRST, n_units)))
-    if units is None and named is not None:
+    if units is None:
+        if named is None:
+            return tuple(range(min(FIRST, n_units)))
         Site(target.site.hook, {target.axis: named}).check({target.axis: n_units})
         chosen = torch.arange(n_units)[named if isinstance(named, slice) else torch.tensor(named)]
         return tuple(chosen.flatten().tolist())
-    if not units:
-        raise InputError(f"The list of units of {target.site.hook} is empty. Give at least one, or None.")
     Site(target.site.hook, {target.axis: units}).check({target.axis: n_units})
     return tuple(dict.fromkeys(unit % n_units for unit in units))
 

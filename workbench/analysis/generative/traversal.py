@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor
 from torch.utils._pytree import tree_map
@@ -14,9 +15,10 @@ from torch.utils._pytree import tree_map
 from workbench.analysis.features.target import FIRST
 from workbench.analysis.firing import trace_hooks
 from workbench.core.axes import unit_axis
-from workbench.core.errors import ConfigError, InputError, UnknownNameError
+from workbench.core.errors import InputError, UnknownNameError
 from workbench.core.hooked import HookedModel, HookInfo
 from workbench.core.progress import Progress, silent
+from workbench.core.ranges import Indices, PositiveFloat
 from workbench.core.registry import ANALYSES
 from workbench.core.sites import Site
 
@@ -48,10 +50,10 @@ def traverse(
     model: HookedModel,
     inputs: Any,
     hook: str,
-    units: tuple[int, ...] | None = None,
+    units: Indices | None = None,
     seen: str = "",
-    reach: float = 3.0,
-    steps: int = 7,
+    reach: PositiveFloat = 3.0,
+    steps: Annotated[int, Ge(2)] = 7,
     progress: Progress = silent,
 ) -> Traversal:
     """Move each unit of a hook over its range on the first example, and record the activation at a later hook.
@@ -81,8 +83,6 @@ def traverse(
         >>> found.seen, found.response.shape
         ('generator.hook_image', torch.Size([2, 7, 3, 24, 24]))
     """
-    if steps < 2 or reach <= 0:
-        raise ConfigError(f"steps must be at least 2 and reach positive, got steps={steps} and reach={reach:g}.")
     with model.lock:
         info, axis = resolve_units(model, inputs, hook)
         where = model.trace(inputs)[choose_seen_hook(model, inputs, info, seen)]

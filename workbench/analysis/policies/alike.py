@@ -19,6 +19,7 @@ from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import logits_of
 from workbench.core.random import derived_seed
+from workbench.core.ranges import PositiveInt
 from workbench.core.registry import ANALYSES
 
 DRAWS = 20
@@ -50,7 +51,7 @@ def compare_policies(
     inputs: Float[Tensor, "batch *observation"],
     load: Callable[[str], HookedModel],
     others: tuple[str, ...] = (),
-    size: int | None = None,
+    size: PositiveInt | None = None,
     seed: int = 0,
 ) -> Alikeness:
     """Compare a policy's circuit, layers and actions with those of other policies, on the same states.

@@ -22,6 +22,7 @@ from workbench.core.metrics import LogitDifference, logits_of, runner_up
 from workbench.core.progress import Progress, silent
 from workbench.core.protocols import Environments, World
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveInt
 from workbench.core.registry import ANALYSES
 from workbench.core.wiring import Masks
 
@@ -126,8 +127,8 @@ def check_by_return(
     inputs: Any,
     world: World,
     play: EpisodeConfig = USUAL,
-    points: int = 8,
-    draws: int = 2,
+    points: PositiveInt = 8,
+    draws: PositiveInt = 2,
     seed: int = 0,
     progress: Progress = silent,
 ) -> CircuitReturns:

@@ -12,6 +12,7 @@ from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import logits_of
+from workbench.core.ranges import PositiveInt
 from workbench.core.registry import ANALYSES
 
 Observations = Float[Tensor, "batch *observation"]
@@ -35,7 +36,7 @@ class Counterfactuals:
 
 @ANALYSES.register("counterfactuals")
 @needs_axes("action")
-def find_counterfactuals(model: HookedModel, inputs: Observations, steps: int = 50) -> Counterfactuals:
+def find_counterfactuals(model: HookedModel, inputs: Observations, steps: PositiveInt = 50) -> Counterfactuals:
     """Find the smallest change of each observation that changes the greedy action (see `find_smallest_edit`).
 
     Args:

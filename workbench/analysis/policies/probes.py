@@ -17,6 +17,7 @@ from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import logits_of
 from workbench.core.protocols import World
+from workbench.core.ranges import PositiveInt
 from workbench.core.registry import ANALYSES
 
 
@@ -47,8 +48,8 @@ def probe_episodes(
     world: World,
     hook: str,
     target: Literal["return_to_go", "steps_left", "action"] = "return_to_go",
-    episodes: int = 20,
-    states: int = 600,
+    episodes: PositiveInt = 20,
+    states: PositiveInt = 600,
     seed: int = 0,
 ) -> Probes:
     """Fit a linear probe to an activation in a policy's greedy episodes, with raw input and random network as controls.

@@ -15,6 +15,7 @@ from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import logits_of
 from workbench.core.protocols import Environments, World
+from workbench.core.ranges import PositiveInt
 from workbench.core.registry import ANALYSES
 
 
@@ -39,7 +40,9 @@ class QAccuracy:
 @ANALYSES.register("q_accuracy")
 @needs_axes("action")
 @torch.no_grad()
-def check_values(model: HookedModel, world: World, states: int = 20, limit: int = 1000, seed: int = 0) -> QAccuracy:
+def check_values(
+    model: HookedModel, world: World, states: PositiveInt = 20, limit: PositiveInt = 1000, seed: int = 0
+) -> QAccuracy:
     """Compare predicted action values with the return of playing each action and continuing greedily.
 
     Args:

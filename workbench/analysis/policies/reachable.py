@@ -18,7 +18,7 @@ from workbench.core.metrics import logits_of
 from workbench.core.progress import Progress, silent
 from workbench.core.protocols import Environments, World
 from workbench.core.random import generator
-from workbench.core.ranges import PositiveInt, check_fields
+from workbench.core.ranges import Indices, PositiveInt, check_fields
 from workbench.core.registry import ANALYSES
 from workbench.core.sites import Site
 
@@ -81,7 +81,7 @@ def maximize_both_ways(
     inputs: Float[Tensor, "batch *observation"],
     world: World,
     hook: str,
-    units: tuple[int, ...] | None = None,
+    units: Indices | None = None,
     search: ReachConfig = USUAL,
     seed: int = 0,
     progress: Progress = silent,

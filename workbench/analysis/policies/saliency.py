@@ -12,6 +12,7 @@ from workbench.core.errors import InputError, ShapeError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
+from workbench.core.ranges import NonNegativeInt
 from workbench.core.registry import ANALYSES
 
 Observations = Float[Tensor, "batch *observation"]
@@ -53,7 +54,7 @@ def compute_saliency(
 
 @ANALYSES.register("saliency")
 @needs_axes("action")
-def policy_saliency(model: HookedModel, inputs: Observations, metric: Metric, radius: int = 0) -> Saliency:
+def policy_saliency(model: HookedModel, inputs: Observations, metric: Metric, radius: NonNegativeInt = 0) -> Saliency:
     """Compute gradient and perturbation saliency of each entry of each observation.
 
     Args:
