@@ -1,16 +1,24 @@
+import json
+import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from tests.experiments.tiny_models import Share, calls
 from workbench.checkpoints.store import load
-from workbench.core.errors import Cancelled, CheckpointError, InputError, UnknownNameError
-from workbench.core.registry import DATASETS
-from workbench.experiments.run import catalog, full_key, loaded, read, run, run_analysis
+from workbench.core.errors import Cancelled, CheckpointError, InputError, UnknownNameError, WorkbenchError
+from workbench.core.registry import ANALYSES, DATASETS
+from workbench.experiments import computing
+from workbench.experiments.changes import UNRECORDED
+from workbench.experiments.run import answer, catalog, full_key, loaded, read, run, run_analysis
 from workbench.experiments.spec import Spec
 from workbench.experiments.store import ResultStore
 
@@ -136,6 +144,106 @@ def test_threads_that_want_one_model_get_the_same_one() -> None:
     for thread in threads:
         thread.join()
     assert len({id(model) for model in found}) == 1
+
+
+@dataclass(frozen=True)
+class Stretched:
+    """`Share` in a version that has another field."""
+
+    value: Float[Tensor, " batch"]
+    names: tuple[str, ...]
+    factor: float
+
+
+@pytest.mark.parametrize("classes", [{}, {"Share": Stretched}], ids=["unknown class", "another field"])
+def test_a_stored_answer_that_cannot_be_read_is_computed_again(classes: dict[str, type]) -> None:
+    first, key = run(SPEC), SPEC.key
+    other = ResultStore(classes=classes)
+    with pytest.raises(WorkbenchError):
+        other.get(key)
+    found = answer(SPEC, store=other)
+    assert found.computed and found.because == ("the stored answer cannot be read",) and len(calls) == 2
+    assert torch.equal(found.result.value, first.value) and torch.equal(run(SPEC).value, first.value)
+    assert len(calls) == 2
+
+
+def test_an_answer_of_a_store_from_before_is_computed_again_and_stays_readable() -> None:
+    first, spec = run(SPEC), SPEC.completed()
+    store = ResultStore()
+    store.delete(SPEC.key)
+    store.put("of-an-older-version", first, asdict(spec), {})
+    found = answer(SPEC)
+    assert found.computed and found.because == (UNRECORDED,) and len(calls) == 2
+    assert torch.equal(read("of-an").value, first.value)
+
+
+def test_an_older_answer_says_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert answer(SPEC).because == () and not answer(SPEC).computed
+    monkeypatch.setattr(torch, "__version__", "99.0")
+    because = answer(SPEC).because
+    assert len(because) == 1 and because[0].startswith("torch ") and "-> 99.0" in because[0]
+    assert answer(replace(SPEC, inputs="test:0:5")).because == (), "another question"
+
+
+def test_a_network_that_changes_before_it_is_loaded_stores_nothing(
+    here: Path, tiny_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_models, here / "models")
+    monkeypatch.setenv("WORKBENCH_MODELS", str(here / "models"))
+    plain = computing.loaded
+
+    def loaded_after_another_training(name: str) -> object:
+        card = json.loads((path := here / "models" / name / "card.json").read_text())
+        card["config"]["activation"] = "tanh"
+        path.write_text(json.dumps(card))
+        return plain(name)
+
+    monkeypatch.setattr(computing, "loaded", loaded_after_another_training)
+    with pytest.raises(CheckpointError, match="activation relu -> tanh.*Run it again"):
+        run(SPEC)
+    assert ResultStore().listed() == [] and not calls
+
+
+def test_threads_that_ask_the_same_compute_it_once() -> None:
+    found: list[Any] = []
+    threads = [threading.Thread(target=lambda: found.append(run(SPEC))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 1 and len(found) == 4 and all(torch.equal(f.value, found[0].value) for f in found)
+
+
+def test_who_waits_for_another_thread_can_be_cancelled_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, stop = threading.Event(), threading.Event()
+
+    def slow(done: int, total: int) -> None:
+        begun.set()
+        stop.wait(20)
+
+    found: list[Any] = []
+    first = threading.Thread(target=lambda: found.append(run(SPEC, slow)))
+    first.start()
+    assert begun.wait(20)
+
+    def impatient(done: int, total: int) -> None:
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        run(SPEC, impatient)
+    stop.set()
+    first.join()
+    assert len(found) == 1 and statuses() == {SPEC.key: "done"}
+
+
+def test_an_analysis_loads_no_model_that_its_answer_could_not_be_keyed_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sneaky(model: Any, inputs: Any, load: Any, other: str = "policy") -> Share:
+        load("text")
+        return Share(torch.zeros(1), ())
+
+    monkeypatch.setitem(ANALYSES._items, "sneaky", sneaky)
+    with pytest.raises(InputError, match="loads 'text', which none of its parameters names"):
+        run(Spec("digits", "sneaky", "test:0:2"))
 
 
 WRITER = """

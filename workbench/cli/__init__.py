@@ -15,7 +15,10 @@ from workbench.core.errors import Cancelled, InputError, WorkbenchError
 
 COMMANDS = {
     "list": ("listing:show_list", "Trained models, architectures, analyses, recipes, data sets or runs."),
-    "show": ("showing:show_model", "One trained model: its card, its hooks with axes and shapes, its graph."),
+    "show": (
+        "showing:show",
+        "One trained model: card, hooks, graph. Or one stored result, and what it depends on.",
+    ),
     "run": ("running:run_one", "One analysis of one model. `workbench run ANALYSIS --help` lists its flags."),
     "pipeline": ("running:run_file", "Several analyses from a file; what is stored is not computed again."),
     "export": ("exporting:export_result", "A stored result as CSV, JSON, Parquet or a web page."),
@@ -28,6 +31,10 @@ COMMANDS = {
     "check": ("checking:check_recipe", "Can a recipe learn? One batch by heart, gradients and activations by layer."),
     "search": ("searching:search_settings", "Better settings for a recipe, by Optuna; goes on where it stopped."),
     "compare": ("comparing:compare_settings", "One recipe under several settings, side by side."),
+    "store": (
+        "storing:keep_store",
+        "The folder of results: check it, repair its catalog, delete what is of no use.",
+    ),
     "app": ("dashboard:open_dashboard", "The dashboard, in the browser."),
 }
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130

@@ -1,23 +1,105 @@
-"""`workbench show`: one trained model."""
+"""`workbench show`: one trained model, or one stored result."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.cli.writing import cell, write, write_json, write_table
 
+if TYPE_CHECKING:
+    from workbench.experiments.store import ResultStore, Stored
 
-def show_model(model: str, /, *, json: bool = False) -> None:
-    """The card of a trained model, its hooks with their axes and shapes, and the size of its graph.
+
+def show(name: str, /, *, json: bool = False) -> None:
+    """The card, hooks and graph of a trained model; or what a stored result depends on, and why it was computed.
 
     Parameters
     ----------
-    model
-        Name of a trained model; `workbench list models` has them.
+    name
+        Name of a trained model (`workbench list models` has them), or the key of a result, or how it begins
+        (`workbench list runs`).
     json
         Write JSON.
     """
+    from workbench.checkpoints.card import names
+    from workbench.experiments.store import ResultStore
+
+    if name not in names():
+        store = ResultStore()
+        if any(stored.key.startswith(name) for stored in store.listed()):
+            show_result(name, store, json)
+            return
+    show_model(name, json)
+
+
+def show_result(start: str, store: ResultStore, json: bool) -> None:
+    """What a stored result answers, what the answer depended on, and whether it would be used today."""
+    from workbench.experiments.run import full_key
+    from workbench.experiments.spec import Spec
+
+    stored = next(one for one in store.listed() if one.key == full_key(start, store))
+    answers = store.answers_to(stored.spec)
+    at = [one.key for one in answers].index(stored.key)
+    earlier, later = answers[at + 1 :], answers[:at]
+    today, past = not_used_today(stored), [(one, not_used_for(one, stored)) for one in earlier]
+    if json:
+        before = [{"key": one.key, "because": because} for one, because in past]
+        write_json(asdict(stored) | {"today": today, "earlier": before, "later": [one.key for one in later]})
+        return
+    write(f"{stored.key}: {stored.result}, {stored.bytes:,} bytes\n{Spec(**stored.spec).as_command()}")
+    write_lines("Computed", stored.provenance)
+    unknown = {"unknown": "the version that stored it did not record this"}
+    write_lines("Depends on", facts_in_lines(stored.facts) if stored.facts else unknown)
+    write(f"\nAsked now, it is not used: {'; '.join(today)}." if today else "\nAsked now, this is the answer.")
+    for one, because in past:
+        write(f"Before it, {one.key[:8]} ({one.provenance.get('time', '')}) was not used: {'; '.join(because)}.")
+    for one in later:
+        write(f"A later answer to the same question: {one.key[:8]} ({one.provenance.get('time', '')}).")
+
+
+def not_used_today(stored: Stored) -> list[str]:
+    """Why the question of a stored result would be computed again; nothing when it would not."""
+    from workbench.core.errors import WorkbenchError
+    from workbench.experiments.changes import differences
+    from workbench.experiments.spec import Spec
+
+    try:
+        spec = Spec(**stored.spec)
+        return [] if spec.key == stored.key else list(differences(stored.facts, spec.facts))
+    except (WorkbenchError, TypeError) as error:
+        return [f"it cannot be asked ({error})"]
+
+
+def not_used_for(earlier: Stored, stored: Stored) -> list[str]:
+    """Why a result was computed when an earlier answer to its question was stored."""
+    from workbench.experiments.changes import differences
+
+    return list(differences(earlier.facts, stored.facts))
+
+
+def facts_in_lines(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Everything that an answer depends on, one fact a line; the digests of modules are only counted."""
+    lines = {f"function of the {name}": value for name, value in facts["functions"].items() if value}
+    for model, about in facts["models"].items():
+        config = ", ".join(f"{name}={value}" for name, value in about["config"].items())
+        lines[f"model {model}"] = f"{about['architecture']}({config})"
+        lines |= {f"{part} of {model}": about[part] for part in ("weights", "step", "tokenizer") if about.get(part)}
+    lines |= {f"data {name}": value for name, value in facts["data"].items()}
+    lines |= {f"environment {name}": str(value) for name, value in facts["environment"].items()}
+    return lines | {"code": f"{len(facts['code'])} modules, listed by --json"} | dict(facts["versions"])
+
+
+def write_lines(title: str, values: Mapping[str, Any]) -> None:
+    """Names and values below a title, uncut."""
+    write(f"\n{title}")
+    for name, value in values.items():
+        write(f"  {name}: {value}")
+
+
+def show_model(model: str, json: bool = False) -> None:
+    """The card of a trained model, its hooks with their axes and shapes, and the size of its graph."""
     from workbench.checkpoints.store import load
 
     loaded: Any = load(model)
