@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.conftest import missing_data
 from workbench import figure, table
 from workbench.cli import status
 from workbench.core.errors import Cancelled, ConfigError, InputError
 from workbench.experiments import comparison
-from workbench.experiments.comparison import attempt, compare, comparisons, layer_gradients, read_comparison, read_plan
+from workbench.experiments.comparison import (
+    attempt,
+    compare,
+    comparisons,
+    layer_gradients,
+    outdated_variants,
+    read_comparison,
+    read_plan,
+)
 from workbench.figures.alt import describe
 from workbench.recipes.recipe import fresh
 from workbench.training.sanity import Lesson
@@ -69,6 +79,45 @@ def test_what_is_there_is_not_trained_again_and_what_changed_is(
     assert asked == [0, 1, 1]
     compare(replace(plan, variants={"SGD": {**plan.variants["SGD"], "steps": 5}}), tmp_path)
     assert asked == [0, 1, 1, 0, 1]
+
+
+def test_what_another_code_or_other_data_trained_is_trained_again(
+    plan_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, asked = read_plan(plan_file), []
+    monkeypatch.setattr(comparison, "attempt", lambda recipe, seed, _: asked.append(seed) or attempt(recipe, seed))
+    compare(plan, tmp_path)
+    stored = read_comparison(tmp_path / "plan.json")
+    assert asked == [0, 0, 1, 1] and outdated_variants(plan, stored) == {}
+    for part, name, words in (
+        ("code", "workbench.training.supervised", "code of workbench.training.supervised changed"),
+        ("versions", "torch", "torch"),
+        ("settings", "training.momentum", "training.momentum"),
+        ("data", "digits", "data digits changed"),
+    ):
+        facts = json.loads(json.dumps(stored.facts))
+        facts["SGD"][part][name] = "another"
+        assert words in outdated_variants(plan, replace(stored, facts=facts))["SGD"][0]
+        assert set(outdated_variants(plan, replace(stored, facts=facts))) == {"SGD"}
+    (tmp_path / "plan.json").write_text(json.dumps(replace(stored, facts=facts).to_json()))
+    compare(plan, tmp_path)
+    assert asked == [0, 0, 1, 1, 0, 1]
+    assert outdated_variants(plan, read_comparison(tmp_path / "plan.json")) == {}
+
+
+def test_a_file_that_does_not_say_what_its_code_was_is_kept_for_the_same_data(plan_file: str, tmp_path: Path) -> None:
+    plan = read_plan(plan_file)
+    stored = replace(compare(plan, tmp_path), facts={})
+    assert outdated_variants(plan, stored) == {}
+    assert set(outdated_variants(plan, replace(stored, data="0" * 64))) == {"SGD", "wild"}
+
+
+@pytest.mark.parametrize("name", comparisons())
+def test_the_comparisons_that_come_along_are_kept(name: str) -> None:
+    plan = read_plan(name)
+    if missing_data(plan.recipe_of(next(iter(plan.variants)), 0).train.dataset):
+        pytest.skip("its data set is missing")
+    assert outdated_variants(plan, read_comparison(comparison.stored_at(plan))) == {}
 
 
 def test_gradients_by_layer_are_autograds_and_leave_the_network_as_it_was() -> None:

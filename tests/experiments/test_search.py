@@ -11,6 +11,7 @@ from workbench.cli import status
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.registry import DATASETS, RECIPES
 from workbench.data.image_data import hold_out
+from workbench.experiments.processes import this_process
 from workbench.experiments.search import Range, SearchPlan, opened, ranges_from, search, searches
 from workbench.figures.search import describe_best, draw_search
 
@@ -51,6 +52,25 @@ def test_another_search_of_the_same_name_is_refused() -> None:
         opened("mine", SearchPlan("digits_mlp", PLAN.ranges, {"steps": 30}))
     with pytest.raises(UnknownNameError, match="Did you mean 'mine'"):
         opened("mien")
+
+
+def test_trials_of_other_data_or_code_are_not_mixed_with_new_ones() -> None:
+    study = search("mine", PLAN, 1)
+    assert len(search("mine", PLAN, 1).trials) == 2
+    facts = study.user_attrs["facts"]
+    facts["code"]["workbench.training.fit"] = "another"
+    study.set_user_attr("facts", facts)
+    with pytest.raises(ConfigError, match=r"since code of workbench\.training\.fit changed.*another --name"):
+        search("mine", PLAN, 1)
+    assert len(opened("mine").trials) == 2, "looking at it is another matter"
+
+
+def test_a_trial_that_another_process_is_training_is_left_alone() -> None:
+    theirs, lost = opened("mine", PLAN).ask(), opened("mine", PLAN).ask()
+    theirs.set_user_attr("owner", list(this_process()))
+    lost.set_user_attr("owner", [this_process().pid, this_process().born - 5])
+    states = {trial.number: trial.state.name for trial in search("mine", PLAN, 1).trials}
+    assert states == {theirs.number: "RUNNING", lost.number: "FAIL", 2: "COMPLETE"}
 
 
 def test_settings_are_judged_on_training_data_alone() -> None:

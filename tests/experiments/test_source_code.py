@@ -4,6 +4,7 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,7 @@ def test_functions_made_by_one_function_are_told_apart() -> None:
 
     assert definition_of(make(1.0)) == definition_of(make(1.0))
     assert len({definition_of(make(1.0)), definition_of(make(2.0)), definition_of(make(1.0, 2))}) == 3
+    assert definition_of(partial(divmod, 2)) != definition_of(partial(divmod, 3))
 
 
 def test_each_analysis_counts_its_own_module_and_what_runs_networks() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from workbench.cli.writing import bar, write, write_json, write_table
+
+if TYPE_CHECKING:
+    from workbench.experiments.comparison import Plan
 
 
 def compare_settings(
@@ -38,6 +41,8 @@ def compare_settings(
         write_table([{"comparison": name, "question": question} for name, question in comparisons().items()])
         return
     plan = read_plan(comparison)
+    if not json:
+        write_table(kept_before(plan, folder))
     told = {"analysis": "compare", "model": plan.name, "recipe": plan.recipe}
     with (
         bar(f"comparing {comparison}", quiet=json) as progress,
@@ -54,6 +59,26 @@ def compare_settings(
     else:
         write(result.question)
         write_table(rows(result))
+
+
+def kept_before(plan: Plan, folder: Path | None) -> list[dict[str, str]]:
+    """What becomes of each variant that was trained before: kept or trained again, and why."""
+    from workbench.experiments.comparison import outdated_variants, read_comparison, stored_at
+
+    if not (path := stored_at(plan, folder)).is_file():
+        return []
+    stored = read_comparison(path)
+    outdated = outdated_variants(plan, stored)
+    unknown = f"its code was not recorded, but its commit: {stored.commit[:12]}"
+    return [
+        {
+            "trained before": variant.label,
+            "now": "trained again" if variant.label in outdated else "kept",
+            "": "; ".join(outdated.get(variant.label, () if variant.label in stored.facts else (unknown,))),
+        }
+        for variant in stored.variants
+        if variant.label in plan.variants
+    ]
 
 
 def rows(result: Any) -> list[dict[Any, Any]]:

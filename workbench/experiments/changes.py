@@ -21,6 +21,14 @@ def differences(old: Facts, new: Facts) -> tuple[str, ...]:
     return tuple(found) or tuple(listed({"format": old.get("format")}, {"format": new.get("format")}))
 
 
+def training_differences(old: Facts, new: Facts) -> tuple[str, ...]:
+    """Every fact behind a training that changed, each in a few words; none when nothing did."""
+    if not old:
+        return ()  # it was trained before these facts were recorded
+    settings = listed(old["settings"], new["settings"])
+    return (*settings, *(text for part in (data, code, versions) for text in part(old, new)))
+
+
 def question(old: Facts, new: Facts) -> Iterator[str]:
     """Parameters that one of two questions has alone, other values, and files of other contents."""
     before, after = old["question"], new["question"]

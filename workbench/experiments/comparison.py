@@ -37,8 +37,11 @@ from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress, silent
 from workbench.core.ranges import Seed, checked
 from workbench.core.reading import read_toml
-from workbench.core.registry import DATASETS, RECIPES
+from workbench.core.registry import RECIPES
 from workbench.core.weights import is_weight
+from workbench.experiments.changes import training_differences
+from workbench.experiments.data_contents import data_set
+from workbench.experiments.dependencies import recipe_facts
 from workbench.experiments.settings import typed
 from workbench.recipes.recipe import Recipe, Session, fresh
 from workbench.training.comparison import Attempt, Comparison, Norms, Variant
@@ -120,19 +123,19 @@ def stored_at(plan: Plan, folder: Path | None = None) -> Path:
 
 def read_comparison(path: Path) -> Comparison:
     """The comparison that `compare` kept."""
-    return restore(Comparison, json.loads(path.read_text(encoding="utf-8")), path.name)
+    stored = {"facts": {}, **json.loads(path.read_text(encoding="utf-8"))}  # older files do not have these
+    return restore(Comparison, stored, path.name)
 
 
 def compare(plan: Plan, folder: Path | None = None, progress: Progress = silent) -> Comparison:
-    """Trains every variant with every seed and keeps the outcome; what is there for the same settings is not redone."""
+    """Train every variant with every seed and keep the outcome.
+
+    What was trained before is kept while everything that the training depends on is the same: settings, data, code and
+    versions. Of files that do not say what code they depended on, settings and data are compared.
+    """
     path = stored_at(plan, folder)
-    earlier = {v.label: v for v in read_comparison(path).variants} if path.is_file() else {}
-    wanted = [variant_of(plan, label) for label in plan.variants]
-    found = [earlier[v.label] if same_settings(earlier.get(v.label), v) else v for v in wanted]
-    seconds = read_comparison(path).seconds if found != wanted else 0.0
-    data = DATASETS[plan.recipe_of(wanted[0].label, 0).train.dataset]()  # type: ignore[attr-defined]
-    result = Comparison(plan.name, plan.question, plan.recipe, data.sha256, commit(), tuple(found), seconds)
-    total, done = len(wanted) * len(plan.seeds), sum(len(v.attempts) for v in found)
+    found, result = start_of(plan, read_comparison(path) if path.is_file() else None)
+    total, done = len(found) * len(plan.seeds), sum(len(v.attempts) for v in found)
     for seed, (place, label) in product(plan.seeds, enumerate(plan.variants)):
         if seed in {attempt.seed for attempt in found[place].attempts}:
             continue
@@ -146,16 +149,43 @@ def compare(plan: Plan, folder: Path | None = None, progress: Progress = silent)
     return result
 
 
+def start_of(plan: Plan, stored: Comparison | None) -> tuple[list[Variant], Comparison]:
+    """Each variant with the attempts of a stored comparison that are still valid, and the comparison to begin with."""
+    wanted = [variant_of(plan, label) for label in plan.variants]
+    outdated = {} if stored is None else outdated_variants(plan, stored)
+    earlier = {} if stored is None else {v.label: v for v in stored.variants if v.label not in outdated}
+    found = [earlier.get(variant.label, variant) for variant in wanted]
+    recipes = {label: plan.recipe_of(label, plan.seeds[0]) for label in plan.variants}
+    data = data_set(recipes[wanted[0].label].train.dataset).sha256  # type: ignore[attr-defined]
+    facts = {label: (stored.facts.get(label, {}) if stored and label in earlier else recipe_facts(recipes[label]))
+             for label in plan.variants}  # fmt: skip
+    seconds = stored.seconds if stored is not None and earlier else 0.0
+    return found, Comparison(plan.name, plan.question, plan.recipe, data, commit(), tuple(found), seconds, facts)
+
+
+def outdated_variants(plan: Plan, stored: Comparison) -> dict[str, tuple[str, ...]]:
+    """The variants of a stored comparison that have to be trained again, each with what changed since."""
+    found: dict[str, tuple[str, ...]] = {}
+    for variant in stored.variants:
+        if variant.label not in plan.variants:
+            continue
+        recipe, wanted = plan.recipe_of(variant.label, plan.seeds[0]), variant_of(plan, variant.label)
+        data = data_set(recipe.train.dataset)  # type: ignore[attr-defined]
+        because = list(training_differences(stored.facts.get(variant.label, {}), recipe_facts(recipe)))
+        if not because and (variant.settings, variant.batch_size) != (wanted.settings, wanted.batch_size):
+            because.append("settings changed")
+        if not because and stored.data != data.sha256:
+            because.append(f"data {data.name} changed")
+        if because:
+            found[variant.label] = tuple(because)
+    return found
+
+
 def variant_of(plan: Plan, label: str) -> Variant:
     """A variant nobody has trained yet."""
     recipe: Any = plan.recipe_of(label, plan.seeds[0])
     settings = json.loads(json.dumps(dict(plan.variants[label])))
     return Variant(label, settings, recipe.train.batch_size)
-
-
-def same_settings(stored: Variant | None, wanted: Variant) -> bool:
-    """Whether what was trained is what is asked for."""
-    return stored is not None and (stored.settings, stored.batch_size) == (wanted.settings, wanted.batch_size)
 
 
 def attempt(recipe: Recipe, seed: int, progress: Progress = silent) -> Attempt:

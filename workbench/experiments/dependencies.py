@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.checkpoints.card import model_folder, names, read_card
@@ -31,10 +31,11 @@ from workbench.core.registry import ANALYSES, DATASETS, MODELS
 from workbench.experiments.changes import differences
 from workbench.experiments.data_contents import contents_sha256
 from workbench.experiments.inputs import READERS, identity, kind_of
-from workbench.experiments.parameters import signature_of
+from workbench.experiments.parameters import as_json, signature_of
 from workbench.experiments.source_code import code_of, definition_of
 from workbench.experiments.text_batches import is_task
 from workbench.experiments.worlds import discount_of, environment_facts
+from workbench.recipes.recipe import HOLDERS, OWN, Recipe
 
 if TYPE_CHECKING:
     from workbench.experiments.spec import Spec
@@ -145,6 +146,22 @@ def data_fact(name: str) -> str:
         return contents_sha256(name)
     except DataError:
         return "unavailable"
+
+
+def recipe_facts(recipe: Recipe) -> dict[str, Any]:
+    """Everything that a training by a recipe depends on but its seed, as JSON values."""
+    holders = {name: holder for name in HOLDERS if is_dataclass(holder := getattr(recipe, name))}
+    values = {f"{name}.{f.name}": getattr(holder, f.name) for name, holder in holders.items() for f in fields(holder)}
+    values |= {name: getattr(recipe, name) for name in OWN if name != "seed"}
+    functions = [value for value in (recipe.train, *values.values()) if callable(value)]
+    code = code_of([MODELS[recipe.architecture], type(recipe), *functions])
+    name = getattr(recipe.train, "dataset", "")
+    return {
+        "settings": {name: definition_of(v) if callable(v) else as_json(v) for name, v in values.items()},
+        "data": {name: data_fact(name)} if name else {},
+        "code": code.modules,
+        "versions": code.versions,
+    }
 
 
 def current_key(models: Iterable[str], inputs: str = "", data: Iterable[str] = ()) -> str:

@@ -18,8 +18,11 @@ from workbench.core.errors import ConfigError, InputError, TrainingError, Unknow
 from workbench.core.progress import Progress, silent
 from workbench.core.ranges import checked
 from workbench.core.registry import RECIPES
+from workbench.experiments.changes import training_differences
 from workbench.experiments.comparison import require_lesson
+from workbench.experiments.dependencies import recipe_facts
 from workbench.experiments.parameters import as_json, from_text
+from workbench.experiments.processes import Process, this_process
 from workbench.experiments.run_log import require_slug, runs_folder
 from workbench.experiments.settings import kinds, typed
 from workbench.recipes.recipe import Recipe, Session, fresh
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
     import optuna
 
 HELD_OUT = 0.1
-PLAN = "plan"
+PLAN, FACTS, OWNER = "plan", "facts", "owner"
+"""What a study knows besides: its plan, what its scores depend on, and of each trial the process that trains it."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,24 @@ def opened(name: str, plan: SearchPlan | None = None) -> optuna.Study:
                 f"The search {name} is another one: {study.user_attrs[PLAN]}. Give this one another --name."
             )
         study.set_user_attr(PLAN, told)
+        require_same_training(name, study, recipe_facts(fixed_recipe(plan)))
     return study
+
+
+def require_same_training(name: str, study: optuna.Study, facts: Mapping[str, Any]) -> None:
+    """Raise when trials were scored with other data or code than the next ones would be: they do not compare."""
+    if study.trials and (changes := training_differences(study.user_attrs.get(FACTS, {}), facts)):
+        raise ConfigError(
+            f"The trials of the search {name} do not compare with new ones, since {'; '.join(changes)}. "
+            "Give this one another --name."
+        )
+    study.set_user_attr(FACTS, facts)
+
+
+def fixed_recipe(plan: SearchPlan) -> Recipe:
+    """The recipe with the settings that all trials share."""
+    plain = RECIPES[plan.recipe]
+    return plain.with_settings(typed(plain, {**plan.settings, "held_out": HELD_OUT}))
 
 
 def as_json_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,8 +168,10 @@ def search(name: str, plan: SearchPlan, trials: int, progress: Progress = silent
 
     require_lesson(RECIPES[plan.recipe])
     study = opened(name, plan)
-    for left in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):  # of a process that was killed
-        study.tell(left.number, state=optuna.trial.TrialState.FAIL)
+    for left in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        owner = left.user_attrs.get(OWNER)
+        if owner is None or not Process(*owner).is_alive:
+            study.tell(left.number, state=optuna.trial.TrialState.FAIL)
     for place in range(trials):
         report: Progress = lambda done, total, place=place: progress(place * total + done, trials * total)
         study.optimize(lambda trial, report=report: score(plan, trial, report), n_trials=1, catch=(TrainingError,))
@@ -157,6 +180,7 @@ def search(name: str, plan: SearchPlan, trials: int, progress: Progress = silent
 
 def score(plan: SearchPlan, trial: optuna.Trial, progress: Progress) -> float:
     """The metric of one training with suggested settings, on the held-out part of the training set."""
+    trial.set_user_attr(OWNER, list(this_process()))
     plain = RECIPES[plan.recipe]
     suggested = {r.name: r.suggested(trial) for r in plan.ranges}
     texts = {n: from_text(kinds(plain)[n], v) if isinstance(v, str) else v for n, v in suggested.items()}

@@ -19,7 +19,7 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points, packages_distributions
 from importlib.util import find_spec, resolve_name
 from inspect import unwrap
@@ -102,14 +102,18 @@ def code_of(roots: Iterable[Any], leaves: Iterable[str] = ()) -> Code:
 def module_of(item: Any) -> str:
     """The name of the module that holds a function or a class."""
     plain = unwrap(item) if callable(item) else item
+    if isinstance(plain, partial):
+        return module_of(plain.func)
     return getattr(plain, "__module__", None) or type(plain).__module__
 
 
 def definition_of(item: Any) -> str:
     """A function or a class by module and name; one made inside a function also by its code and what it encloses."""
     plain = unwrap(item) if callable(item) else item
-    name = f"{module_of(plain)}:{getattr(plain, '__qualname__', type(plain).__qualname__)}"
-    return f"{name}#{function_digest(plain)[:SHOWN]}" if "<" in name else name
+    if isinstance(plain, partial):
+        return f"{definition_of(plain.func)} of {plain.args!r} and {plain.keywords!r}"
+    name = f"{module_of(plain)}:{getattr(plain, '__qualname__', None) or repr(plain)}"
+    return f"{name}#{function_digest(plain)[:SHOWN]}" if isinstance(plain, FunctionType) and "<" in name else name
 
 
 # Files

@@ -94,7 +94,7 @@ class ResultStore(RunLog):
         tensors, values = encode(result)
         name = type(result).__name__
         about = {"key": key, "result": name, "values": values, "spec": dict(spec), "provenance": dict(provenance)}
-        content = pack(tensors, sealed(about | {"facts": dict(facts or {})}))
+        content = pack(tensors, about | {"facts": dict(facts or {})})
         written, said = unpack(content, name)
         again = decode(type(result), written, said["values"])  # what cannot be read back is refused now
         path = self.path(key)
@@ -199,17 +199,6 @@ class ResultStore(RunLog):
         # After the row: a kill in between leaves a file that nobody lists, never a row without its file.
         with explained(path, 0):
             path.unlink(missing_ok=True)
-
-
-def sealed(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What is said about a result, with its own hash, so that a file can vouch for itself without the catalog."""
-    return {**about, "about_sha256": about_sha256(about)}
-
-
-def about_sha256(about: Mapping[str, Any]) -> str:
-    """The hash of what is said about a result."""
-    said = {name: value for name, value in about.items() if name not in ("about_sha256", "tensors_sha256")}
-    return sha256(json.dumps(said, sort_keys=True).encode())
 
 
 def enter(about: Mapping[str, Any], content: bytes, database: sqlite3.Connection) -> None:

@@ -25,13 +25,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.checkpoints.atomic import explained, locked
-from workbench.checkpoints.tensor_file import unpack
+from workbench.core.atomic import explained, locked
 from workbench.core.errors import CheckpointError
+from workbench.core.tensor_file import unpack
 from workbench.experiments.catalog import BESIDE, NAME, beside
 from workbench.experiments.processes import Process, start_of
 from workbench.experiments.run_log import ACTIVE, MINE
-from workbench.experiments.store import ResultStore, about_sha256, enter
+from workbench.experiments.store import ResultStore, enter
 
 Kind = Literal[
     "damaged catalog", "lost result", "unlisted result", "broken file", "leftover", "orphaned log", "old catalog",
@@ -151,12 +151,10 @@ def move_away(folder: Path) -> None:
 
 
 def whole(path: Path) -> dict[str, Any] | None:
-    """What a result file says about itself, when it vouches for all of its bytes; else None."""
+    """What a result file says about itself, when it vouches for all of its bytes and for its name; else None."""
     with suppress(CheckpointError, OSError, ValueError, LookupError, TypeError, AttributeError):
-        said = unpack(path.read_bytes(), path.name)[1]
-        found = about_sha256(said)
-        about = {"key": path.stem, "facts": {}, "about_sha256": found} | said  # which older files do not say
-        if (about["key"], about["about_sha256"]) == (path.stem, found) and "values" in about:
+        about = {"key": path.stem, "facts": {}} | unpack(path.read_bytes(), path.name)[1]  # older files lack these
+        if about["key"] == path.stem and "values" in about:
             return about | {name: about[name] for name in ("result", "spec", "provenance")}
     return None
 

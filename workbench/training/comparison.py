@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from workbench.training.curve import Curve
@@ -47,7 +47,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What became of a recipe under each variant's settings; the rest, data and seeds included, was the same."""
+    """What became of a recipe under each variant's settings; the rest, data and seeds included, was the same.
+
+    `facts` is what each variant's training depended on, by label; empty when that was not recorded.
+    """
 
     name: str
     question: str
@@ -56,6 +59,7 @@ class Comparison:
     commit: str
     variants: tuple[Variant, ...]
     seconds: float = 0.0
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def by_examples(self) -> bool:
