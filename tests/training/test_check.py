@@ -43,7 +43,7 @@ def test_a_network_of_zeros_is_found_out() -> None:
         torch.nn.init.zeros_(parameter)
     found = check_training("dead", model, lesson(), FitConfig(optimizer="sgd", lr=0.1), steps=20)
     assert not found.learned and "blocks.0.linear.weight" in found.idle
-    assert "does not learn" in describe(found) and "No gradient reaches blocks.0.linear.weight" in describe(found)
+    assert "cannot overfit" in describe(found) and "No gradient reaches blocks.0.linear.weight" in describe(found)
 
 
 def test_the_check_leaves_schedule_averages_and_decay_aside() -> None:

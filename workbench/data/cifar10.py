@@ -32,7 +32,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 def cifar10() -> ImageData:
     """50,000 training and 10,000 test images, 32x32 in colour, in a fixed random order."""
     arrays = read_arrays("cifar10_jpeg.npz", KEYS, CONTENT, [ARCHIVE], read_archive)
-    train_order, test_order = shuffle_rows("train", arrays), shuffle_rows("test", arrays)
+    train_order, test_order = random_order("train", arrays), random_order("test", arrays)
     train = load_pixels("train", arrays)[train_order]
     mean, std = channel_statistics(train)
     return ImageData(
@@ -52,7 +52,7 @@ def cifar10() -> ImageData:
     )
 
 
-def shuffle_rows(split: str, arrays: Arrays) -> Tensor:
+def random_order(split: str, arrays: Arrays) -> Tensor:
     """Return a random order of the split's rows that is the same on every machine."""
     return torch.randperm(len(arrays[f"{split}_labels"]), generator=generator(0, "cifar10", split))
 

@@ -82,7 +82,7 @@ def add_alpha(colour: str) -> str:
 
 
 def loss_range(result: Comparison) -> list[float]:
-    """Return an axis range that suits ordinary losses even if another variant diverges."""
+    """Return an axis range up to the median of the variants' largest losses, so that a diverging one is cut off."""
     highest = sorted(
         max(max(some) for _, some in collect_losses(v, False)) for v in result.variants if collect_losses(v, False)
     )

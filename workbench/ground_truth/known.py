@@ -104,7 +104,7 @@ def make_matter(graph: Graph, edges: Mapping[Ablation, Iterable[str]]) -> Matter
 
 @torch.no_grad()
 def zero_weights(model: Any) -> Any:
-    """Convert a model to double precision and set all weights and biases to zero and all norms to the identity."""
+    """Convert a model to double precision, zero its weights and biases, and turn BatchNorms into the identity."""
     model = model.double().eval()
     for parameter in model.parameters():
         parameter.zero_()

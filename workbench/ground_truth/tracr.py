@@ -54,7 +54,7 @@ class Program:
 
     @property
     def corrupted(self) -> Tensor:
-        """Every input paired with another one."""
+        """The inputs rolled by about half, so that each one is paired with another."""
         return self.stored["tokens"].roll(len(self.stored["tokens"]) // 2 + 1, dims=0)
 
 

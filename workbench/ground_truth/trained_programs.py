@@ -31,7 +31,7 @@ def make_trained_circuit(name: str) -> KnownCircuit:
     In training, cut edges carried the writes of other inputs, so the circuit is known only for resampling.
     """
     known = load_trained_program(name)
-    about = f"A network trained to compute {name!r} by the same edges as the program that Tracr compiled."
+    about = f"A network trained to compute {name!r} with the same edges as the program compiled by Tracr."
     metric, matter = Answer(known.stored["expected"]), partial(find_mattering_of_program, name)
     return KnownCircuit(
         about, known.model, known.stored["tokens"], known.corrupted, metric, matter, labelled=("resample",)

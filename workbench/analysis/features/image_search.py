@@ -45,7 +45,7 @@ def search_images(search: Search, progress: Progress) -> Found:
 def starting_phases(search: Search, look: Appearance, streams: list[torch.Generator]) -> Phases:
     """Choose the best of `STARTS` random phases for each unit.
 
-    A unit without a gradient at all of them starts from its best natural image.
+    A unit whose gradient is zero there starts from its best natural image.
     """
     shape = (STARTS, *look.amplitude.shape)
     drawn = torch.stack([torch.rand(shape, generator=stream) for stream in streams], dim=1).to(look.amplitude)

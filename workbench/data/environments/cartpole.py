@@ -28,13 +28,15 @@ def start(rng: np.random.Generator, n: int) -> np.ndarray:
 
 def advance(state: np.ndarray, actions: np.ndarray) -> np.ndarray:
     """Advance the state by one Euler step (Barto, Sutton and Anderson 1983; corrected equations of Florian 2007)."""
-    _, velocity, angle, spin = state
+    _, velocity, angle, angular_velocity = state
     force = np.where(actions == 1, FORCE, -FORCE)
     cos, sin = np.cos(angle), np.sin(angle)
-    push = (force + POLE_MASS * HALF_LENGTH * np.square(spin) * sin) / TOTAL_MASS
-    turn = (GRAVITY * sin - cos * push) / (HALF_LENGTH * (4.0 / 3.0 - POLE_MASS * np.square(cos) / TOTAL_MASS))
-    pull = push - POLE_MASS * HALF_LENGTH * turn * cos / TOTAL_MASS
-    return state + SECONDS_PER_STEP * np.stack([velocity, pull, spin, turn])
+    push = (force + POLE_MASS * HALF_LENGTH * np.square(angular_velocity) * sin) / TOTAL_MASS
+    angular_acceleration = (GRAVITY * sin - cos * push) / (
+        HALF_LENGTH * (4.0 / 3.0 - POLE_MASS * np.square(cos) / TOTAL_MASS)
+    )
+    acceleration = push - POLE_MASS * HALF_LENGTH * angular_acceleration * cos / TOTAL_MASS
+    return state + SECONDS_PER_STEP * np.stack([velocity, acceleration, angular_velocity, angular_acceleration])
 
 
 def is_terminal(state: np.ndarray) -> np.ndarray:
