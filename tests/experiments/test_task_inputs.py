@@ -7,9 +7,9 @@ import torch
 
 from workbench.checkpoints.store import load
 from workbench.core.errors import InputError
+from workbench.experiments.computing import metric_of
 from workbench.experiments.defaults import default_corrupted, presets
 from workbench.experiments.inputs import read_inputs
-from workbench.experiments.computing import metric_of
 
 every_task = pytest.mark.parametrize("name", ["modular_addition_gpt", "induction_gpt", "ioi_gpt"])
 
