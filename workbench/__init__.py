@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workbench.core.sites import Site
     from workbench.core.stages import sweep
     from workbench.core.wrap import wrap
+    from workbench.experiments.budget import Budget
     from workbench.experiments.circuit_formats import read_circuit
     from workbench.experiments.run import catalog, read
     from workbench.experiments.run_overloads import run
@@ -35,6 +36,7 @@ PLACES = {
     "names": "workbench.checkpoints.card:names",
     "read_card": "workbench.checkpoints.card:read_card",
     "run": "workbench.experiments.run:run_analysis",
+    "Budget": "workbench.experiments.budget:Budget",
     "read": "workbench.experiments.run:read",
     "catalog": "workbench.experiments.run:catalog",
     "figure": "workbench.figures.figure:figure",

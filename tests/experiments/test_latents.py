@@ -43,7 +43,7 @@ def test_a_walk_moves_one_latent_of_one_code() -> None:
     ("text", "said"),
     [
         ("sample:0", "cannot be read. Write"),
-        ("sample:0:0", "1 to 10,000"),
+        ("sample:0:0", "asks for no samples"),
         ("walk:0:4", "no latent 4"),
         ("walk:0:x", "cannot be read. Write"),
         ("test:0:3", "of kind 'latent'"),

@@ -40,6 +40,7 @@ def overloads() -> str:
     modules = {(kind.__module__, kind.__name__) for kind in results.values()}
     imports = [f"from {module} import {kind}" for module, kind in modules]
     imports.append("from workbench.core.progress import Progress")
+    imports.append("from workbench.experiments.budget import Budget")
     lines = [HEAD, "from typing import Literal, overload", "", *sorted(imports), ""]
     lines += [f"MetricName = {spell(Literal[tuple(METRICS)])}", ""]  # type: ignore[valid-type]
     for name, kind in results.items():
@@ -55,8 +56,8 @@ def arguments_of(name: str) -> list[str]:
     beside = [text for word, text in INJECTED.items() if word in signature.injected and word != "inputs"]
     parameters = sorted(signature.parameters.values(), key=lambda p: not p.required)
     keywords = [argument(p) for p in parameters if p.required]
-    keywords += [*beside, *(argument(p) for p in parameters if not p.required)]
-    return [*inputs, *(["*", *keywords] if keywords else [])]
+    keywords += [*beside, *(argument(p) for p in parameters if not p.required), "budget: Budget | None = ..."]
+    return [*inputs, "*", *keywords]
 
 
 def argument(parameter: Parameter) -> str:

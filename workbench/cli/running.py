@@ -21,6 +21,14 @@ SHOWN = 12
 """Rows of a result that are written out."""
 HELP = ("--help", "-h")
 Token = Annotated[str, Parameter(allow_leading_hyphen=True)]
+Allow = Annotated[
+    list[str] | None,
+    Parameter(
+        consume_multiple=True,
+        negative="",
+        help="Raise limits of one request: rows=100000 units=20000 steps=50000 bytes=4000000000, or all.",
+    ),
+]
 
 
 def run_one(analysis: Token = "", /, *tokens: Token) -> int:
@@ -45,6 +53,7 @@ def asking(signature: Signature) -> Callable[..., int]:
     """The command for one analysis: a function whose keywords are its flags."""
 
     def ask(**flags: Any) -> int:
+        from workbench.experiments.budget import allow, raised
         from workbench.experiments.spec import Spec
         from workbench.experiments.spelling import from_text
 
@@ -53,8 +62,9 @@ def asking(signature: Signature) -> Callable[..., int]:
         own = {n: flags[n] for n in ("model", "inputs", "corrupted", "metric") if flags.get(n) is not None}
         if "seed" in flags:
             own["seed"] = from_text(int, flags["seed"])
-        spec = Spec(analysis=signature.analysis, parameters=given | signature.parsed(texts), **own)
-        return answer(spec.completed(), flags.get("output"), flags.get("json", False))
+        with allow(raised(flags.get("allow") or ())):
+            spec = Spec(analysis=signature.analysis, parameters=given | signature.parsed(texts), **own)
+            return answer(spec.completed(), flags.get("output"), flags.get("json", False))
 
     keywords = [*own_flags(signature), *(flag(p) for p in signature.parameters.values()), *OUTPUT]
     ask.__signature__ = inspect.Signature(sorted(keywords, key=lambda k: k.default is not k.empty))  # type: ignore[attr-defined]
@@ -77,6 +87,7 @@ OUTPUT = (
         ],
     ),
     keyword("json", bool, "Write the result as JSON.", False),
+    inspect.Parameter("allow", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Allow),
 )  # fmt: skip
 
 
@@ -142,7 +153,7 @@ def answer(spec: Spec, output: Path | None, json: bool) -> int:
     return 0
 
 
-def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False) -> int:
+def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False, allow: Allow = None) -> int:
     """Runs every question of a pipeline file; what is stored is not computed again, after a kill it goes on.
 
     Parameters
@@ -155,6 +166,15 @@ def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False) -> int
     dry_run
         Only check the file and list its questions.
     """
+    from workbench.experiments.budget import allow as budget
+    from workbench.experiments.budget import raised
+
+    with budget(raised(allow or ())):
+        return ask_all(file, json, dry_run)
+
+
+def ask_all(file: Path, json: bool, dry_run: bool) -> int:
+    """Ask every question of a pipeline file and write what became of them."""
     from workbench.experiments.pipeline import read_pipeline, run_pipeline
 
     specs = read_pipeline(file)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from workbench.core.errors import ThreadError
@@ -44,12 +46,24 @@ class RunLock:
             self.holder = None
         self.plain.release()
 
-    def wait(self) -> None:
+    @contextmanager
+    def waited(self, look: Callable[[], object]) -> Iterator[None]:
+        """Hold the lock; call `look` while another thread has it, five times a second, which may raise to give up."""
+        if not self.plain.acquire(blocking=False):
+            self.wait(look)
+        try:
+            with self:
+                yield
+        finally:
+            self.plain.release()
+
+    def wait(self, look: Callable[[], object] = lambda: None) -> None:
         """Acquire `plain` once its holder gives it back; raise `ThreadError` if the holder waits as well."""
         me, looks = threading.get_ident(), 0
         _waiting_for[me] = self
         try:
             while not self.plain.acquire(timeout=PATIENCE):
+                look()
                 looks = looks + 1 if is_blocked(self.holder, me) else 0
                 if looks == LOOKS:
                     raise ThreadError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jaxtyping import Bool, Int
@@ -11,7 +12,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import InputError, short
+from workbench.core.progress import Progress, silent
 from workbench.core.reading import DIGITS, whole
+from workbench.experiments.budget import require
 
 ALSO = "||"
 """Separates several prompts, or several files."""
@@ -62,20 +65,53 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """Which inputs are asked for: `source:rest`, of a model loaded with its card, to corrupt `clean` if given."""
+    """Which inputs are asked for: `source:rest`, of a model loaded with its card, to corrupt `clean` if given.
+
+    `progress` is called while they are read, and may stop it.
+    """
 
     source: str
     rest: str
     model: Any = None
     clean: Batch | None = None
+    progress: Progress = silent
+
+    def ask(self, inputs: Any) -> Any:
+        """The model's output, for which another thread's work on the model is waited for."""
+        with self.model.lock.waited(lambda: self.progress(0, 0)):
+            return self.model(inputs)
 
 
 def check_form(request: Request) -> None:
-    """Raise unless what follows the source has its form; no data and no model are read."""
+    """Raise unless what follows the source has its form and asks for no more than the budget; nothing is read."""
+    what = f"inputs {short(f'{request.source}:{request.rest}')}"
+    if (rows := rows_asked(request)) is not None:
+        require("rows", rows, what)
+    if request.source == "text":
+        require("characters", len(request.rest), what)
+    if request.source in ("file", "fitted"):
+        require("bytes", sum(bytes_at(path) for path in request.rest.split(ALSO)), what)
+
+
+def rows_asked(request: Request) -> int | None:
+    """The number of examples that a text for inputs asks for; None if only the data can tell."""
     if request.source in ("test", "train"):
-        row_match(request)
-    elif request.source in NUMBERS:
-        numbers(request)
+        match = row_match(request)
+        if not match["range"]:
+            return 1
+        return int(match["stop"]) - int(match["start"] or 0) if match["stop"] else None
+    if request.source in NUMBERS:
+        _, *which = numbers(request)
+        return which[-1] - sum(which[:-1]) if request.source in ("rollout", "sample", "explored") else None
+    return request.rest.count(ALSO) + 1
+
+
+def bytes_at(path: str) -> int:
+    """The size of a file; 0 where there is none, which is reported when it is read."""
+    try:
+        return Path(path).expanduser().stat().st_size
+    except (OSError, ValueError, RuntimeError):
+        return 0
 
 
 def row_match(request: Request) -> re.Match[str]:
@@ -103,4 +139,5 @@ def cut(match: re.Match[str], n: int, where: str) -> slice:
     stop = int(match["stop"] or n) if match["range"] else start + 1
     if not start < stop <= n:
         raise InputError(f"Rows {start}:{stop} do not exist: {where} has {n}. Choose a range inside 0:{n}.")
+    require("rows", stop - start, f"rows {start}:{stop} of {where}")
     return slice(start, stop)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_map
 
 from workbench.checkpoints.store import load
-from workbench.core.errors import CheckpointError, InputError
+from workbench.core.errors import CheckpointError, InputError, short
 from workbench.core.fitting import require_fit
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import METRICS, Metric, Question
@@ -18,6 +21,7 @@ from workbench.core.progress import Progress
 from workbench.core.reading import whole
 from workbench.core.registry import ANALYSES
 from workbench.experiments.batches import Batch
+from workbench.experiments.budget import require
 from workbench.experiments.dependencies import Facts, canonical, model_facts, require_unchanged
 from workbench.experiments.inputs import read_inputs
 from workbench.experiments.parameters import signature_of
@@ -40,11 +44,23 @@ def compute(spec: Spec, progress: Progress, facts: Facts | None = None) -> Any:
     """
     model = loaded(spec.model)
     require_fit(spec.analysis, ANALYSES[spec.analysis], model)
-    with model.lock:
-        arguments = arguments_of(spec, model, progress, facts)
+    clean = read_inputs(spec.inputs, model, progress=progress) if spec.inputs else None
+    corrupted = read_inputs(spec.corrupted, model, clean, progress) if spec.corrupted else None
+    with model.lock.waited(lambda: progress(0, 0)):
+        if clean is not None:
+            require_memory(spec, model, clean)
+        arguments = arguments_of(spec, model, (clean, corrupted), progress, facts)
         if facts is not None:
             require_unchanged(facts, spec)
         return ANALYSES[spec.analysis](**arguments)
+
+
+def require_memory(spec: Spec, model: HookedModel, batch: Batch) -> None:
+    """Raise unless the largest activation of a batch, and all at the hooks asked for, are within the budget."""
+    fired = model.trace(tree_map(lambda x: x[:1], batch.inputs), on_request=False)
+    sizes = {name: 4 * len(batch.labels) * prod(info.shape) for name, info in fired.items()}
+    asked = [size for name, size in sizes.items() if fnmatchcase(name, str(spec.parameters.get("hook", "")))]
+    require("bytes", max(sum(asked), *sizes.values()), f"the activations of {spec.model} on {short(spec.inputs)}")
 
 
 def loaded(name: str) -> HookedModel:
@@ -87,11 +103,16 @@ def loader(facts: Facts | None) -> Callable[[str], HookedModel]:
     return load_named
 
 
-def arguments_of(spec: Spec, model: HookedModel, progress: Progress, facts: Facts | None = None) -> dict[str, Any]:
-    """Everything the analysis takes, by name."""
+def arguments_of(
+    spec: Spec,
+    model: HookedModel,
+    batches: tuple[Batch | None, Batch | None],
+    progress: Progress,
+    facts: Facts | None = None,
+) -> dict[str, Any]:
+    """Everything the analysis takes, by name; `batches` are the clean and the corrupted inputs."""
     signature = signature_of(spec.analysis)
-    clean = read_inputs(spec.inputs, model) if spec.inputs else None
-    corrupted = read_inputs(spec.corrupted, model, clean) if spec.corrupted else None
+    clean, corrupted = batches
     made: Mapping[str, Any] = {
         "model": model,
         "inputs": clean and clean.inputs,

@@ -17,6 +17,7 @@ from workbench.experiments.circuit_formats import circuit_json, eap_ig_json, gra
 from workbench.experiments.run import full_key
 from workbench.experiments.store import ResultStore
 from workbench.figures.figure import figure
+from workbench.figures.markup import inert
 from workbench.figures.table import table
 
 FORMATS = ("csv", "json", "parquet", "html")
@@ -44,7 +45,7 @@ def rendered(key: str, to: str, store: ResultStore, size: int = 0) -> bytes:
     if to in CIRCUIT_FORMATS:
         return circuit_file(key, result, to, store, size).encode()
     if to == "html":
-        return figure(result).to_html(include_plotlyjs=True).encode()
+        return inert(figure(result)).to_html(include_plotlyjs=True).encode()
     rows = table(result)
     if to == "csv":
         return rows.to_csv(index=False).encode()

@@ -61,7 +61,7 @@ def other_classes(request: Request) -> Batch:
     own = clean.targets
     if own is None:
         with torch.no_grad():
-            own = logits_of(model(clean.inputs)).argmax(dim=-1)
+            own = logits_of(request.ask(clean.inputs)).argmax(dim=-1)
     order = torch.randperm(len(data.test_targets), generator=generator(seed, "other classes"))
     rows: list[int] = []
     for place, target in enumerate(own.tolist()):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workbench.core.errors import InputError, UnknownNameError, short
+from workbench.core.progress import Progress, silent
 from workbench.core.reading import is_text
 from workbench.core.registry import MODELS
 from workbench.data.user_images import read_bytes
@@ -29,10 +30,23 @@ READERS: Mapping[str, Mapping[str, Callable[[Request], Batch]]] = {
 """How each source of inputs is read, by what the model takes."""
 
 
-def read_inputs(text: str, model: Any, clean: Batch | None = None) -> Batch:
-    """The batch that `text` stands for, for a model loaded with its card; `clean` is the one it is to corrupt."""
+def read_inputs(text: str, model: Any, clean: Batch | None = None, progress: Progress = silent) -> Batch:
+    """Read the batch that `text` stands for.
+
+    Args:
+        text: A source and what to take of it, such as `test:0:16`.
+        model: A model loaded with its card. Some readers run it, so hold none of its locks.
+        clean: The batch that the one read is to corrupt.
+        progress: Called while the batch is read; raise `Cancelled` from it to stop.
+
+    Returns:
+        The batch, whose inputs the model takes.
+
+    Raises:
+        InputError: If the text names no inputs of this kind of model, or more than the budget allows.
+    """
     source, rest = require_known(text, model.card.architecture)
-    batch = READERS[kind_of(model.card.architecture)][source](Request(source, rest, model, clean))
+    batch = READERS[kind_of(model.card.architecture)][source](Request(source, rest, model, clean, progress))
     if clean is not None and batch.shapes != clean.shapes:
         given, wanted = (" and ".join(map(str, shapes)) for shapes in (batch.shapes, clean.shapes))
         raise InputError(
@@ -56,7 +70,7 @@ def kind_of(architecture: str) -> str:
 def require_known(text: str, architecture: str) -> tuple[str, str]:
     """The source and the rest of a text for inputs, when a model of this architecture can take it.
 
-    Nothing is read for it but the text itself.
+    Nothing is read for it but the text itself. More than the budget allows is refused.
     """
     if not is_text(text):
         raise InputError(f"{short(text)} holds a character that no text has (NUL, or half of a pair). Leave it out.")

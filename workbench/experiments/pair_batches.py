@@ -89,7 +89,7 @@ def nearest_pairs(request: Request) -> Batch:
     pairs = data.test[order]
     width = max(pairs.source.shape[1], clean.source.shape[1])
     table, size = widened(pairs.source, width, pad), lengths(pairs.source, pad)
-    wanted = next_tokens(request.clean, request.model)
+    wanted = next_tokens(request, request.clean)
     picked = []
     for source, target, token in zip(widened(clean.source, width, pad), clean.target, wanted, strict=True):
         fits = (size == int((source != pad).sum())) & (pairs.target[:, known] != token)
@@ -104,11 +104,11 @@ def nearest_pairs(request: Request) -> Batch:
 
 
 @torch.no_grad()
-def next_tokens(clean: Batch, model: object) -> Int[Tensor, " batch"]:
+def next_tokens(request: Request, clean: Batch) -> Int[Tensor, " batch"]:
     """What comes next in each clean pair, by its label, else by the model."""
     if clean.targets is not None:
         return clean.targets
-    return model(clean.inputs)[:, -1].argmax(dim=-1)  # type: ignore[operator]
+    return request.ask(clean.inputs)[:, -1].argmax(dim=-1)
 
 
 def widened(rows: Int[Tensor, "row pos"], width: int, pad: int) -> Int[Tensor, "row width"]:

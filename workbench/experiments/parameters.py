@@ -10,11 +10,12 @@ from functools import cache
 from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from workbench.core.errors import ConfigError, InputError, UnknownNameError
+from workbench.core.errors import ConfigError, InputError, UnknownNameError, short
 from workbench.core.ranges import checked, in_words, is_carried, members
 from workbench.core.registry import ANALYSES
+from workbench.experiments.budget import require
 from workbench.experiments.docstrings import parameter_help, sentence_about
-from workbench.experiments.spelling import LONGEST_SPAN, from_text
+from workbench.experiments.spelling import from_text
 
 INJECTED = ("model", "inputs", "corrupted", "metric", "world", "load", "seed", "progress")
 """Arguments that an experiment makes for an analysis; all others are parameters."""
@@ -145,8 +146,8 @@ def require_carried(annotation: Any, name: str, analysis: str) -> Any:
 
 def as_json(value: Any) -> Any:
     """A value as JSON has it: tuples and ranges are lists, NumPy's numbers plain ones."""
-    if isinstance(value, range) and value[LONGEST_SPAN:]:
-        return value  # too long to be written out; refused by its type
+    if isinstance(value, range):
+        require("units", (value.stop - value.start) // value.step, short(value))
     if isinstance(value, list | tuple | range):
         return list(map(as_json, value))
     if isinstance(value, Integral) and not isinstance(value, bool):

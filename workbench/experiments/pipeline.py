@@ -21,6 +21,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
+from math import prod
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -28,6 +29,7 @@ from typing import Any, Literal
 from workbench.core.errors import Cancelled, ConfigError, UnknownNameError, WorkbenchError, short, suggestion
 from workbench.core.progress import Progress, silent
 from workbench.core.reading import read_toml
+from workbench.experiments.budget import require
 from workbench.experiments.run import answer
 from workbench.experiments.spec import Spec, from_fields
 from workbench.experiments.store import ResultStore
@@ -95,8 +97,11 @@ def read_pipeline(path: Path) -> tuple[Spec, ...]:
             f"{where} asks nothing: it should have at least one table [[runs]], in two pairs of brackets, with an "
             "analysis and a model."
         )
-    specs = [spec for place, table in enumerate(runs, 1) for spec in expanded(table, defaults, f"{where}, run {place}")]
-    return tuple(dict.fromkeys(specs))
+    specs: dict[Spec, None] = {}
+    for place, table in enumerate(runs, 1):
+        specs |= dict.fromkeys(expanded(table, defaults, f"{where}, run {place}"))
+        require("questions", len(specs), where)
+    return tuple(specs)
 
 
 def expanded(table: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> list[Spec]:
@@ -108,6 +113,7 @@ def expanded(table: Mapping[str, Any], defaults: Mapping[str, Any], where: str) 
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             raise ConfigError(f"{where}: the grid needs a list of values for {short(name)}, not {short(values)}.")
+    require("questions", prod(map(len, grid.values())), f"the grid of {where}")
     try:
         return [
             from_fields({**defaults, **fixed, **dict(zip(grid, values, strict=True))}).completed()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from itertools import count
+from typing import Any
+
 import numpy as np
 import torch
 
 from workbench.core.errors import InputError
 from workbench.data.environments import make
 from workbench.experiments.batches import FORMS, Batch, Request, numbers
-from workbench.training.rollouts import as_observation, greedy_rollout
+from workbench.training.rollouts import Policy, as_observation, greedy_rollout
 
 EPISODES = 100
 """Episodes that are looked at, at most, to show as many steps as were asked for."""
@@ -24,15 +28,15 @@ def observations(request: Request) -> Batch:
     if which == [0]:
         raise InputError(f"rollout:{request.rest} asks for no steps. Write {FORMS['rollout']}.")
     name = request.model.card.data.name
-    environment = make(name)
-    shown = [greedy_rollout(request.model, environment, seed).observation]
-    if len(which) == 1 and len(shown[0]) < which[0]:
-        while sum(map(len, shown)) < which[0] and len(shown) < EPISODES:
-            shown.append(greedy_rollout(request.model, environment, seed + len(shown)).observation)
-        steps = list(range(which[0]))
-    else:
-        steps = chosen_steps(len(shown[0]), *which)
-    environment.close()
+    with closing(make(name)) as environment:
+        shown = [greedy_rollout(reporting(request, which[-1]), environment, seed).observation]
+        if len(which) == 1 and len(shown[0]) < which[0]:
+            while (found := sum(map(len, shown))) < which[0] and len(shown) < EPISODES:
+                policy = reporting(request, which[0], found)
+                shown.append(greedy_rollout(policy, environment, seed + len(shown)).observation)
+            steps = list(range(which[0]))
+        else:
+            steps = chosen_steps(len(shown[0]), *which)
     places = [(episode, step) for episode, seen in enumerate(shown) for step in range(len(seen))]
     require_steps(len(places), steps)
     labels = [labelled(seed, *places[i], several=len(shown) > 1) for i in steps]
@@ -45,15 +49,26 @@ def explored(request: Request) -> Batch:
     (seed, n), name = numbers(request), request.model.card.data.name
     if n < 1:
         raise InputError(f"explored:{request.rest} asks for no states. Write {FORMS['explored']}.")
-    environment = make(name)
-    environment.action_space.seed(seed)
-    shown = [environment.reset(seed=seed)[0]]
-    while len(shown) < n:
-        seen, _, terminated, truncated, _ = environment.step(environment.action_space.sample())
-        shown.append(environment.reset()[0] if terminated or truncated else seen)
-    environment.close()
+    with closing(make(name)) as environment:
+        environment.action_space.seed(seed)
+        shown = [environment.reset(seed=seed)[0]]
+        while len(shown) < n:
+            request.progress(len(shown), n)
+            seen, _, terminated, truncated, _ = environment.step(environment.action_space.sample())
+            shown.append(environment.reset()[0] if terminated or truncated else seen)
     labels = tuple(f"state {i}" for i in range(n))
     return Batch(as_observation(np.stack(shown)), None, labels, f"{name}, random actions from seed {seed}")
+
+
+def reporting(request: Request, total: int, done: int = 0) -> Policy:
+    """The policy that is asked for, which reports progress at each step."""
+    steps = count(done)
+
+    def choose(observation: torch.Tensor) -> Any:
+        request.progress(min(next(steps), total), total)
+        return request.ask(observation)
+
+    return choose
 
 
 def chosen_steps(length: int, first: int, last: int | None = None) -> list[int]:

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from workbench.checkpoints.provenance import provenance
 from workbench.core.errors import Cancelled, CheckpointError, UnknownNameError
 from workbench.core.progress import Progress, silent
+from workbench.experiments.budget import Budget, allow
 from workbench.experiments.changes import differences
 from workbench.experiments.computing import compute, loaded, loaded_at
 from workbench.experiments.dependencies import Facts, facts_of, key_of
@@ -112,14 +113,17 @@ def run_analysis(
     metric: str = "logit",
     seed: int = 0,
     progress: Progress = silent,
+    budget: Budget | None = None,
     **parameters: Any,
 ) -> Any:
     """The result of an analysis of a trained network: `run_analysis("ablation", model="digits_mlp", hook=...)`.
 
-    `inputs` and `corrupted` are texts such as `test:0:16`; what is left out is the model's usual choice. All other
-    names are parameters of the analysis, checked before anything is computed.
+    `inputs` and `corrupted` are texts such as `test:0:16`; what is left out is the model's usual choice. `budget`
+    raises the limits on what one request may ask for. All other names are parameters of the analysis, checked before
+    anything is computed.
     """
-    return run(Spec(model, analysis, inputs, corrupted, metric, parameters, seed), progress)
+    with allow(budget):
+        return run(Spec(model, analysis, inputs, corrupted, metric, parameters, seed), progress)
 
 
 def read(key: str) -> Any:

@@ -27,6 +27,7 @@ from workbench.analysis.policies.reachable import ReachableMaxima
 from workbench.analysis.policies.saliency import Saliency
 from workbench.analysis.policies.steering import FieldChange
 from workbench.core.progress import Progress
+from workbench.experiments.budget import Budget
 
 MetricName = Literal[
     "logit",
@@ -53,9 +54,12 @@ def run(
     progress: Progress = ...,
     axis: str | None = None,
     method: Literal["zero", "mean", "resample"] = "zero",
+    budget: Budget | None = ...,
 ) -> Ablation: ...
 @overload
-def run(analysis: Literal["activations"], model: str, inputs: str = "", *, hook: str) -> Activations: ...
+def run(
+    analysis: Literal["activations"], model: str, inputs: str = "", *, hook: str, budget: Budget | None = ...
+) -> Activations: ...
 @overload
 def run(
     analysis: Literal["alike"],
@@ -65,9 +69,10 @@ def run(
     seed: int = 0,
     others: tuple[str, ...] = (),
     size: int | None = None,
+    budget: Budget | None = ...,
 ) -> Alikeness: ...
 @overload
-def run(analysis: Literal["anatomy"], model: str) -> Anatomy: ...
+def run(analysis: Literal["anatomy"], model: str, *, budget: Budget | None = ...) -> Anatomy: ...
 @overload
 def run(
     analysis: Literal["circuit"],
@@ -85,6 +90,7 @@ def run(
     detail: str = "",
     group: int = 1,
     positions: bool = False,
+    budget: Budget | None = ...,
 ) -> Circuit: ...
 @overload
 def run(
@@ -98,13 +104,18 @@ def run(
     limit: int | None = None,
     points: int = 8,
     draws: int = 2,
+    budget: Budget | None = ...,
 ) -> CircuitReturns: ...
 @overload
-def run(analysis: Literal["composition"], model: str) -> Composition: ...
+def run(analysis: Literal["composition"], model: str, *, budget: Budget | None = ...) -> Composition: ...
 @overload
-def run(analysis: Literal["counterfactuals"], model: str, inputs: str = "", *, steps: int = 50) -> Counterfactuals: ...
+def run(
+    analysis: Literal["counterfactuals"], model: str, inputs: str = "", *, steps: int = 50, budget: Budget | None = ...
+) -> Counterfactuals: ...
 @overload
-def run(analysis: Literal["head_patterns"], model: str, inputs: str = "") -> HeadPatterns: ...
+def run(
+    analysis: Literal["head_patterns"], model: str, inputs: str = "", *, budget: Budget | None = ...
+) -> HeadPatterns: ...
 @overload
 def run(
     analysis: Literal["maximization"],
@@ -117,6 +128,7 @@ def run(
     units: tuple[int, ...] | None = None,
     objective: Literal["channel", "neuron", "fluent"] = "channel",
     steps: int = 128,
+    budget: Budget | None = ...,
 ) -> Maximization: ...
 @overload
 def run(
@@ -132,6 +144,7 @@ def run(
     detail: str = "",
     group: int = 1,
     positions: bool = False,
+    budget: Budget | None = ...,
 ) -> NodeEffects: ...
 @overload
 def run(
@@ -145,6 +158,7 @@ def run(
     progress: Progress = ...,
     axes: tuple[str, ...] = (),
     direction: Literal["denoise", "noise"] = "denoise",
+    budget: Budget | None = ...,
 ) -> Patching: ...
 @overload
 def run(
@@ -157,6 +171,7 @@ def run(
     progress: Progress = ...,
     path: str = "",
     ablation: Literal["resample", "zero", "mean"] = "resample",
+    budget: Budget | None = ...,
 ) -> PathEffect: ...
 @overload
 def run(
@@ -168,10 +183,17 @@ def run(
     target: Literal["return_to_go", "steps_left", "action"] = "return_to_go",
     episodes: int = 20,
     states: int = 600,
+    budget: Budget | None = ...,
 ) -> Probes: ...
 @overload
 def run(
-    analysis: Literal["q_accuracy"], model: str, *, seed: int = 0, states: int = 20, limit: int = 1000
+    analysis: Literal["q_accuracy"],
+    model: str,
+    *,
+    seed: int = 0,
+    states: int = 20,
+    limit: int = 1000,
+    budget: Budget | None = ...,
 ) -> QAccuracy: ...
 @overload
 def run(
@@ -185,13 +207,22 @@ def run(
     units: tuple[int, ...] | None = None,
     steps: int = 100,
     generations: int = 6,
+    budget: Budget | None = ...,
 ) -> ReachableMaxima: ...
 @overload
 def run(
-    analysis: Literal["saliency"], model: str, inputs: str = "", *, metric: MetricName = ..., radius: int = 0
+    analysis: Literal["saliency"],
+    model: str,
+    inputs: str = "",
+    *,
+    metric: MetricName = ...,
+    radius: int = 0,
+    budget: Budget | None = ...,
 ) -> Saliency: ...
 @overload
-def run(analysis: Literal["statistics"], model: str, inputs: str = "", *, hook: str = "*") -> HookStatistics: ...
+def run(
+    analysis: Literal["statistics"], model: str, inputs: str = "", *, hook: str = "*", budget: Budget | None = ...
+) -> HookStatistics: ...
 @overload
 def run(
     analysis: Literal["traversal"],
@@ -204,6 +235,7 @@ def run(
     seen: str = "",
     reach: float = 3.0,
     steps: int = 7,
+    budget: Budget | None = ...,
 ) -> Traversal: ...
 @overload
 def run(
@@ -217,10 +249,17 @@ def run(
     method: Literal["zero", "mean"] = "zero",
     episodes: int = 20,
     limit: int | None = None,
+    budget: Budget | None = ...,
 ) -> InterventionReturns: ...
 @overload
 def run(
-    analysis: Literal["vector_field"], model: str, inputs: str = "", *, change: str = "", amount: float | None = None
+    analysis: Literal["vector_field"],
+    model: str,
+    inputs: str = "",
+    *,
+    change: str = "",
+    amount: float | None = None,
+    budget: Budget | None = ...,
 ) -> FieldChange: ...
 @overload
 def run(
@@ -244,4 +283,5 @@ def run(
     cuts: int = 200,
     resamples: int = 5,
     sampled: int = 60,
+    budget: Budget | None = ...,
 ) -> Verification: ...

@@ -12,6 +12,7 @@ from workbench.core.errors import ConfigError, InputError, UnknownNameError, sho
 from workbench.core.metrics import METRICS
 from workbench.core.ranges import Seed, checked
 from workbench.core.reading import is_text, read_json
+from workbench.experiments.budget import require_parameters
 from workbench.experiments.defaults import default_corrupted, default_inputs
 from workbench.experiments.dependencies import canonical, facts_of, key_of
 from workbench.experiments.inputs import require_known
@@ -69,12 +70,14 @@ class Spec:
             require_known(text, card.architecture)
         if inputs.startswith("other:"):
             raise InputError(f"{inputs!r} corrupts other inputs and cannot stand alone. Give it as `corrupted`.")
+        parameters = signature.completed(self.parameters)
+        require_parameters(parameters)
         return replace(
             self,
             inputs=inputs,
             corrupted=corrupted if {"corrupted", "metric"} & takes.keys() else "",
             metric=(self.metric or "logit") if "metric" in takes else "",
-            parameters=signature.completed(self.parameters),
+            parameters=parameters,
             seed=seed if "seed" in takes else 0,
         )
 

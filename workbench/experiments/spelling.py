@@ -10,16 +10,16 @@ from __future__ import annotations
 import json
 import re
 import types
+from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 
-from workbench.core.errors import ConfigError, InputError, UnknownNameError
+from workbench.core.errors import ConfigError, InputError, UnknownNameError, short
 from workbench.core.ranges import checked, fits, items, members, without_range
 from workbench.core.reading import integer, read_json
+from workbench.experiments.budget import require
 
 TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
-LONGEST_SPAN = 100_000
-"""Whole numbers that `0:100000` may stand for, at most."""
 
 
 def from_text(annotation: Any, text: str) -> Any:
@@ -69,19 +69,19 @@ def entries(annotation: Any, word: str) -> list[Any]:
     pieces = [piece.strip() for piece in word.removesuffix(",").split(",")]
     kinds = items(annotation) or (str,)
     if tuple(map(without_range, kinds)) == (int,):
-        return [value for piece in pieces for value in span(piece)]
+        spans = [span(piece) for piece in pieces]
+        require("units", sum(map(len, spans)), short(word))
+        return [value for numbers in spans for value in numbers]
     return [from_text(kinds[min(i, len(kinds) - 1)], piece) for i, piece in enumerate(pieces)]
 
 
-def span(piece: str) -> list[Any]:
+def span(piece: str) -> Sequence[Any]:
     """Read the whole numbers of `3` or `3:6`."""
     start, colon, stop = (part.strip() for part in piece.partition(":"))
     low, high = integer(start), integer(stop)
     if not colon or low is None or high is None or not 0 <= low < high:
         return [from_text(int, piece)]
-    if high - low > LONGEST_SPAN:
-        raise InputError(f"{piece} stands for {high - low:,} numbers. Write at most {LONGEST_SPAN:,}.")
-    return list(range(low, high))
+    return range(low, high)
 
 
 def from_json(text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inspect import unwrap
+from math import isinf
 from typing import Any, get_type_hints
 
 import torch
@@ -16,10 +17,13 @@ from workbench.data.questions import QuestionData, pad_left, padding_token
 from workbench.data.sequences import SequenceData
 from workbench.data.text_data import TextData
 from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, numbers, row_match
+from workbench.experiments.budget import current
 from workbench.experiments.data_contents import data_set
 
 WINDOW = 64
 """Tokens in one row of a text data set, at most."""
+BYTES = 4
+"""Bytes of one character, at most, and so its tokens."""
 SLACK = 100
 """Tokens at the end of a piece of text that may change with what follows it."""
 
@@ -63,10 +67,16 @@ def text_rows(request: Request) -> Batch:
         return question_rows(request, data)
     split = "validation" if request.source == "test" else "train"
     length = min(model.cfg.n_ctx, WINDOW)
-    needed = None  # all of the text
-    if not match["range"] or match["stop"]:
-        needed = (int(match["stop"] or match["start"]) + 1) * length + 1
-    tokens = first_tokens(getattr(data, split), model.tokenizer_or_raise(), needed)
+    text, start, most = getattr(data, split), int(match["start"] or 0), current().rows
+    if start * length > BYTES * len(text):
+        raise InputError(
+            f"Row {start:,} does not exist: the {split} text of {data.name} has {len(text):,} characters, and a row "
+            f"{length} tokens. Choose an earlier row."
+        )
+    stop = int(match["stop"]) if match["stop"] else start + most if match["range"] else start + 1
+    request.progress(0, 1)
+    needed = None if isinf(stop) else (int(stop) + 1) * length + 1  # None: all of the text
+    tokens = first_tokens(text, model.tokenizer_or_raise(), needed)
     chosen = cut(match, (len(tokens) - 1) // length, f"the {split} text of {data.name}")
     first, last = chosen.start * length, chosen.stop * length
     note = f"{data.name}, {split} windows {chosen.start} to {chosen.stop - 1} of {length} tokens"

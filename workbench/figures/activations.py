@@ -7,6 +7,7 @@ from math import ceil, sqrt
 import pandas as pd
 import plotly.graph_objects as go
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from plotly.subplots import make_subplots
 from torch import Tensor
@@ -35,10 +36,11 @@ def _(result: Activations) -> go.Figure:
         return bars(x[None], title, "value")
     if x.ndim == 1:
         return bars(x, title, axes[0])
-    if axes[-2:] == ("height", "width"):
-        return feature_maps(x, title, axes[0])
-    if axes[-2:] == ("query", "key"):
-        return patterns(x, title)
+    for plane, draw in (("height width", feature_maps), ("query key", patterns)):
+        others = [axis for axis in axes if axis not in plane.split()]
+        if len(axes) - len(others) == 2 and len(others) <= 1:
+            planes = rearrange(x, f"{' '.join(axes)} -> ({' '.join(others)}) {plane}")
+            return draw(planes, title, *others)
     return rows_and_columns(x, axes, title)
 
 
@@ -50,8 +52,11 @@ def bars(x: Float[Tensor, " unit"], title: str, axis: str) -> go.Figure:
     return picture.add_trace(go.Bar(x=list(range(len(x))), y=x.tolist(), marker_color=colours, hovertemplate=hover))
 
 
-def feature_maps(x: Float[Tensor, "channel height width"], title: str, axis: str) -> go.Figure:
-    """All maps as one mosaic in one scale, the first on the top left: few are numbered, of many the first in a row."""
+def feature_maps(x: Float[Tensor, "map height width"], title: str, axis: str = "") -> go.Figure:
+    """All maps as one mosaic in one scale, the first on the top left: few are numbered, of many the first in a row.
+
+    Without the name of an `axis` there is one map and it has no number.
+    """
     n, height, width = x.shape
     across = ceil(sqrt(2 * n * height / width)) if n > 2 else n
     down = ceil(n / across)
@@ -60,8 +65,9 @@ def feature_maps(x: Float[Tensor, "channel height width"], title: str, axis: str
     corners = [((channel // across) * (height + 1), (channel % across) * (width + 1)) for channel in range(n)]
     for channel, (top, left) in enumerate(corners):
         mosaic[top : top + height, left : left + width] = x[channel]
+        name = f"{axis} {channel}, " if axis else ""
         for row in range(height):
-            where[top + row][left : left + width] = [f"{axis} {channel}, row {row}, column {c}" for c in range(width)]
+            where[top + row][left : left + width] = [f"{name}row {row}, column {c}" for c in range(width)]
     picture = make_figure(title)
     hover = "%{text}<br>%{z:.3g}<extra></extra>"
     scale = signed(x) | {"colorbar": ACROSS_THE_TOP}
@@ -70,7 +76,7 @@ def feature_maps(x: Float[Tensor, "channel height width"], title: str, axis: str
     picture.update_xaxes(visible=False, constrain="domain")
     picture.update_yaxes(autorange="reversed", scaleanchor="x", constraintoward="top", showgrid=False, zeroline=False)
     if n <= NUMBERED:
-        return picture.update_yaxes(visible=False).update_layout(annotations=numbers(corners))
+        return picture.update_yaxes(visible=False).update_layout(annotations=numbers(corners) if axis else [])
     first = range(0, n, across)
     return picture.update_yaxes(tickvals=[corners[i][0] + height / 2 for i in first], ticktext=[str(i) for i in first])
 
@@ -92,18 +98,22 @@ def signed(x: Tensor) -> dict:
     return {"colorscale": SEQUENTIAL, "zmin": 0.0, "zmax": high or 1.0}
 
 
-def patterns(x: Float[Tensor, "head query key"], title: str) -> go.Figure:
-    """One square for each head: from each position (down) to those it attends to (across)."""
+def patterns(x: Float[Tensor, "head query key"], title: str, axis: str = "") -> go.Figure:
+    """One square for each head: from each position (down) to those it attends to (across).
+
+    Without the name of an `axis` there is one square and it has no name.
+    """
     n = len(x)
     across = min(4, n)
-    names = [f"head {i}" for i in range(n)]
+    names = [f"{axis} {i}" if axis else "" for i in range(n)]
     down = ceil(n / across)
     picture = make_subplots(down, across, subplot_titles=names, shared_xaxes=True, shared_yaxes=True,
-                            horizontal_spacing=0.03, vertical_spacing=0.12)  # fmt: skip
+                            horizontal_spacing=0.03, vertical_spacing=min(0.12, 0.5 / down))  # fmt: skip
     finite = x.masked_fill(~x.isfinite(), float("nan"))
     scale = signed(finite.nan_to_num())
     for head in range(n):
-        hover = f"head {head}, from %{{y}} to %{{x}}<br>%{{z:.3g}}<extra></extra>"
+        name = f"{names[head]}, " if axis else ""
+        hover = f"{name}from %{{y}} to %{{x}}<br>%{{z:.3g}}<extra></extra>"
         trace = go.Heatmap(z=finite[head].tolist(), hovertemplate=hover, showscale=head == 0, **scale)
         picture.add_trace(trace, row=head // across + 1, col=head % across + 1)
     picture.update_yaxes(autorange="reversed")
