@@ -17,6 +17,7 @@ from workbench.cli import status
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
 from workbench.core.registry import ANALYSES
+from workbench.experiments.budget import UNLIMITED, allow
 from workbench.experiments.run import run
 from workbench.experiments.spec import Spec, from_fields
 
@@ -80,7 +81,7 @@ def test_every_question_reads_back_from_its_command_and_from_its_python(
     monkeypatch: pytest.MonkeyPatch, parameters: dict[str, Any], corrupted: str, inputs: str, seed: int
 ) -> None:
     asked: list[Spec] = []
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, allow(UNLIMITED):
         patch.setitem(ANALYSES._items, "every_kind", every_kind)
         patch.setattr("workbench.cli.running.answer", lambda spec, output, json: asked.append(spec) or 0)
         patch.setattr(workbench, "run", lambda name, **given: asked.append(from_fields({"analysis": name, **given})))
