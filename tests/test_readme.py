@@ -36,7 +36,7 @@ def blocks(page: str) -> list[Block]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", ["README.md", "models/README.md"])
 def test_every_block_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python blocks of a page share their names, and what a block writes stays out of the repository."""

@@ -37,7 +37,7 @@ def dashboard(runs: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=120)
         log.close()
 
 

@@ -19,6 +19,15 @@ from workbench.experiments.difference import (
     work_of,
 )
 
+TUNED = [
+    pytest.param(
+        name, marks=() if name in ("stories_gpt_classifier", "stories_gpt_classifier_lora") else pytest.mark.full
+    )
+    for name, origin in sorted(tuned_models().items())
+    if origin == "stories_gpt"
+]
+"""One with all weights trained and one with adapters; the whole of them are slow."""
+
 
 def test_a_model_differs_from_itself_in_nothing() -> None:
     found = trace(["tales_gpt"], original="tales_gpt", examples=4).found["tales_gpt"]
@@ -61,7 +70,7 @@ def test_every_part_of_a_tuned_model_can_be_restored() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(missing_data("english_stories")), reason="needs the stories")
-@pytest.mark.parametrize("tuned", sorted(name for name, origin in tuned_models().items() if origin == "stories_gpt"))
+@pytest.mark.parametrize("tuned", TUNED)
 def test_what_fine_tuning_on_questions_changed_is_undone_by_the_whole_stream(tuned: str) -> None:
     """The stream after the last block restored, under the original's read-out, answers as the original does."""
     after, before = comparable(tuned), comparable("stories_gpt")

@@ -140,7 +140,6 @@ run_pipeline(specs, finished=finished)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_killed_pipeline_goes_on_where_it_was(here: Path) -> None:
     path = written(here, GRID)
 
@@ -152,7 +151,7 @@ def test_a_killed_pipeline_goes_on_where_it_was(here: Path) -> None:
     assert killed.stdout and killed.stdout.readline() == "done\n"
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while statuses() != ["done", *["interrupted"] * 4] and time.monotonic() < deadline:
         time.sleep(0.1)
     assert statuses() == ["done", *["interrupted"] * 4]

@@ -258,7 +258,6 @@ sys.stdout.write(str(run(Spec("digits", "share", "test:0:4", parameters={"factor
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_two_processes_that_compute_one_result_both_get_it() -> None:
     root = Path(__file__).parents[2]
     both = [subprocess.Popen([sys.executable, "-c", WRITER], cwd=root, stdout=subprocess.PIPE) for _ in range(2)]
