@@ -23,7 +23,7 @@ def linear_mlp() -> Any:
     model: Any = small("mlp")
     for block in model.blocks:
         block.act = nn.Identity()
-    return model
+    return model.eval()
 
 
 def test_attribution_is_exact_on_a_linear_network() -> None:

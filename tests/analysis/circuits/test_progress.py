@@ -1,0 +1,56 @@
+"""Every technique of circuits reports its progress step by step, up to the number that it announced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import workbench
+from tests.test_registries import QUICK, hook_with_units
+from workbench.core.fitting import missing_axes
+from workbench.core.registry import ANALYSES
+from workbench.experiments.parameters import signature_of
+from workbench.experiments.run import run_analysis
+
+REPORTING = [
+    name for name in ANALYSES if ".circuits." in ANALYSES[name].__module__ and "progress" in signature_of(name).injected
+]
+
+
+def reports(analysis: str, model: str, **parameters: object) -> list[tuple[int, int]]:
+    seen: list[tuple[int, int]] = []
+    taken = signature_of(analysis).parameters
+    chosen = {name: value for name, value in QUICK.items() if name in taken} | parameters
+    if "hook" in taken:
+        chosen["hook"] = hook_with_units(workbench.load(model))
+    run_analysis(analysis, model, progress=lambda *at: seen.append(at), **chosen)
+    return seen
+
+
+def assert_counts_up(seen: list[tuple[int, int]]) -> None:
+    """A technique of two parts, such as scoring and measuring, may count each part in steps of its own."""
+    shares = [done / total for done, total in seen]
+    assert shares[0] > 0 and shares == sorted(shares) and shares[-1] == 1
+    for total in {total for _, total in seen}:
+        steps = [done for done, of in seen if of == total]
+        assert len(set(steps)) == len(steps) or steps[-1] == total, "a step is reported twice"
+
+
+@pytest.mark.parametrize("model", ["digits_mlp", "induction_gpt"])
+@pytest.mark.parametrize("analysis", REPORTING)
+def test_progress_counts_up_to_its_total(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, analysis: str, model: str
+) -> None:
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path))
+    if missing_axes(ANALYSES[analysis], workbench.load(model)):
+        pytest.skip(f"{analysis} does not fit {model}")
+    assert_counts_up(reports(analysis, model))
+
+
+@pytest.mark.parametrize("method", ["acdc", "eap_ig", "exact", "learned", "local"])
+def test_progress_of_every_method_counts_up_to_its_total(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, method: str
+) -> None:
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path))
+    assert_counts_up(reports("circuit", "cartpole_a2c", method=method, inputs="rollout:0:4"))
