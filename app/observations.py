@@ -32,7 +32,7 @@ ACTIONS = {
     "CliffWalking-v1": ("up", "right", "down", "left"),
     "Taxi-v4": ("south", "north", "east", "west", "pick up", "drop off"),
 }
-SCENES = {"Maze-v0": ("the maze", maze.drawn), "MinAtarBreakout-v0": ("the board", breakout.draw)}
+SCENES = {"Maze-v0": ("the maze", maze.draw), "MinAtarBreakout-v0": ("the board", breakout.draw)}
 
 
 def observation(card: Card, values: np.ndarray, label: str) -> None:

@@ -18,7 +18,7 @@ def of(environment: str) -> Card:
 
 def test_a_grid_is_drawn_as_its_environment_draws_itself() -> None:
     for name, said, drawn in (
-        ("workbench/Maze-v0", "the maze", maze.drawn), ("workbench/MinAtarBreakout-v0", "the board", breakout.draw),
+        ("workbench/Maze-v0", "the maze", maze.draw), ("workbench/MinAtarBreakout-v0", "the board", breakout.draw),
     ):  # fmt: skip
         seen = make_vector(name, 1).reset(seed=0)[0][0]
         np.testing.assert_array_equal(grid(of(name), seen), drawn(seen))

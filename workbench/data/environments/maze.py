@@ -1,4 +1,4 @@
-"""A maze whose goal lies in one corner during training and anywhere afterwards (after Langosco et al. 2022)."""
+"""A maze whose goal is in one corner during training and anywhere afterwards (after Langosco et al. 2022)."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from workbench.data.environments.maze_layouts import MOVES, random_maze
 from workbench.data.environments.random_state import generator_from_words, generator_words
 
 OPEN, AGENT, GOAL = range(3)
-"""Channels of an observation: 1 where the square is open, where the agent is, where the goal is."""
+"""Channels of an observation: open squares, the agent, and the goal."""
 CORNER = 3
-"""The corner region is so many squares wide and high, at the top right."""
+"""Side in squares of the goal's region at the top right."""
 PIXELS = 24  # per square
 WALL, FLOOR, MOUSE, CHEESE = (60, 60, 60), (245, 245, 245), (0, 114, 178), (230, 159, 0)
 Where = Literal["corner", "anywhere"]
 
 
 class VectorMaze(VectorEnv):
-    """`num_envs` mazes, a new random one for every episode; reaching the goal is worth 1 and ends it.
+    """`num_envs` mazes, a new random one for every episode. Reaching the goal is worth 1 and ends the episode.
 
-    Actions are up, right, down and left; a step into a wall stays where it was. An observation is (channel, row,
-    column), see `OPEN`. Every row draws from a generator of its own, so its episodes depend on its seed alone.
+    Actions are up, right, down and left; a move into a wall has no effect. Observations are (channel, row, column), see
+    `OPEN`. Every row has a generator of its own, so its episodes depend only on its seed.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  (gymnasium's)
@@ -49,7 +49,7 @@ class VectorMaze(VectorEnv):
     def reset(
         self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """A new maze in every row; row r has the seed `seed` + r, or its own when there is one for each."""
+        """Start a new maze in every row. Row r is seeded with `seed` + r, or with its own seed from a list."""
         if seed is not None:
             seeds = [seed + row for row in range(self.num_envs)] if isinstance(seed, int) else seed
             self.generators = [np.random.default_rng(one) for one in seeds]
@@ -57,11 +57,11 @@ class VectorMaze(VectorEnv):
         return self._observation(), {}
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Observations, rewards, terminations, truncations, and each ended episode's own last observation."""
+        """Step all rows; `final_obs` of the info holds the last observations of ended episodes."""
         actions = np.asarray(actions)
         if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= len(MOVES):
-            raise InputError(f"The maze takes {self.num_envs} actions of 0 to {len(MOVES) - 1}, not {actions!r}.")
-        self.agent = moved(self.is_open, self.agent, actions)
+            raise InputError(f"Maze expects {self.num_envs} actions of 0 to {len(MOVES) - 1}, got {actions!r}.")
+        self.agent = move(self.is_open, self.agent, actions)
         self.elapsed += 1
         terminated = (self.agent == self.goal).all(axis=1)
         truncated = self.elapsed >= self.max_episode_steps
@@ -73,12 +73,12 @@ class VectorMaze(VectorEnv):
         return self._observation(), terminated.astype(np.float64), terminated, truncated, info
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Everything the future depends on but the actions."""
+        """Return everything that determines the future, given the actions."""
         own = {name: getattr(self, name).copy() for name in ("is_open", "agent", "goal", "elapsed")}
         return own | {"random": np.stack([generator_words(rng) for rng in self.generators])}
 
     def set_state(self, state: dict[str, np.ndarray]) -> np.ndarray:
-        """Goes back to what `get_state` saw, and observes it."""
+        """Restore a state of `get_state` and return its observations."""
         for name in ("is_open", "agent", "goal", "elapsed"):
             setattr(self, name, state[name].copy())
         self.generators = [generator_from_words(words) for words in state["random"]]
@@ -86,11 +86,11 @@ class VectorMaze(VectorEnv):
 
     @property
     def moves(self) -> np.ndarray:
-        """What each action adds to (row, column) where no wall is in the way."""
+        """Change of (row, column) by each action, without walls."""
         return MOVES
 
     def everywhere(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """An observation for each open square with the agent there, and the squares (row, column)."""
+        """Return the observation with the agent on every open square, and the squares (row, column)."""
         places = observation[OPEN].nonzero()
         seen = observation.expand(len(places), *observation.shape).clone()
         seen[:, AGENT] = 0
@@ -105,11 +105,11 @@ class VectorMaze(VectorEnv):
         self.elapsed[rows] = 0
 
     def _observation(self) -> np.ndarray:
-        return observed(self.is_open, self.agent, self.goal)
+        return observe(self.is_open, self.agent, self.goal)
 
 
 def new_episode(rng: np.random.Generator, goal_lies: Where, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A random maze, a place for the agent and another for the goal."""
+    """Draw a random maze, a start and a goal."""
     is_open = random_maze(rng, cells)
     places = np.argwhere(is_open)
     goals = places if goal_lies == "anywhere" else places[in_corner(places, len(is_open))]
@@ -119,12 +119,12 @@ def new_episode(rng: np.random.Generator, goal_lies: Where, cells: int) -> tuple
 
 
 def in_corner(place: np.ndarray, side: int) -> np.ndarray | np.bool_:
-    """Whether places (..., 2) lie in the corner where goals are during training, of a maze so many squares wide."""
+    """Return whether places (..., 2) are in the goal's region of a maze with the given side."""
     return (place[..., 0] < CORNER) & (place[..., 1] >= side - CORNER)
 
 
-def moved(is_open: np.ndarray, agent: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """Where the agents (row, 2) are after their actions: as before when a wall or the edge is in the way."""
+def move(is_open: np.ndarray, agent: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """Move agents (row, 2); walls and edges block a move."""
     target = agent + MOVES[actions]
     inside = ((target >= 0) & (target < is_open.shape[1])).all(axis=1)
     safe = np.where(inside[:, None], target, agent)
@@ -132,8 +132,8 @@ def moved(is_open: np.ndarray, agent: np.ndarray, actions: np.ndarray) -> np.nda
     return np.where(free[:, None], target, agent)
 
 
-def observed(is_open: np.ndarray, agent: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """Observations (row, channel, height, width) of mazes with their agents and goals."""
+def observe(is_open: np.ndarray, agent: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Return observations (row, channel, height, width) of mazes, agents and goals."""
     shown, rows = np.zeros((len(is_open), 3, *is_open.shape[1:]), dtype=np.float32), np.arange(len(is_open))
     shown[:, OPEN] = is_open
     shown[rows, AGENT, agent[:, 0], agent[:, 1]] = 1
@@ -142,12 +142,12 @@ def observed(is_open: np.ndarray, agent: np.ndarray, goal: np.ndarray) -> np.nda
 
 
 class Maze(gymnasium.Env):
-    """One maze, which can draw itself; its rules are those of `VectorMaze`."""
+    """Single maze with rendering; its rules are those of `VectorMaze`."""
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012  (gymnasium's)
 
     def __init__(self, goal: Where = "corner", cells: int = 4, render_mode: str | None = None) -> None:
-        # The wrapper that gymnasium.make adds keeps the time.
+        # The time limit is applied by the wrapper that gymnasium.make adds.
         self.rows = VectorMaze(1, goal, cells, max_episode_steps=2**31)
         self.observation_space, self.action_space = self.rows.single_observation_space, self.rows.single_action_space
         self.render_mode = render_mode
@@ -156,24 +156,24 @@ class Maze(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """A new maze."""
+        """Start a new maze."""
         super().reset(seed=seed)
         self.shown = self.rows.reset(seed=seed)[0][0]
         return self.shown, {}
 
     def step(self, action: int | np.integer) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """One move."""
+        """Move the agent."""
         shown, reward, terminated, _, info = self.rows.step(np.array([action]))
         self.shown = info["final_obs"][0] if terminated[0] else shown[0]
         return self.shown, float(reward[0]), bool(terminated[0]), False, {}
 
     def render(self) -> np.ndarray:
-        """The maze from above: walls dark, the agent blue, the goal yellow."""
-        return drawn(self.shown)
+        """Render the maze: walls dark, agent blue, goal yellow."""
+        return draw(self.shown)
 
 
-def drawn(observation: np.ndarray) -> np.ndarray:
-    """An observation as a picture (height, width, colour) of bytes; values between 0 and 1 are mixtures of colours."""
+def draw(observation: np.ndarray) -> np.ndarray:
+    """Render an observation as bytes (height, width, colour). Values between 0 and 1 mix colours."""
     share = np.clip(observation, 0, 1)[..., None]
     picture = share[OPEN] * np.array(FLOOR) + (1 - share[OPEN]) * np.array(WALL)
     for channel, colour in ((GOAL, CHEESE), (AGENT, MOUSE)):
