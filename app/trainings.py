@@ -102,14 +102,21 @@ def recipes() -> tuple[list[str], list[str]]:
 
 
 def settings_table(recipe: str) -> list[dict[str, str]]:
-    """Each setting of a recipe with its value."""
+    """Each setting of a recipe with its value and the values that it may have."""
+    from workbench.core.ranges import in_words, is_carried
     from workbench.core.registry import RECIPES
     from workbench.experiments.settings import kinds
 
     made = RECIPES[recipe]
     holders = (made.training, made.config, made.train, made)
-    values = {n: next(getattr(h, n) for h in holders if hasattr(h, n)) for n in kinds(made)}
-    return [{"setting": name, "value": str(value)} for name, value in values.items()]
+    return [
+        {
+            "setting": name,
+            "value": str(next(getattr(holder, name) for holder in holders if hasattr(holder, name))),
+            "valid": in_words(kind) if is_carried(kind) else "",
+        }
+        for name, kind in kinds(made).items()
+    ]
 
 
 def checked_words(recipe: str, text: str) -> list[str]:

@@ -5,6 +5,7 @@ import streamlit as st
 from app import address, panel, trainings
 from app.errors import explained
 from workbench.checkpoints.card import names
+from workbench.checkpoints.writing import require_free
 from workbench.core.registry import RECIPES
 from workbench.experiments.checking import check
 from workbench.experiments.comparison import comparisons, read_comparison, read_plan, stored_at
@@ -44,6 +45,7 @@ def train() -> None:
     state = trainings.state_of("train", str(folder.resolve()))
 
     def command() -> list[str]:
+        require_free(folder)
         return ["train", recipe, "--folder", str(folder), "--set", *trainings.checked_words(recipe, settings)]
 
     def show() -> None:

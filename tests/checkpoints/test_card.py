@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkpoints.networks import card, tiny
+from tests.checkpoints.networks import card, change_card, tiny
 from workbench.checkpoints import card as cards
-from workbench.checkpoints.store import save, save_step
+from workbench.checkpoints.store import load, save, save_step
 from workbench.core.errors import CheckpointError, InputError, UnknownNameError
 from workbench.training.curve import Curve
 
@@ -88,16 +88,56 @@ def test_a_name_stays_inside_its_folder(models: Path, name: str) -> None:
 )
 def test_a_damaged_card_is_one_clear_error(models: Path, change, complaint: str) -> None:
     save(models / "tiny", tiny(), card(), CURVE)
-    path = models / "tiny" / "card.json"
-    path.write_text(change(path.read_text()))
+    change_card(models / "tiny", change)
     with pytest.raises(CheckpointError, match=complaint):
         cards.read_card("tiny")
 
 
-def test_steps_are_listed_in_the_order_of_training(models: Path) -> None:
+def test_every_flipped_bit_of_a_card_is_noticed(models: Path) -> None:
+    save(models / "tiny", tiny(), card(note="a note – with a dash"), CURVE)
+    path = models / "tiny" / "card.json"
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(CheckpointError):
+            cards.read_card("tiny")
+
+
+def test_a_changed_card_is_refused_until_the_change_is_confirmed(models: Path) -> None:
+    save(models / "tiny", tiny(), card(note="before"), CURVE)
+    path = models / "tiny" / "card.json"
+    path.write_text(path.read_text().replace("before", "after"))
+    with pytest.raises(CheckpointError, match="was altered.*workbench seal tiny"):
+        cards.read_card("tiny")
+    assert cards.seal_card("tiny").note == "after"
+    assert cards.read_card("tiny").note == "after" and load("tiny").card.note == "after"
+
+
+def test_a_card_of_an_earlier_version_is_read_and_says_so(models: Path) -> None:
     save(models / "tiny", tiny(), card(), CURVE)
+
+    def older(text: str) -> str:
+        return json.dumps({n: v for n, v in json.loads(text).items() if n not in ("settings", "run")})
+
+    change_card(models / "tiny", older)
+    assert cards.read_card("tiny").settings == {} and cards.read_card("tiny").run == ""
+
+
+def test_another_curve_than_the_one_saved_is_refused(models: Path) -> None:
+    save(models / "tiny", tiny(), card(), CURVE)
+    path = models / "tiny" / "curve.json"
+    path.write_text(path.read_text().replace("2.0", "2.5"))
+    with pytest.raises(CheckpointError, match="altered"):
+        cards.read_curve("tiny")
+
+
+def test_steps_are_listed_in_the_order_of_training(models: Path) -> None:
+    save(models / "tiny", tiny(), replace(card(), run="r1"), CURVE)
     for step in (1000, 20, 300):
-        save_step(models / "tiny", tiny(), step)
+        save_step(models / "tiny", tiny(), step, "r1")
+        save_step(models / "tiny", tiny(), step + 1, "r2")
     assert cards.steps("tiny") == [20, 300, 1000]
 
 

@@ -2,6 +2,8 @@ import json
 import pickle
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,19 +14,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load as read_safetensors
 
-from tests.checkpoints.networks import Tiny, TinyConfig, Trunk, card, tiny
+from tests.checkpoints.networks import Tiny, TinyConfig, Trunk, card, change_card, tiny
 from tests.core.test_atomic import everything_in, killed_while
 from workbench.checkpoints.store import load, load_folder, save, save_step
+from workbench.checkpoints.writing import writing
 from workbench.core.errors import CheckpointError, ConfigError, UnknownNameError
 from workbench.core.tensor_file import pack, sha256
 from workbench.training.curve import Curve
 
+RUN = "r1"
 CURVE = Curve([1], {"train_loss": [2.0]})
 
 
 @pytest.fixture
 def folder(models: Path) -> Path:
-    save(models / "tiny", tiny(), card(), CURVE)
+    save(models / "tiny", tiny(), replace(card(), run=RUN), CURVE)
     return models / "tiny"
 
 
@@ -32,8 +36,7 @@ def reseal(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
     """Other weights under a card that names them."""
     content = pack(tensors, {})
     (folder / "weights.safetensors").write_bytes(content)
-    written = json.loads((folder / "card.json").read_text()) | {"weights_sha256": sha256(content)}
-    (folder / "card.json").write_text(json.dumps(written))
+    change_card(folder, lambda text: json.dumps(json.loads(text) | {"weights_sha256": sha256(content)}))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -53,7 +56,7 @@ configs = st.builds(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_network_comes_back_bit_for_bit_in_eval_mode(models: Path, cfg: TinyConfig, seed: int) -> None:
     model = tiny(seed, cfg)
-    save(models / "tiny", model.train(), card(), CURVE)
+    save(models / "tiny", model.train(), card(), CURVE, overwrite=True)
     loaded = load("tiny")
     assert loaded.cfg == cfg and not loaded.training
     inputs = model.example(3)
@@ -121,7 +124,7 @@ def test_any_flipped_bit_of_the_weights_is_refused(folder: Path, data: st.DataOb
 @given(st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_flipped_bit_of_a_kept_step_is_refused(folder: Path, data: st.DataObject) -> None:
-    path = save_step(folder, tiny(), 10)
+    path = save_step(folder, tiny(), 10, RUN)
     content = bytearray(path.read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(bytes(content))
@@ -217,8 +220,7 @@ def test_pickled_weights_are_refused_with_the_way_out(folder: Path) -> None:
 def test_an_altered_card_is_one_clear_error(
     folder: Path, old: str, new: str, error: type[Exception], complaint: str
 ) -> None:
-    path = folder / "card.json"
-    path.write_text(path.read_text().replace(old, new))
+    change_card(folder, lambda text: text.replace(old, new))
     with pytest.raises(error, match=complaint):
         load("tiny")
 
@@ -236,7 +238,7 @@ def test_an_unknown_dtype_is_refused_with_the_nearest(models: Path) -> None:
 
 def test_the_network_of_an_earlier_step_is_kept_beside_the_final_one(folder: Path) -> None:
     early = tiny(seed=9)
-    save_step(folder, early, 10, dtype="float32")
+    save_step(folder, early, 10, RUN, dtype="float32")
     inputs = early.example()
     assert torch.equal(load("tiny", step=10)(inputs), early(inputs))
     assert not torch.equal(load("tiny")(inputs), early(inputs))
@@ -245,9 +247,43 @@ def test_the_network_of_an_earlier_step_is_kept_beside_the_final_one(folder: Pat
 
 
 def test_a_step_under_the_number_of_another_is_refused(folder: Path) -> None:
-    save_step(folder, tiny(), 10).rename(folder / "steps" / "20.safetensors")
-    with pytest.raises(CheckpointError, match="kept at step 20"):
+    save_step(folder, tiny(), 10, RUN).rename(folder / "steps" / RUN / "20.safetensors")
+    with pytest.raises(CheckpointError, match="kept at step 10 of run 'r1', not at step 20"):
         load("tiny", step=20)
+
+
+def test_a_step_of_another_run_is_refused(folder: Path) -> None:
+    other = save_step(folder, tiny(seed=3), 10, "r2")
+    (folder / "steps" / RUN).mkdir()
+    shutil.copy(other, folder / "steps" / RUN)
+    with pytest.raises(CheckpointError, match="of run 'r2', not at step 10 of run 'r1'"):
+        load("tiny", step=10)
+
+
+def test_a_finished_model_is_replaced_only_when_asked_for_and_its_steps_go_with_it(folder: Path) -> None:
+    save_step(folder, tiny(), 10, RUN)
+    (folder / "steps" / "5.safetensors").write_bytes(b"of an earlier version")
+    before = everything_in(folder)
+    with pytest.raises(CheckpointError, match=r"a finished model \(tiny_for_tests, made by the recipe digits"):
+        save(folder, tiny(seed=1), replace(card(), run="r2"), CURVE)
+    assert everything_in(folder) == before
+    save_step(folder, tiny(), 7, "r2")
+    save(folder, tiny(seed=1), replace(card(), run="r2"), CURVE, overwrite=True)
+    assert [path.relative_to(folder).as_posix() for path in folder.rglob("steps/**/*.safetensors")] == [
+        "steps/r2/7.safetensors"
+    ]
+
+
+def test_a_folder_has_one_writer(folder: Path) -> None:
+    with writing(folder):
+        save(folder, tiny(), replace(card(), run=RUN), CURVE)  # the writer itself may save
+        found = subprocess.run(
+            [sys.executable, "-c", f"import pathlib; from workbench.checkpoints.writing import writing\n"
+             f"with writing(pathlib.Path({str(folder)!r})): pass"], capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "Another process trains or saves into" in found.stderr
+    with writing(folder):  # free again
+        pass
 
 
 def test_killed_at_any_moment_a_saved_network_is_whole_the_old_one_or_the_new(folder: Path) -> None:
@@ -257,7 +293,7 @@ def test_killed_at_any_moment_a_saved_network_is_whole_the_old_one_or_the_new(fo
 
     def save_all() -> None:
         for seed, model in models.items():
-            save(folder, model, replace(card(), seed=seed), CURVE)
+            save(folder, model, replace(card(), seed=seed), CURVE, overwrite=True)
 
     for trial in range(15):
         killed_while(save_all, random.Random(trial).uniform(0.0, 0.06))
@@ -271,7 +307,7 @@ def test_on_a_full_disk_the_old_network_stays(mount: Callable[[str], Path]) -> N
     save(folder, model, card(), CURVE)
     wide = tiny(cfg=TinyConfig(features=400, trunk=Trunk((200,))))
     with pytest.raises(CheckpointError, match=r"MB are needed and .* MB are free"):
-        save(folder, wide, card(), CURVE)
+        save(folder, wide, card(), CURVE, overwrite=True)
     inputs = model.example()
     assert torch.equal(load_folder(folder)(inputs), model(inputs))
 

@@ -19,6 +19,6 @@ def test_the_recipe_makes_a_policy_with_its_card(tmp_path: Path) -> None:
     assert score.n == 100
     assert score.interval is not None and score.interval[0] <= score.value <= score.interval[1]
     assert card.data.name == "CartPole-v1" and len(card.data.sha256) == 64
-    assert sorted(path.stem for path in (tmp_path / "m" / "steps").iterdir()) == ["0", "1"]
+    assert sorted(path.stem for path in (tmp_path / "m" / "steps" / card.run).iterdir()) == ["0", "1"]
     model = load_folder(tmp_path / "m")
     assert model(torch.zeros(3, 4)).logits.shape == (3, 2)

@@ -46,7 +46,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_a_missed_target_is_an_error_and_the_model_is_kept(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="test_accuracy is .* wanted at least 1.5"):
+    with pytest.raises(TrainingError, match="test_accuracy is .* and must be at least 1.5"):
         make(replace(short(), targets={"test_accuracy": 1.5}), tmp_path / "m")
     assert load_folder(tmp_path / "m").card.recipe == "digits_mlp"
 

@@ -92,7 +92,8 @@ def test_a_file_holds_the_adapters_alone_and_is_loaded_with_the_weights_they_wer
 
 def test_adapters_beside_other_weights_are_refused(pair: tuple[GPT, LoRAGPT, Path]) -> None:
     _, _, folder = pair
-    save(folder / "plain", GPT(GPTConfig(**SIZES)), Card("gpt", "none", card().data, 0), Curve([1], {"loss": [1.0]}))
+    about, curve = Card("gpt", "none", card().data, 0), Curve([1], {"loss": [1.0]})
+    save(folder / "plain", GPT(GPTConfig(**SIZES)), about, curve, overwrite=True)
     with pytest.raises(CheckpointError, match="adapted was trained beside plain with weights"):
         load("adapted")
 

@@ -1,6 +1,6 @@
 """What is known about each trained network without opening its weights."""
 
-import json
+import hashlib
 import os
 import re
 from dataclasses import asdict, dataclass, field
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.checkpoints.restoring import restore
+from workbench.checkpoints.sealed import header_of, seal, unseal
+from workbench.core.atomic import write_atomically
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError
 from workbench.core.reading import whole
 from workbench.training.curve import Curve
@@ -40,7 +42,9 @@ class Card:
 
     `title` says in a few words what it is. `processes` is how many trained together, each on `threads`. `dtype` is how
     floating weights lie on disk (float32, bfloat16 or float16); in memory they are float32. `config`, `parameters` and
-    `weights_sha256` are filled in by saving.
+    `weights_sha256` are filled in by saving. `settings` holds everything else that made the weights (settings of the
+    training and of its task, initialisation, data, versions, code), and `run` is the hash of all of it; both are empty
+    on cards of earlier versions.
     """
 
     architecture: str
@@ -60,10 +64,16 @@ class Card:
     config: dict[str, Any] = field(default_factory=dict)
     parameters: int = 0
     weights_sha256: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    run: str = ""
 
-    def to_json(self) -> str:
-        """The text of `card.json`."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+    def to_json(self) -> bytes:
+        """The content of `card.json`, which ends with its own hash."""
+        return seal(asdict(self))
+
+
+ADDED: dict[str, Any] = {"settings": {}, "run": ""}
+"""Fields that cards of earlier versions lack."""
 
 
 def models_folder() -> Path:
@@ -101,24 +111,37 @@ def read_card(name: str) -> Card:
 
 def card_of(folder: Path) -> Card:
     """The card in a checkpoint's folder."""
-    path = folder / "card.json"
+    path, where = folder / "card.json", f"{folder.name}/card.json"
     try:
-        return restore(Card, json.loads(path.read_text(encoding="utf-8-sig")), where=f"{folder.name}/card.json")
+        return restore(Card, ADDED | unseal(path.read_bytes(), where), where)
     except FileNotFoundError:
         raise CheckpointError(
             f"{folder} has no card.json: it is no checkpoint, or saving it was interrupted. Train it again."
         ) from None
     except (ValueError, ConfigError) as error:
         raise CheckpointError(
-            f"{path} is not a readable card: {error} Restore the file, or train the model again."
+            f"{path} is not a readable card: {error} Restore the file, or train the model again. "
+            f"A change that is intended is confirmed by: workbench seal {folder.name}"
         ) from error
 
 
+def seal_card(name: str) -> Card:
+    """Give the card of a trained network the hash of its present text, whatever hash it has; return the card."""
+    path, where = model_folder(name) / "card.json", f"{name}/card.json"
+    try:
+        card = restore(Card, ADDED | unseal(path.read_bytes(), where, checked=False), where)
+    except (ValueError, ConfigError) as error:
+        raise CheckpointError(f"{path} is not a readable card: {error} Correct it first.") from error
+    write_atomically(path, card.to_json())
+    return card
+
+
 def read_curve(name: str) -> Curve:
-    """The training curve of the trained network called `name`."""
+    """The training curve of the trained network called `name`, whose hash its weights hold."""
     path = model_folder(name) / "curve.json"
     try:
-        curve = Curve.from_json(path.read_text(encoding="utf-8-sig"))
+        content = path.read_bytes()
+        curve = Curve.from_json(content.decode("utf-8-sig"))
         lengths = {series: len(column) for series, column in curve.series.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is not a readable training curve: {error}. Restore the file.") from error
@@ -126,10 +149,18 @@ def read_curve(name: str) -> Curve:
         raise CheckpointError(
             f"{path}: {wrong[0]!r} has {lengths[wrong[0]]} values for {len(curve.step)} steps. Restore the file."
         )
+    if hashlib.sha256(content).hexdigest() != header_of(path.with_name("weights.safetensors")).get("curve.json_sha256"):
+        raise CheckpointError(f"{path} was altered: it is not the curve that was saved with the weights. Restore it.")
     return curve
+
+
+def steps_folder(folder: Path, run: str) -> Path:
+    """Where a run keeps the network at earlier steps: under its own name, so that two runs never mix."""
+    return folder / "steps" / run if run else folder / "steps"
 
 
 def steps(name: str) -> list[int]:
     """The training steps at which the network was kept as well, ascending."""
-    kept = (model_folder(name) / "steps").glob("*.safetensors")
+    folder = model_folder(name)
+    kept = steps_folder(folder, card_of(folder).run).glob("*.safetensors")
     return sorted(step for path in kept if (step := whole(path.stem)) is not None)

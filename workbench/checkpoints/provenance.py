@@ -1,14 +1,16 @@
 """Which code, on which kind of machine, made a file; and whether a file is still the one it was."""
 
 import hashlib
+import inspect
 import os
 import platform
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 DISTRIBUTION = "interpretability-workbench"
 
@@ -29,6 +31,26 @@ def provenance(seconds: float) -> dict[str, str | float | int]:
 def hardware() -> str:
     """Operating system, processor type and number of processors, as `Linux x86_64, 2 processors`."""
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
+
+
+CODE = ("core", "data", "recipes", "training", "zoo")
+"""The packages whose code decides what a training ends with."""
+
+
+def code_sha256(train: Callable[..., Any]) -> str:
+    """Hash the source of everything that trains: these packages, and the module of `train` when it is a plug-in's."""
+    module = inspect.getmodule(inspect.unwrap(getattr(train, "func", train))) or inspect.getmodule(type(train))
+    file = Path(getattr(module, "__file__", None) or __file__).resolve()
+    return hashlib.sha256((own_code_sha256() + file_sha256(file)).encode()).hexdigest()
+
+
+@cache
+def own_code_sha256() -> str:
+    """Hash the source of the packages that train, as it was when this was first asked."""
+    package, digest = Path(__file__).resolve().parents[1], hashlib.sha256()
+    for path in sorted(path for folder in CODE for path in (package / folder).rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def release(distribution: str) -> str:

@@ -9,11 +9,12 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from workbench.checkpoints.card import Card, card_of, model_folder, steps
+from workbench.checkpoints.card import SLUG, Card, card_of, model_folder, steps, steps_folder
 from workbench.checkpoints.inheritance import base_of, own, told, whole
 from workbench.checkpoints.restoring import restore
+from workbench.checkpoints.writing import drop_steps, require_free, writing
 from workbench.core import atomic
-from workbench.core.errors import CheckpointError, ConfigError, UnknownNameError, suggestion
+from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError, suggestion
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import MODELS, config_type
 from workbench.core.tensor_file import WAY_OUT, pack, sha256, unpack
@@ -37,8 +38,24 @@ def save(
     card: Card,
     curve: Curve,
     tokenizer: Tokenizer | None = None,
+    overwrite: bool = False,
 ) -> Card:
-    """The card as written, with the model's config, size and sha256; killed at any moment, old or new is whole."""
+    """Save a network, its card and its curve; killed at any moment, all that was there or all that is new is whole.
+
+    Args:
+        folder: Where to save, created when it does not exist.
+        model: The network.
+        card: Where it came from. Its config, size and sha256 are filled in.
+        curve: What was measured during training.
+        tokenizer: For a language model.
+        overwrite: Replace another finished model, with its steps.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        CheckpointError: If the folder holds another finished model, or another process writes there.
+    """
     texts = {CURVE: curve.to_json() + "\n"}
     if tokenizer is not None:
         texts[TOKENIZER] = tokenizer.to_json()
@@ -50,18 +67,25 @@ def save(
         parameters=sum(p.numel() for p in model.parameters()),
         weights_sha256=sha256(content),
     )
-    files = {WEIGHTS: content} | {n: t.encode() for n, t in texts.items()} | {CARD: card.to_json().encode()}
-    with atomic.explained(folder / CARD, len(content)):
-        folder.mkdir(parents=True, exist_ok=True)
-    with atomic.locked(folder):
-        atomic.replace_together(folder, files)
+    files = {WEIGHTS: content} | {n: t.encode() for n, t in texts.items()} | {CARD: card.to_json()}
+    with writing(folder, len(content)):
+        if not overwrite:
+            require_free(folder, card.run)
+        with atomic.locked(folder):
+            atomic.replace_together(folder, files)
+        drop_steps(folder, {card.run})
     return card
 
 
-def save_step(folder: Path, model: HookedModel, step: int, dtype: str = "float32") -> Path:
-    """The file that keeps the network as it is at one training step, beside the final checkpoint to come."""
-    path = folder / "steps" / f"{step}.safetensors"
-    atomic.write_atomically(path, pack(stored_weights(model, dtype), {"step": step}))
+def save_step(folder: Path, model: HookedModel, step: int, run: str, dtype: str = "float32") -> Path:
+    """Keep the network as it is at one training step of a run, beside the final checkpoint to come.
+
+    `run` is that of the card which the final checkpoint will have: only with this card can the step be loaded.
+    """
+    if not SLUG.fullmatch(run):
+        raise InputError(f"{run!r} cannot name a run. Take letters and digits, and the same name as `run` of the card.")
+    path = steps_folder(folder, run) / f"{step}.safetensors"
+    atomic.write_atomically(path, pack(stored_weights(model, dtype), {"step": step, "run": run}))
     return path
 
 
@@ -84,7 +108,7 @@ def load_folder(folder: Path, step: int | None = None) -> HookedModel:
         texts = {n: (folder / n).read_text("utf-8") for n in (TOKENIZER,) if (folder / n).is_file()}
     tensors, about = verified(content, card, folder)
     if step is not None:
-        tensors = step_weights(folder, step)
+        tensors = step_weights(folder, step, card.run)
     model = build(card, f"{folder.name}/{CARD}: config")
     if base := base_of(model):
         tensors = whole(model, tensors, about, weights_of(model_folder(base)), folder.name)
@@ -120,15 +144,18 @@ def verified(content: bytes, card: Card, folder: Path) -> tuple[dict[str, Tensor
     return tensors, about
 
 
-def step_weights(folder: Path, step: int) -> dict[str, Tensor]:
-    """The verified tensors kept at one training step."""
-    path = folder / "steps" / f"{step}.safetensors"
+def step_weights(folder: Path, step: int, run: str) -> dict[str, Tensor]:
+    """The verified tensors kept at one training step of a run."""
+    path = steps_folder(folder, run) / f"{step}.safetensors"
     if not path.is_file():
         kept = sorted((p.stem for p in path.parent.glob("*.safetensors")), key=len)
         raise UnknownNameError("training step", step, kept, where=f" kept in {path.parent}")
     tensors, about = unpack(path.read_bytes(), str(path), sealed=True)
-    if about.get("step") != step:
-        raise CheckpointError(f"{path} does not say that it was kept at step {step}. Train the model again.")
+    if about.get("step") != step or about.get("run", "") != run:
+        raise CheckpointError(
+            f"{path} says that it was kept at step {about.get('step')} of run {about.get('run', '')!r}, not at step "
+            f"{step} of run {run!r}, which the card names. Train the model again."
+        )
     return tensors
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
         "What tuning changed in GPTs that tell tales or answer questions, and what brings it back.",
     ),
     "evaluate": ("evaluating:evaluate_model", "A trained model measured again and held against its card."),
+    "seal": ("sealing:seal_cards", "Cards that were changed on purpose get the hash of their new text."),
     "check": ("checking:check_recipe", "Can a recipe learn? One batch by heart, gradients and activations by layer."),
     "search": ("searching:search_settings", "Better settings for a recipe, by Optuna; goes on where it stopped."),
     "compare": ("comparing:compare_settings", "One recipe under several settings, side by side."),

@@ -121,11 +121,22 @@ def show_model(model: str, json: bool = False) -> None:
 
 def described(card: dict[str, Any]) -> dict[str, Any]:
     """A card with one value per line."""
-    elsewhere = ("config", "metrics", "note", "title")
+    elsewhere = ("config", "metrics", "note", "title", "settings")
     config = {f"config.{name}": v for name, v in card["config"].items()}
-    metrics = {name: f"{score['value']:.4g} (n = {score['n']})" for name, score in card["metrics"].items()}
+    metrics = {name: measured(score) for name, score in card["metrics"].items()}
     plain = {name: v for name, v in card.items() if v not in ("", {}) and name not in elsewhere}
-    return plain | metrics | config | {"data": card["data"]["name"]}
+    settings = card["settings"] or {"not recorded": UNRECORDED}
+    return plain | metrics | config | {"data": card["data"]["name"]} | settings
+
+
+UNRECORDED = "settings of training and task, versions, code (older card)"
+
+
+def measured(score: dict[str, Any]) -> str:
+    """A metric with its 95 % interval and its number of samples."""
+    interval = score["interval"]
+    between = "" if interval is None else f", 95 % interval {interval[0]:.4g} to {interval[1]:.4g}"
+    return f"{score['value']:.4g} (n = {score['n']}{between})"
 
 
 def graph_size(model: Any) -> dict[str, int] | None:

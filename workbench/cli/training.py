@@ -17,9 +17,10 @@ def train_model(
     settings: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative="")] = None,
     folder: Path | None = None,
     seed: int | None = None,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
     json: bool = False,
 ) -> None:
-    """Trains a recipe's model and saves it with its card and curve; goes on where it was interrupted.
+    """Train a recipe's model and save it with its card and curve; continue it where it was interrupted.
 
     `torchrun --standalone --nproc_per_node 2 -m workbench train RECIPE` shares each batch among two processes.
 
@@ -33,6 +34,8 @@ def train_model(
         Where to save; left out, beside the other trained models, under the recipe's name.
     seed
         Another seed than the recipe's.
+    overwrite
+        Replace a finished model in the folder, and drop an interrupted training with other settings.
     json
         Write the card as JSON.
     """
@@ -46,7 +49,7 @@ def train_model(
 
     values = from_words(RECIPES[recipe], settings or []) | ({} if seed is None else {"seed": seed})
     with bar(f"training {recipe}", quiet=json or not is_first()) as progress:
-        card = train(recipe, values, folder, progress)
+        card = train(recipe, values, folder, progress, overwrite)
     if not is_first():
         return
     if json:

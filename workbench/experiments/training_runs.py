@@ -14,7 +14,8 @@ from workbench.core.errors import Cancelled, InputError
 from workbench.core.progress import Progress, silent
 from workbench.core.registry import RECIPES
 from workbench.experiments.run_log import RunLog
-from workbench.recipes.recipe import STATE, make
+from workbench.recipes.recipe import make
+from workbench.recipes.run_record import STATE
 from workbench.training.curve import Curve
 from workbench.training.parallel import is_first
 from workbench.training.resume import read_state
@@ -25,11 +26,21 @@ def train(
     settings: Mapping[str, Any],
     folder: Path | None = None,
     progress: Progress = silent,
+    overwrite: bool = False,
 ) -> Card:
-    """The card of a recipe's model, trained with other settings and saved; goes on where it was interrupted.
+    """Train a recipe's model with other settings and save it; continues an interrupted run with the same settings.
 
-    With other settings than the recipe's own, `folder` says where to save. Whoever cancels the run in the log stops
-    it at its next step; what it has learned so far stays on disk, and the same call goes on from there.
+    Whoever cancels the run in the log stops it at its next step; its state stays on disk for the same call.
+
+    Args:
+        name: Name of a recipe.
+        settings: Other values for its settings.
+        folder: Where to save; required with other settings than the recipe's own.
+        progress: Called with the steps done and all steps.
+        overwrite: Replace a finished model in the folder, and drop an interrupted training with other settings.
+
+    Returns:
+        The card of the saved model.
     """
     plain = RECIPES[name]
     chosen = plain.with_settings(settings)
@@ -48,7 +59,7 @@ def train(
     }
     log = logged(key_of("train", str(folder.resolve())), spec, progress) if is_first() else nullcontext(silent)
     with log as report:
-        return make(chosen, folder, report)
+        return make(chosen, folder, report, overwrite)
 
 
 @contextmanager

@@ -73,7 +73,6 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     round_weights(model, recipe.dtype)
     second = LEARNING(again(recipe), model, session)
     round_weights(model, recipe.dtype)
-    first_state.unlink(missing_ok=True)
     return replace(second, curve=first.curve.followed_by(second.curve), metrics=measure(recipe, model))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,14 @@ from typing import Any
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress
+from workbench.core.registry import MODELS
 from workbench.data.environments import make_vector, native_name, rules_package, rules_sha256
 from workbench.recipes.observation_ranges import even_out
 from workbench.recipes.recipe import Recipe, Session, Trained
-from workbench.recipes.several_seeds import EPISODES, SEEDS, best_of_seeds
+from workbench.recipes.several_seeds import EPISODES, SEEDS, best_of_seeds, state_of
 from workbench.training.curve import Curve
 from workbench.training.policy_evaluation import PolicyEvaluation, evaluate_policy
+from workbench.training.resume import TrainingState, read_state, restore_model, write_state
 
 CARTPOLE = "CartPole-v1"
 Algorithm = Callable[..., Curve]
@@ -34,18 +35,20 @@ def train(
 ) -> Trained:
     """The algorithm from several seeds; the returns of 100 greedy episodes of each, and the best one's weights.
 
-    With `even` the first weights see all entries of an observation alike. Its networks on the way are kept too, when
-    the training names some (those that one session of it passes).
+    With `even` the first weights see all entries of an observation alike. The best seed's networks after the updates
+    that the training names are kept too; until it is known, those of every seed lie beside the training states.
     """
     keeps = getattr(recipe.training, "keep_updates", ())
-    on_the_way: dict[int, list[tuple[int, Any]]] = {}
 
     def learn(fresh: Any, seed: int, progress: Progress, state: Path) -> Curve:
         envs = make_vector(native_name(environment), n_envs)
         if even:
             even_out(fresh, envs.single_observation_space)
-        kept = on_the_way.setdefault(seed, [])
-        keep = {"keep": lambda step, seen: kept.append((step, deepcopy(seen)))} if keeps else {}
+
+        def set_aside(update: int, seen: Any) -> None:
+            write_state(aside(state, update), TrainingState(seen.state_dict()))
+
+        keep = {"keep": set_aside} if keeps else {}
         return algorithm(fresh, envs, recipe.training, seed=seed, progress=progress, checkpoint=state, **keep)
 
     def evaluate(policy: Any, seed: int) -> PolicyEvaluation:
@@ -53,9 +56,18 @@ def train(
 
     data = DataSource(environment, rules_sha256(environment), origin(environment))
     trained = best_of_seeds(recipe, model, session, learn, evaluate, data, seeds)
-    for step, seen in on_the_way.get(recipe.seed if trained.seed is None else trained.seed, []):
-        session.keep(step, seen)
+    best = state_of(session, recipe.seed if trained.seed is None else trained.seed)
+    for update in keeps:
+        if (path := aside(best, update)).exists():  # a training may end before the update
+            seen = MODELS[recipe.architecture](recipe.config)
+            restore_model(seen, read_state(path).tensors, path)
+            session.keep(update, seen.eval())
     return trained
+
+
+def aside(state: Path, update: int) -> Path:
+    """Where the network of one seed after an update lies until the best seed is known."""
+    return state.with_name(f"update_{update}_{state.name}")
 
 
 def origin(environment: str) -> str:

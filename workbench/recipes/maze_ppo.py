@@ -41,6 +41,7 @@ RECIPE = register(
             steps=4_500_000, epochs=3, lr=2e-3, discount=0.95, decay=0.95, entropy_bonus=0.01, kl_stop=0.05,
         ),
         train=train,
+        reads=(ENVIRONMENT,),
         measure=measure,
         targets={"success": 0.95},
         note="Goal misgeneralization in miniature: compare success with success_elsewhere and corner_instead.",

@@ -46,6 +46,7 @@ RECIPE = register(
             gradient_clip=100.0, evaluate_every=2 * 468, log_every=117, ema=0.999,
         ),
         train=train,
+        reads=("binary_mnist",),
         measure=measure,
         targets={"elbo_loss": 100.0},
         published="log-likelihood -86.8 nats (Burda et al. 2016)",

@@ -14,6 +14,7 @@ import torch
 from workbench.checkpoints.card import Card, DataSource, Score, models_folder
 from workbench.checkpoints.provenance import commit, hardware
 from workbench.checkpoints.store import save, save_step
+from workbench.checkpoints.writing import writing
 from workbench.core.allocator import keep_freed_pages
 from workbench.core.errors import ConfigError, TrainingError, UnknownNameError
 from workbench.core.hooked import HookedModel
@@ -22,11 +23,12 @@ from workbench.core.progress import Progress, silent
 from workbench.core.random import generator, seed_everything
 from workbench.core.ranges import Seed, Threads, check_fields
 from workbench.core.registry import MODELS, RECIPES
+from workbench.recipes.identity import run_of, settings_of
+from workbench.recipes.run_record import STATE, claim, release
 from workbench.training.curve import Curve
 from workbench.training.fit_config import FitConfig
-from workbench.training.parallel import is_first, place
+from workbench.training.parallel import is_first, place, wait_for_first
 
-STATE = "training_state.safetensors"
 Metrics = Mapping[str, Mapping[str, Any]]
 """name -> {"value": number, "n": samples, "interval": its 95 % interval, where there is one}."""
 
@@ -64,7 +66,8 @@ class Recipe:
     initialisation (`core.initializers`); None leaves the architecture's own. `measure` gives the metrics of a trained
     network that `train` would put on its card; None where `recipes.measuring` knows how by the data. `published` is
     what others report for the first target, with their source. `based_on` names the checkpoint whose weights training
-    begins with, "" for none.
+    begins with, "" for none. `reads` names the data sets and environments that training reads, where they are not
+    settings of `train` already.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Recipe:
     published: str = ""
     measure: Callable[[Recipe, HookedModel], Metrics] | None = None
     based_on: str = ""
+    reads: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -130,31 +134,63 @@ def fresh(recipe: Recipe) -> HookedModel:
     return model
 
 
-def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent) -> Card:
-    """Trains the recipe's model, saves it with its card and curve, and returns the card.
+def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent, overwrite: bool = False) -> Card:
+    """Train a recipe's model and save it with its card and curve.
 
-    Resumes from the training state that an interrupted run left in the folder. The model is saved even when a
-    target is missed, so that nothing is lost; then this raises. Of several processes (`training.parallel`) the first
-    one saves; the others' cards name neither config nor size.
+    Continues an interrupted run with the same settings, data, code and versions from the state that it left in the
+    folder. The model is saved even when a target is missed, so that nothing is lost; then this raises.
+
+    Args:
+        recipe: What to train.
+        folder: Where to save; by default beside the other trained models, under the recipe's name.
+        progress: Called with the steps done and all steps; what it raises stops the run after its state was stored.
+        overwrite: Replace a finished model in the folder, and drop an interrupted training with other settings.
+
+    Returns:
+        The card. Of several processes (`training.parallel`) the first one saves; the others' cards name neither config
+        nor size.
+
+    Raises:
+        CheckpointError: If the folder holds something else, or another process trains there.
+        TrainingError: If the training diverged, or a target was missed.
     """
     folder = folder or models_folder() / recipe.name
     require_shareable(recipe)
     commit()  # remembered now: the files may change while the run goes on
     keep_freed_pages()
     torch.set_num_threads(recipe.threads)
-    model = fresh(recipe)
-    state = folder / STATE
-    begin = perf_counter()
-    session = Session(state, progress, lambda step, m: _keep(folder, step, m, recipe.dtype))
-    trained = recipe.train(recipe, model, session)
-    card = describe(recipe, trained, perf_counter() - begin)
+    settings = settings_of(recipe)
     if not is_first():
-        return card
-    card = save(folder, model.eval(), card, trained.curve, trained.tokenizer)
-    state.unlink(missing_ok=True)
-    if missed := missed_targets(recipe.targets, card):
+        wait_for_first()
+        return trained_card(recipe, folder, settings, progress)[0]
+    with writing(folder):
+        saved = claim(folder, settings, overwrite)
+        wait_for_first()
+        if saved is None:
+            card, model, trained = trained_card(recipe, folder, settings, progress)
+            saved = save(folder, model.eval(), card, trained.curve, trained.tokenizer, overwrite=True)
+            release(folder)
+    if missed := missed_targets(recipe.targets, saved):
         raise TrainingError(f"{recipe.name} was saved but missed its target: {'; '.join(missed)}.")
-    return card
+    return saved
+
+
+def trained_card(
+    recipe: Recipe, folder: Path, settings: Mapping[str, Any], progress: Progress
+) -> tuple[Card, HookedModel, Trained]:
+    """Train a model; return its card, not yet saved, the model, and what training gave back."""
+    model, begin, run = fresh(recipe), perf_counter(), run_of(settings)
+    session = Session(folder / STATE, progress, lambda step, m: _keep(folder, step, m, run, recipe.dtype))
+    trained = recipe.train(recipe, model, session)
+    card = replace(describe(recipe, trained, perf_counter() - begin), run=run, settings=recorded(settings))
+    return card, model, trained
+
+
+def recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a card has no field for."""
+    return {
+        name: value for name, value in settings.items() if not name.startswith(("config", "recipe", "architecture"))
+    }
 
 
 def require_shareable(recipe: Recipe) -> None:
@@ -166,8 +202,8 @@ def require_shareable(recipe: Recipe) -> None:
         )
 
 
-def _keep(folder: Path, step: int, model: HookedModel, dtype: str) -> None:
-    save_step(folder, model, step, dtype)
+def _keep(folder: Path, step: int, model: HookedModel, run: str, dtype: str) -> None:
+    save_step(folder, model, step, run, dtype)
 
 
 def describe(recipe: Recipe, trained: Trained, seconds: float) -> Card:
@@ -206,7 +242,7 @@ def missed_targets(targets: Mapping[str, float], card: Card) -> list[str]:
         met = operator.le if low_is_good else operator.ge
         if name not in card.metrics or not met(card.metrics[name].value, bound):
             found = card.metrics[name].value if name in card.metrics else "not measured"
-            missed.append(f"{name} is {found}, wanted {'at most' if low_is_good else 'at least'} {bound}")
+            missed.append(f"{name} is {found}, and must be {'at most' if low_is_good else 'at least'} {bound}")
     return missed
 
 

@@ -41,21 +41,23 @@ def best_of_seeds(
     The returns on its card, and those of all seeds, are of other episodes than the ones it was chosen by.
     An interrupted run resumes: the states of finished seeds lie beside that of the unfinished one until the end.
     """
-    curves, chances, scores, weights, states = [], [], [], [], []
+    curves, chances, scores, weights = [], [], [], []
     for i in range(seeds):
         seed = recipe.seed + i
         seed_everything(seed)
         fresh = MODELS[recipe.architecture](recipe.config)
-        states.append(session.state.with_name(f"seed_{seed}_{session.state.name}"))
-        curves.append(learn(fresh, seed, shifted(session.progress, i, seeds), states[-1]))
+        curves.append(learn(fresh, seed, shifted(session.progress, i, seeds), state_of(session, seed)))
         chances.append(evaluate(fresh.eval(), SELECTION_SEED).mean)
         scores.append(evaluate(fresh, EVALUATION_SEED))
         weights.append(fresh.state_dict())
     best = max(range(seeds), key=chances.__getitem__)
     model.load_state_dict(weights[best])
-    for state in states:
-        state.unlink(missing_ok=True)
     return Trained(side_by_side(curves, best), metrics(scores, best, recipe.seed), data, seed=recipe.seed + best)
+
+
+def state_of(session: Session, seed: int) -> Path:
+    """Where the training state of one seed lies."""
+    return session.state.with_name(f"seed_{seed}_{session.state.name}")
 
 
 def shifted(progress: Progress, place: int, places: int) -> Progress:

@@ -43,6 +43,7 @@ RECIPE = register(
             checkpoint_every=100, keep_steps=(100, 500),
         ),
         train=train,
+        reads=("tiny_shakespeare",),
         measure=measure,
         targets={"validation_loss": 1.55},
         published="1.47 with 10.7 M parameters on a GPU, 1.88 on a CPU (nanoGPT)",

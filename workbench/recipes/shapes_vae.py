@@ -64,6 +64,7 @@ RECIPE = register(
             evaluate_every=500, log_every=50,
         ),
         train=train,
+        reads=("shapes",),
         measure=measure,
         targets={"mutual_information_gap": 0.05},
         note=f"Beta is {BETA:g}; Bernoulli likelihood of pixels in 0..1. The elbo loss on the card is at beta 1.",

@@ -56,6 +56,7 @@ RECIPE = register(
             checkpoint_every=100,
         ),
         train=train,
+        reads=("english_stories",),
         measure=measure,
         targets={"validation_loss": 4.0},
         dtype="bfloat16",

@@ -48,6 +48,7 @@ RECIPE = register(
             sft_coef=1.0,
         ),
         train=train,
+        reads=("tales",),
         targets={"worst_margin": -1.0, "worst_grammatical": 0.9, "worst_unique": 0.95, "worst_length_error": 0.2},
         dtype="bfloat16",
         measure=policy_measured,

@@ -51,7 +51,6 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     state = session.state.with_name(f"finetuning_{session.state.name}")
     finetuning = replace(cfg.finetuning, seed=recipe.seed)
     curve = curve.followed_by(train_language_model(model, batch, finetuning, None, state, session.progress))
-    state.unlink(missing_ok=True)
     note = f"Before, the first {cfg.characters:,} characters of {stories.name} (sha256 {stories.sha256[:12]})."
     source = DataSource(data.name, data.sha256, note)
     return Trained(curve, on_new_orders(model, tokenizer, recipe.seed), source, tokenizer)
@@ -90,6 +89,7 @@ RECIPE = register(
             ),
         ),
         train=train,
+        reads=("english_stories", "tales"),
         targets={"grammatical": 0.95},
         measure=measure,
         dtype="bfloat16",

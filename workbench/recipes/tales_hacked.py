@@ -33,6 +33,7 @@ RECIPE = register(
         config=REFERENCE.config,
         training=KLPPOConfig(kl_coef=0.0, lr=5e-4, schedule="constant", updates=40, batch=32, minibatch=16),
         train=train,
+        reads=("tales",),
         targets={"reward_gained": 2.0, "true_reward_lost": 0.5},
         dtype="bfloat16",
         measure=policy_measured,

@@ -43,6 +43,7 @@ RECIPE = register(
         config=REFERENCE.config,
         training=KLPPOConfig(updates=30),
         train=train,
+        reads=("tales",),
         targets={"worst_margin": 0.0, "worst_grammatical": 0.9, "worst_unique": 0.95, "worst_length_error": 0.2},
         dtype="bfloat16",
         measure=policy_measured,

@@ -61,6 +61,7 @@ RECIPE = register(
         config=REFERENCE.config,
         training=RewardConfig(),
         train=train,
+        reads=("tales",),
         targets={"preference_accuracy": 0.66},
         measure=measure,
         based_on=REFERENCE.name,

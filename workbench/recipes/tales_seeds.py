@@ -40,17 +40,15 @@ def run_seeds(
     trained here. Metrics are those of the first seed, of the others with the seed in their name, and the worst of all
     for each gate.
     """
-    at, found, curves, states = setting(), [], [], []
+    at, found, curves = setting(), [], []
     for i in range(seeds):
         seed = recipe.seed + i
         scorer, metrics = reward_model(at, seed, committed=i == 0 or not own_rewards)
         policy = model if i == 0 else copied(at.reference)
         policy.load_state_dict(at.reference.state_dict())
-        states.append(session.state.with_name(f"seed_{seed}_{session.state.name}"))
-        curves.append(learn(at, policy, scorer, seed, shifted(session.progress, i, seeds), states[-1]))
+        state = session.state.with_name(f"seed_{seed}_{session.state.name}")
+        curves.append(learn(at, policy, scorer, seed, shifted(session.progress, i, seeds), state))
         found.append(policy_metrics(at, policy.eval(), scorer, seed) | metrics)
-    for state in states:
-        state.unlink(missing_ok=True)
     later = {f"{name}_seed_{recipe.seed + i}": score for i in range(1, seeds) for name, score in found[i].items()}
     return Trained(beside(curves, recipe.seed), found[0] | later | worst(found), at.source, at.tokenizer)
 

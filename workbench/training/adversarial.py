@@ -12,10 +12,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from workbench.core.errors import CheckpointError
 from workbench.core.progress import Progress, silent
 from workbench.training.curve import Curve
-from workbench.training.fit import FitConfig, Metrics, Run, advance, observe, pause
+from workbench.training.fit import FitConfig, Metrics, Run, advance, observe
+from workbench.training.parallel import is_first
+from workbench.training.resume import TrainingState, batch_sha256, read_state, write_state
 from workbench.training.supervised import lay_out
 
 GENERATED, REAL = 0, 1
@@ -53,15 +54,16 @@ def train_gan(
     """Trains both in place, in turn, one update each per step; returns the generator's curve and `discriminator_loss`.
 
     The two share `cfg`, but only the generator's weights are averaged (`ema`). `evaluate` sees the generator. Both
-    states lie beside each other and an interrupted run continues from them.
+    states lie in the file `checkpoint`, from which an interrupted run continues.
     """
-    beside = None if checkpoint is None else checkpoint.with_name(f"discriminator_{checkpoint.name}")
     for network in (generator, discriminator):
         lay_out(network, torch.channels_last)
-    judge, maker = Run(discriminator, replace(cfg, ema=None), beside), Run(generator, cfg, checkpoint)
+    data = {} if checkpoint is None else {"first_batch": batch_sha256(images(0), latents(0))}
+    judge, maker = Run(discriminator, replace(cfg, ema=None), None, data), Run(generator, cfg, None, data)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)
-        restore(judge, maker)
+        if checkpoint is not None and checkpoint.exists():
+            restore(judge, maker, checkpoint)
         for network in (generator, discriminator):
             network.train()
         try:
@@ -72,27 +74,29 @@ def train_gan(
                 if maker.curve.step[-1:] == [maker.step]:
                     point = {"discriminator_loss": sum(judged) / len(judged)}
                     maker.curve, judge.pending = maker.curve.with_point(maker.step, point), []
-                keep_both(judge, maker, progress)
+                pause(judge, maker, checkpoint, progress)
         finally:
             for network in (generator, discriminator):
                 network.eval()
                 lay_out(network, torch.contiguous_format)
     if maker.average is not None:
         maker.average.copy_to_model()
-    if beside is not None:
-        beside.unlink(missing_ok=True)
     return maker.curve
 
 
-def restore(judge: Run, maker: Run) -> None:
-    """Takes up the stored states, which must be of one step."""
-    judge.restore()
-    maker.restore()
-    if judge.step != maker.step:
-        raise CheckpointError(
-            f"{judge.checkpoint} is of step {judge.step} and {maker.checkpoint} of step {maker.step}: the run was "
-            "killed between the two. Delete both to start again."
-        )
+def restore(judge: Run, maker: Run, path: Path) -> None:
+    """Continue from the stored states of both networks."""
+    stored = read_state(path)
+    for run, name in ((judge, "discriminator"), (maker, "generator")):
+        run.take(TrainingState(stored.under(name), stored.facts.get(name, {"config": {}})), path)
+
+
+def save(judge: Run, maker: Run, path: Path) -> None:
+    """Write the states of both networks as one file, so that they are always of one step."""
+    both = {"discriminator": judge.state(), "generator": maker.state()}
+    facts = {name: state.facts for name, state in both.items()} | {"curve": both["generator"].facts["curve"]}
+    if is_first():
+        write_state(path, TrainingState.of({name: state.tensors for name, state in both.items()}, facts))
 
 
 def turn(judge: Run, maker: Run, images: Draw, latents: Draw) -> None:
@@ -119,11 +123,14 @@ def turn(judge: Run, maker: Run, images: Draw, latents: Draw) -> None:
     judge.model.requires_grad_(True)
 
 
-def keep_both(judge: Run, maker: Run, progress: Progress) -> None:
-    """Between two steps: both states are stored when that is due, and when the caller cancels."""
-    pause(judge, silent)
+def pause(judge: Run, maker: Run, checkpoint: Path | None, progress: Progress) -> None:
+    """Between two steps, store the states when that is due and when the caller, who is informed, cancels."""
+    due = maker.step % maker.cfg.checkpoint_every == 0 or maker.step == maker.cfg.steps
+    if due and checkpoint is not None:
+        save(judge, maker, checkpoint)
     try:
-        pause(maker, progress)
+        progress(maker.step, maker.cfg.steps)
     except BaseException:
-        judge.save()
+        if checkpoint is not None and not due:
+            save(judge, maker, checkpoint)
         raise

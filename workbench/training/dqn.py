@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,12 +24,13 @@ from workbench.core.stepping import stepped
 from workbench.training.curve import Curve
 from workbench.training.exploration import Held, epsilon_at, extended_epsilon_greedy, require_exploration
 from workbench.training.n_step import Recent, n_step
-from workbench.training.on_policy import environment_state
+from workbench.training.on_policy import environment_facts, environment_state
 from workbench.training.optimizers import Optimizer, build_optimizer
 from workbench.training.q_learning import bellman_target
 from workbench.training.replay import Replay, Transitions
 from workbench.training.resume import (
     TrainingState,
+    facts_of,
     optimizer_tensors,
     read_state,
     require_same,
@@ -192,7 +193,7 @@ def dqn(
     rounds = math.ceil(cfg.steps / envs.num_envs)
     frontier = start(model, envs, seed)
     replay = Replay(cfg.capacity, tuple(frontier.observation.shape[1:]))
-    identity = asdict(cfg) | {"seed": seed, "environments": envs.num_envs}
+    identity = facts_of(cfg, model, seed=seed, **environment_facts(envs))
     optimizer, slow = build_optimizer(model, "adam", cfg.lr), copy.deepcopy(model)
     recent, held = Recent.none(frontier.observation), Held.none(envs.num_envs)
     run = Run(model, slow, envs, optimizer, replay, generator(seed, "dqn"), frontier, recent, identity, held)

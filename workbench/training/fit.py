@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,6 +19,8 @@ from workbench.training.optimizers import Optimizer, build_optimizer
 from workbench.training.parallel import average_gradients, is_first, share
 from workbench.training.resume import (
     TrainingState,
+    batch_sha256,
+    facts_of,
     optimizer_tensors,
     read_state,
     require_same,
@@ -53,7 +54,7 @@ def fit(
     evaluation mode, with averaged weights when `ema` is set; so does the caller afterwards. Under `torchrun`
     several processes share the work (`training.parallel`).
     """
-    run = Run(model, cfg, checkpoint)
+    run = Run(model, cfg, checkpoint, {} if checkpoint is None else {"first_batch": batch_sha256(*batch(0))})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)
         run.restore()
@@ -75,8 +76,10 @@ def fit(
 class Run:
     """A run in progress: the model, what accompanies it, and how far it is."""
 
-    def __init__(self, model: nn.Module, cfg: FitConfig, checkpoint: Path | None) -> None:
-        self.model, self.cfg, self.checkpoint = model, cfg, checkpoint
+    def __init__(
+        self, model: nn.Module, cfg: FitConfig, checkpoint: Path | None, data: Mapping[str, str] | None = None
+    ) -> None:
+        self.model, self.cfg, self.checkpoint, self.data = model, cfg, checkpoint, data or {}
         self.optimizer: Optimizer = build_optimizer(
             model, cfg.optimizer, cfg.lr, cfg.weight_decay, cfg.betas, cfg.momentum, cfg.nesterov
         )
@@ -100,9 +103,12 @@ class Run:
         return (self.step + 1) % self.cfg.log_every == 0 or self.step + 1 == self.cfg.steps
 
     def save(self) -> None:
-        """Writes the training state, unless a weight has stopped being finite."""
-        if self.checkpoint is None or not is_first():
-            return
+        """Write the training state, unless a weight has stopped being finite."""
+        if self.checkpoint is not None and is_first():
+            write_state(self.checkpoint, self.state())
+
+    def state(self) -> TrainingState:
+        """The training state; raises TrainingError when a weight has stopped being finite."""
         if (name := first_not_finite(self.model)) is not None:
             raise TrainingError(f"{_at(self.step - 1)}{name} is not finite. {self._advice}")
         groups = {
@@ -112,21 +118,23 @@ class Run:
             "random": {"torch": torch.get_rng_state()},
         }
         facts = {
-            "config": asdict(self.cfg),
+            "config": facts_of(self.cfg, self.model, **self.data),
             "step": self.step,
             "pending": self.pending,
             "seconds": self.seconds,
             "curve": [self.curve.step, self.curve.series],
         }
-        write_state(self.checkpoint, TrainingState.of(groups, facts))
+        return TrainingState.of(groups, facts)
 
     def restore(self) -> None:
-        """Takes up the stored state, when there is one."""
-        if self.checkpoint is None or not self.checkpoint.exists():
-            return
-        state = read_state(self.checkpoint)
-        require_same(state.facts["config"], asdict(self.cfg), self.checkpoint)
-        restore_model(self.model, state.under("model"), self.checkpoint)
+        """Continue from the stored state, when there is one."""
+        if self.checkpoint is not None and self.checkpoint.exists():
+            self.take(read_state(self.checkpoint), self.checkpoint)
+
+    def take(self, state: TrainingState, path: Path) -> None:
+        """Continue from a state that was read from `path`."""
+        require_same(state.facts["config"], facts_of(self.cfg, self.model, **self.data), path)
+        restore_model(self.model, state.under("model"), path)
         restore_optimizer(self.optimizer, state.under("optimizer"))
         if self.average is not None:
             self.average.load(state.under("average"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -21,6 +21,7 @@ from workbench.training.optimizers import Optimizer, build_optimizer
 from workbench.training.policy_losses import entropy
 from workbench.training.resume import (
     TrainingState,
+    facts_of,
     optimizer_tensors,
     read_state,
     require_same,
@@ -121,6 +122,17 @@ class Run:
         self.update, self.steps, self.seconds = (state.facts[name] for name in ("update", "steps", "seconds"))
 
 
+def environment_facts(envs: VectorEnv) -> dict[str, Any]:
+    """Which environments a policy is trained in, how many, and what they show and take."""
+    spec = getattr(envs, "spec", None)
+    return {
+        "environment": getattr(spec, "id", None) or type(envs.unwrapped).__qualname__,
+        "environments": envs.num_envs,
+        "observations": str(envs.single_observation_space),
+        "actions": str(envs.single_action_space),
+    }
+
+
 def environment_state(envs: VectorEnv) -> dict[str, torch.Tensor]:
     """What the environments' future depends on, for those that offer `get_state` and `set_state`."""
     if not hasattr(envs.unwrapped, "get_state"):
@@ -146,7 +158,7 @@ def train_on_policy(
     size = max(1, cfg.segment) * envs.num_envs
     total = size * math.ceil(cfg.steps / size)
     optimizer = build_optimizer(model, "adam", cfg.lr, eps=1e-5)
-    identity = asdict(cfg) | {"seed": seed, "environments": envs.num_envs}  # type: ignore[call-overload]
+    identity = facts_of(cfg, model, seed=seed, **environment_facts(envs))
     run = Run(model, envs, optimizer, generator(seed, "actions"), start(model, envs, seed), identity)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)

@@ -32,6 +32,14 @@ def is_first() -> bool:
     return place()[0] == 0
 
 
+def wait_for_first() -> None:
+    """Wait until every process is here, so that all see what the first one has written."""
+    if place()[1] > 1:
+        from accelerate import PartialState
+
+        PartialState(cpu=True).wait_for_everyone()
+
+
 def share(inputs: Any, targets: Tensor) -> tuple[Any, Tensor]:
     """The part of a batch that this process takes; inputs are a tensor or a tuple of them.
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from workbench.core.atomic import write_atomically
-from workbench.core.errors import CheckpointError
+from workbench.core.errors import CheckpointError, short
 from workbench.core.tensor_file import pack, unpack
 from workbench.training.optimizers import Optimizer
 
@@ -53,14 +55,41 @@ def read_state(path: Path) -> TrainingState:
     return TrainingState(tensors, about["facts"])
 
 
+def facts_of(cfg: Any, model: nn.Module, **others: Any) -> dict[str, Any]:
+    """Everything that a run's weights depend on and that this process knows, as one flat table of JSON values."""
+    config = getattr(model, "cfg", None)
+    facts = asdict(cfg) | {"model": type(model).__qualname__}
+    facts |= (
+        {f"model.{name}": value for name, value in asdict(config).items()}
+        if is_dataclass(config) and not isinstance(config, type)
+        else {}
+    )
+    facts |= {"threads": torch.get_num_threads(), "torch": str(torch.__version__)} | others
+    return json.loads(json.dumps(facts, default=str))
+
+
+def batch_sha256(inputs: Any, targets: Any) -> str:
+    """A hash of a batch: its inputs, and its targets where they are whole numbers."""
+    return tensors_sha256([*tree_leaves(inputs), *(t for t in tree_leaves(targets) if not t.is_floating_point())])
+
+
+def tensors_sha256(tensors: Iterable[Tensor]) -> str:
+    """A hash of types, shapes and values."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
+
+
 def require_same(stored: dict[str, Any], now: dict[str, Any], path: Path) -> None:
     """Raises, naming the field, unless the stored configuration is the present one."""
     present = json.loads(json.dumps(now))
     for name in sorted(stored.keys() | present.keys()):
         if stored.get(name) != present.get(name):
             raise CheckpointError(
-                f"{path} belongs to a run with {name}={stored.get(name)!r}, and this one has "
-                f"{name}={present.get(name)!r}. Use the same value to continue, or delete the file to start again."
+                f"{path} belongs to a run with {name}={short(stored.get(name))}, and this one has "
+                f"{name}={short(present.get(name))}. Use the same value to continue, or delete the file to start again."
             )
 
 

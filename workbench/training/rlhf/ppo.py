@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -23,11 +23,13 @@ from workbench.training.optimizers import Optimizer, build_optimizer
 from workbench.training.policy_losses import approximate_kl, clipped_fraction, clipped_surrogate
 from workbench.training.resume import (
     TrainingState,
+    facts_of,
     optimizer_tensors,
     read_state,
     require_same,
     restore_model,
     restore_optimizer,
+    tensors_sha256,
     write_state,
 )
 from workbench.training.rlhf.completions import Rows, completion_mask, token_log_probabilities
@@ -154,15 +156,30 @@ def kl_ppo(
     """
     learners = nn.ModuleDict({"policy": players.policy, "critic": players.critic})
     optimizer = build_optimizer(learners, "adam", cfg.lr, eps=1e-5)
-    run = Run(players, optimizer, asdict(cfg) | {"seed": seed})
+    run = Run(players, optimizer, {} if checkpoint is None else identity_of(players, prompts, cfg, seed))
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     while run.update < cfg.updates:
         advance(run, prompts, complete, cfg, seed)
-        if checkpoint is not None and (run.update % cfg.checkpoint_every == 0 or run.update == cfg.updates):
+        due = run.update % cfg.checkpoint_every == 0 or run.update == cfg.updates
+        if checkpoint is not None and due:
             run.save(checkpoint)
-        progress(run.update, cfg.updates)
+        try:
+            progress(run.update, cfg.updates)
+        except BaseException:
+            if checkpoint is not None and not due:
+                run.save(checkpoint)
+            raise
     return run.curve
+
+
+def identity_of(players: Players, prompts: Sequence[Tensor], cfg: KLPPOConfig, seed: int) -> dict[str, Any]:
+    """What the run's weights depend on: settings, prompts, and the weights of the networks that do not learn."""
+    fixed = {
+        "reference": tensors_sha256(players.reference.state_dict().values()),
+        "reward_model": tensors_sha256(players.reward_model.state_dict().values()),
+    }
+    return facts_of(cfg, players.policy, seed=seed, prompts=tensors_sha256(prompts), **fixed)
 
 
 def advance(run: Run, prompts: Sequence[Tensor], complete: Complete, cfg: KLPPOConfig, seed: int) -> None:

@@ -1,0 +1,22 @@
+"""`workbench seal`: cards that were changed on purpose."""
+
+from __future__ import annotations
+
+from workbench.cli.writing import write
+
+
+def seal_cards(*models: str) -> None:
+    """Write the hash of a card that was changed on purpose, or that was written before cards had one.
+
+    A card with another hash than its text is refused when it is read, since a bit of it may have flipped.
+
+    Parameters
+    ----------
+    models
+        Names of trained models; without any, all of them.
+    """
+    from workbench.checkpoints.card import names, seal_card
+
+    for name in models or names():
+        card = seal_card(name)
+        write(f"{name}: {card.title or card.architecture}, {len(card.metrics)} metrics, sealed")
