@@ -38,7 +38,8 @@ def here(workspace: Path, tiny_models: Path, monkeypatch: pytest.MonkeyPatch) ->
     shutil.copytree(tiny_models, workspace / "models")
     monkeypatch.setenv("WORKBENCH_MODELS", str(workspace / "models"))
     shutil.copytree(workspace / "models" / "policy", workspace / "models" / "other_policy")
-    save_step(workspace / "models" / "other_policy", load("policy"), 3)
+    edit_card("other_policy", lambda card: card.update(run="r1"))(workspace, monkeypatch)
+    save_step(workspace / "models" / "other_policy", load("policy"), 3, "r1")
     forget()
     return workspace
 
@@ -48,6 +49,7 @@ def edit_card(name: str, change: Callable[[dict[str, Any]], object]) -> Change:
         path = here / "models" / name / "card.json"
         card = json.loads(path.read_text())
         change(card)
+        del card["file_sha256"]
         path.write_text(json.dumps(card))
 
     return apply

@@ -97,9 +97,7 @@ def test_overwriting_drops_an_interrupted_training_with_other_settings(tmp_path:
 def test_a_finished_model_is_kept_unless_it_is_to_be_overwritten(tmp_path: Path) -> None:
     make(short(), tmp_path)
     before = everything_in(tmp_path)
-    with pytest.raises(
-        CheckpointError, match="a finished model .MLP on 8x8 digits, made by the recipe digits"
-    ):
+    with pytest.raises(CheckpointError, match="a finished model .MLP on 8x8 digits, made by the recipe digits"):
         make(short(seed=1), tmp_path)
     assert everything_in(tmp_path) == before
     assert make(short(seed=1), tmp_path, overwrite=True).seed == 1

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.checkpoints.card import model_folder, names, read_card
+from workbench.checkpoints.card import model_folder, names, read_card, steps_folder
 from workbench.checkpoints.provenance import file_sha256
 from workbench.checkpoints.store import TOKENIZER, WEIGHTS, load
 from workbench.core.errors import CheckpointError, DataError
@@ -109,7 +109,7 @@ def model_facts(name: str) -> dict[str, Any]:
         "architecture": card.architecture,
         "config": card.config,
         "weights": file_sha256(folder / WEIGHTS),
-        "step": "" if step is None else file_sha256(folder / "steps" / f"{step}.safetensors"),
+        "step": "" if step is None else file_sha256(steps_folder(folder, card.run) / f"{step}.safetensors"),
         "tokenizer": file_sha256(folder / TOKENIZER),
         "data": card.data.name,
     }
