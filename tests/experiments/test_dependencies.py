@@ -58,7 +58,7 @@ def edit_card(name: str, change: Callable[[dict[str, Any]], object]) -> Change:
 def retrain(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load("digits")
     model.readout.linear.bias.data += 1
-    save(here / "models" / "digits", model, replace(model.card, weights_sha256=""), Curve([1], {}))
+    save(here / "models" / "digits", model, replace(model.card, weights_sha256=""), Curve([1], {}), overwrite=True)
 
 
 def alter(place: str) -> Change:
@@ -101,7 +101,7 @@ CHANGES: list[tuple[Spec, Change, str]] = [
     (DIGITS, retrain, "weights of digits changed"),
     (DIGITS, alter("digits/weights.safetensors"), "weights of digits changed"),
     (TEXT, alter("text/tokenizer.json"), "tokenizer of text changed"),
-    (ALIKE, alter("other_policy/steps/3.safetensors"), "step of other_policy@3 changed"),
+    (ALIKE, alter("other_policy/steps/r1/3.safetensors"), "step of other_policy@3 changed"),
     (ALIKE, alter("other_policy/weights.safetensors"), "weights of other_policy@3 changed"),
     (DIGITS, other_rows, "data digits changed"),
     (DIGITS, other_analysis, "another function is the analysis"),
