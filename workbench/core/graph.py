@@ -91,7 +91,8 @@ class Wire:
 
         def carry(write: Tensor, mask: Tensor) -> Tensor:
             pos = "pos" if mask.ndim == 3 else ""
-            return einsum(lift(write), mask, f"batch node {pos} ..., node port {pos} -> batch port {pos} ...")
+            lifted = lift(write)
+            return einsum(lifted, mask.to(lifted), f"batch node {pos} ..., node port {pos} -> batch port {pos} ...")
 
         return cls(writer, port, carry, lift)
 

@@ -1,0 +1,157 @@
+"""A tape for any number of rows, from two recordings with different numbers of rows.
+
+Whole numbers among the arguments (sizes of views) and lengths of axes that differ between the two recordings must
+grow in proportion to the number of rows. Then the tape for another number follows without running the module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from workbench.core.errors import InputError
+from workbench.core.tape import Guard, Operation, Ref, Tape
+
+
+@dataclass(frozen=True)
+class PerRow:
+    """A whole number that grows with the rows: `times` for each."""
+
+    times: int
+
+
+@dataclass
+class BatchedTape:
+    """A tape whose arguments hold `PerRow` where a number grows with the rows.
+
+    Attributes:
+        pattern: The tape of `rows` rows, numbers that grow replaced.
+        rows: Number of rows of the recording whose shapes `pattern` has.
+        batch_axis: For each value that grows with the rows, the axis on which they lie; other values are shared.
+        per_row: For each such value, the entries of that axis that belong to one row.
+    """
+
+    pattern: Tape
+    rows: int
+    batch_axis: dict[Ref, int]
+    per_row: dict[Ref, int]
+    made: dict[int, Tape] = field(default_factory=dict, repr=False)
+
+    def at(self, rows: int) -> Tape:
+        """Return the tape for a number of rows."""
+        if rows not in self.made:
+            fill = _filling(rows)
+            operations = tuple(replace(op, args=fill(op.args), kwargs=fill(op.kwargs)) for op in self.pattern.operations)
+            guards = tuple(replace(guard, args=fill(guard.args)) for guard in self.pattern.guards)
+            constants = {ref: self._constant(ref, x, rows) for ref, x in self.pattern.constants.items()}
+            shapes = {ref: self._shape(ref, shape, rows) for ref, shape in self.pattern.shapes.items()}
+            self.made[rows] = replace(
+                self.pattern, operations=operations, guards=guards, constants=constants, shapes=shapes
+            )
+        return self.made[rows]
+
+    def _shape(self, ref: Ref, shape: tuple[int, ...], rows: int) -> tuple[int, ...]:
+        axis = self.batch_axis.get(ref)
+        return shape if axis is None else (*shape[:axis], self.per_row[ref] * rows, *shape[axis + 1 :])
+
+    def _constant(self, ref: Ref, x: Tensor, rows: int) -> Tensor:
+        axis = self.batch_axis.get(ref)
+        if axis is None:
+            return x
+        one = x.narrow(axis, 0, self.per_row[ref])
+        return one.repeat([rows if i == axis else 1 for i in range(x.ndim)])
+
+
+def _filling(rows: int) -> Callable[[Any], Any]:
+    def fill(leaf: Any) -> Any:
+        return leaf.times * rows if isinstance(leaf, PerRow) else leaf
+
+    return lambda tree: tree_map(fill, tree, is_leaf=lambda leaf: isinstance(leaf, PerRow))
+
+
+def generalize(one: Tape, rows: int, other: Tape, more: int) -> BatchedTape:
+    """Combine the tapes of one module for two numbers of rows.
+
+    Args:
+        one: Tape of `rows` rows.
+        rows: Number of rows.
+        other: Tape of the same module and as many inputs, of `more` rows.
+        more: Another number of rows.
+
+    Returns:
+        The tape for any number of rows.
+
+    Raises:
+        InputError: If the module does other work for another number of rows, or a number or constant differs that
+            does not grow with them.
+    """
+    if [op.function for op in one.operations] != [op.function for op in other.operations]:
+        place = next(
+            (a for a, b in zip(one.operations, other.operations, strict=False) if a.function != b.function),
+            one.operations[-1],
+        )
+        raise InputError(
+            f"The network runs other operations for {more} rows than for {rows}, from {place.name!r} in "
+            f"{place.module or 'the network itself'!r} on. Record it for each number of rows."
+        )
+    match = _matching(rows, more)
+    operations = tuple(
+        Operation(a.function, match(a.args, b.args, a), match(a.kwargs, b.kwargs, a), a.outputs, a.module)
+        for a, b in zip(one.operations, other.operations, strict=True)
+    )
+    guards = tuple(
+        Guard(a.after, a.function, match(a.args, b.args, one.operations[0]), a.number)
+        for a, b in zip(one.guards, other.guards, strict=True)
+    )
+    batch_axis, per_row = {}, {}
+    shapes = [(ref, shape, other.shapes[ref]) for ref, shape in one.shapes.items()]
+    shapes += [(ref, tuple(x.shape), tuple(other.constants[ref].shape)) for ref, x in one.constants.items()]
+    for ref, a, b in shapes:
+        if a != b:
+            batch_axis[ref], per_row[ref] = _growing_axis(a, b, rows, more)
+    tape = BatchedTape(replace(one, operations=operations, guards=guards), rows, batch_axis, per_row)
+    for ref, x in other.constants.items():
+        made = tape._constant(ref, one.constants[ref], more)
+        if made.shape != x.shape or not torch.equal(made, x):
+            raise InputError(
+                f"A constant of shape {tuple(x.shape)} differs between {rows} and {more} rows and is not the same for "
+                "each row. Record the network for each number of rows."
+            )
+    return tape
+
+
+def _matching(rows: int, more: int) -> Callable[[Any, Any, Operation], Any]:
+    def leaf(a: Any, b: Any, op: Operation) -> Any:
+        if isinstance(a, list | tuple):
+            if len(a) != len(b):
+                raise _differs(op, a, b)
+            return type(a)([leaf(x, y, op) for x, y in zip(a, b, strict=True)])
+        if isinstance(a, dict):
+            return {key: leaf(a[key], b[key], op) for key in a}
+        if type(a) is type(b) and a == b:
+            return a
+        if type(a) is int and type(b) is int and a % rows == 0 and a // rows * more == b:
+            return PerRow(a // rows)
+        raise _differs(op, a, b)
+
+    return leaf
+
+
+def _differs(op: Operation, a: Any, b: Any) -> InputError:
+    return InputError(
+        f"{op.name!r} in {op.module or 'the network itself'!r} has {a!r} for one number of rows and {b!r} for "
+        "another, which is not in proportion: the rows do not pass through it one by one."
+    )
+
+
+def _growing_axis(a: tuple[int, ...], b: tuple[int, ...], rows: int, more: int) -> tuple[int, int]:
+    """Return the axis on which the rows lie and the entries of one row there."""
+    axes = [i for i, (x, y) in enumerate(zip(a, b, strict=len(a) == len(b))) if x != y]
+    if len(a) != len(b) or len(axes) != 1 or a[axes[0]] % rows or a[axes[0]] // rows * more != b[axes[0]]:
+        raise InputError(f"A value has shape {a} for {rows} rows and {b} for {more}: its rows lie on no axis.")
+    return axes[0], a[axes[0]] // rows

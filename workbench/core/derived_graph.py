@@ -1,0 +1,178 @@
+"""The computation graph of a recorded network: its nodes, ports and the wires between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from workbench.core.errors import ConfigError
+from workbench.core.graph import Carry, Graph, Nodes, Ports, Wire
+from workbench.core.tape import Ref
+from workbench.core.tape_model import Port, TapeModel
+from workbench.core.transport import Segment, masked_weights
+
+FEW = 64
+"""Nodes of one hook that are carried one by one along a stream; more are carried port by port."""
+
+
+def derive_graph(model: TapeModel) -> Graph:
+    """Return the graph of a recorded network."""
+    regions, derivation = model.regions, model.derivation
+    nodes: dict[Ref, Nodes] = {}
+    exits: dict[Ref, Ref] = {}
+    for source in regions.sources:
+        axis = source_axis(model, source)
+        exits[source] = source
+        nodes[source] = Nodes(model.site_of(source), axis_name(model, source, axis))
+    for part in model.parts:
+        if part.region is not None:
+            root = derivation.node_of(first_write(model, part.region.operations[-1]))
+            exits[root] = part.region.exit
+            axis = part.region.units.axis if part.region.units else None
+            reads = tuple(port.name for port in part.ports)
+            nodes[root] = Nodes(model.site_of(part.region.exit), axis_name(model, part.region.exit, axis), reads)
+    ports, wires = [], []
+    for part in model.parts:
+        for port in part.ports:
+            axis = port_axis(model, port)
+            ports.append(Ports(port.name, axis, partial(constant, model, port)))
+            for root in derivation.reaching(port.value):
+                wires.append(wire(model, nodes[root], exits[root], port, axis))
+    return Graph(model, list(nodes.values()), ports, wires)
+
+
+def first_write(model: TapeModel, place: int) -> Ref:
+    """Return the first live value that an operation returns."""
+    return next(out for out in model.batched.pattern.operations[place].outputs if out in model.regions.live)
+
+
+def source_axis(model: TapeModel, source: Ref) -> int | None:
+    """Return the axis of a source's units: the one that the next weights mix, where it is read without a norm."""
+    shape = model.batched.pattern.shapes[source]
+    if len(shape) == 3 or len(shape) < 2:
+        return None
+    return 1
+
+
+def axis_name(model: TapeModel, ref: Ref, axis: int | None) -> str | None:
+    """Return the name of an axis of a value."""
+    return None if axis is None else model.hook_dict[model.site_of(ref)].axes[axis]
+
+
+def port_axis(model: TapeModel, port: Port) -> str | None:
+    """Return the name of the axis of a group of ports."""
+    axes = model.hook_dict[port.name].axes
+    if port.copies is not None:
+        return axes[1]
+    return None if port.axis is None else axes[port.axis]
+
+
+@torch.no_grad()
+def constant(model: TapeModel, port: Port) -> Tensor:
+    """Return what the ports read when every node writes zero, (port, ...)."""
+    graph_inputs = model.example(1)
+    ports = [port.name]
+    names = sorted({model.site_of(exit_of(model, root)) for root in model.derivation.reaching(port.value)})
+    values = model.cache(graph_inputs, [*names, *ports])
+    read = values[port.name]
+    read = read.movedim(port.axis, 1) if port.axis is not None and port.copies is None else read
+    read = read[:, None] if port.axis is None and port.copies is None else read
+    total = read
+    for root in model.derivation.reaching(port.value):
+        start = exit_of(model, root)
+        carried = Segment.between(model, start, port.value).carry(values[model.site_of(start)], 1)
+        carried = carried.movedim(port.axis, 1) if port.axis is not None else carried[:, None]
+        total = total - carried
+    return total[0]
+
+
+def exit_of(model: TapeModel, root: Ref) -> Ref:
+    """Return the value at which a node or source writes."""
+    if root in model.regions.sources:
+        return root
+    return next(
+        part.region.exit
+        for part in model.parts
+        if part.region is not None
+        and model.derivation.node_of(first_write(model, part.region.operations[-1])) == root
+    )
+
+
+def wire(model: TapeModel, nodes: Nodes, start: Ref, port: Port, axis: str | None) -> Wire:
+    """Return all edges from a group of nodes to a group of ports."""
+    segment = Segment.between(model, start, port.value)
+    node_axis = None if nodes.axis is None else model.hook_dict[nodes.hook].axes.index(nodes.axis)
+    if port.copies is None and axis is not None:
+        return Wire(nodes.hook, port.name, to_units(segment, node_axis, port))
+    lift = along_stream(segment, node_axis)
+    if node_axis is None or model.batched.pattern.shapes[start][node_axis] <= FEW:
+        return Wire.along(nodes.hook, port.name, lift)
+    return Wire(nodes.hook, port.name, port_by_port(segment, node_axis))
+
+
+def whole(x: Tensor, axis: int | None) -> Tensor:
+    """Return writes (batch, node, ...) in the layout of their hook."""
+    return x[:, 0] if axis is None else x.movedim(1, axis)
+
+
+def along_stream(segment: Segment, axis: int | None) -> Callable[[Tensor], Tensor]:
+    """Return what each node adds to the value that the ports read, (batch, node, ...)."""
+
+    def lift(write: Tensor) -> Tensor:
+        rows, n = write.shape[:2]
+        if axis is None:
+            return segment.carry(whole(write, None), rows)[:, None]
+        apart = write.new_zeros(rows, n, n, *write.shape[2:])
+        index = torch.arange(n)
+        apart[:, index, index] = write
+        return segment.carry(whole(apart.flatten(0, 1), axis), rows * n).unflatten(0, (rows, n))
+
+    return lift
+
+
+def port_by_port(segment: Segment, axis: int | None) -> Carry:
+    """Return the carry that sums the writes of the kept edges of each port first."""
+
+    def carry(write: Tensor, mask: Tensor) -> Tensor:
+        rows, ports = len(write), mask.shape[1]
+        if mask.ndim == 3:
+            raise ConfigError("Edges of single positions are not available for a recorded network.")
+        masked = write[:, None] * mask.T.reshape(1, ports, -1, *[1] * (write.ndim - 2))
+        return segment.carry(whole(masked.flatten(0, 1), axis), rows * ports).unflatten(0, (rows, ports))
+
+    return carry
+
+
+def to_units(segment: Segment, axis: int | None, port: Port) -> Carry:
+    """Return the carry to ports that each read one entry of an axis."""
+    assert port.axis is not None
+    place: int = port.axis
+    fast = weights_by_edge(segment, axis, place)
+    slow = port_by_port(segment, axis)
+
+    def carry(write: Tensor, mask: Tensor) -> Tensor:
+        rows = len(write)
+        if fast is not None:
+            writers, ports = fast
+            weights = masked_weights(segment, writers, ports, mask)
+            return segment.carry(whole(write, axis), rows, weights).movedim(place, 1)
+        found = slow(write, mask).movedim(place + 1, 2)
+        index = torch.arange(mask.shape[1])
+        return found[:, index, index]
+
+    return carry
+
+
+def weights_by_edge(segment: Segment, axis: int | None, place: int) -> tuple[Tensor, Tensor] | None:
+    """Return the node of each input and the port of each output of the weights, where the edges are their entries."""
+    if segment.weighted is None:
+        return None
+    shapes = segment.model.batched.at(1).shapes
+    with torch.no_grad():
+        size = 1 if axis is None else shapes[segment.start][axis]
+        writers = segment.writer_of_input(axis, size) if axis is not None else torch.zeros(len(segment.weight)).long()
+        ports = segment.port_of_output(place, shapes[segment.end][place])
+    return None if writers is None or ports is None else (writers, ports)

@@ -1,0 +1,96 @@
+"""Replay a tape: all of it, a range of its operations, or what follows from some values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from workbench.core.tape import Operation, Ref, Tape
+
+aten = torch.ops.aten
+Values = dict[Ref, Tensor]
+Run = Callable[[Values], None]
+
+
+def replay(tape: Tape, inputs: Sequence[Tensor]) -> Values:
+    """Return every value of a tape on other inputs of the same shapes, constants included."""
+    values: Values = {**tape.constants, **dict(zip(tape.inputs, inputs, strict=True))}
+    for op in tape.operations:
+        bind(op, {})(values)
+    return values
+
+
+def evaluate(tape: Tape, changed: Mapping[Ref, Tensor], wanted: Ref, values: Mapping[Ref, Tensor]) -> Tensor:
+    """Return a value when some others are changed and the rest stay as in `values`; runs what lies between."""
+    now: Values = dict(changed)
+    for op in tape.operations[: tape.maker.get(wanted, -1) + 1]:
+        if any(ref in now for ref in op.reads) and not any(out in changed for out in op.outputs):
+            bind(op, {ref: values[ref] for ref in op.reads if ref not in now})(now)
+    return now[wanted] if wanted in now else values[wanted]
+
+
+def between(tape: Tape, starts: Iterable[Ref], ends: Iterable[Ref]) -> tuple[int, ...]:
+    """Return the operations by which `ends` follow from `starts`, in order."""
+    stops, maker = set(starts), tape.maker
+    todo, found = [end for end in ends if end not in stops], set[int]()
+    after = following(tape, stops)
+    while todo:
+        ref = todo.pop()
+        if ref in stops or ref not in after or (place := maker[ref]) in found:
+            continue
+        found.add(place)
+        todo += tape.operations[place].reads
+    return tuple(sorted(found))
+
+
+def following(tape: Tape, starts: Iterable[Ref]) -> set[Ref]:
+    """Return the values that depend on `starts`."""
+    reached = set(starts)
+    for op in tape.operations:
+        if any(ref in reached for ref in op.reads):
+            reached.update(out for out in op.outputs if out is not None)
+    return reached
+
+
+def bind(op: Operation, constants: Mapping[Ref, Tensor]) -> Run:
+    """Return a function that runs an operation on values and adds what it returns to them.
+
+    Constants are put in place now, so that a run only fills in the values that vary. Views are reshapes: a value that
+    was edited may lie otherwise in memory.
+    """
+
+    def settle(leaf: Any) -> Any:
+        return constants[leaf] if isinstance(leaf, Ref) and leaf in constants else leaf
+
+    args, kwargs = tree_map(settle, op.args), tree_map(settle, op.kwargs)
+    outputs = op.outputs
+    function = aten.reshape.default if op.function in (aten.view.default, aten._unsafe_view.default) else op.function
+    filled = [(i, arg) for i, arg in enumerate(args) if isinstance(arg, Ref)]
+    nested = [arg for arg in args if isinstance(arg, list | tuple)]
+    flat = not any(isinstance(leaf, Ref) for leaf in tree_leaves((nested, kwargs)))
+    single = outputs[0] if len(outputs) == 1 and not op.several else None
+    plain = list(args)
+
+    def run(values: Values) -> None:
+        if flat:
+            now = plain.copy()
+            for i, ref in filled:
+                now[i] = values[ref]
+            result = function(*now, **kwargs)
+        else:
+            result = function(
+                *tree_map(lambda leaf: values[leaf] if isinstance(leaf, Ref) else leaf, args),
+                **tree_map(lambda leaf: values[leaf] if isinstance(leaf, Ref) else leaf, kwargs),
+            )
+        if single is not None:
+            values[single] = result
+            return
+        for ref, out in zip(outputs, result if isinstance(result, tuple | list) else (result,), strict=True):
+            if ref is not None:
+                values[ref] = out
+
+    return run

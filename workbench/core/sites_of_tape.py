@@ -1,0 +1,59 @@
+"""Names and axes of the values on a tape."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from workbench.core.affine import MOVES
+from workbench.core.any_batch import BatchedTape
+from workbench.core.tape import Ref
+
+READABLE = {
+    "_scaled_dot_product_flash_attention_for_cpu": "attention",
+    "_scaled_dot_product_attention_math": "attention",
+    "_softmax": "softmax",
+    "native_layer_norm": "layer_norm",
+    "max_pool2d_with_indices": "max_pool2d",
+    "native_batch_norm": "batch_norm",
+    "bmm": "matmul",
+    "mm": "matmul",
+    "addmm": "linear",
+    "convolution": "conv",
+}
+"""Kernels by the name of the function that calls them."""
+
+
+def name_values(batched: BatchedTape, names: Mapping[str, tuple[Ref, ...]], live: frozenset[Ref]) -> dict[str, Ref]:
+    """Return the sites of a tape: what each submodule returned, and what each operation outside of them made.
+
+    Args:
+        batched: The tape.
+        names: Values that each submodule returned.
+        live: Floating-point values that depend on the inputs.
+
+    Returns:
+        Values by name: the submodule's path (`path:0`, `path:1` where it returns several), or for an operation
+        `path:name` of the submodule that ran it, `path:name_2` for its second call there.
+    """
+    tape, found = batched.pattern, dict[str, Ref]()
+    for i, ref in enumerate(ref for ref in tape.inputs if ref in live):
+        found["input" if len(tape.inputs) == 1 else f"input:{i}"] = ref
+    for path, refs in names.items():
+        for i, ref in enumerate(refs):
+            if ref in live:
+                found[path if len(refs) == 1 else f"{path}:{i}"] = ref
+    taken, counts = set(found.values()), Counter[str]()
+    for op in tape.operations:
+        if op.name in MOVES or op.outputs[0] not in live or op.outputs[0] in taken:
+            continue
+        base = f"{op.module}:{READABLE.get(op.name, op.name)}"
+        counts[base] += 1
+        found[base if counts[base] == 1 else f"{base}_{counts[base]}"] = op.outputs[0]
+    return found
+
+
+def name_axes(batched: BatchedTape, ref: Ref) -> str:
+    """Return the axes of a value: `batch` where its rows lie, `axis1` and so on for the others."""
+    shape, batch = batched.pattern.shapes[ref], batched.batch_axis.get(ref)
+    return " ".join("batch" if i == batch and batched.per_row[ref] == 1 else f"axis{i}" for i in range(len(shape)))

@@ -1,0 +1,311 @@
+"""Any module, opened by the tape of its forward pass: every value is a site, every node's reading a port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
+
+from workbench.core.any_batch import BatchedTape, generalize
+from workbench.core.hooked import AxisHookPoint, HookedModel, State
+from workbench.core.regions import Derivation, Reading, Region
+from workbench.core.replay import Run, Values, between, bind, following, replay
+from workbench.core.sites_of_tape import name_axes, name_values
+from workbench.core.tape import Ref, Tape, record
+
+Call = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Port:
+    """Where a node, or the output, reads: the operands that follow from one value.
+
+    `copies`: the value is read once for each unit of the node; None when all units share the port.
+    """
+
+    name: str
+    value: Ref
+    operands: tuple[Ref, ...]
+    copies: int | None
+    axis: int | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A node with its ports; the output where `region` is None."""
+
+    region: Region | None
+    write: Ref
+    ports: tuple[Port, ...]
+    place: int
+    """Number of the operation after which it has written."""
+
+
+class TapeModel(HookedModel):
+    """A module whose forward pass was recorded.
+
+    Args:
+        module: The network, put in evaluation mode.
+        example: Valid inputs.
+        call: Runs the module on inputs.
+        take: Returns the first rows of the example, repeated as needed.
+    """
+
+    family = "module"
+
+    def __init__(self, module: nn.Module, example: Any, call: Call, take: Callable[[Any, int], Any]) -> None:
+        super().__init__()
+        self.module = module.eval()
+        self.call, self.take, self._example = call, take, example
+        small, large = take(example, 2), take(example, 3)
+        tape = record(module, call, small)
+        self.batched = generalize(tape, 2, record(module, call, large), 3)
+        with torch.no_grad():
+            values = replay(tape, [leaf for leaf in tree_leaves(small) if isinstance(leaf, Tensor)])
+            self.derivation = Derivation(self.batched, values)
+            self.regions = self.derivation.regions()
+        self.floating = frozenset(ref for ref in tape.shapes if values[ref].is_floating_point())
+        self.values_at = name_values(self.batched, tape.returned, self.regions.live)
+        self.names_of: dict[Ref, list[str]] = {}
+        for name, ref in self.values_at.items():
+            self.names_of.setdefault(ref, []).append(name)
+        self.parts = self._find_parts()
+        self.bounds = self._stage_bounds()
+        self._programs: dict[int, Program] = {}
+        points = {name: AxisHookPoint(name_axes(self.batched, ref)) for name, ref in self.values_at.items()}
+        points |= {port.name: self._port_point(port) for part in self.parts for port in part.ports}
+        n_stages = len(self.bounds) - 1
+        self.join(points, [partial(self.run_stage, k) for k in range(n_stages)])
+        self.eval()
+
+    def example(self, batch: int = 2, seed: int = 0) -> Any:
+        """Return the first `batch` rows of the example, repeated as needed."""
+        return self.take(self._example, batch)
+
+    def forward(self, inputs: State) -> Any:
+        """Run the module itself where nothing is asked for, else the tape."""
+        if self.router.handlers is None:
+            return self.call(inputs)
+        return super().forward(inputs)
+
+    # What there is
+
+    def site_of(self, ref: Ref) -> str:
+        """Return the name of a value."""
+        return self.names_of[ref][0]
+
+    def _find_parts(self) -> list[Part]:
+        parts = []
+        tape = self.batched.pattern
+        maker = tape.maker
+        for region in self.regions.nodes:
+            if region.exit not in self.names_of:
+                name = f"{tape.operations[region.operations[-1]].module}:write"
+                name = name if name not in self.values_at else f"{name}_{region.exit}"
+                self.values_at[name] = region.exit
+                self.names_of[region.exit] = [name]
+            where = self.site_of(region.exit)
+            parts.append(Part(region, region.exit, self._ports(where, region.readings, region), maker[region.exit]))
+        for i, reading in enumerate(self.regions.sinks):
+            where = "output" if len(self.regions.sinks) == 1 else f"output:{i}"
+            place = maker.get(reading.operand, -1)
+            parts.append(Part(None, reading.operand, self._ports(where, (reading,), None), place))
+        return sorted(parts, key=lambda part: (part.place, part.region is None))
+
+    def _ports(self, where: str, readings: Sequence[Reading], region: Region | None) -> tuple[Port, ...]:
+        units = region.units if region is not None else None
+        heads = units is not None and is_attention(self.batched.pattern, region)
+        groups: dict[tuple[Ref, ...], list[Ref]] = {}
+        for reading in readings:
+            groups.setdefault((reading.value, reading.operand) if heads else (reading.value,), []).append(reading.operand)
+        names = ["q_in", "k_in", "v_in"] if heads and len(groups) == 3 else [f"in_{i}" for i in range(len(groups))]
+        names = ["in"] if len(groups) == 1 else names
+        ports = []
+        for name, ((value, *_), operands) in zip(names, groups.items(), strict=True):
+            direct = operands == [value]
+            shape = self.batched.pattern.shapes[value]
+            if region is None:
+                axis = 1 if direct and len(shape) == 2 else None
+            else:
+                axis = units.operand_axis[value] if direct and units is not None else None
+            copies = units.size if heads and not direct and units is not None else None
+            ports.append(Port(f"{where}.{name}", value, tuple(operands), copies, axis))
+        return tuple(ports)
+
+    def _port_point(self, port: Port) -> AxisHookPoint:
+        axes = name_axes(self.batched, port.value)
+        if port.copies is not None:
+            axes = axes.replace("batch", "batch unit", 1)
+        elif port.axis is not None:
+            axes = " ".join("unit" if i == port.axis else axis for i, axis in enumerate(axes.split()))
+        return AxisHookPoint(axes, displaces=port.copies is not None, on_request=True)
+
+    # Running
+
+    def _stage_bounds(self) -> list[int]:
+        """Return the numbers of operations at which the network can be cut: after each node has written."""
+        n = len(self.batched.pattern.operations)
+        places = {part.place + 1 for part in self.parts if part.region is not None}
+        return [0, *sorted(place for place in places if 0 < place < n and self._can_cut(place)), n]
+
+    def _can_cut(self, place: int) -> bool:
+        return all(ref in self.batched.batch_axis for ref in self._crossing(place))
+
+    def _crossing(self, place: int) -> list[Ref]:
+        """Return the values made before a place that are read after it."""
+        tape = self.batched.pattern
+        made = {*tape.inputs, *(out for op in tape.operations[:place] for out in op.outputs if out is not None)}
+        read = {ref for op in tape.operations[place:] for ref in op.reads} | set(tape.outputs)
+        read |= {port.value for part in self.parts if part.place >= place for port in part.ports}
+        read |= {ref for part in self.parts if part.place >= place for ref in self._context(part)}
+        return sorted(ref for ref in made & read if ref in tape.shapes)
+
+    def _context(self, part: Part) -> set[Ref]:
+        """Return the values that a node reads beside its operands."""
+        tape = self.batched.pattern
+        starts = [port.value for port in part.ports]
+        operations = between(tape, starts, [part.write])
+        inner = {out for i in operations for out in tape.operations[i].outputs}
+        return {ref for i in operations for ref in tape.operations[i].reads if ref not in inner and ref in tape.shapes}
+
+    def run_stage(self, number: int, state: State) -> State:
+        """Run one stage: a state is the inputs, or the values that cross into it, rows first."""
+        start, stop = self.bounds[number], self.bounds[number + 1]
+        values: Values = {}
+        tape = self.batched.pattern
+        if number == 0:
+            leaves = [leaf for leaf in tree_leaves(state) if isinstance(leaf, Tensor)]
+            values.update(zip(tape.inputs, leaves, strict=True))
+            first = next(ref for ref in tape.inputs if ref in self.batched.batch_axis)
+            rows = values[first].shape[self.batched.batch_axis[first]] // self.batched.per_row[first]
+            for ref in tape.inputs:
+                self._send(ref, values)
+        else:
+            rows = len(state[0])
+            crossing = self._crossing_at(start)
+            values.update((ref, self.merge_rows(ref, x)) for ref, x in zip(crossing, state, strict=True))
+        self.program(rows).run(values, start, stop)
+        if stop < len(tape.operations):
+            return tuple(self.rows_first(ref, values[ref]) for ref in self._crossing_at(stop))
+        constants = self.batched.at(rows).constants
+        return tree_map(lambda leaf: values.get(leaf, constants.get(leaf)) if isinstance(leaf, Ref) else leaf, tape.output)
+
+    def _crossing_at(self, place: int) -> list[Ref]:
+        if place not in self._crossings:
+            self._crossings[place] = self._crossing(place)
+        return self._crossings[place]
+
+    @property
+    def _crossings(self) -> dict[int, list[Ref]]:
+        return self.__dict__.setdefault("_crossing_values", {})
+
+    def program(self, rows: int) -> Program:
+        """Return the tape for a number of rows, ready to run."""
+        if rows not in self._programs:
+            self._programs[rows] = Program(self, rows)
+        return self._programs[rows]
+
+    def _send(self, ref: Ref, values: Values) -> None:
+        """Send a value through the hook points that bear its names."""
+        for name in self.names_of.get(ref, ()):
+            values[ref] = self.hook_dict[name](values[ref])
+
+    def rows_first(self, ref: Ref, x: Tensor) -> Tensor:
+        """Return a value with its rows on the first axis."""
+        axis, share = self.batched.batch_axis[ref], self.batched.per_row[ref]
+        return (x.unflatten(axis, (-1, share)) if share > 1 else x).movedim(axis, 0)
+
+    def merge_rows(self, ref: Ref, x: Tensor) -> Tensor:
+        """Undo `rows_first`."""
+        axis, share = self.batched.batch_axis[ref], self.batched.per_row[ref]
+        x = x.movedim(0, axis)
+        return x.flatten(axis, axis + 1) if share > 1 else x
+
+
+class Program:
+    """A tape for one number of rows, its arguments bound, with hooks and ports where they belong."""
+
+    def __init__(self, model: TapeModel, rows: int) -> None:
+        self.model, self.rows = model, rows
+        self.tape: Tape = model.batched.at(rows)
+        self.steps: list[Run] = [bind(op, self.tape.constants) for op in self.tape.operations]
+        self.sites = [[o for o in op.outputs if o in model.names_of] for op in self.tape.operations]
+        self.parts: dict[int, list[Part]] = {}
+        for part in model.parts:
+            self.parts.setdefault(part.place, []).append(part)
+
+    def run(self, values: Values, start: int, stop: int) -> None:
+        """Run some operations."""
+        handlers = self.model.router.handlers
+        if start == 0 and handlers is not None:
+            self._run_parts(-1, values, handlers)
+        for i in range(start, stop):
+            self.steps[i](values)
+            if handlers is not None:
+                self._run_parts(i, values, handlers)
+                for ref in self.sites[i]:
+                    self.model._send(ref, values)
+
+    def _run_parts(self, place: int, values: Values, handlers: Mapping[str, Any]) -> None:
+        for part in self.parts.get(place, ()):
+            if any(port.name in handlers for port in part.ports):
+                values[part.write] = self.compute(part, values)
+
+    def compute(self, part: Part, values: Values) -> Tensor:
+        """Return what a node writes when its ports read what their hook points return."""
+        now: Values = {}
+        points = self.model.hook_dict
+        for port in part.ports:
+            x = values[port.value]
+            if port.copies is None:
+                x = points[port.name](x)
+                now.update(self.follow({port.value: x}, port.operands, values, self))
+            else:
+                now.update(self._by_unit(part, port, x, values))
+        return self.follow(now, (part.write,), values, self)[part.write]
+
+    def _by_unit(self, part: Part, port: Port, x: Tensor, values: Values) -> Values:
+        """Return the operands when each unit reads a copy of the value of its own."""
+        model, n = self.model, port.copies
+        assert n is not None and part.region is not None and part.region.units is not None
+        copies = model.rows_first(port.value, x)[:, None].expand(-1, n, *[-1] * (x.ndim - 1))
+        copies = model.hook_dict[port.name](copies).flatten(0, 1)
+        many = model.program(self.rows * n)
+        found = many.follow({port.value: model.merge_rows(port.value, copies)}, port.operands, values, self, n)
+        units, operands = part.region.units, {}
+        for ref, y in found.items():
+            axis = units.operand_axis[ref]
+            apart = model.rows_first(ref, y).unflatten(0, (self.rows, n)).movedim(axis + 1, 2)
+            own = apart[:, torch.arange(n), torch.tensor(units.entries[ref])].movedim(1, axis)
+            operands[ref] = model.merge_rows(ref, own)
+        return operands
+
+    def follow(
+        self, starts: Values, ends: tuple[Ref, ...], values: Values, outer: Program, copies: int = 1
+    ) -> Values:
+        """Return the values that follow from others; what else is read comes from the run, once for each copy."""
+        key = (tuple(starts), ends)
+        cache = self.__dict__.setdefault("_between", {})
+        if key not in cache:
+            cache[key] = between(self.tape, starts, ends)
+        now = dict(starts)
+        for i in cache[key]:
+            for ref in self.tape.operations[i].reads:
+                if ref not in now and ref in values:
+                    x = values[ref]
+                    if copies > 1 and ref in self.model.batched.batch_axis:
+                        x = self.model.merge_rows(ref, self.model.rows_first(ref, x).repeat_interleave(copies, dim=0))
+                    now[ref] = x
+            self.steps[i](now)
+        return {ref: now[ref] for ref in ends}
+
+
+def is_attention(tape: Tape, region: Region | None) -> bool:
+    """Return whether a node computes attention: softmax between products, or one kernel for both."""
+    names = {tape.operations[i].name for i in region.operations} if region is not None else set()
+    return any("attention" in name for name in names) or {"_softmax", "bmm"} <= names
