@@ -46,7 +46,9 @@ class BatchedTape:
         """Return the tape for a number of rows."""
         if rows not in self.made:
             fill = _filling(rows)
-            operations = tuple(replace(op, args=fill(op.args), kwargs=fill(op.kwargs)) for op in self.pattern.operations)
+            operations = tuple(
+                replace(op, args=fill(op.args), kwargs=fill(op.kwargs)) for op in self.pattern.operations
+            )
             guards = tuple(replace(guard, args=fill(guard.args)) for guard in self.pattern.guards)
             constants = {ref: self._constant(ref, x, rows) for ref, x in self.pattern.constants.items()}
             shapes = {ref: self._shape(ref, shape, rows) for ref, shape in self.pattern.shapes.items()}

@@ -96,8 +96,7 @@ def exit_of(model: TapeModel, root: Ref) -> Ref:
     return next(
         part.region.exit
         for part in model.parts
-        if part.region is not None
-        and model.derivation.node_of(first_write(model, part.region.operations[-1])) == root
+        if part.region is not None and model.derivation.node_of(first_write(model, part.region.operations[-1])) == root
     )
 
 

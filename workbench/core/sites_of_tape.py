@@ -1,4 +1,4 @@
-"""Names and axes of the values on a tape."""
+"""Names of the values on a tape."""
 
 from __future__ import annotations
 
@@ -51,9 +51,3 @@ def name_values(batched: BatchedTape, names: Mapping[str, tuple[Ref, ...]], live
         counts[base] += 1
         found[base if counts[base] == 1 else f"{base}_{counts[base]}"] = op.outputs[0]
     return found
-
-
-def name_axes(batched: BatchedTape, ref: Ref) -> str:
-    """Return the axes of a value: `batch` where its rows lie, `axis1` and so on for the others."""
-    shape, batch = batched.pattern.shapes[ref], batched.batch_axis.get(ref)
-    return " ".join("batch" if i == batch and batched.per_row[ref] == 1 else f"axis{i}" for i in range(len(shape)))

@@ -15,7 +15,8 @@ from workbench.core.any_batch import BatchedTape, generalize
 from workbench.core.hooked import AxisHookPoint, HookedModel, State
 from workbench.core.regions import Derivation, Reading, Region
 from workbench.core.replay import Run, Values, between, bind, following, replay
-from workbench.core.sites_of_tape import name_axes, name_values
+from workbench.core.axes_of_tape import name_axes
+from workbench.core.sites_of_tape import name_values
 from workbench.core.tape import Ref, Tape, record
 
 Call = Callable[[Any], Any]
@@ -77,7 +78,8 @@ class TapeModel(HookedModel):
         self.parts = self._find_parts()
         self.bounds = self._stage_bounds()
         self._programs: dict[int, Program] = {}
-        points = {name: AxisHookPoint(name_axes(self.batched, ref)) for name, ref in self.values_at.items()}
+        self.axes_of = self._name_axes()
+        points = {name: AxisHookPoint(" ".join(self.axes_of[ref])) for name, ref in self.values_at.items()}
         points |= {port.name: self._port_point(port) for part in self.parts for port in part.ports}
         n_stages = len(self.bounds) - 1
         self.join(points, [partial(self.run_stage, k) for k in range(n_stages)])
@@ -122,7 +124,9 @@ class TapeModel(HookedModel):
         heads = units is not None and is_attention(self.batched.pattern, region)
         groups: dict[tuple[Ref, ...], list[Ref]] = {}
         for reading in readings:
-            groups.setdefault((reading.value, reading.operand) if heads else (reading.value,), []).append(reading.operand)
+            groups.setdefault((reading.value, reading.operand) if heads else (reading.value,), []).append(
+                reading.operand
+            )
         names = ["q_in", "k_in", "v_in"] if heads and len(groups) == 3 else [f"in_{i}" for i in range(len(groups))]
         names = ["in"] if len(groups) == 1 else names
         ports = []
@@ -138,12 +142,24 @@ class TapeModel(HookedModel):
         return tuple(ports)
 
     def _port_point(self, port: Port) -> AxisHookPoint:
-        axes = name_axes(self.batched, port.value)
+        axes = list(self.axes_of[port.value])
         if port.copies is not None:
-            axes = axes.replace("batch", "batch unit", 1)
-        elif port.axis is not None:
-            axes = " ".join("unit" if i == port.axis else axis for i, axis in enumerate(axes.split()))
-        return AxisHookPoint(axes, displaces=port.copies is not None, on_request=True)
+            axes.insert(1, "head")
+        return AxisHookPoint(" ".join(axes), displaces=port.copies is not None, on_request=True)
+
+    def _name_axes(self) -> dict[Ref, tuple[str, ...]]:
+        """Return the names of all axes; those of units are called after what they are."""
+        axes = {ref: list(names) for ref, names in name_axes(self.batched).items()}
+        for region in self.regions.nodes:
+            if (units := region.units) is None:
+                continue
+            heads = is_attention(self.batched.pattern, region)
+            for ref, axis in ((region.exit, units.axis), *units.operand_axis.items()):
+                if heads or axes[ref][axis].startswith("axis"):
+                    axes[ref][axis] = "head" if heads else "unit"
+                if heads and axes[ref][-1].startswith("axis"):
+                    axes[ref][-1] = "d_head"
+        return {ref: tuple(names) for ref, names in axes.items()}
 
     # Running
 
@@ -193,7 +209,9 @@ class TapeModel(HookedModel):
         if stop < len(tape.operations):
             return tuple(self.rows_first(ref, values[ref]) for ref in self._crossing_at(stop))
         constants = self.batched.at(rows).constants
-        return tree_map(lambda leaf: values.get(leaf, constants.get(leaf)) if isinstance(leaf, Ref) else leaf, tape.output)
+        return tree_map(
+            lambda leaf: values.get(leaf, constants.get(leaf)) if isinstance(leaf, Ref) else leaf, tape.output
+        )
 
     def _crossing_at(self, place: int) -> list[Ref]:
         if place not in self._crossings:
@@ -285,9 +303,7 @@ class Program:
             operands[ref] = model.merge_rows(ref, own)
         return operands
 
-    def follow(
-        self, starts: Values, ends: tuple[Ref, ...], values: Values, outer: Program, copies: int = 1
-    ) -> Values:
+    def follow(self, starts: Values, ends: tuple[Ref, ...], values: Values, outer: Program, copies: int = 1) -> Values:
         """Return the values that follow from others; what else is read comes from the run, once for each copy."""
         key = (tuple(starts), ends)
         cache = self.__dict__.setdefault("_between", {})

@@ -77,7 +77,9 @@ class Segment:
                 here = tape.operations[place]
                 out = linear_part(here, changes, tape)
                 outs = out if isinstance(out, tuple | list) else (out,)
-                changes.update({r: o for r, o in zip(here.outputs, outs, strict=True) if r is not None and o is not None})
+                changes.update(
+                    {r: o for r, o in zip(here.outputs, outs, strict=True) if r is not None and o is not None}
+                )
         return changes[operand if first else self.end]
 
     @cached_property

@@ -1,0 +1,240 @@
+"""Names for the axes of every value on a tape, carried along the operations from the inputs on.
+
+A name follows an axis as long as the operations say where it goes: through sums, norms, permutations, convolutions,
+products, and through views that merge axes and split them again. Where they do not, the axis is called `axis1` and so
+on after its place: unsure is never a wrong name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+
+from workbench.core.any_batch import BatchedTape
+from workbench.core.tape import Operation, Ref
+
+Axis = tuple[tuple[str | None, int], ...]
+"""An axis as the named axes that were merged into it, outermost first, each with its length."""
+Names = tuple[Axis, ...]
+Shapes = Mapping[Ref, tuple[int, ...]]
+SPATIAL = {1: ("pos",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+"""Names of the axes behind the channels, by how many there are."""
+
+
+def name_axes(batched: BatchedTape) -> dict[Ref, tuple[str, ...]]:
+    """Return the names of the axes of each value of a tape."""
+    tape = batched.pattern
+    shapes: dict[Ref, tuple[int, ...]] = {**tape.shapes, **{ref: tuple(x.shape) for ref, x in tape.constants.items()}}
+    names: dict[Ref, Names] = {ref: single(input_names(batched, ref), tape.shapes[ref]) for ref in tape.inputs}
+    for op in tape.operations:
+        found = names_after(op, names, shapes)
+        for ref in op.outputs:
+            if ref is not None:
+                names[ref] = fit(found, shapes[ref])
+    return {ref: finish(batched, ref, names[ref]) for ref in tape.shapes}
+
+
+def single(names: Sequence[str | None], shape: tuple[int, ...]) -> Names:
+    """Return names of axes of which none is merged."""
+    return tuple(((name, size),) for name, size in zip(names, shape, strict=True))
+
+
+def unnamed(shape: tuple[int, ...]) -> Names:
+    """Return axes without names."""
+    return single([None] * len(shape), shape)
+
+
+def input_names(batched: BatchedTape, ref: Ref) -> tuple[str | None, ...]:
+    """Return the names of an input's axes, by the operation that reads it first; rows lie on the first."""
+    tape, shape = batched.pattern, batched.pattern.shapes[ref]
+    first = next((op for op in tape.operations if ref in op.reads), None)
+    if first is None or len(shape) < 2:
+        return ("rows",) if shape else ()
+    if first.name == "convolution" and first.args[0] == ref:
+        return ("rows", "channel", *SPATIAL[len(shape) - 2])
+    if first.name == "embedding":
+        return ("rows", *["pos"] * (len(shape) == 2), *[None] * (len(shape) - 2))
+    feature = len(shape) == 2 and first.name in ("addmm", "mm")
+    return ("rows", "feature") if feature else ("rows", *[None] * (len(shape) - 1))
+
+
+def names_after(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    """Return the names of the axes of what an operation returns, as far as its arguments tell."""
+    rule = RULES.get(op.name)
+    if rule is not None:
+        return rule(op, names, shapes)
+    shape = shapes[op.outputs[0]] if op.outputs[0] is not None else ()
+    return aligned([(names[ref], shapes[ref]) for ref in op.reads if ref in names], shape)
+
+
+def aligned(operands: Sequence[tuple[Names, tuple[int, ...]]], shape: tuple[int, ...]) -> Names:
+    """Return the names of an elementwise result: those of its operands, lined up at the last axis."""
+    found = list(unnamed(shape))
+    for names, operand in operands:
+        for i, (axis, size) in enumerate(zip(reversed(names), reversed(operand), strict=True), 1):
+            if i <= len(shape) and size == shape[-i] and not any(name for name, _ in found[-i]):
+                found[-i] = axis
+    return tuple(found)
+
+
+def fit(names: Names, shape: tuple[int, ...]) -> Names:
+    """Return the names, when there is one for each axis; else none."""
+    if len(names) != len(shape):
+        return unnamed(shape)
+    return tuple(
+        axis if prod(n for _, n in axis) == size else ((None, size),) for axis, size in zip(names, shape, strict=True)
+    )
+
+
+def finish(batched: BatchedTape, ref: Ref, names: Names) -> tuple[str, ...]:
+    """Return the names with `batch` where the rows lie; those unknown or used twice are numbered."""
+    batch = batched.batch_axis.get(ref)
+    known = [axis[0][0] if len(axis) == 1 else None for axis in names]
+    known = [name if name != "rows" else None for name in known]
+    if batch is not None and batched.per_row[ref] == 1:
+        known[batch] = "batch"
+    if known.count("pos") == 2:
+        known = [
+            ("query" if "pos" in known[i + 1 :] else "key") if name == "pos" else name for i, name in enumerate(known)
+        ]
+    return tuple(name if name and known.count(name) == 1 else f"axis{i}" for i, name in enumerate(known))
+
+
+# One rule for each kind of operation
+
+
+def _first(op: Operation) -> Ref:
+    return op.args[0]
+
+
+def _names(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    return names.get(_first(op)) or unnamed(shapes[_first(op)])
+
+
+def _permuted(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    old = _names(op, names, shapes)
+    if op.name == "permute":
+        return tuple(old[i] for i in op.args[1])
+    new = list(old)
+    a, b = op.args[1:3] if op.name == "transpose" else (0, 1)
+    new[a], new[b] = new[b], new[a]
+    return tuple(new)
+
+
+def _unsqueezed(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    old, place = list(_names(op, names, shapes)), op.args[1]
+    old.insert(place if place >= 0 else len(old) + 1 + place, ((None, 1),))
+    return tuple(old)
+
+
+def _without(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    """Drop the axis that is selected."""
+    old = list(_names(op, names, shapes))
+    old.pop(op.args[1])
+    return tuple(old)
+
+
+def _squeezed(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    old, shape = _names(op, names, shapes), shapes[_first(op)]
+    places = op.args[1] if len(op.args) > 1 else range(len(shape))
+    gone = {place % len(shape) for place in ([places] if isinstance(places, int) else places)}
+    return tuple(name for i, name in enumerate(old) if not (i in gone and shape[i] == 1))
+
+
+def _reduced(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    old = _names(op, names, shapes)
+    places = op.args[1] if len(op.args) > 1 and isinstance(op.args[1], list | tuple) else range(len(old))
+    gone = {place % len(old) for place in places} if old else set()
+    if len(op.args) > 2 and op.args[2] is True:
+        return tuple(((None, 1),) if i in gone else axis for i, axis in enumerate(old))
+    return tuple(name for i, name in enumerate(old) if i not in gone)
+
+
+def _viewed(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    """Group the merged axes anew; one that is split keeps no name."""
+    factors = [factor for axis in _names(op, names, shapes) for factor in axis if factor[1] != 1]
+    new: list[Axis] = []
+    for size in shapes[op.outputs[0]]:  # type: ignore[index]
+        axis: list[tuple[str | None, int]] = []
+        left = size
+        while left > 1:
+            name, n = factors.pop(0)
+            if left % n == 0:
+                axis.append((name, n))
+                left //= n
+            elif n % left == 0:
+                axis.append((None, left))
+                factors.insert(0, (None, n // left))
+                left = 1
+            else:
+                return unnamed(shapes[op.outputs[0]])  # type: ignore[index]
+        new.append(tuple(axis) or ((None, 1),))
+    return tuple(new)
+
+
+def _expanded(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    old, before, after = _names(op, names, shapes), shapes[_first(op)], shapes[op.outputs[0]]  # type: ignore[index]
+    new = len(after) - len(before)
+    kept = (axis if a == b else ((None, b),) for axis, a, b in zip(old, before, after[new:], strict=True))
+    return (*unnamed(after[:new]), *kept)
+
+
+def _product(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    left, right = op.args[1:3] if op.name in ("addmm", "baddbmm") else op.args[:2]
+    one, two = (names.get(ref) or unnamed(shapes[ref]) for ref in (left, right))
+    width = shapes[right][-1]
+    return (*one[:-1], two[-1] if right in names else (("unit" if left in names else None, width),))
+
+
+def _convolved(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    shape = shapes[op.outputs[0]]  # type: ignore[index]
+    old = [axis[0][0] for axis in _names(op, names, shapes)[2:]]
+    places = old if any(old) else SPATIAL.get(len(shape) - 2, old)
+    return single(["rows", "channel", *places], shape)
+
+
+def _embedded(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    index = names.get(op.args[1]) or unnamed(shapes[op.args[1]])
+    return (*index, (("d_model", shapes[op.args[0]][-1]),))
+
+
+def _same(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    return _names(op, names, shapes)
+
+
+def _resized(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    old, shape = _names(op, names, shapes), shapes[op.outputs[0]]  # type: ignore[index]
+    return single([axis[0][0] if len(axis) == 1 else None for axis in old], shape)
+
+
+def _joined(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+    parts = [ref for ref in op.args[0] if ref in names]
+    found = names[parts[0]] if parts else ()
+    joined = shapes[op.outputs[0]]  # type: ignore[index]
+    if op.name == "cat" and found:
+        return tuple(((axis[0][0], n),) if len(axis) == 1 else axis for axis, n in zip(found, joined, strict=True))
+    if op.name == "stack":
+        place = op.args[1] if len(op.args) > 1 else 0
+        return (*found[:place], ((None, len(op.args[0])),), *found[place:])
+    return found
+
+
+RULES: dict[str, Callable[[Operation, Mapping[Ref, Names], Shapes], Names]] = {
+    **dict.fromkeys(("permute", "transpose", "t"), _permuted),
+    **dict.fromkeys(("view", "_unsafe_view", "reshape", "_reshape_alias"), _viewed),
+    **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm"), _product),
+    **dict.fromkeys(("mean", "sum", "amax", "amin", "var"), _reduced),
+    **dict.fromkeys(("cat", "stack"), _joined),
+    **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "upsample_nearest2d"), _resized),
+    **dict.fromkeys(("native_layer_norm", "native_batch_norm", "_softmax", "constant_pad_nd", "slice"), _same),
+    **dict.fromkeys(("split", "split_with_sizes", "masked_fill", "pow", "clone", "_to_copy"), _same),
+    "_native_batch_norm_legit_no_training": _same,
+    "_scaled_dot_product_flash_attention_for_cpu": _same,
+    "unsqueeze": _unsqueezed,
+    "squeeze": _squeezed,
+    "select": _without,
+    "expand": _expanded,
+    "convolution": _convolved,
+    "embedding": _embedded,
+}
+"""Where the axes of an operation's first operand go; elementwise operations need no rule."""
