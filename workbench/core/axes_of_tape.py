@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
+from workbench.core.affine import VIEWS
 from workbench.core.any_batch import BatchedTape
 from workbench.core.tape import Operation, Ref
 
@@ -48,6 +49,9 @@ def input_names(batched: BatchedTape, ref: Ref) -> tuple[str | None, ...]:
     """Return the names of an input's axes, by the operation that reads it first; rows lie on the first."""
     tape, shape = batched.pattern, batched.pattern.shapes[ref]
     first = next((op for op in tape.operations if ref in op.reads), None)
+    while first is not None and first.name in VIEWS and first.outputs[0] is not None:
+        laid_out = first.outputs[0]
+        first = next((op for op in tape.operations if laid_out in op.reads), None)
     if first is None or len(shape) < 2:
         return ("rows",) if shape else ()
     if first.name == "convolution" and first.args[0] == ref:

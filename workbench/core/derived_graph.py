@@ -3,45 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from workbench.core.errors import ConfigError
+from workbench.core.errors import ConfigError, UnknownNameError
 from workbench.core.graph import Carry, Graph, Nodes, Ports, Wire
 from workbench.core.tape import Ref
-from workbench.core.tape_model import Port, TapeModel
+from workbench.core.tape_model import Part, Port, TapeModel
 from workbench.core.transport import Segment, masked_weights
 
 FEW = 64
 """Nodes of one hook that are carried one by one along a stream; more are carried port by port."""
 
 
-def derive_graph(model: TapeModel) -> Graph:
-    """Return the graph of a recorded network."""
-    regions, derivation = model.regions, model.derivation
+def derive_graph(model: TapeModel, detail: str = "head") -> Graph:
+    """Return the graph of a recorded network; `TapeModel.graph` says what the details are."""
+    if detail not in model.details:
+        raise UnknownNameError("detail", detail, model.details)
     nodes: dict[Ref, Nodes] = {}
     exits: dict[Ref, Ref] = {}
-    for source in regions.sources:
-        axis = source_axis(model, source)
-        exits[source] = source
-        nodes[source] = Nodes(model.site_of(source), axis_name(model, source, axis))
+    for source in model.regions.sources:
+        axis = source_axis(model, source) if detail != "block" else None
+        exits[source], nodes[source] = source, Nodes(model.site_of(source), axis_name(model, source, axis))
+    chosen: list[Port] = []
     for part in model.parts:
+        ports = ports_at(part, detail)
+        chosen += ports
         if part.region is not None:
-            root = derivation.node_of(first_write(model, part.region.operations[-1]))
+            root = model.derivation.node_of(first_write(model, part.region.operations[-1]))
             exits[root] = part.region.exit
-            axis = part.region.units.axis if part.region.units else None
-            reads = tuple(port.name for port in part.ports)
+            axis = part.region.units.axis if part.region.units and has_units(part, detail) else None
+            reads = tuple(port.name for port in ports)
             nodes[root] = Nodes(model.site_of(part.region.exit), axis_name(model, part.region.exit, axis), reads)
-    ports, wires = [], []
-    for part in model.parts:
-        for port in part.ports:
-            axis = port_axis(model, port)
-            ports.append(Ports(port.name, axis, partial(constant, model, port)))
-            for root in derivation.reaching(port.value):
-                wires.append(wire(model, nodes[root], exits[root], port, axis))
-    return Graph(model, list(nodes.values()), ports, wires)
+    groups, wires = [], []
+    for port in chosen:
+        axis = port_axis(model, port)
+        groups.append(Ports(port.name, axis, partial(constant, model, port)))
+        wires += [
+            wire(model, nodes[root], exits[root], port, axis) for root in model.derivation.reaching(port.value)
+        ]
+    return Graph(model, list(nodes.values()), groups, wires)
+
+
+def has_units(part: Part, detail: str) -> bool:
+    """Return whether a node is one of several at a detail: neurons behind a norm are one node unless asked for."""
+    if detail == "head":
+        return all(port.copies is not None or port.operands == (port.value,) for port in part.ports[:3])
+    return detail == "neuron"
+
+
+def ports_at(part: Part, detail: str) -> list[Port]:
+    """Return the ports of a node at a detail: those of its units, or one for all."""
+    apart = [port for port in part.ports if port.copies is not None or len(part.ports) < 4]
+    whole = [port for port in part.ports if port.copies is None]
+    if detail == "block" and part.region is not None:
+        return [replace(port, axis=None) for port in (whole[-1:] if len(part.ports) == 4 else part.ports)]
+    return apart or whole
 
 
 def first_write(model: TapeModel, place: int) -> Ref:

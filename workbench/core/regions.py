@@ -76,7 +76,7 @@ class Regions:
 class Derivation:
     """Nodes under construction. `values` are those of one run, used to measure which axes have units."""
 
-    def __init__(self, batched: BatchedTape, values: Mapping[Ref, Tensor]) -> None:
+    def __init__(self, batched: BatchedTape, values: Mapping[Ref, Tensor], constants: Iterable[Ref] = ()) -> None:
         self.tape, self.values = batched.at(batched.rows), values
         self.batch_axis, self.per_row = batched.batch_axis, batched.per_row
         self.maker, self.readers = self.tape.maker, self.tape.readers
@@ -89,13 +89,13 @@ class Derivation:
         self.owner: dict[Ref, Ref] = {}
         """Node of each non-affine operation, both by the value that they return."""
         self.inside_nodes: set[int] = set()
-        self._find_live()
+        self._find_live(set(constants))
         self._trace_affine()
         self._merge()
 
     # 1. Sources
 
-    def _find_live(self) -> None:
+    def _find_live(self, constants: set[Ref]) -> None:
         for ref in self.tape.inputs:
             if self._floating(ref):
                 self._add_source(ref)
@@ -103,6 +103,8 @@ class Derivation:
             outputs = [out for out in op.outputs if out is not None and self._floating(out)]
             if any(ref in self.live for ref in op.reads):
                 self.live.update(outputs)
+            elif any(out in constants for out in outputs):
+                self._add_source(outputs[0])
             elif outputs and op.name in LOOKUPS and op.args[0] in self.tape.constants and self._floating(op.args[0]):
                 self._add_source(outputs[0])
 
@@ -122,7 +124,8 @@ class Derivation:
             outputs = [out for out in op.outputs if out in self.live and out not in self.reach]
             if not read or not outputs:
                 continue
-            if is_affine(op, self.live):
+            beside = [ref for ref in op.reads if ref not in self.live]
+            if is_affine(op, self.live) and all(ref in self.tape.constants for ref in beside):
                 weights, reach = applies_weights(op, self.live), dict[Ref, bool]()
                 for ref, (start, before) in ((r, item) for r in read for item in self.reach[r].items()):
                     reach[start] = reach.get(start, False) or before or weights

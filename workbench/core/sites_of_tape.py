@@ -45,9 +45,10 @@ def name_values(batched: BatchedTape, names: Mapping[str, tuple[Ref, ...]], live
                 found[path if len(refs) == 1 else f"{path}:{i}"] = ref
     taken, counts = set(found.values()), Counter[str]()
     for op in tape.operations:
-        if op.name in MOVES or op.outputs[0] not in live or op.outputs[0] in taken:
+        constant = not any(ref in tape.shapes for ref in op.reads)
+        if (op.name in MOVES and not constant) or op.outputs[0] not in live or op.outputs[0] in taken:
             continue
-        base = f"{op.module}:{READABLE.get(op.name, op.name)}"
+        base = f"{op.module}:{'constant' if constant else READABLE.get(op.name, op.name)}"
         counts[base] += 1
         found[base if counts[base] == 1 else f"{base}_{counts[base]}"] = op.outputs[0]
     return found

@@ -124,6 +124,7 @@ class Recorder(TorchDispatchMode):
         super().__init__()
         self.numbers: dict[int, Ref] = {}
         self.tensors: list[Tensor] = []
+        self.written: list[Tensor] = []
         self.operations: list[Operation] = []
         self.guards: list[Guard] = []
         self.path = [""]
@@ -138,16 +139,34 @@ class Recorder(TorchDispatchMode):
         return self.numbers[id(leaf)]
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
         noted = tree_map(self.ref, tuple(args))
+        if function._schema.is_mutable and isinstance(noted[0], Ref):
+            self.written.append(args[0])  # kept alive, so that its id stays its own
+            self.tensors[noted[0]] = args[0].clone()
+        result = function(*args, **(kwargs or {}))
         if function in READS:
             self.guards.append(Guard(len(self.operations), function, noted, result))
             return result
+        noted_kwargs = tree_map(self.ref, dict(kwargs or {}))
+        if function._schema.is_mutable:
+            function = out_of_place(function)
+            self.numbers.pop(id(result), None)  # what it wrote is a new value
         outputs = result if isinstance(result, tuple | list) else (result,)
         refs = tuple(self.ref(out) if isinstance(out, Tensor) else None for out in outputs)
-        noted_kwargs = tree_map(self.ref, dict(kwargs or {}))
         self.operations.append(Operation(function, noted, noted_kwargs, refs, self.path[-1]))
         return result
+
+
+def out_of_place(function: Any) -> Any:
+    """Return the variant of an operation that writes to no tensor; composite kernels use some that do."""
+    name, _, overload = str(function).removeprefix("aten.").rpartition(".")
+    found = getattr(getattr(aten, name.removesuffix("_"), None), overload, None)
+    if not name.endswith("_") or found is None:
+        raise InputError(
+            f"The network runs {function}, which writes in place and has no other variant, so its forward pass cannot be "
+            "recorded. Open it with hooks alone."
+        )
+    return found
 
 
 def record(module: nn.Module, call: Callable[[Any], Any], inputs: Any) -> Tape:
@@ -198,7 +217,7 @@ def live_part(recorder: Recorder, inputs: tuple[Ref, ...], output: Any, returned
         return numbers.setdefault(leaf, Ref(len(numbers))) if isinstance(leaf, Ref) else leaf
 
     def live_ones(refs: tuple[Ref, ...]) -> tuple[Ref, ...]:
-        return tuple(numbers[ref] for ref in refs if ref in live and ref in numbers)
+        return tuple(numbers[ref] for ref in refs if ref in numbers)
 
     first = tuple(map(renumber, inputs))
     used = tuple(

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from workbench.core.any_batch import BatchedTape, generalize
+from workbench.core.constant_sources import expose_constants
+from workbench.core.graph import Graph
 from workbench.core.hooked import AxisHookPoint, HookedModel, State
 from workbench.core.regions import Derivation, Reading, Region
 from workbench.core.replay import Run, Values, between, bind, following, replay
@@ -58,17 +60,19 @@ class TapeModel(HookedModel):
     """
 
     family = "module"
+    details = ("head", "neuron", "block")
 
     def __init__(self, module: nn.Module, example: Any, call: Call, take: Callable[[Any, int], Any]) -> None:
         super().__init__()
         self.module = module.eval()
         self.call, self.take, self._example = call, take, example
         small, large = take(example, 2), take(example, 3)
-        tape = record(module, call, small)
-        self.batched = generalize(tape, 2, record(module, call, large), 3)
+        two, three = record(module, call, small), record(module, call, large)
+        self.batched, constants = expose_constants(generalize(two, 2, three, 3))
+        tape = self.batched.at(2)
         with torch.no_grad():
             values = replay(tape, [leaf for leaf in tree_leaves(small) if isinstance(leaf, Tensor)])
-            self.derivation = Derivation(self.batched, values)
+            self.derivation = Derivation(self.batched, values, constants)
             self.regions = self.derivation.regions()
         self.floating = frozenset(ref for ref in tape.shapes if values[ref].is_floating_point())
         self.values_at = name_values(self.batched, tape.returned, self.regions.live)
@@ -96,6 +100,17 @@ class TapeModel(HookedModel):
         return super().forward(inputs)
 
     # What there is
+
+    def graph(self, detail: str = "head") -> Graph:
+        """Return the computation graph.
+
+        Args:
+            detail: "head" has a node for each head and channel, and one for each layer of neurons behind a norm;
+                "neuron" has a node for each of these neurons; "block" has one node for each layer of any kind.
+        """
+        from workbench.core.derived_graph import derive_graph
+
+        return derive_graph(self, detail)
 
     def site_of(self, ref: Ref) -> str:
         """Return the name of a value."""
@@ -139,6 +154,9 @@ class TapeModel(HookedModel):
                 axis = units.operand_axis[value] if direct and units is not None else None
             copies = units.size if heads and not direct and units is not None else None
             ports.append(Port(f"{where}.{name}", value, tuple(operands), copies, axis))
+        if len(ports) > 1 and heads and len({port.value for port in ports}) == 1:
+            together = tuple(operand for port in ports for operand in port.operands)
+            ports.append(Port(f"{where}.in", ports[0].value, together, None, None))
         return tuple(ports)
 
     def _port_point(self, port: Port) -> AxisHookPoint:
@@ -276,13 +294,14 @@ class Program:
 
     def compute(self, part: Part, values: Values) -> Tensor:
         """Return what a node writes when its ports read what their hook points return."""
-        now: Values = {}
-        points = self.model.hook_dict
+        handlers, points = self.model.router.handlers or {}, self.model.hook_dict
+        now: Values = {operand: values[operand] for port in part.ports for operand in port.operands}
         for port in part.ports:
+            if port.name not in handlers:
+                continue
             x = values[port.value]
             if port.copies is None:
-                x = points[port.name](x)
-                now.update(self.follow({port.value: x}, port.operands, values, self))
+                now.update(self.follow({port.value: points[port.name](x)}, port.operands, values, self))
             else:
                 now.update(self._by_unit(part, port, x, values))
         return self.follow(now, (part.write,), values, self)[part.write]
