@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import partial
 
 import torch
+from einops import einsum
 from torch import Tensor
 
 from workbench.core.errors import ConfigError, UnknownNameError
-from workbench.core.graph import Carry, Graph, Nodes, Ports, Wire
+from workbench.core.graph import Carry, Graph, Nodes, Ports, Reader, Wire
 from workbench.core.tape import Ref
 from workbench.core.tape_model import Part, Port, TapeModel
 from workbench.core.transport import Segment, masked_weights
@@ -41,11 +42,22 @@ def derive_graph(model: TapeModel, detail: str = "head") -> Graph:
     groups, wires = [], []
     for port in chosen:
         axis = port_axis(model, port)
-        groups.append(Ports(port.name, axis, partial(constant, model, port)))
+        groups.append(Ports(port.name, axis, partial(constant, model, port), reader=reader_of(model, port)))
         wires += [
             wire(model, nodes[root], exits[root], port, axis) for root in model.derivation.reaching(port.value)
         ]
     return Graph(model, list(nodes.values()), groups, wires)
+
+
+def reader_of(model: TapeModel, port: Port) -> Reader | None:
+    """Return how the gradient at heads' copies of a stream follows from that at their queries, keys or values."""
+    if port.copies is None or len(port.operands) != 1 or port.value not in model.names_of:
+        return None
+    (operand,) = port.operands
+    part = next(part for part in model.parts if port in part.ports)
+    assert part.region is not None and part.region.units is not None
+    way = model.unit_read(port, part.region.units.operand_axis[operand])
+    return None if way is None else Reader(model.site_of(operand), model.site_of(port.value), way.pull)
 
 
 def has_units(part: Part, detail: str) -> bool:
@@ -139,17 +151,34 @@ def whole(x: Tensor, axis: int | None) -> Tensor:
 
 def along_stream(segment: Segment, axis: int | None) -> Callable[[Tensor], Tensor]:
     """Return what each node adds to the value that the ports read, (batch, node, ...)."""
+    inputs = None if axis is None else inputs_of_units(segment, axis)
 
     def lift(write: Tensor) -> Tensor:
         rows, n = write.shape[:2]
         if axis is None:
             return segment.carry(whole(write, None), rows)[:, None]
+        if inputs is not None:
+            before = segment.part(whole(write, axis), True, rows).unflatten(0, (rows, -1))[..., inputs]
+            product = einsum(before, segment.weight[inputs], "b p u r, u r m -> b u p m")
+            return segment.part(product.flatten(0, 2), False, rows * n).unflatten(0, (rows, n))
         apart = write.new_zeros(rows, n, n, *write.shape[2:])
         index = torch.arange(n)
         apart[:, index, index] = write
         return segment.carry(whole(apart.flatten(0, 1), axis), rows * n).unflatten(0, (rows, n))
 
     return lift
+
+
+@torch.no_grad()
+def inputs_of_units(segment: Segment, axis: int) -> Tensor | None:
+    """Return the rows of a matrix that each unit's write meets, (unit, row); None in any other segment."""
+    if segment.weighted is None or segment.weight.ndim != 2:
+        return None
+    size = segment.model.batched.at(1).shapes[segment.start][axis]
+    writers = segment.writer_of_input(axis, size)
+    if writers is None or len(counts := writers.bincount(minlength=size).unique()) != 1 or int(counts) == 0:
+        return None
+    return writers.argsort(stable=True).reshape(size, -1)
 
 
 def port_by_port(segment: Segment, axis: int | None) -> Carry:

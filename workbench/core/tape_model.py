@@ -20,6 +20,7 @@ from workbench.core.replay import Run, Values, between, bind, following, replay
 from workbench.core.axes_of_tape import name_axes
 from workbench.core.sites_of_tape import name_values
 from workbench.core.tape import Ref, Tape, record
+from workbench.core.unit_reads import finder
 
 Call = Callable[[Any], Any]
 
@@ -82,6 +83,7 @@ class TapeModel(HookedModel):
         self.parts = self._find_parts()
         self.bounds = self._stage_bounds()
         self._programs: dict[int, Program] = {}
+        self.unit_read = finder(self)
         self.axes_of = self._name_axes()
         points = {name: AxisHookPoint(" ".join(self.axes_of[ref])) for name, ref in self.values_at.items()}
         points |= {port.name: self._port_point(port) for part in self.parts for port in part.ports}
@@ -127,12 +129,21 @@ class TapeModel(HookedModel):
                 self.values_at[name] = region.exit
                 self.names_of[region.exit] = [name]
             where = self.site_of(region.exit)
+            self._name_operands(where, region)
             parts.append(Part(region, region.exit, self._ports(where, region.readings, region), maker[region.exit]))
         for i, reading in enumerate(self.regions.sinks):
             where = "output" if len(self.regions.sinks) == 1 else f"output:{i}"
             place = maker.get(reading.operand, -1)
             parts.append(Part(None, reading.operand, self._ports(where, (reading,), None), place))
         return sorted(parts, key=lambda part: (part.place, part.region is None))
+
+    def _name_operands(self, where: str, region: Region) -> None:
+        """Make the operands of attention sites, so that queries, keys and values can be seen and edited."""
+        operands = list(dict.fromkeys(reading.operand for reading in region.readings))
+        if is_attention(self.batched.pattern, region) and len(operands) == 3:
+            for letter, operand in zip("qkv", operands, strict=True):
+                self.values_at[f"{where}.{letter}"] = operand
+                self.names_of.setdefault(operand, []).append(f"{where}.{letter}")
 
     def _ports(self, where: str, readings: Sequence[Reading], region: Region | None) -> tuple[Port, ...]:
         units = region.units if region is not None else None
@@ -311,7 +322,11 @@ class Program:
         model, n = self.model, port.copies
         assert n is not None and part.region is not None and part.region.units is not None
         copies = model.rows_first(port.value, x)[:, None].expand(-1, n, *[-1] * (x.ndim - 1))
-        copies = model.hook_dict[port.name](copies).flatten(0, 1)
+        copies = model.hook_dict[port.name](copies)
+        axis = part.region.units.operand_axis[port.operands[0]]
+        if len(port.operands) == 1 and (way := model.unit_read(port, axis)) is not None:
+            return {port.operands[0]: way.read(copies, values)}
+        copies = copies.flatten(0, 1)
         many = model.program(self.rows * n)
         found = many.follow({port.value: model.merge_rows(port.value, copies)}, port.operands, values, self, n)
         units, operands = part.region.units, {}
