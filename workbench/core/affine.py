@@ -81,6 +81,8 @@ def linear_part(op: Operation, changes: Mapping[Ref, Tensor], tape: Tape, weight
             return weights if leaf == own else tape.constants[leaf]
         return next(iter(changes.values())).new_zeros(()).expand(tape.shapes[leaf])
 
+    if op.name in ("add", "sub"):
+        return _sum(op, changes, tape.shapes[op.outputs[0]])  # type: ignore[index]
     if (special := LINEAR.get(op.name)) is not None:
         return special(op, changes, read)
     function = torch.reshape if op.name in ("view", "_unsafe_view") else op.function
@@ -92,19 +94,17 @@ def weights_of(op: Operation) -> Ref:
     return op.args[2] if op.name in BIASED else op.args[1]
 
 
-def _sum(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
+def _sum(op: Operation, changes: Mapping[Ref, Tensor], shape: tuple[int, ...]) -> Tensor:
     """Return the change of a sum or a difference: what does not change counts nothing."""
     left, right = op.args[:2]
     weight = op.kwargs.get("alpha", op.args[2] if len(op.args) > 2 else 1)
-    weight = -weight if op.name == "sub" else weight
-    shape = torch.broadcast_shapes(*(x.shape for x in map(read, (left, right)) if isinstance(x, Tensor)))
-    total = None
-    for operand, factor in ((left, 1), (right, weight)):
+    total: Tensor | None = None
+    for operand, factor in ((left, 1), (right, -weight if op.name == "sub" else weight)):
         if isinstance(operand, Ref) and operand in changes:
             term = changes[operand] if factor == 1 else changes[operand] * factor
             total = term if total is None else total + term
     assert total is not None
-    return total.expand(shape)
+    return total if total.shape == shape else total.expand(shape)
 
 
 def _joined(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
@@ -163,8 +163,6 @@ def _reversed_difference(op: Operation, changes: Mapping[Ref, Tensor], read: Cal
 
 
 LINEAR: dict[str, Callable[[Operation, Mapping[Ref, Tensor], Callable[[Any], Any]], Any]] = {
-    "add": _sum,
-    "sub": _sum,
     "rsub": _reversed_difference,
     "cat": _joined,
     "stack": _joined,
