@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from workbench.core.any_batch import BatchedTape, generalize
 from workbench.core.constant_sources import expose_constants
+from workbench.core.errors import InputError
 from workbench.core.graph import Graph
 from workbench.core.hooked import AxisHookPoint, HookedModel, State
 from workbench.core.regions import Derivation, Reading, Region
@@ -23,6 +24,15 @@ from workbench.core.tape import Ref, Tape, record
 from workbench.core.unit_reads import finder
 
 Call = Callable[[Any], Any]
+Shapes = tuple[tuple[int, ...], ...]
+"""Shapes of the tensors among inputs, rows left out."""
+
+
+class Crossing(NamedTuple):
+    """The state between two stages: the values that cross, rows first, and the shapes of the inputs they come from."""
+
+    shapes: Shapes
+    values: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -67,12 +77,11 @@ class TapeModel(HookedModel):
         super().__init__()
         self.module = module.eval()
         self.call, self.take, self._example = call, take, example
-        small, large = take(example, 2), take(example, 3)
-        two, three = record(module, call, small), record(module, call, large)
-        self.batched, constants = expose_constants(generalize(two, 2, three, 3))
+        self.batched, constants = self._record(example)
+        self.recordings = {shapes_of(example): self.batched}
         tape = self.batched.at(2)
         with torch.no_grad():
-            values = replay(tape, [leaf for leaf in tree_leaves(small) if isinstance(leaf, Tensor)])
+            values = replay(tape, tensors_of(take(example, 2)))
             self.derivation = Derivation(self.batched, values, constants)
             self.regions = self.derivation.regions()
         self.floating = frozenset(ref for ref in tape.shapes if values[ref].is_floating_point())
@@ -82,7 +91,7 @@ class TapeModel(HookedModel):
             self.names_of.setdefault(ref, []).append(name)
         self.parts = self._find_parts()
         self.bounds = self._stage_bounds()
-        self._programs: dict[int, Program] = {}
+        self._programs: dict[tuple[int, int], Program] = {}
         self.unit_read = finder(self)
         self.axes_of = self._name_axes()
         points = {name: AxisHookPoint(" ".join(self.axes_of[ref])) for name, ref in self.values_at.items()}
@@ -224,19 +233,23 @@ class TapeModel(HookedModel):
         values: Values = {}
         tape = self.batched.pattern
         if number == 0:
-            leaves = [leaf for leaf in tree_leaves(state) if isinstance(leaf, Tensor)]
+            leaves = tensors_of(state)
+            self._use(shapes_of(state), state)
             values.update(zip(tape.inputs, leaves, strict=True))
             first = next(ref for ref in tape.inputs if ref in self.batched.batch_axis)
             rows = values[first].shape[self.batched.batch_axis[first]] // self.batched.per_row[first]
             for ref in tape.inputs:
                 self._send(ref, values)
         else:
-            rows = len(state[0])
+            self._use(state.shapes)
+            rows = len(state.values[0])
             crossing = self._crossing_at(start)
-            values.update((ref, self.merge_rows(ref, x)) for ref, x in zip(crossing, state, strict=True))
+            values.update((ref, self.merge_rows(ref, x)) for ref, x in zip(crossing, state.values, strict=True))
         self.program(rows).run(values, start, stop)
         if stop < len(tape.operations):
-            return tuple(self.rows_first(ref, values[ref]) for ref in self._crossing_at(stop))
+            crossing = self._crossing_at(stop)
+            shapes = next(shapes for shapes, tape in self.recordings.items() if tape is self.batched)
+            return Crossing(shapes, tuple(self.rows_first(ref, values[ref]) for ref in crossing))
         constants = self.batched.at(rows).constants
         return tree_map(
             lambda leaf: values.get(leaf, constants.get(leaf)) if isinstance(leaf, Ref) else leaf, tape.output
@@ -253,9 +266,30 @@ class TapeModel(HookedModel):
 
     def program(self, rows: int) -> Program:
         """Return the tape for a number of rows, ready to run."""
-        if rows not in self._programs:
-            self._programs[rows] = Program(self, rows)
-        return self._programs[rows]
+        key = (id(self.batched), rows)
+        if key not in self._programs:
+            self._programs[key] = Program(self, rows)
+        return self._programs[key]
+
+    def _record(self, inputs: Any) -> tuple[BatchedTape, tuple[Ref, ...]]:
+        """Return the tape of inputs of this shape, and the constants exposed on it."""
+        one, other = (record(self.module, self.call, self.take(inputs, rows)) for rows in (2, 3))
+        return expose_constants(generalize(one, 2, other, 3))
+
+    def _use(self, shapes: Shapes, inputs: Any = None) -> None:
+        """Go on with the tape of these shapes, recorded where they are new."""
+        if shapes not in self.recordings:
+            found, _ = self._record(inputs)
+            first = self.batched.pattern
+            work = [[(op.function, op.outputs) for op in tape.operations] for tape in (first, found.pattern)]
+            if work[0] != work[1]:
+                place = next((a for a, b in zip(*work, strict=False) if a != b), work[0][-1])
+                raise InputError(
+                    f"Inputs of shapes {shapes} make the network do other work than its example did, from "
+                    f"{place[0]} on. Open it again with such an example."
+                )
+            self.recordings[shapes] = found
+        self.batched = self.recordings[shapes]
 
     def _send(self, ref: Ref, values: Values) -> None:
         """Send a value through the hook points that bear its names."""
@@ -353,6 +387,16 @@ class Program:
                     now[ref] = x
             self.steps[i](now)
         return {ref: now[ref] for ref in ends}
+
+
+def tensors_of(inputs: Any) -> list[Tensor]:
+    """Return the tensors among inputs."""
+    return [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)]
+
+
+def shapes_of(inputs: Any) -> Shapes:
+    """Return the shapes of the tensors among inputs, rows left out."""
+    return tuple(tuple(leaf.shape[1:]) for leaf in tensors_of(inputs))
 
 
 def is_attention(tape: Tape, region: Region | None) -> bool:
