@@ -22,7 +22,7 @@ VIEWS = frozenset(
 """Operations that keep every entry, and only lay it out anew (or copy it along a new axis)."""
 MOVES = VIEWS | frozenset(
     "select slice split split_with_sizes unbind narrow cat stack repeat index constant_pad_nd flip roll select_scatter "
-    "slice_scatter copy pad".split()
+    "slice_scatter copy pad unsafe_split unsafe_split_with_sizes unsafe_chunk chunk".split()
 )
 """Operations that move entries, drop some or join several values."""
 SCALES = frozenset(

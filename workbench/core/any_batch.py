@@ -57,6 +57,29 @@ class BatchedTape:
             )
         return self.made[rows]
 
+    # Rows first: how a value is shown, whatever its own layout
+
+    def rows_first(self, ref: Ref, x: Tensor) -> Tensor:
+        """Return a value with its rows alone on the first axis."""
+        axis, share = self.batch_axis[ref], self.per_row[ref]
+        return (x.unflatten(axis, (-1, share)) if share > 1 else x).movedim(axis, 0)
+
+    def merge_rows(self, ref: Ref, x: Tensor) -> Tensor:
+        """Undo `rows_first`."""
+        axis, share = self.batch_axis[ref], self.per_row[ref]
+        x = x.movedim(0, axis)
+        return x.flatten(axis, axis + 1) if share > 1 else x
+
+    def shown_axis(self, ref: Ref, axis: int) -> int:
+        """Return the place of a value's axis, not that of its rows, when the rows come first."""
+        return axis + 1 if axis < self.batch_axis[ref] or self.per_row[ref] > 1 else axis
+
+    def shown_shape(self, ref: Ref, rows: int) -> tuple[int, ...]:
+        """Return the shape of a value with its rows first."""
+        shape, axis, share = self.pattern.shapes[ref], self.batch_axis[ref], self.per_row[ref]
+        beside = [*shape[:axis], *([share] if share > 1 else []), *shape[axis + 1 :]]
+        return (rows, *beside)
+
     def _shape(self, ref: Ref, shape: tuple[int, ...], rows: int) -> tuple[int, ...]:
         axis = self.batch_axis.get(ref)
         return shape if axis is None else (*shape[:axis], self.per_row[ref] * rows, *shape[axis + 1 :])

@@ -91,12 +91,14 @@ def fit(names: Names, shape: tuple[int, ...]) -> Names:
 
 
 def finish(batched: BatchedTape, ref: Ref, names: Names) -> tuple[str, ...]:
-    """Return the names with `batch` where the rows lie; those unknown or used twice are numbered."""
-    batch = batched.batch_axis.get(ref)
+    """Return the names with `batch` first, as values are shown; those unknown or used twice are numbered."""
     known = [axis[0][0] if len(axis) == 1 else None for axis in names]
+    if (batch := batched.batch_axis.get(ref)) is not None:
+        share = batched.per_row[ref]
+        inner = [name for name, n in names[batch] if name != "rows" and n == share]
+        known[batch : batch + 1] = [inner[0] if len(inner) == 1 else None] if share > 1 else []
+        known.insert(0, "batch")
     known = [name if name != "rows" else None for name in known]
-    if batch is not None and batched.per_row[ref] == 1:
-        known[batch] = "batch"
     if known.count("pos") == 2:
         known = [
             ("query" if "pos" in known[i + 1 :] else "key") if name == "pos" else name for i, name in enumerate(known)

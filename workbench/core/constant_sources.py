@@ -36,7 +36,9 @@ def expose_constants(batched: BatchedTape) -> tuple[BatchedTape, tuple[Ref, ...]
                 name: tuple(value if ref == constant else ref for ref in refs) for name, refs in returned.items()
             }
         if constant is not None:
-            op = replace(op, args=tuple(made[constant] if arg == constant and isinstance(arg, Ref) else arg for arg in op.args))
+            op = replace(
+                op, args=tuple(made[constant] if arg == constant and isinstance(arg, Ref) else arg for arg in op.args)
+            )
         operations.append(op)
     pattern = replace(tape, operations=tuple(operations), shapes=shapes, returned=returned)
     guards = tuple(replace(guard, after=_moved(guard.after, tape.operations, operations)) for guard in tape.guards)

@@ -34,7 +34,7 @@ def derive_graph(model: TapeModel, detail: str = "head") -> Graph:
         ports = ports_at(part, detail)
         chosen += ports
         if part.region is not None:
-            root = model.derivation.node_of(first_write(model, part.region.operations[-1]))
+            root = part.region.root
             exits[root] = part.region.exit
             axis = part.region.units.axis if part.region.units and has_units(part, detail) else None
             reads = tuple(port.name for port in ports)
@@ -43,9 +43,7 @@ def derive_graph(model: TapeModel, detail: str = "head") -> Graph:
     for port in chosen:
         axis = port_axis(model, port)
         groups.append(Ports(port.name, axis, partial(constant, model, port), reader=reader_of(model, port)))
-        wires += [
-            wire(model, nodes[root], exits[root], port, axis) for root in model.derivation.reaching(port.value)
-        ]
+        wires += [wire(model, nodes[root], exits[root], port, axis) for root in model.derivation.reaching(port.value)]
     return Graph(model, list(nodes.values()), groups, wires)
 
 
@@ -73,12 +71,10 @@ def ports_at(part: Part, detail: str) -> list[Port]:
     whole = [port for port in part.ports if port.copies is None]
     if detail == "block" and part.region is not None:
         return [replace(port, axis=None) for port in (whole[-1:] if len(part.ports) == 4 else part.ports)]
-    return apart or whole
-
-
-def first_write(model: TapeModel, place: int) -> Ref:
-    """Return the first live value that an operation returns."""
-    return next(out for out in model.batched.pattern.operations[place].outputs if out in model.regions.live)
+    chosen = apart or whole
+    if part.region is not None and not (part.region.units and has_units(part, detail)):
+        return [replace(port, axis=None) for port in chosen]
+    return chosen
 
 
 def source_axis(model: TapeModel, source: Ref) -> int | None:
@@ -91,7 +87,7 @@ def source_axis(model: TapeModel, source: Ref) -> int | None:
 
 def axis_name(model: TapeModel, ref: Ref, axis: int | None) -> str | None:
     """Return the name of an axis of a value."""
-    return None if axis is None else model.hook_dict[model.site_of(ref)].axes[axis]
+    return None if axis is None else model.hook_dict[model.site_of(ref)].axes[model.batched.shown_axis(ref, axis)]
 
 
 def port_axis(model: TapeModel, port: Port) -> str | None:
@@ -99,7 +95,7 @@ def port_axis(model: TapeModel, port: Port) -> str | None:
     axes = model.hook_dict[port.name].axes
     if port.copies is not None:
         return axes[1]
-    return None if port.axis is None else axes[port.axis]
+    return None if port.axis is None else axes[model.batched.shown_axis(port.value, port.axis)]
 
 
 @torch.no_grad()
@@ -109,27 +105,21 @@ def constant(model: TapeModel, port: Port) -> Tensor:
     ports = [port.name]
     names = sorted({model.site_of(exit_of(model, root)) for root in model.derivation.reaching(port.value)})
     values = model.cache(graph_inputs, [*names, *ports])
-    read = values[port.name]
-    read = read.movedim(port.axis, 1) if port.axis is not None and port.copies is None else read
-    read = read[:, None] if port.axis is None and port.copies is None else read
-    total = read
+    axis = None if port.axis is None else model.batched.shown_axis(port.value, port.axis)
+    total = values[port.name]
+    if port.copies is None:
+        total = total[:, None] if axis is None else total.movedim(axis, 1)
     for root in model.derivation.reaching(port.value):
         start = exit_of(model, root)
         carried = Segment.between(model, start, port.value).carry(values[model.site_of(start)], 1)
-        carried = carried.movedim(port.axis, 1) if port.axis is not None else carried[:, None]
+        carried = carried[:, None] if axis is None else carried.movedim(axis, 1)
         total = total - carried
     return total[0]
 
 
 def exit_of(model: TapeModel, root: Ref) -> Ref:
     """Return the value at which a node or source writes."""
-    if root in model.regions.sources:
-        return root
-    return next(
-        part.region.exit
-        for part in model.parts
-        if part.region is not None and model.derivation.node_of(first_write(model, part.region.operations[-1])) == root
-    )
+    return next((region.exit for region in model.regions.nodes if region.root == root), root)
 
 
 def wire(model: TapeModel, nodes: Nodes, start: Ref, port: Port, axis: str | None) -> Wire:
@@ -139,7 +129,7 @@ def wire(model: TapeModel, nodes: Nodes, start: Ref, port: Port, axis: str | Non
     if port.copies is None and axis is not None:
         return Wire(nodes.hook, port.name, to_units(segment, node_axis, port))
     lift = along_stream(segment, node_axis)
-    if node_axis is None or model.batched.pattern.shapes[start][node_axis] <= FEW:
+    if node_axis is None or model.batched.shown_shape(start, 1)[node_axis] <= FEW:
         return Wire.along(nodes.hook, port.name, lift)
     return Wire(nodes.hook, port.name, port_by_port(segment, node_axis))
 
@@ -174,7 +164,7 @@ def inputs_of_units(segment: Segment, axis: int) -> Tensor | None:
     """Return the rows of a matrix that each unit's write meets, (unit, row); None in any other segment."""
     if segment.weighted is None or segment.weight.ndim != 2:
         return None
-    size = segment.model.batched.at(1).shapes[segment.start][axis]
+    size = segment.model.batched.shown_shape(segment.start, 1)[axis]
     writers = segment.writer_of_input(axis, size)
     if writers is None or len(counts := writers.bincount(minlength=size).unique()) != 1 or int(counts) == 0:
         return None
@@ -197,7 +187,7 @@ def port_by_port(segment: Segment, axis: int | None) -> Carry:
 def to_units(segment: Segment, axis: int | None, port: Port) -> Carry:
     """Return the carry to ports that each read one entry of an axis."""
     assert port.axis is not None
-    place: int = port.axis
+    place = segment.model.batched.shown_axis(port.value, port.axis)
     fast = weights_by_edge(segment, axis, place)
     slow = port_by_port(segment, axis)
 
@@ -218,9 +208,9 @@ def weights_by_edge(segment: Segment, axis: int | None, place: int) -> tuple[Ten
     """Return the node of each input and the port of each output of the weights, where the edges are their entries."""
     if segment.weighted is None:
         return None
-    shapes = segment.model.batched.at(1).shapes
+    batched = segment.model.batched
     with torch.no_grad():
-        size = 1 if axis is None else shapes[segment.start][axis]
+        size = 1 if axis is None else batched.shown_shape(segment.start, 1)[axis]
         writers = segment.writer_of_input(axis, size) if axis is not None else torch.zeros(len(segment.weight)).long()
-        ports = segment.port_of_output(place, shapes[segment.end][place])
+        ports = segment.port_of_output(place, batched.shown_shape(segment.end, 1)[place])
     return None if writers is None or ports is None else (writers, ports)

@@ -55,8 +55,12 @@ class Units:
 
 @dataclass(frozen=True)
 class Region:
-    """A node: the operations inside it, what it reads and what it writes."""
+    """A node: the operations inside it, what it reads and what it writes.
 
+    `root` is what its last operation returns, `exit` the same, laid out so that its units have an axis.
+    """
+
+    root: Ref
     operations: tuple[int, ...]
     readings: tuple[Reading, ...]
     exit: Ref
@@ -130,11 +134,12 @@ class Derivation:
                 for ref, (start, before) in ((r, item) for r in read for item in self.reach[r].items()):
                     reach[start] = reach.get(start, False) or before or weights
             else:
-                write = outputs[0]
-                self.owner[write], self.inner[write] = write, {i}
-                self.entries[write] = list(dict.fromkeys(map(self._with_rows_apart, read)))
                 self.inside_nodes.add(i)
-                reach = {write: False}
+                for write in (out for out in outputs if out in self.readers or out in self.tape.outputs):
+                    self.owner[write], self.inner[write] = write, {i}
+                    self.entries[write] = list(dict.fromkeys(map(self._with_rows_apart, read)))
+                    self.reach[write] = {write: False}
+                continue
             self.reach.update(dict.fromkeys(outputs, reach))
 
     def _with_rows_apart(self, ref: Ref) -> Ref:
@@ -223,7 +228,7 @@ class Derivation:
             return tuple(self._reading(operand, operand, inside) for operand in operands)
 
         nodes = tuple(
-            Region(tuple(sorted(self.inner[i])), readings(self.entries[i]), self.exit(i), units[i])
+            Region(i, tuple(sorted(self.inner[i])), readings(self.entries[i]), self.exit(i), units[i])
             for i in self.roots
             if i not in inside
         )

@@ -159,9 +159,12 @@ class Recorder(TorchDispatchMode):
 
 def out_of_place(function: Any) -> Any:
     """Return the variant of an operation that writes to no tensor; composite kernels use some that do."""
-    name, _, overload = str(function).removeprefix("aten.").rpartition(".")
-    found = getattr(getattr(aten, name.removesuffix("_"), None), overload, None)
-    if not name.endswith("_") or found is None:
+    name = function._schema.name.removeprefix("aten::")
+    packet = getattr(aten, name.removesuffix("_"), None) if name.endswith("_") else None
+    variants = [getattr(packet, overload) for overload in packet.overloads()] if packet is not None else []
+    asked = [argument.name for argument in function._schema.arguments]
+    found = next((v for v in variants if [a.name for a in v._schema.arguments] == asked), None)
+    if found is None:
         raise InputError(
             f"The network runs {function}, which writes in place and has no other variant, so its forward pass cannot be "
             "recorded. Open it with hooks alone."
@@ -169,13 +172,14 @@ def out_of_place(function: Any) -> Any:
     return found
 
 
-def record(module: nn.Module, call: Callable[[Any], Any], inputs: Any) -> Tape:
+def record(module: nn.Module, call: Callable[[Any], Any], inputs: Any, functional: bool = True) -> Tape:
     """Record `call(inputs)`, which runs `module`.
 
     Args:
         module: The network; its submodules name what they return.
         call: Runs the network.
         inputs: Valid inputs.
+        functional: Follow writes through views, which a network with its own `autograd.Function` does not allow.
 
     Returns:
         The tape.
@@ -192,7 +196,7 @@ def record(module: nn.Module, call: Callable[[Any], Any], inputs: Any) -> Tape:
     leaves = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)]
     refs = tuple(recorder.ref(leaf) for leaf in leaves)
     with torch.no_grad(), named_calls(module, recorder, returned, received), recorder:
-        output = functionalize(call)(inputs)
+        output = (functionalize(call) if functional else call)(inputs)
     return live_part(recorder, refs, tree_map(recorder.ref, output), returned, received)
 
 

@@ -193,8 +193,9 @@ class TapeModel(HookedModel):
                 continue
             heads = is_attention(self.batched.pattern, region)
             for ref, axis in ((region.exit, units.axis), *units.operand_axis.items()):
-                if heads or axes[ref][axis].startswith("axis"):
-                    axes[ref][axis] = "head" if heads else "unit"
+                name, axis = "head" if heads else "unit", self.batched.shown_axis(ref, axis)
+                if name not in axes[ref] and (heads or axes[ref][axis].startswith("axis")):
+                    axes[ref][axis] = name
                 if heads and axes[ref][-1].startswith("axis"):
                     axes[ref][-1] = "d_head"
         return {ref: tuple(names) for ref, names in axes.items()}
@@ -244,12 +245,12 @@ class TapeModel(HookedModel):
             self._use(state.shapes)
             rows = len(state.values[0])
             crossing = self._crossing_at(start)
-            values.update((ref, self.merge_rows(ref, x)) for ref, x in zip(crossing, state.values, strict=True))
+            values.update((ref, self.batched.merge_rows(ref, x)) for ref, x in zip(crossing, state.values, strict=True))
         self.program(rows).run(values, start, stop)
         if stop < len(tape.operations):
             crossing = self._crossing_at(stop)
             shapes = next(shapes for shapes, tape in self.recordings.items() if tape is self.batched)
-            return Crossing(shapes, tuple(self.rows_first(ref, values[ref]) for ref in crossing))
+            return Crossing(shapes, tuple(self.batched.rows_first(ref, values[ref]) for ref in crossing))
         constants = self.batched.at(rows).constants
         return tree_map(
             lambda leaf: values.get(leaf, constants.get(leaf)) if isinstance(leaf, Ref) else leaf, tape.output
@@ -273,7 +274,10 @@ class TapeModel(HookedModel):
 
     def _record(self, inputs: Any) -> tuple[BatchedTape, tuple[Ref, ...]]:
         """Return the tape of inputs of this shape, and the constants exposed on it."""
-        one, other = (record(self.module, self.call, self.take(inputs, rows)) for rows in (2, 3))
+        try:
+            one, other = (record(self.module, self.call, self.take(inputs, rows)) for rows in (2, 3))
+        except RuntimeError:  # an `autograd.Function` of its own
+            one, other = (record(self.module, self.call, self.take(inputs, rows), False) for rows in (2, 3))
         return expose_constants(generalize(one, 2, other, 3))
 
     def _use(self, shapes: Shapes, inputs: Any = None) -> None:
@@ -294,18 +298,13 @@ class TapeModel(HookedModel):
     def _send(self, ref: Ref, values: Values) -> None:
         """Send a value through the hook points that bear its names."""
         for name in self.names_of.get(ref, ()):
-            values[ref] = self.hook_dict[name](values[ref])
+            values[ref] = self._through(self.hook_dict[name], ref, values[ref])
 
-    def rows_first(self, ref: Ref, x: Tensor) -> Tensor:
-        """Return a value with its rows on the first axis."""
-        axis, share = self.batched.batch_axis[ref], self.batched.per_row[ref]
-        return (x.unflatten(axis, (-1, share)) if share > 1 else x).movedim(axis, 0)
-
-    def merge_rows(self, ref: Ref, x: Tensor) -> Tensor:
-        """Undo `rows_first`."""
-        axis, share = self.batched.batch_axis[ref], self.batched.per_row[ref]
-        x = x.movedim(0, axis)
-        return x.flatten(axis, axis + 1) if share > 1 else x
+    def _through(self, point: AxisHookPoint, ref: Ref, x: Tensor) -> Tensor:
+        """Send a value through a hook point, rows first."""
+        if ref not in self.batched.batch_axis or (self.batched.batch_axis[ref] == 0 and self.batched.per_row[ref] == 1):
+            return point(x)
+        return self.batched.merge_rows(ref, point(self.batched.rows_first(ref, x)))
 
 
 class Program:
@@ -324,17 +323,18 @@ class Program:
         """Run some operations."""
         handlers = self.model.router.handlers
         if start == 0 and handlers is not None:
-            self._run_parts(-1, values, handlers)
+            self._run_parts(-1, values, handlers, sinks=True)
         for i in range(start, stop):
             self.steps[i](values)
             if handlers is not None:
                 self._run_parts(i, values, handlers)
                 for ref in self.sites[i]:
                     self.model._send(ref, values)
+                self._run_parts(i, values, handlers, sinks=True)
 
-    def _run_parts(self, place: int, values: Values, handlers: Mapping[str, Any]) -> None:
+    def _run_parts(self, place: int, values: Values, handlers: Mapping[str, Any], sinks: bool = False) -> None:
         for part in self.parts.get(place, ()):
-            if any(port.name in handlers for port in part.ports):
+            if (part.region is None) == sinks and any(port.name in handlers for port in part.ports):
                 values[part.write] = self.compute(part, values)
 
     def compute(self, part: Part, values: Values) -> Tensor:
@@ -346,7 +346,8 @@ class Program:
                 continue
             x = values[port.value]
             if port.copies is None:
-                now.update(self.follow({port.value: points[port.name](x)}, port.operands, values, self))
+                x = self.model._through(points[port.name], port.value, x)
+                now.update(self.follow({port.value: x}, port.operands, values, self))
             else:
                 now.update(self._by_unit(part, port, x, values))
         return self.follow(now, (part.write,), values, self)[part.write]
@@ -355,20 +356,20 @@ class Program:
         """Return the operands when each unit reads a copy of the value of its own."""
         model, n = self.model, port.copies
         assert n is not None and part.region is not None and part.region.units is not None
-        copies = model.rows_first(port.value, x)[:, None].expand(-1, n, *[-1] * (x.ndim - 1))
-        copies = model.hook_dict[port.name](copies)
+        shown = model.batched.rows_first(port.value, x)
+        copies = model.hook_dict[port.name](shown[:, None].expand(-1, n, *[-1] * (shown.ndim - 1)))
         axis = part.region.units.operand_axis[port.operands[0]]
         if len(port.operands) == 1 and (way := model.unit_read(port, axis)) is not None:
             return {port.operands[0]: way.read(copies, values)}
         copies = copies.flatten(0, 1)
         many = model.program(self.rows * n)
-        found = many.follow({port.value: model.merge_rows(port.value, copies)}, port.operands, values, self, n)
+        found = many.follow({port.value: model.batched.merge_rows(port.value, copies)}, port.operands, values, self, n)
         units, operands = part.region.units, {}
         for ref, y in found.items():
-            axis = units.operand_axis[ref]
-            apart = model.rows_first(ref, y).unflatten(0, (self.rows, n)).movedim(axis + 1, 2)
+            axis = model.batched.shown_axis(ref, units.operand_axis[ref])
+            apart = model.batched.rows_first(ref, y).unflatten(0, (self.rows, n)).movedim(axis + 1, 2)
             own = apart[:, torch.arange(n), torch.tensor(units.entries[ref])].movedim(1, axis)
-            operands[ref] = model.merge_rows(ref, own)
+            operands[ref] = model.batched.merge_rows(ref, own)
         return operands
 
     def follow(self, starts: Values, ends: tuple[Ref, ...], values: Values, outer: Program, copies: int = 1) -> Values:
@@ -383,7 +384,9 @@ class Program:
                 if ref not in now and ref in values:
                     x = values[ref]
                     if copies > 1 and ref in self.model.batched.batch_axis:
-                        x = self.model.merge_rows(ref, self.model.rows_first(ref, x).repeat_interleave(copies, dim=0))
+                        x = self.model.batched.merge_rows(
+                            ref, self.model.batched.rows_first(ref, x).repeat_interleave(copies, dim=0)
+                        )
                     now[ref] = x
             self.steps[i](now)
         return {ref: now[ref] for ref in ends}

@@ -53,25 +53,30 @@ class Segment:
         return cls(model, start, end, tuple(found))
 
     def carry(self, change: Tensor, rows: int, weights: Tensor | None = None) -> Tensor:
-        """Return the change of `end` for a change of `start`; `weights` replaces those of the only weighted operation."""
-        tape = self.model.batched.at(rows)
-        changes = {self.start: change}
+        """Return the change of `end` for a change of `start`, rows first.
+
+        `weights` replaces those of the only weighted operation.
+        """
+        batched = self.model.batched
+        tape = batched.at(rows)
+        changes = {self.start: batched.merge_rows(self.start, change)}
         for place in self.operations:
             op = tape.operations[place]
             result = linear_part(op, changes, tape, weights if place == self.weighted else None)
             for ref, out in zip(op.outputs, result if isinstance(result, tuple | list) else (result,), strict=True):
                 if ref is not None and out is not None:
                     changes[ref] = out
-        return changes[self.end]
+        return batched.rows_first(self.end, changes[self.end])
 
     def part(self, value: Tensor, first: bool, rows: int) -> Tensor:
-        """Run the operations before the weighted one (`first`) or those after it."""
-        tape = self.model.batched.at(rows)
+        """Run the operations before the weighted one (`first`) or those after it; `start` and `end` have rows first."""
+        batched = self.model.batched
+        tape = batched.at(rows)
         assert self.weighted is not None
         op = tape.operations[self.weighted]
         operand, result = self.operand_of(op), op.outputs[0]
         assert result is not None
-        changes = {self.start if first else result: value}
+        changes = {self.start: batched.merge_rows(self.start, value)} if first else {result: value}
         for place in self.operations:
             if (place < self.weighted) == first and place != self.weighted:
                 here = tape.operations[place]
@@ -80,7 +85,7 @@ class Segment:
                 changes.update(
                     {r: o for r, o in zip(here.outputs, outs, strict=True) if r is not None and o is not None}
                 )
-        return changes[operand if first else self.end]
+        return changes[operand] if first else batched.rows_first(self.end, changes[self.end])
 
     @cached_property
     def weighted(self) -> int | None:
@@ -117,8 +122,8 @@ class Segment:
 
     def writer_of_input(self, axis: int, size: int) -> Tensor | None:
         """Return the unit that each input of the weights comes from; None when one comes from several."""
-        shape = self.model.batched.at(1).shapes[self.start]
-        units = torch.zeros(size, *shape[1:], dtype=self.weight.dtype)
+        shape = self.model.batched.shown_shape(self.start, size)
+        units = torch.zeros(shape, dtype=self.weight.dtype)
         index = torch.arange(size)
         units.movedim(axis, 1)[index, index] = torch.rand(units.movedim(axis, 1)[index, index].shape).to(units) + 0.5
         operand = self.part(units, True, size)

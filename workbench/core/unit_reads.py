@@ -44,6 +44,8 @@ class UnitRead:
         """Return the way of a port to its operand; None where it has another form."""
         tape, n = model.batched.pattern, port.copies
         (operand,) = port.operands
+        if any(model.batched.batch_axis[ref] != 0 or model.batched.per_row[ref] != 1 for ref in (port.value, operand)):
+            return None
         if n is None or tape.shapes[operand][axis] != n:
             return None
         way = between(tape, [port.value], [operand])
