@@ -273,12 +273,14 @@ def images() -> dict[str, Callable[[], Network]]:
 
     def plain_cnn() -> nn.Module:
         return nn.Sequential(
-            nn.Conv2d(3, 6, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3), nn.ELU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(32, 4)
+            nn.Conv2d(3, 6, 3), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(6, 8, 3), nn.ELU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(32, 4),
         )  # fmt: skip
 
     def temporal() -> nn.Module:
         return nn.Sequential(
-            nn.Conv1d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv1d(6, 6, 3, dilation=2), nn.GELU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(6, 2)
+            nn.Conv1d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv1d(6, 6, 3, dilation=2), nn.GELU(),
+            nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(6, 2),
         )  # fmt: skip
 
     def hugging_face(cls: Any, config: Any) -> Callable[[], nn.Module]:
@@ -361,16 +363,21 @@ def language() -> dict[str, Callable[[], Network]]:
         "num_heads": 4,
         "decoder_start_token_id": 0,
     }
-    bart = {"vocab_size": 50, "d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 4,
-            "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_position_embeddings": 32}  # fmt: skip
+    both = {f"{side}_{what}": n for side in ("encoder", "decoder") for what, n in
+            (("layers", 1), ("attention_heads", 4), ("ffn_dim", 64))}  # fmt: skip
+    bart = {"vocab_size": 50, "d_model": 32, "max_position_embeddings": 32, **both}
+    narrow = {"vocab_size": 50, "hidden_size": 32}
+    opt = {**narrow, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 64, "word_embed_proj_dim": 32}
+    mamba = {**narrow, "num_hidden_layers": 1, "state_size": 4}
+    distil = {"vocab_size": 50, "dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
     falcon = {k: v for k, v in SMALL.items() if k != "intermediate_size"}
     built: dict[str, tuple[str, Callable[[], Any]]] = {
         "gpt2": ("decoder", lambda: hf.GPT2LMHeadModel(hf.GPT2Config(**old))),
         "gpt2_eager": ("decoder", lambda: hf.GPT2LMHeadModel(hf.GPT2Config(**old, attn_implementation="eager"))),
         "gpt_neo_x": ("decoder", lambda: hf.GPTNeoXForCausalLM(hf.GPTNeoXConfig(**SMALL))),
         "gpt_j": ("decoder", lambda: hf.GPTJForCausalLM(hf.GPTJConfig(**old, rotary_dim=4))),
-        "opt": ("decoder", lambda: hf.OPTForCausalLM(hf.OPTConfig(vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=64, word_embed_proj_dim=32, max_position_embeddings=32))),
-        "bloom": ("decoder", lambda: hf.BloomForCausalLM(hf.BloomConfig(vocab_size=50, hidden_size=32, n_layer=2, n_head=4))),
+        "opt": ("decoder", lambda: hf.OPTForCausalLM(hf.OPTConfig(**opt))),
+        "bloom": ("decoder", lambda: hf.BloomForCausalLM(hf.BloomConfig(**narrow, n_layer=2, n_head=4))),
         "falcon": ("decoder", lambda: hf.FalconForCausalLM(hf.FalconConfig(**falcon))),
         "llama": ("decoder", lambda: hf.LlamaForCausalLM(hf.LlamaConfig(**few))),
         "mistral": ("decoder", lambda: hf.MistralForCausalLM(hf.MistralConfig(**few))),
@@ -382,9 +389,9 @@ def language() -> dict[str, Callable[[], Network]]:
         "mixtral": ("mixture of experts", lambda: hf.MixtralForCausalLM(hf.MixtralConfig(**few, num_local_experts=3))),
         "bert": ("encoder", lambda: hf.BertForMaskedLM(hf.BertConfig(**SMALL))),
         "roberta": ("encoder", lambda: hf.RobertaForMaskedLM(hf.RobertaConfig(**SMALL))),
-        "distilbert": ("encoder", lambda: hf.DistilBertForMaskedLM(hf.DistilBertConfig(vocab_size=50, dim=32, n_layers=2, n_heads=4, hidden_dim=64))),
+        "distilbert": ("encoder", lambda: hf.DistilBertForMaskedLM(hf.DistilBertConfig(**distil))),
         "electra": ("encoder", lambda: hf.ElectraForPreTraining(hf.ElectraConfig(**SMALL, embedding_size=32))),
-        "mamba": ("state space", lambda: hf.MambaForCausalLM(hf.MambaConfig(vocab_size=50, hidden_size=32, num_hidden_layers=1, state_size=4))),
+        "mamba": ("state space", lambda: hf.MambaForCausalLM(hf.MambaConfig(**mamba))),
     }  # fmt: skip
     pairs: dict[str, Callable[[], Any]] = {
         "t5": lambda: hf.T5ForConditionalGeneration(hf.T5Config(**t5)),

@@ -15,26 +15,31 @@ from torch.utils._pytree import tree_map
 
 from workbench.core.tape import Operation, Ref, Tape
 
-VIEWS = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+VIEWS = _words(
     "view _unsafe_view reshape _reshape_alias permute transpose t unsqueeze squeeze expand clone _to_copy detach alias "
-    "contiguous lift_fresh".split()
+    "contiguous lift_fresh"
 )
 """Operations that keep every entry, and only lay it out anew (or copy it along a new axis)."""
-MOVES = VIEWS | frozenset(
-    "select slice split split_with_sizes unbind narrow cat stack repeat index constant_pad_nd flip roll select_scatter "
-    "slice_scatter copy pad unsafe_split unsafe_split_with_sizes unsafe_chunk chunk".split()
+MOVES = VIEWS | _words(
+    "select slice split split_with_sizes unsafe_split unsafe_split_with_sizes chunk unsafe_chunk unbind narrow cat "
+    "stack repeat index constant_pad_nd flip roll select_scatter slice_scatter copy pad"
 )
 """Operations that move entries, drop some or join several values."""
-SCALES = frozenset(
+SCALES = _words(
     "mul div neg rsub masked_fill mean sum avg_pool1d avg_pool2d _adaptive_avg_pool2d adaptive_avg_pool2d "
-    "upsample_nearest2d upsample_bilinear2d".split()
+    "upsample_nearest2d upsample_bilinear2d"
 )
 """Operations that are linear when one operand alone depends on the inputs."""
-WEIGHTS = frozenset("addmm mm bmm mv convolution matmul linear baddbmm".split())
+WEIGHTS = _words("addmm mm bmm mv convolution matmul linear baddbmm")
 """Operations that mix entries by weights when one operand alone depends on the inputs."""
-NORMS = frozenset("native_batch_norm _native_batch_norm_legit_no_training cudnn_batch_norm".split())
+NORMS = _words("native_batch_norm _native_batch_norm_legit_no_training cudnn_batch_norm")
 """Norms with statistics of their own; in evaluation mode they scale and shift."""
-BIASED = frozenset("addmm baddbmm".split())
+BIASED = _words("addmm baddbmm")
 
 
 def is_affine(op: Operation, live: Collection[Ref]) -> bool:
@@ -132,7 +137,7 @@ def _convolution(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[A
 
 def _batch_norm(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> tuple[Tensor, None, None]:
     """Return the change times the gain of a norm in evaluation mode."""
-    x, weight, _, mean, variance = map(read, op.args[:5])
+    x, weight, _, _, variance = map(read, op.args[:5])
     eps = op.args[-1]
     gain = (variance + eps).rsqrt() if weight is None else weight * (variance + eps).rsqrt()
     return x * gain.reshape(1, -1, *[1] * (x.ndim - 2)), None, None
@@ -153,7 +158,8 @@ def _chosen(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], 
     condition, left, right = op.args
     parts = [changes[x] if isinstance(x, Ref) and x in changes else torch.zeros(()) for x in (left, right)]
     like = next(changes[x] for x in (left, right) if isinstance(x, Ref) and x in changes)
-    return torch.where(read(condition), *(part.to(like) for part in parts))
+    left_part, right_part = (part.to(like) for part in parts)
+    return torch.where(read(condition), left_part, right_part)
 
 
 def _reversed_difference(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:

@@ -35,15 +35,16 @@ def expose_constants(batched: BatchedTape) -> tuple[BatchedTape, tuple[Ref, ...]
             returned = {
                 name: tuple(value if ref == constant else ref for ref in refs) for name, refs in returned.items()
             }
-        if constant is not None:
-            op = replace(
-                op, args=tuple(made[constant] if arg == constant and isinstance(arg, Ref) else arg for arg in op.args)
-            )
-        operations.append(op)
+        operations.append(op if constant is None else _reading(op, constant, made[constant]))
     pattern = replace(tape, operations=tuple(operations), shapes=shapes, returned=returned)
     guards = tuple(replace(guard, after=_moved(guard.after, tape.operations, operations)) for guard in tape.guards)
     exposed = BatchedTape(replace(pattern, guards=guards), batched.rows, batch_axis, per_row)
     return exposed, tuple(made.values())
+
+
+def _reading(op: Operation, old: Ref, new: Ref) -> Operation:
+    """Return an operation that reads another value."""
+    return replace(op, args=tuple(new if isinstance(arg, Ref) and arg == old else arg for arg in op.args))
 
 
 def _added_constant(op: Operation, batched: BatchedTape) -> Ref | None:

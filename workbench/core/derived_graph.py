@@ -12,8 +12,9 @@ from torch import Tensor
 
 from workbench.core.errors import ConfigError, UnknownNameError
 from workbench.core.graph import Carry, Graph, Nodes, Ports, Reader, Wire
+from workbench.core.ports import Part, Port
 from workbench.core.tape import Ref
-from workbench.core.tape_model import Part, Port, TapeModel
+from workbench.core.tape_model import TapeModel
 from workbench.core.transport import Segment, masked_weights
 
 FEW = 64
@@ -49,7 +50,7 @@ def derive_graph(model: TapeModel, detail: str = "head") -> Graph:
 
 def reader_of(model: TapeModel, port: Port) -> Reader | None:
     """Return how the gradient at heads' copies of a stream follows from that at their queries, keys or values."""
-    if port.copies is None or len(port.operands) != 1 or port.value not in model.names_of:
+    if port.copies is None or len(port.operands) != 1 or port.value not in model.names.of:
         return None
     (operand,) = port.operands
     part = next(part for part in model.parts if port in part.ports)

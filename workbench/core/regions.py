@@ -1,6 +1,6 @@
 """Derive the nodes of a network's computation graph from the tape of one forward pass.
 
-1. Sources are floating-point inputs and rows looked up in a table (embeddings). A value that depends on a source is live.
+1. Sources are floating-point inputs and rows looked up in a table (embeddings). What depends on a source is live.
 2. An operation that is not affine in the live values it reads (`affine.py`) computes inside a node; its operands are
    read there, and what it returns is written.
 3. A node that one other node alone reads, through no weights, is part of that node: a written-out GELU, a product of
@@ -13,18 +13,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import product
 
 import torch
 from torch import Tensor
 
-from workbench.core.any_batch import BatchedTape
 from workbench.core.affine import VIEWS, applies_weights, is_affine
+from workbench.core.any_batch import BatchedTape
 from workbench.core.replay import evaluate
-from workbench.core.tape import Operation, Ref, Tape
+from workbench.core.tape import Operation, Ref
 
 LOOKUPS = ("embedding", "index", "index_select")
 """Operations that look rows up in a table."""
@@ -107,10 +105,14 @@ class Derivation:
             outputs = [out for out in op.outputs if out is not None and self._floating(out)]
             if any(ref in self.live for ref in op.reads):
                 self.live.update(outputs)
-            elif any(out in constants for out in outputs):
+            elif any(out in constants for out in outputs) or (
+                outputs and op.name in LOOKUPS and op.args[0] in self.tape.constants and self._floating(op.args[0])
+            ):
                 self._add_source(outputs[0])
-            elif outputs and op.name in LOOKUPS and op.args[0] in self.tape.constants and self._floating(op.args[0]):
-                self._add_source(outputs[0])
+
+    def _looks_up(self, op: Operation) -> bool:
+        """Return whether an operation takes rows of a constant table."""
+        return op.name in LOOKUPS and op.args[0] in self.tape.constants and self._floating(op.args[0])
 
     def _add_source(self, ref: Ref) -> None:
         self.sources.append(ref)
@@ -131,7 +133,7 @@ class Derivation:
             beside = [ref for ref in op.reads if ref not in self.live]
             if is_affine(op, self.live) and all(ref in self.tape.constants for ref in beside):
                 weights, reach = applies_weights(op, self.live), dict[Ref, bool]()
-                for ref, (start, before) in ((r, item) for r in read for item in self.reach[r].items()):
+                for start, before in (item for ref in read for item in self.reach[ref].items()):
                     reach[start] = reach.get(start, False) or before or weights
             else:
                 self.inside_nodes.add(i)

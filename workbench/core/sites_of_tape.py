@@ -24,7 +24,26 @@ READABLE = {
 """Kernels by the name of the function that calls them."""
 
 
-def name_values(batched: BatchedTape, names: Mapping[str, tuple[Ref, ...]], live: frozenset[Ref]) -> dict[str, Ref]:
+class SiteNames:
+    """Names of values: each name has one value, a value may have several names."""
+
+    def __init__(self) -> None:
+        self.at: dict[str, Ref] = {}
+        self.of: dict[Ref, list[str]] = {}
+
+    def add(self, name: str, ref: Ref) -> None:
+        """Give a value a name; one that is taken is numbered."""
+        if name in self.at:
+            name = f"{name}_{sum(known.startswith(name) for known in self.at) + 1}"
+        self.at[name] = ref
+        self.of.setdefault(ref, []).append(name)
+
+    def first(self, ref: Ref) -> str:
+        """Return the first name of a value."""
+        return self.of[ref][0]
+
+
+def name_values(batched: BatchedTape, names: Mapping[str, tuple[Ref, ...]], live: frozenset[Ref]) -> SiteNames:
     """Return the sites of a tape: what each submodule returned, and what each operation outside of them made.
 
     Args:
@@ -33,22 +52,23 @@ def name_values(batched: BatchedTape, names: Mapping[str, tuple[Ref, ...]], live
         live: Floating-point values that depend on the inputs.
 
     Returns:
-        Values by name: the submodule's path (`path:0`, `path:1` where it returns several), or for an operation
+        The names: the submodule's path (`path:0`, `path:1` where it returns several), or for an operation
         `path:name` of the submodule that ran it, `path:name_2` for its second call there.
     """
-    tape, found = batched.pattern, dict[str, Ref]()
+    tape, found = batched.pattern, SiteNames()
     for i, ref in enumerate(ref for ref in tape.inputs if ref in live):
-        found["input" if len(tape.inputs) == 1 else f"input:{i}"] = ref
+        found.add("input" if len(tape.inputs) == 1 else f"input:{i}", ref)
     for path, refs in names.items():
         for i, ref in enumerate(refs):
             if ref in live:
-                found[path if len(refs) == 1 else f"{path}:{i}"] = ref
-    taken, counts = set(found.values()), Counter[str]()
+                found.add(path if len(refs) == 1 else f"{path}:{i}", ref)
+    counts = Counter[str]()
     for op in tape.operations:
         constant = not any(ref in tape.shapes for ref in op.reads)
-        if (op.name in MOVES and not constant) or op.outputs[0] not in live or op.outputs[0] in taken:
+        value = op.outputs[0]
+        if (op.name in MOVES and not constant) or value is None or value not in live or value in found.of:
             continue
         base = f"{op.module}:{'constant' if constant else READABLE.get(op.name, op.name)}"
         counts[base] += 1
-        found[base if counts[base] == 1 else f"{base}_{counts[base]}"] = op.outputs[0]
+        found.add(base if counts[base] == 1 else f"{base}_{counts[base]}", value)
     return found

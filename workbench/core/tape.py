@@ -138,7 +138,8 @@ class Recorder(TorchDispatchMode):
             self.tensors.append(leaf)  # kept alive, so that its id stays its own
         return self.numbers[id(leaf)]
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        function = func
         noted = tree_map(self.ref, tuple(args))
         if function._schema.is_mutable and isinstance(noted[0], Ref):
             self.written.append(args[0])  # kept alive, so that its id stays its own
@@ -166,8 +167,8 @@ def out_of_place(function: Any) -> Any:
     found = next((v for v in variants if [a.name for a in v._schema.arguments] == asked), None)
     if found is None:
         raise InputError(
-            f"The network runs {function}, which writes in place and has no other variant, so its forward pass cannot be "
-            "recorded. Open it with hooks alone."
+            f"The network runs {function}, which writes in place and has no other variant, so its forward pass cannot "
+            "be recorded. Open it with hooks alone."
         )
     return found
 

@@ -19,7 +19,8 @@ from workbench.core.replay import Values, between
 from workbench.core.tape import Ref
 
 if TYPE_CHECKING:
-    from workbench.core.tape_model import Port, TapeModel
+    from workbench.core.ports import Port
+    from workbench.core.tape_model import TapeModel
 
 
 @dataclass(frozen=True)

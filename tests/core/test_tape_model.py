@@ -1,0 +1,163 @@
+"""A network opened by the tape of its forward pass: its values, its graph, and what cannot be recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+import workbench
+from tests.bench.any import Errors, example_of, measure, open_network, take
+from tests.bench.networks import made, networks
+from workbench.analysis.circuits.attribution import attribute_edges
+from workbench.analysis.circuits.exact import patch_edges
+from workbench.core.errors import InputError
+from workbench.core.tape_model import TapeModel
+
+DERIVED = ("functional", "shared_layer", "several_outputs", "gated", "vae", "u_net", "own_attention", "gpt2", "gru")
+"""Networks of different forms that open in a fraction of a second."""
+DECLARED = (
+    ("mnist_cnn", ""),
+    ("cartpole_ppo", ""),
+    ("induction_gpt", "head"),
+    ("greater_than_gpt", "head"),
+    ("greater_than_gpt", "neuron"),
+    ("greater_than_gpt", "block"),
+    ("dates_encoder_decoder", "head"),
+)
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_a_derived_graph_holds_to_the_equation(name: str) -> None:
+    network = networks()[name]()
+    model, graph = open_network(network)
+    assert measure(network, model, graph).largest < 1e-10
+
+
+def test_the_check_of_the_equation_can_fail() -> None:
+    network = networks()["gated"]()
+    model, graph = open_network(network)
+    network.module.out.weight.data += 0.1  # the module moves on, the tape's constants are the same tensors: still equal
+    assert measure(network, model, graph).largest < 1e-10
+    network.module.out.weight = nn.Parameter(network.module.out.weight + 0.1)  # other tensors than those on the tape
+    errors = measure(network, model, graph)
+    assert isinstance(errors, Errors) and errors.replay > 1e-3
+
+
+@pytest.mark.parametrize(("name", "detail"), DECLARED)
+def test_derived_and_declared_graphs_score_the_same_edges(name: str, detail: str) -> None:
+    own = workbench.load(name).double()
+    example = tree_map(lambda x: x.double() if x.is_floating_point() else x, own.example(4, 0))
+    model = TapeModel(nn.Module(), example, own, take)
+    derived, declared = (net.graph(detail) if detail else net.graph() for net in (model, own))
+    clean, other = (tree_map(lambda x, i=i: x[i : i + 2], example) for i in (0, 2))
+
+    def metric(output: Any) -> Tensor:
+        return tree_leaves(output)[0].flatten(1)[:, -3:].square().sum(dim=1)
+
+    scores = [
+        torch.cat([s.flatten() for s in attribute_edges(graph, clean, graph.writes(other), metric).values()])
+        for graph in (derived, declared)
+    ]
+    torch.testing.assert_close(*(s.sort().values for s in scores), rtol=0, atol=1e-8)
+    if derived.n_edges < 120:
+        exact = [
+            torch.cat([s.flatten() for s in patch_edges(graph, clean, graph.writes(other), metric).values()])
+            for graph in (derived, declared)
+        ]
+        torch.testing.assert_close(*(s.sort().values for s in exact), rtol=0, atol=1e-8)
+
+
+def test_every_value_is_what_plain_hooks_see_and_rows_come_first() -> None:
+    network = networks()["gpt2"]()
+    model, _ = open_network(network)
+    seen: dict[str, Tensor] = {}
+    parts = {name: part for name, part in network.module.named_modules() if name}
+    hooks = [
+        part.register_forward_hook(lambda _, __, out, name=name: seen.__setitem__(name, out))
+        for name, part in parts.items()
+    ]
+    inputs = take(example_of(network), 3)
+    network.module(inputs)
+    for hook in hooks:
+        hook.remove()
+    sites = [name for name in model.hook_dict if name in seen and isinstance(seen[name], Tensor)]
+    cached = model.cache(inputs, sites)
+    assert len(sites) > 20
+    for name in sites:
+        torch.testing.assert_close(cached[name], seen[name].expand_as(cached[name]), rtol=0, atol=0)
+    assert all(model.hook_dict[name].axes[0] == "batch" for name in sites)
+
+
+def test_a_sweep_of_heads_equals_one_edit_at_a_time() -> None:
+    network = networks()["gpt2_eager"]()
+    model, graph = open_network(network)
+    hook = next(group.hook for group in graph.nodes.values() if group.axis == "head")
+    inputs = take(example_of(network), 3)
+    conditions = [(workbench.interventions.zero(f"{hook}[head={i}]"),) for i in range(4)]
+    swept = workbench.sweep(model, inputs, conditions, measure=lambda y: y[:, -1, 3])
+    for condition, found in zip(conditions, swept, strict=True):
+        with model.edited(condition):
+            torch.testing.assert_close(found, model(inputs)[:, -1, 3])
+
+
+@pytest.mark.parametrize("length", [4, 9])
+def test_inputs_of_another_length_are_recorded_anew(length: int) -> None:
+    network = networks()["own_attention"]()
+    model = TapeModel(network.module, network.example, network.call, take)
+    tokens = torch.randint(20, (3, length))
+    torch.testing.assert_close(model.run_stages(tokens, 0, len(model.stages)), network.module(tokens), rtol=0, atol=0)
+
+
+class Branching(nn.Module):
+    """Takes another path where the mean is positive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.a if bool(x[0, 0] > 0) else self.b)(x)
+
+
+class Batched(nn.Module):
+    """Subtracts the mean over the rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - x.mean(dim=0)).relu()
+
+
+class Random(nn.Module):
+    """Draws noise."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.relu() + torch.rand(3)
+
+
+def test_another_branch_than_the_recorded_one_raises() -> None:
+    example = torch.rand(4, 3) + 0.1
+    network = made("", "", Branching, lambda: example)
+    model = TapeModel(network.module, example, network.call, take)
+    with pytest.raises(InputError, match="may do other work"):
+        model.run_stages(-example, 0, len(model.stages))
+
+
+@pytest.mark.parametrize("module", [Batched, Random])
+def test_what_the_tape_cannot_hold_is_refused_in_a_sentence(module: type[nn.Module]) -> None:
+    example = torch.rand(4, 3)
+    network = made("", "", module, lambda: example)
+    with pytest.raises(InputError, match="rows|random"):
+        TapeModel(network.module, example, network.call, take)
+
+
+def test_a_network_that_ignores_its_inputs_is_refused() -> None:
+    class Constant(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.ones(3)
+
+    network = made("", "", Constant, lambda: torch.rand(4, 3))
+    with pytest.raises(InputError, match="does not depend on the inputs"):
+        TapeModel(network.module, network.example, network.call, take)
