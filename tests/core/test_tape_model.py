@@ -17,7 +17,7 @@ from workbench.analysis.circuits.exact import patch_edges
 from workbench.core.errors import InputError
 from workbench.core.tape_model import TapeModel
 
-DERIVED = ("functional", "shared_layer", "several_outputs", "gated", "vae", "u_net", "own_attention", "gpt2", "gru")
+DERIVED = ("functional", "shared_layer", "several_outputs", "gated", "vae", "u_net", "own_attention")
 """Networks of different forms that open in a fraction of a second."""
 DECLARED = (
     ("mnist_cnn", ""),
@@ -25,7 +25,6 @@ DECLARED = (
     ("induction_gpt", "head"),
     ("greater_than_gpt", "head"),
     ("greater_than_gpt", "neuron"),
-    ("greater_than_gpt", "block"),
     ("dates_encoder_decoder", "head"),
 )
 
@@ -72,7 +71,7 @@ def test_derived_and_declared_graphs_score_the_same_edges(name: str, detail: str
 
 
 def test_every_value_is_what_plain_hooks_see_and_rows_come_first() -> None:
-    network = networks()["gpt2"]()
+    network = networks()["torch_encoder"]()
     model, _ = open_network(network)
     seen: dict[str, Tensor] = {}
     parts = {name: part for name, part in network.module.named_modules() if name}
@@ -86,14 +85,14 @@ def test_every_value_is_what_plain_hooks_see_and_rows_come_first() -> None:
         hook.remove()
     sites = [name for name in model.hook_dict if name in seen and isinstance(seen[name], Tensor)]
     cached = model.cache(inputs, sites)
-    assert len(sites) > 20
+    assert len(sites) > 10
     for name in sites:
-        torch.testing.assert_close(cached[name], seen[name].expand_as(cached[name]), rtol=0, atol=0)
+        torch.testing.assert_close(cached[name], seen[name].expand_as(cached[name]), rtol=1e-10, atol=1e-12)
     assert all(model.hook_dict[name].axes[0] == "batch" for name in sites)
 
 
 def test_a_sweep_of_heads_equals_one_edit_at_a_time() -> None:
-    network = networks()["gpt2_eager"]()
+    network = networks()["own_attention"]()
     model, graph = open_network(network)
     hook = next(group.hook for group in graph.nodes.values() if group.axis == "head")
     inputs = take(example_of(network), 3)

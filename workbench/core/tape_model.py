@@ -75,18 +75,21 @@ class TapeModel(HookedModel):
 
     @torch.no_grad()
     def _require_equal(self, inputs: Any) -> None:
-        """Raise unless the tape gives what the module gives on inputs with more rows than it was recorded with."""
-        pairs = zip(
-            tensors_of(self.run_stages(inputs, 0, len(self.stages))), tensors_of(self.call(inputs)), strict=True
-        )
-        for ours, own in pairs:
-            scale = own.double().abs().max() if own.numel() else torch.zeros(())
-            if ours.shape != own.shape or not torch.allclose(
-                ours, own, rtol=1e-4, atol=1e-5 * float(scale), equal_nan=True
-            ):
+        """Raise unless the tape gives what the module gives, and each row what it gives alone."""
+        own, alone = self.call(inputs), self.call(self.take(inputs, 1))
+        replayed = self.run_stages(inputs, 0, len(self.stages))
+        outputs = [leaf for leaf in tree_leaves(self.batched.pattern.output) if isinstance(leaf, Ref)]
+        for ref, x, mine, first in zip(outputs, *map(tensors_of, (own, replayed, alone)), strict=True):
+            if not nearly(mine, x):
                 raise InputError(
-                    f"The recorded forward pass of {type(self.module).__name__} gives another output than the module: "
-                    "its rows interact, it draws random numbers, or it keeps a state. Open it with hooks alone."
+                    f"The recorded pass of {type(self.module).__name__} gives another output than the module: it draws "
+                    "random numbers or keeps a state. Open it with hooks alone."
+                )
+            rows = ref in self.batched.batch_axis
+            if not rows or not nearly(self.batched.rows_first(ref, first)[0], self.batched.rows_first(ref, x)[0]):
+                raise InputError(
+                    f"The rows of a batch interact in {type(self.module).__name__}: a row alone gives another output. "
+                    "Open it with hooks alone."
                 )
 
     def example(self, batch: int = 2, seed: int = 0) -> Any:
@@ -242,6 +245,14 @@ class TapeModel(HookedModel):
         if ref not in self.batched.batch_axis or (self.batched.batch_axis[ref] == 0 and self.batched.per_row[ref] == 1):
             return point(x)
         return self.batched.merge_rows(ref, point(self.batched.rows_first(ref, x)))
+
+
+def nearly(one: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors are equal but for rounding."""
+    if one.shape != other.shape or not one.is_floating_point():
+        return torch.equal(one, other)
+    scale = float(other.double().nan_to_num().abs().max()) if other.numel() else 0.0
+    return torch.allclose(one, other, rtol=1e-4, atol=1e-5 * scale, equal_nan=True)
 
 
 def tensors_of(inputs: Any) -> list[Tensor]:
