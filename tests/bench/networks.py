@@ -317,7 +317,7 @@ class Last(nn.Module):
 
 def recurrent() -> dict[str, Callable[[], Network]]:
     """Networks of sequences without attention."""
-    signals = lambda: torch.randn(4, 5, 3)  # noqa: E731
+    signals = lambda: torch.randn(4, 5, 3)
     return dict(
         [
             entry("recurrent", "rnn", lambda: Last(nn.RNN(3, 6, batch_first=True), 6), signals),
@@ -351,7 +351,7 @@ def language() -> dict[str, Callable[[], Network]]:
     """Transformers and state-space models of tokens."""
     import transformers as hf
 
-    tokens = lambda: torch.randint(1, 50, (4, 7))  # noqa: E731
+    tokens = lambda: torch.randint(1, 50, (4, 7))
     few = {**SMALL, "num_key_value_heads": 2}
     old = {"vocab_size": 50, "n_positions": 32, "n_embd": 32, "n_layer": 2, "n_head": 4}
     t5 = {
