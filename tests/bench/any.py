@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from tests.bench.harness import Figure
 from tests.bench.invariants import in_double
-from tests.bench.networks import Network, networks
+from tests.networks import Network, networks
 from workbench.core.errors import WorkbenchError
 from workbench.core.graph import Graph
 from workbench.core.tape_model import TapeModel

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 import workbench
 from tests.bench.any import Errors, example_of, measure, open_network, take
-from tests.bench.networks import made, networks
+from tests.networks import made, networks
 from workbench.analysis.circuits.attribution import attribute_edges
 from workbench.analysis.circuits.exact import patch_edges
 from workbench.core.errors import InputError

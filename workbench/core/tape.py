@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -225,16 +225,7 @@ def live_part(recorder: Recorder, inputs: tuple[Ref, ...], output: Any, returned
         return tuple(numbers[ref] for ref in refs if ref in numbers)
 
     first = tuple(map(renumber, inputs))
-    used = tuple(
-        Operation(
-            op.function,
-            tree_map(renumber, op.args),
-            tree_map(renumber, op.kwargs),
-            tuple(map(renumber, op.outputs)),
-            op.module,
-        )
-        for op in operations
-    )
+    used = tuple(renumbered(op, renumber) for op in operations)
     output = tree_map(renumber, output)
     return Tape(
         first,
@@ -246,6 +237,12 @@ def live_part(recorder: Recorder, inputs: tuple[Ref, ...], output: Any, returned
         {name: live_ones(refs) for name, refs in received.items()},
         tuple(Guard(places[g.after], g.function, tree_map(renumber, g.args), g.number) for g in guards),
     )
+
+
+def renumbered(op: Operation, renumber: Callable[[Any], Any]) -> Operation:
+    """Return an operation on values with other numbers."""
+    args, kwargs = tree_map(renumber, op.args), tree_map(renumber, op.kwargs)
+    return replace(op, args=args, kwargs=kwargs, outputs=tuple(map(renumber, op.outputs)))
 
 
 @contextmanager

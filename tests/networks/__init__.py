@@ -1,0 +1,19 @@
+"""Networks made elsewhere, by kind: small, random, and as different as the field has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.networks.images import images
+from tests.networks.language import language
+from tests.networks.network import Network, made
+from tests.networks.plain import plain
+from tests.networks.policies import policies
+from tests.networks.recurrent import recurrent
+
+__all__ = ["Network", "made", "networks"]
+
+
+def networks() -> dict[str, Callable[[], Network]]:
+    """Every network by its name, made when it is called."""
+    return {**plain(), **images(), **recurrent(), **language(), **policies()}
