@@ -9,15 +9,24 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check --no-input
 # $(call install,EXTRAS,PARTS): the files whose hashes are in requirements/PART.lock, then the project itself. A build of
-# torch with a mark such as +cpu needs no CUDA. Where a file has no hash, such as another build of torch, the pinned
-# versions are installed without.
+# torch with a mark such as +cpu needs no CUDA. Where a file has no hash the pinned versions are installed without.
 define install
-	@$(PIP) --no-deps --require-hashes $(patsubst %,-r requirements/%.lock,$(2)) && \
+	@$(own-torch); \
+	$(PIP) --no-deps --require-hashes $(patsubst %,-r requirements/%.lock,$(2)) && \
 	{ $(PY) -c 'import sys; from importlib.metadata import version; sys.exit("+" not in version("torch"))' || \
 	$(PIP) --no-deps --require-hashes -r requirements/cuda.lock; } && \
 	$(PIP) --no-deps --no-build-isolation -e . || { \
 	echo "Not every file for this machine is in requirements/*.lock: installing the pinned versions without hashes." >&2; \
 	$(PIP) -c constraints.txt -e '.$(1)'; }
+endef
+# Of equal versions pip takes one whose hash its index tells, so a build of torch that the user chose comes first: from a
+# folder by its hash, from another index by its version alone.
+define own-torch
+if [ -n "$${PIP_FIND_LINKS:-}" ]; then \
+	$(PIP) --no-deps --no-index --require-hashes -r <(sed -n '/^torch==/,/[^\\]$$/p' requirements/app.lock) 2>/dev/null || true; \
+elif [ -n "$${PIP_INDEX_URL:-}$${PIP_EXTRA_INDEX_URL:-}" ]; then \
+	$(PIP) --no-deps -c constraints.txt torch || true; \
+fi
 endef
 
 # Two workers; the tests of one worker's queue go to the other when that is done first.
