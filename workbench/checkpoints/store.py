@@ -12,6 +12,7 @@ from torch import Tensor
 from workbench.checkpoints.card import SLUG, Card, card_of, model_folder, steps, steps_folder
 from workbench.checkpoints.inheritance import base_of, own, told, whole
 from workbench.checkpoints.restoring import restore
+from workbench.checkpoints.ties import TIED, tie, ties_of
 from workbench.checkpoints.writing import drop_steps, require_free, writing
 from workbench.core import atomic
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError, suggestion
@@ -60,13 +61,11 @@ def save(
     if tokenizer is not None:
         texts[TOKENIZER] = tokenizer.to_json()
     about = {f"{name}_sha256": sha256(text.encode()) for name, text in texts.items()}
-    content = pack(stored_weights(model, card.dtype), about | told(model))
-    card = replace(
-        card,
-        config=stored_config(model, card.architecture),
-        parameters=sum(p.numel() for p in model.parameters()),
-        weights_sha256=sha256(content),
-    )
+    card = replace(card, config=stored_config(model, card.architecture))
+    tied = loadable_ties(model, card)
+    content = pack(stored_weights(model, card.dtype), about | told(model) | tied)
+    parameters = sum(p.numel() for p in model.parameters())
+    card = replace(card, parameters=parameters, weights_sha256=sha256(content))
     files = {WEIGHTS: content} | {n: t.encode() for n, t in texts.items()} | {CARD: card.to_json()}
     with writing(folder, len(content)):
         if not overwrite:
@@ -85,7 +84,8 @@ def save_step(folder: Path, model: HookedModel, step: int, run: str, dtype: str 
     if not SLUG.fullmatch(run):
         raise InputError(f"{run!r} cannot name a run. Take letters and digits, and the same name as `run` of the card.")
     path = steps_folder(folder, run) / f"{step}.safetensors"
-    atomic.write_atomically(path, pack(stored_weights(model, dtype), {"step": step, "run": run}))
+    about = {"step": step, "run": run} | ({TIED: ties} if (ties := ties_of(model)) else {})
+    atomic.write_atomically(path, pack(stored_weights(model, dtype), about))
     return path
 
 
@@ -107,9 +107,12 @@ def load_folder(folder: Path, step: int | None = None) -> HookedModel:
         content = weights_file(folder).read_bytes()
         texts = {n: (folder / n).read_text("utf-8") for n in (TOKENIZER,) if (folder / n).is_file()}
     tensors, about = verified(content, card, folder)
+    tied = about.get(TIED)
     if step is not None:
-        tensors = step_weights(folder, step, card.run)
+        tensors, tied = step_weights(folder, step, card.run)
     model = build(card, f"{folder.name}/{CARD}: config")
+    if tied is not None:
+        tie(model, tied, f"The file of weights of {folder.name}")
     if base := base_of(model):
         tensors = whole(model, tensors, about, weights_of(model_folder(base)), folder.name)
     fill(model, tensors, f"{folder.name}")
@@ -144,8 +147,8 @@ def verified(content: bytes, card: Card, folder: Path) -> tuple[dict[str, Tensor
     return tensors, about
 
 
-def step_weights(folder: Path, step: int, run: str) -> dict[str, Tensor]:
-    """The verified tensors kept at one training step of a run."""
+def step_weights(folder: Path, step: int, run: str) -> tuple[dict[str, Tensor], dict[str, str] | None]:
+    """The verified tensors kept at one training step of a run, and which names share them."""
     path = steps_folder(folder, run) / f"{step}.safetensors"
     if not path.is_file():
         kept = sorted((p.stem for p in path.parent.glob("*.safetensors")), key=len)
@@ -156,7 +159,23 @@ def step_weights(folder: Path, step: int, run: str) -> dict[str, Tensor]:
             f"{path} says that it was kept at step {about.get('step')} of run {about.get('run', '')!r}, not at step "
             f"{step} of run {run!r}, which the card names. Train the model again."
         )
-    return tensors
+    return tensors, about.get(TIED)
+
+
+def loadable_ties(model: HookedModel, card: Card) -> dict[str, dict[str, str]]:
+    """What a file must say of shared weights; raises unless the card's config gives a model with the same weights."""
+    ties, fresh = ties_of(model), build(card, "config")
+    own_ties = ties_of(fresh)
+    tie(fresh, ties, "The model")
+    mine, theirs = distinct_weights(model), distinct_weights(fresh)
+    for name in (*mine, *theirs):
+        if name not in mine or name not in theirs or mine[name].shape != theirs[name].shape:
+            shapes = [tuple(of[name].shape) if name in of else "absent" for of in (mine, theirs)]
+            raise CheckpointError(
+                f"{name!r} of this {type(model).__name__} is {shapes[0]}, and {shapes[1]} in one made from its config, "
+                "so it could not be loaded again. Change the config along with the weights, or save its state_dict()."
+            )
+    return {TIED: ties} if ties or own_ties else {}
 
 
 def build(card: Card, where: str) -> HookedModel:
@@ -215,12 +234,9 @@ def stored_weights(model: HookedModel, dtype: str) -> dict[str, Tensor]:
 
 
 def distinct_weights(model: HookedModel) -> dict[str, Tensor]:
-    """Parameters and buffers by name; of names tied to one tensor, the first."""
-    owners: dict[tuple[int, torch.Size], str] = {}
-    state = model.state_dict()
-    for name, tensor in state.items():
-        owners.setdefault((tensor.data_ptr() if tensor.numel() else id(tensor), tensor.shape), name)
-    return {name: state[name] for name in owners.values()}
+    """Parameters and buffers by name; of names that share one tensor, the first."""
+    aliases = ties_of(model)
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in aliases}
 
 
 def stored_config(model: HookedModel, architecture: str) -> dict[str, Any]:
