@@ -30,7 +30,7 @@ class Twice(nn.Module):
 def test_each_call_and_each_tensor_has_a_name_of_its_own() -> None:
     model = wrap(Twice(), torch.randn(2, 3, 4))
     assert list(model.hook_dict) == ["linear", "act", "lstm:0", "lstm:1", "lstm:2", "act@2"]
-    assert model.hook_dict["linear"].axes == ("batch", "pos", "d_model") and model.hook_dict["linear"].inferred
+    assert model.hook_dict["linear"].axes == ("batch", "pos", "unit") and model.hook_dict["linear"].inferred
     x = torch.randn(2, 3, 4)
     cache = model.cache(x)
     assert torch.equal(cache["act"], cache["linear"].relu())
@@ -44,7 +44,7 @@ def test_wrapping_changes_no_output_and_sweeps_equal_the_naive_loop() -> None:
     x = torch.randn(2, 3, 4)
     model = wrap(module, x)
     assert torch.equal(model(x), module(x))
-    conditions = [(), *[(zero(f"linear[d_model={i}]"),) for i in range(4)]]
+    conditions = [(), *[(zero(f"linear[unit={i}]"),) for i in range(4)]]
     swept = sweep(model, x, conditions, lambda y: y.sum(1))
     naive = []
     with torch.no_grad():

@@ -92,7 +92,7 @@ def conditions(model: HookedModel, inputs: object) -> list[tuple]:
             (zero(site),),
             (mean(site, activation),),
             (resample(site, activation, generator(0)),),
-            (patch(site, activation), scale(Site(hook), 1.5)),
+            (patch(site, activation[: info.shape[0]]), scale(Site(hook), 1.5)),
             (clamp(site, low=-0.1, high=0.1),),
         ]
         if length and info.axes[-1] != "batch":
@@ -101,10 +101,10 @@ def conditions(model: HookedModel, inputs: object) -> list[tuple]:
 
 
 @every_network
-@pytest.mark.parametrize("memory", [1, 2**21])
-def test_a_sweep_equals_one_full_hooked_pass_per_intervention(name: str, memory: int) -> None:
+@pytest.mark.parametrize(("memory", "batch"), [(1, 2), (2**21, 2), (2**21, 1)])
+def test_a_sweep_equals_one_full_hooked_pass_per_intervention(name: str, memory: int, batch: int) -> None:
     model = small(name)
-    inputs = example(model)
+    inputs = example(model, batch)
 
     def measure(output: object) -> torch.Tensor:
         value = output.value if hasattr(output, "value") else 0

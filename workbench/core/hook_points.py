@@ -23,11 +23,13 @@ class Router:
     """Where a model's hook points send their activations: attached once, pointed anywhere.
 
     Pointing it costs one assignment however many hook points there are. `lock` is held while it points
-    somewhere, so that no other thread runs the model through somebody else's edits.
+    somewhere, so that no other thread runs the model through somebody else's edits. `listened` says that a hook point
+    may have hooks of its own.
     """
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] | None = None
+        self.listened = False
         self.lock = RunLock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Router:
@@ -73,6 +75,7 @@ class AxisHookPoint(HookPoint):
         alias_names: list[str] | None = None,
     ) -> LensHandle:
         """Add TransformerLens's `hook(activation, hook=point)`, which gets a tensor that it may write into."""
+        self.router.listened = True
         return super().add_hook(partial(apply_lens_function, hook), dir, is_permanent, level, prepend, alias_names)
 
     @property

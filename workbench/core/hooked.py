@@ -32,6 +32,7 @@ from workbench.core.listeners import (
     value_handler,
     versions,
 )
+from workbench.core.probe import Probe
 from workbench.core.run_lock import RunLock
 from workbench.core.survey import survey
 from workbench.core.training_mode import require_evaluation_mode
@@ -51,9 +52,12 @@ class HookedModel(HookedRootModule):
     cfg: Any
     card: Any = None
     tokenizer: Any = None
+    probe: Probe | None = None
     family: ClassVar[str] = "model"
     input_axes: ClassVar[str] = "batch feature"
     details: ClassVar[tuple[str, ...]] = ()
+    broadcasts_rows: ClassVar[bool] = False
+    """True if a stage computes the same from one row as from that row repeated, wherever the others join it."""
     stages: tuple[Stage, ...]
     hook_dict: dict[str, AxisHookPoint]  # type: ignore[assignment]
 
@@ -96,6 +100,14 @@ class HookedModel(HookedRootModule):
     def example(self, batch: int = 2, seed: int = 0) -> Any:
         """A random valid input; each architecture says what that is."""
         raise ConfigError(f"{type(self).__name__} does not define example(); add it to the class.")
+
+    def count_rows(self, inputs: State) -> int:
+        """Number of examples in the inputs: the first axis of the first tensor."""
+        return batch_size(inputs)
+
+    def repeat_rows(self, inputs: State, times: int) -> State:
+        """The inputs, or the state between two stages, with their rows repeated block by block."""
+        return tree_map(lambda x: x.repeat(times, *[1] * (x.ndim - 1)) if isinstance(x, Tensor) else x, inputs)
 
     # Names
 
@@ -266,6 +278,14 @@ class HookedModel(HookedRootModule):
             f"{type(self).__name__} declares no computation graph, so its edges cannot be traced. "
             "Ablation, patching and activation maximization work on its hooks."
         )
+
+
+def batch_size(inputs: Any) -> int:
+    """Number of examples: the first axis of the first tensor that has one."""
+    leaf = next((leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor) and leaf.ndim), None)
+    if leaf is None:
+        raise InputError("The inputs hold no tensor with a batch axis. Pass a batch, its examples first.")
+    return len(leaf)
 
 
 def _converted_like(like: Tensor, x: Any) -> Any:

@@ -2,6 +2,9 @@
 
 import hashlib
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,3 +26,23 @@ def seed_everything(seed: int) -> torch.Generator:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     return torch.manual_seed(seed)
+
+
+@contextmanager
+def fixed_noise(seed: int) -> Iterator[None]:
+    """Seed Python, NumPy and torch while the context lasts, and put their generators back as they were afterwards."""
+    before = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(enabled=True):
+        seed_everything(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])
+
+
+def noise_state() -> tuple[object, ...]:
+    """The state of the generators of Python, NumPy and torch, to be compared with a later one."""
+    numpy_state: Any = np.random.get_state(legacy=False)
+    inner = numpy_state["state"]
+    return random.getstate(), inner["key"].tobytes(), inner["pos"], torch.get_rng_state().numpy().tobytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
 
-from workbench.core.errors import InputError, ShapeError
+from workbench.core.errors import InputError, OverwrittenError, ShapeError
 from workbench.core.hooked import Handler, HookedModel
 from workbench.core.interventions import Intervention, apply_all
+from workbench.core.listeners import versions
+from workbench.core.nested import map_tensors, tensors_in
+from workbench.core.probing import equal
 from workbench.core.progress import Progress, silent
 
 Condition = Sequence[Intervention]
@@ -30,42 +33,111 @@ def sweep(
     memory: int = 2**21,
     progress: Progress = silent,
 ) -> Float[Tensor, "condition batch"]:
-    """`measure` of the output under each condition; the empty condition is the intact model.
+    """Measure the output under each condition; the empty condition is the intact model.
 
     Equal to one full hooked forward pass per condition to float tolerance, at the cost of one forward pass and
     one suffix per condition: a condition starts from the one cached state before the first stage it touches.
     Conditions that start at one stage share suffix runs, as blocks of the batch, as far as the largest
     activation of such a run stays within `memory` bytes (large batches gain nothing from more).
+
+    A wrapped module shares runs only if its rows are independent (see `model.probe`), and one condition of each shared
+    run is run again by itself; if it differs, all are run one at a time, then and later. A module that draws random
+    numbers gets the same noise under every condition.
+
+    Raises:
+        InputError: If the inputs hold NaN, or if the model keeps a state from run to run.
+        OverwrittenError: If a stage overwrites its own input, from which the next condition would start.
+        ShapeError: If `measure` does not return one number per example.
     """
-    starts = [_first_stage(model, condition) for condition in conditions]
-    pinned = {i.site.hook for c in conditions for i in c if _changes_path(model, i.site.hook)}
-    batch, room = batch_size(inputs), _conditions_that_fit(model, inputs, memory)
-    results: dict[int, Tensor] = {}
-    state = inputs
+    require_numbers(inputs)
+    if not conditions:
+        raise InputError("A sweep needs at least one condition. Pass [()] for the intact model alone.")
+    starts = tuple(_first_stage(model, condition) for condition in conditions)
+    pinned = frozenset(i.site.hook for c in conditions for i in c if _changes_path(model, i.site.hook))
     with model.lock:
-        for stage in range(len(model.stages)):
-            todo = [c for c, start in enumerate(starts) if start == stage]
-            for chunk in _chunks(model, conditions, todo, room):
-                output = _suffix(model, state, stage, [conditions[c] for c in chunk], pinned)
-                for block, c in enumerate(chunk):
-                    results[c] = _measured(measure, _rows(output, block, batch, len(chunk)), batch)
-                progress(len(results), len(conditions))
-            if max(starts, default=0) > stage:
-                with model.routed({}, pinned):
-                    state = model.run_stages(state, stage, stage + 1)
-    for c, start in enumerate(starts):
-        if start == len(model.stages):
-            results[c] = _measured(measure, state, batch)
-    progress(len(conditions), len(conditions))
-    return torch.stack([results[c] for c in range(len(conditions))])
+        if model.probe is not None:
+            model.probe.require_repeatable()
+        room = _conditions_that_fit(model, inputs, memory)
+        plan = _Sweep(model, conditions, measure, starts, pinned, model.count_rows(inputs), room)
+        try:
+            return plan.run(inputs, progress)
+        except _RowsInteract:
+            model.probe = replace(model.probe, rows_interact=True) if model.probe else None
+            return replace(plan, room=1).run(inputs, progress)
 
 
-def batch_size(inputs: Any) -> int:
-    """Number of examples: the first axis of the first tensor."""
-    leaf = next((leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)), None)
-    if leaf is None or leaf.ndim == 0:
-        raise InputError("The inputs hold no tensor with a batch axis. Pass a batch, its examples first.")
-    return len(leaf)
+def require_numbers(inputs: Any) -> None:
+    """Raise `InputError` if a floating-point input holds NaN."""
+    for place, x in enumerate(tensors_in(inputs)):
+        if x.is_floating_point() and x.isnan().any():
+            row = f" (first in row {int(x.isnan().flatten(1).any(dim=1).nonzero()[0])})" if x.ndim > 1 else ""
+            raise InputError(
+                f"Input {place} of shape {tuple(x.shape)} holds {int(x.isnan().sum())} values that are NaN{row}, which "
+                "would make every effect NaN. Replace them first."
+            )
+
+
+class _RowsInteract(Exception):
+    """A condition gave another result among others than by itself."""
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """Conditions of one sweep, the stage at which each starts, and how many may share a run."""
+
+    model: HookedModel
+    conditions: Sequence[Condition]
+    measure: Measure
+    starts: tuple[int, ...]
+    pinned: frozenset[str]
+    batch: int
+    room: int
+
+    def run(self, inputs: Any, progress: Progress) -> Float[Tensor, "condition batch"]:
+        """The measure under each condition, stage by stage."""
+        results: dict[int, Tensor] = {}
+        state = inputs
+        for stage in range(len(self.model.stages)):
+            todo = [c for c, start in enumerate(self.starts) if start == stage]
+            for chunk in _chunks(self.model, self.conditions, todo, self.room):
+                results |= zip(chunk, self.measured(state, stage, chunk), strict=True)
+                progress(len(results), len(self.conditions))
+            if max(self.starts, default=0) > stage:
+                with self.model.routed({}, self.pinned):
+                    state = self.model.run_stages(state, stage, stage + 1)
+        results |= {c: self.value(state) for c, start in enumerate(self.starts) if start == len(self.model.stages)}
+        progress(len(self.conditions), len(self.conditions))
+        return torch.stack([results[c] for c in range(len(self.conditions))])
+
+    def measured(self, state: Any, stage: int, chunk: Sequence[int]) -> list[Tensor]:
+        """The measure under conditions that share a run, one of them checked by itself where nothing is promised."""
+        output = self.output(state, stage, chunk)
+        values = [self.value(_block(output, place, self.batch, len(chunk))) for place in range(len(chunk))]
+        if self.model.probe is not None and len(chunk) > 1:
+            place = chunk[0] % len(chunk)
+            alone = self.value(self.output(state, stage, chunk[place : place + 1]))
+            if not equal(alone, values[place], rounding=True):
+                raise _RowsInteract
+        return values
+
+    def output(self, state: Any, stage: int, chunk: Sequence[int]) -> Any:
+        """The output from a stage on; a state that is overwritten on the way is an error."""
+        before = versions(state)
+        output = _suffix(self.model, state, stage, [self.conditions[c] for c in chunk], self.pinned)
+        if versions(state) != before:
+            raise OverwrittenError(
+                f"Stage {stage} of {type(self.model).__name__} or a later one overwrites its own input, from which the "
+                "next condition would start. Make its first operation out of place."
+            )
+        return output
+
+    def value(self, output: Any) -> Float[Tensor, " batch"]:
+        """One number per example."""
+        value = self.measure(output)
+        if not isinstance(value, Tensor) or value.shape != (self.batch,):
+            what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+            raise ShapeError(f"The measure returned {what} for {self.batch} examples. Return one number per example.")
+        return value
 
 
 def _first_stage(model: HookedModel, condition: Condition) -> int:
@@ -74,24 +146,37 @@ def _first_stage(model: HookedModel, condition: Condition) -> int:
 
 def _conditions_that_fit(model: HookedModel, inputs: Any, memory: int) -> int:
     """How many copies of the batch keep the largest activation within `memory` bytes, at least one."""
+    if model.probe is not None and not model.probe.batches_conditions:
+        return 1
     infos = model.trace(inputs, on_request=False).values()
-    batch = batch_size(inputs)
-    if any(info.shape[:1] != (batch,) for info in infos):
-        return 1  # a foreign model whose activations are not batch-first: one condition at a time
+    batch = model.count_rows(inputs)
+    if model.probe is None and any(info.shape[:1] != (batch,) for info in infos):
+        return 1
     largest = max(torch.Size(info.shape).numel() for info in infos)
     return max(1, memory // (4 * largest))
 
 
-def _suffix(model: HookedModel, state: Any, stage: int, chunk: Sequence[Condition], pinned: set[str]) -> Any:
-    """The output from `stage` on, for the state repeated once per condition, each block edited its own way."""
-    batch = batch_size(state)
-    if len(chunk) == 1:
-        handlers = model.handlers_for(chunk[0])
-    else:
-        state = tree_map(lambda x: x.repeat(len(chunk), *[1] * (x.ndim - 1)) if isinstance(x, Tensor) else x, state)
-        handlers = _block_handlers(model, chunk, batch)
-    with model.routed(handlers, pinned):
-        return model.run_stages(state, stage, len(model.stages))
+def _suffix(model: HookedModel, state: Any, stage: int, chunk: Sequence[Condition], pinned: frozenset[str]) -> Any:
+    """The output from `stage` on, for the state repeated once per condition, each block edited its own way.
+
+    A single row is repeated where it is first edited, if the model can broadcast it until then.
+    """
+    blocks = len(chunk)
+    if blocks == 1:
+        with model.routed(model.handlers_for(chunk[0]), pinned):
+            return model.run_stages(state, stage, len(model.stages))
+    batch = model.count_rows(state)
+    lazy = model.broadcasts_rows and batch == 1
+    with model.routed(_block_handlers(model, chunk, batch), pinned):
+        state = model.run_stages(state if lazy else model.repeat_rows(state, blocks), stage, stage + 1)
+        if lazy:
+            state = map_tensors(lambda x: _to_blocks(x, blocks), state)
+        return model.run_stages(state, stage + 1, len(model.stages))
+
+
+def _to_blocks(x: Tensor, blocks: int) -> Tensor:
+    """A tensor of one row with a row for each block."""
+    return x.expand(blocks, *x.shape[1:]) if len(x) == 1 else x
 
 
 def _block_handlers(model: HookedModel, chunk: Sequence[Condition], batch: int) -> dict[str, Handler]:
@@ -99,11 +184,18 @@ def _block_handlers(model: HookedModel, chunk: Sequence[Condition], batch: int) 
     for block, condition in enumerate(chunk):
         for intervention in condition:
             by_hook.setdefault(intervention.site.hook, []).append((block, intervention))
-    return {hook: partial(_edit_blocks, model.hook_dict[hook].axes, items, batch) for hook, items in by_hook.items()}
+    return {
+        hook: partial(_edit_blocks, model.hook_dict[hook].axes, items, batch, len(chunk))
+        for hook, items in by_hook.items()
+    }
 
 
-def _edit_blocks(axes: tuple[str, ...], items: list[tuple[int, Intervention]], batch: int, x: Tensor) -> Tensor:
-    y = x.clone()
+def _edit_blocks(
+    axes: tuple[str, ...], items: list[tuple[int, Intervention]], batch: int, blocks: int, x: Tensor
+) -> Tensor:
+    y = (_to_blocks(x, blocks) if batch == 1 else x).clone()
+    if len(y) != batch * blocks:
+        raise _RowsInteract
     for block, intervention in items:
         rows = slice(block * batch, (block + 1) * batch)
         y[rows] = apply_all((intervention,), axes, y[rows])
@@ -111,32 +203,29 @@ def _edit_blocks(axes: tuple[str, ...], items: list[tuple[int, Intervention]], b
 
 
 def _changes_path(model: HookedModel, hook: str) -> bool:
-    """Whether asking for a hook makes the network compute the same another way (explicit for fused attention)."""
+    """True if asking for a hook makes the network compute the same another way (explicit for fused attention)."""
     point = model.hook_dict[hook]
     return point.on_request and not point.displaces
 
 
 def _chunks(model: HookedModel, conditions: Sequence[Condition], todo: Sequence[int], room: int) -> Iterator[list[int]]:
-    """Conditions that share a run: at most `room`, and none that takes another's hook points away."""
+    """Conditions that share a run: at most `room`, and none that takes another's hook points away.
 
-    def displacing(c: int) -> list[str]:
-        return sorted(i.site.hook for i in conditions[c] if model.hook_dict[i.site.hook].displaces)
+    A condition at an activation without the batch as its first axis has a run of its own.
+    """
 
-    for _, alike in groupby(sorted(todo, key=displacing), key=displacing):
-        members = list(alike)
-        yield from (members[i : i + room] for i in range(0, len(members), room))
+    def kind(c: int) -> tuple[bool, list[str]]:
+        points = [model.hook_dict[i.site.hook] for i in conditions[c]]
+        alone = any(point.axes[:1] != ("batch",) for point in points)
+        return alone, sorted(str(point.name) for point in points if point.displaces)
+
+    for (alone, _), alike in groupby(sorted(todo, key=kind), key=kind):
+        members, size = list(alike), 1 if alone else room
+        yield from (members[i : i + size] for i in range(0, len(members), size))
 
 
-def _rows(output: Any, block: int, batch: int, blocks: int) -> Any:
+def _block(output: Any, block: int, batch: int, blocks: int) -> Any:
+    """The rows of one condition."""
     if blocks == 1:
         return output
-    return tree_map(lambda x: x[block * batch : (block + 1) * batch] if isinstance(x, Tensor) else x, output)
-
-
-def _measured(measure: Measure, output: Any, batch: int) -> Tensor:
-    value = measure(output)
-    if value.shape != (batch,):
-        raise ShapeError(
-            f"The measure returned shape {tuple(value.shape)} for {batch} examples. Return one number per example."
-        )
-    return value
+    return map_tensors(lambda x: x[block * batch : (block + 1) * batch], output)

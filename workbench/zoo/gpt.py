@@ -166,6 +166,7 @@ class GPT(HookedModel):
     """
 
     family = "gpt"
+    broadcasts_rows = True
     input_axes = "batch pos"
     details = DETAILS
     blocks: Any

@@ -1,0 +1,57 @@
+"""Other rows for a batch of any kind: valid values, made from those that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+Change = Callable[[Tensor], Tensor]
+
+
+def mixed(x: Tensor) -> Tensor:
+    """The same entries at other places."""
+    return x.roll(1, 0).flip(-1)
+
+
+def enlarged(x: Tensor) -> Tensor:
+    """Ten times as large and shifted; of whole numbers the largest that occurs."""
+    return 10 * x + 1 if x.is_floating_point() or x.is_complex() else _largest(x).expand_as(x)
+
+
+def negated(x: Tensor) -> Tensor:
+    """Three times as large, of the other sign; whole numbers in reverse order of size."""
+    if x.is_floating_point() or x.is_complex():
+        return -3 * x
+    return ~x if x.dtype == torch.bool else _largest(x) + _smallest(x) - x
+
+
+def emptied(x: Tensor) -> Tensor:
+    """Zeros; of whole numbers the smallest that occurs."""
+    return torch.zeros_like(x) if x.is_floating_point() or x.is_complex() else _smallest(x).expand_as(x)
+
+
+def _largest(x: Tensor) -> Tensor:
+    return x.any() if x.dtype == torch.bool else x.amax()
+
+
+def _smallest(x: Tensor) -> Tensor:
+    return x.all() if x.dtype == torch.bool else x.amin()
+
+
+def neighbours(rows: int) -> Iterator[tuple[Change, Bool[Tensor, " row"]]]:
+    """Changes and the rows to make them in: halves and every other row, so that each row meets changed ones."""
+    place = torch.arange(rows)
+    late, odd = place >= rows // 2, place % 2 == 1
+    yield from ((mixed, late), (enlarged, late), (enlarged, ~late), (negated, odd), (enlarged, ~odd), (emptied, late))
+
+
+def changed(tensors: Sequence[Tensor], change: Change, rows: Bool[Tensor, " row"]) -> list[Tensor]:
+    """Copies of tensors with one row per example, changed in these rows."""
+    result = []
+    for x in tensors:
+        mask = rows.to(x.device).reshape(-1, *[1] * (x.ndim - 1))
+        result.append(torch.where(mask, change(x), x) if x.numel() else x)
+    return result

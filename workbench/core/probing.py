@@ -1,0 +1,250 @@
+"""Probing of a network: it is run again, doubled and beside other rows, and its activations are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from workbench.core.errors import InputError
+from workbench.core.listeners import versions
+from workbench.core.module_run import Note
+from workbench.core.nested import flatten, is_plain, map_tensors
+from workbench.core.perturbations import changed, neighbours
+from workbench.core.probe import Probe
+from workbench.core.random import fixed_noise, noise_state
+
+Run = Callable[[Any, Note], Any]
+"""Runs the network on inputs and shows each activation, with its name, to a `Note`."""
+HYPOTHESES = 16
+"""Choices of the inputs that have one row per example, tried in turn."""
+OUTPUT = "output "
+"""Stands before the place of a tensor of the output among the names of activations."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Copies of all activations of one run and of the tensors of its output, and what the run did besides."""
+
+    seen: dict[str, Tensor]
+    overwritten: tuple[str, ...]
+    whole_output: str
+    drew: bool
+    wrote_inputs: bool
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The inputs as the tensors that have one row per example, among all their leaves."""
+
+    leaves: list[Any]
+    rebuild: Callable[[Sequence[Any]], Any]
+    per_row: tuple[int, ...]
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> Any:
+        """The inputs with other tensors in the place of those."""
+        new = list(self.leaves)
+        for place, x in zip(self.per_row, tensors, strict=True):
+            new[place] = x
+        return self.rebuild(new)
+
+    def taken(self, rows: Tensor) -> list[Tensor]:
+        """Rows of those tensors, by number."""
+        return [self.leaves[place][rows.to(self.leaves[place].device)] for place in self.per_row]
+
+
+def probe(run: Run, example: Any) -> Probe:
+    """Learn what sweeps and interventions must know of a network. Costs about 15 forward passes on at most 4 rows."""
+    found = next(filter(None, (tried(run, rows) for rows in hypotheses(example))), None)
+    rows, small, base, double = found or fixed(run, example)
+    again = observe(run, small, seed=1)
+    drew = base.drew or not same(base, again)
+    stateful = drew and not same(base, observe(run, small))
+    facts = {
+        "rows": len(rows.leaves[rows.per_row[0]]),
+        "per_row": tuple(i in rows.per_row for i, leaf in enumerate(rows.leaves) if isinstance(leaf, Tensor)),
+        "in_place": base.overwritten,
+        "writes_inputs": base.wrote_inputs,
+        "whole_output": base.whole_output,
+        "low_precision": any(x.is_floating_point() and x.element_size() <= 2 for x in base.seen.values()),
+        "random": drew and not stateful,
+        "stateful": stateful,
+    }
+    if double is None:
+        return Probe(**facts, fixed_batch=True, rows_interact=None, batch_axis=axes_by_change(run, rows, base))
+    axes = axes_by_doubling(base, double, len(rows.taken(few(rows))[0]))
+    interacting, varying = interact(run, rows, small, double, axes)
+    axes |= dict.fromkeys(varying)
+    facts["varying"] = tuple(sorted(name for name in varying if not name.startswith(OUTPUT)))
+    uncut = [name for name, axis in axes.items() if name.startswith(OUTPUT) and axis != 0]
+    facts["whole_output"] = base.whole_output or ("its output has a part that is not one per row" if uncut else "")
+    halves = [half(double, axes, late) for late in (False, True)]
+    return Probe(
+        **facts,
+        batch_axis={name: axis for name, axis in axes.items() if not name.startswith(OUTPUT)},
+        depends_on_batch=not drew and not all(same(half(base, axes), part, rounding=True) for part in halves),
+        rows_interact=interacting,
+    )
+
+
+def observe(run: Run, inputs: Any, seed: int = 0) -> Observation:
+    """Run on copies of the inputs and keep everything that can be compared."""
+    seen: dict[str, Tensor] = {}
+    passed: dict[str, tuple[Tensor, int]] = {}
+
+    def note(name: str, x: Tensor) -> Tensor:
+        seen[name] = x.clone()
+        if not x.is_inference():
+            passed[name] = (x, x._version)
+        return x
+
+    given = map_tensors(torch.clone, inputs)
+    before = versions(given)
+    with torch.no_grad(), fixed_noise(seed):
+        noise = noise_state()
+        output = run(given, note)
+        drew = noise_state() != noise
+    overwritten = tuple(name for name, (x, version) in passed.items() if x._version != version)
+    leaves = flatten(output)[0]
+    seen |= {f"{OUTPUT}{i}": leaf for i, leaf in enumerate(leaves) if is_plain(leaf)}
+    strange = next((type(leaf).__name__ for leaf in leaves if not (leaf is None or is_plain(leaf))), None)
+    reason = f"its output holds a {strange}, which has no rows that could be cut" if strange else ""
+    return Observation(seen, overwritten, reason, drew, versions(given) != before)
+
+
+def hypotheses(example: Any) -> Iterator[Rows]:
+    """Choices of the inputs that have one row per example: all of one length, then fewer of these."""
+    leaves, rebuild = flatten(example)
+    tensors = [i for i, leaf in enumerate(leaves) if is_plain(leaf) and leaf.ndim]
+    if not tensors:
+        raise InputError("The example holds no tensor with a batch axis. Pass a batch, its examples first.")
+    if not len(leaves[tensors[0]]):
+        raise InputError("The example has no rows. Pass at least one.")
+    choices = (
+        Rows(leaves, rebuild, chosen)
+        for size in dict.fromkeys(len(leaves[i]) for i in tensors)
+        for alike in [[i for i in tensors if len(leaves[i]) == size]]
+        for count in range(len(alike), 0, -1)
+        for chosen in combinations(alike, count)
+    )
+    yield from islice(choices, HYPOTHESES)
+
+
+def tried(run: Run, rows: Rows) -> tuple[Rows, Any, Observation, Observation] | None:
+    """Observations of at most two rows and of the same rows twice, if this choice of inputs can be doubled."""
+    once = few(rows)
+    small = rows.with_tensors(rows.taken(once))
+    try:
+        base = observe(run, small)
+        double = observe(run, rows.with_tensors(rows.taken(once.repeat(2))))
+    except Exception:  # whatever the user's module raises, it does not run with these rows
+        return None
+    doubled = any(axis is not None for axis in axes_by_doubling(base, double, len(once)).values())
+    return (rows, small, base, double) if doubled else None
+
+
+def few(rows: Rows) -> Int[Tensor, " row"]:
+    """The first rows, at most two."""
+    return torch.arange(min(2, len(rows.leaves[rows.per_row[0]])))
+
+
+def fixed(run: Run, example: Any) -> tuple[Rows, Any, Observation, None]:
+    """The example as it is, for a network that runs with its number of rows only."""
+    return next(hypotheses(example)), example, observe(run, example), None
+
+
+def axes_by_doubling(base: Observation, double: Observation, rows: int) -> dict[str, int | None]:
+    """The axis that has one entry per row and two with twice the rows, if it is the only one that changes."""
+    axes: dict[str, int | None] = {}
+    for name, x in base.seen.items():
+        longer = double.seen[name].shape if name in double.seen else ()
+        differs = [i for i, (n, m) in enumerate(zip(x.shape, longer, strict=False)) if n != m]
+        fits = len(longer) == x.ndim and [(x.shape[i], longer[i]) for i in differs] == [(rows, 2 * rows)]
+        axes[name] = differs[0] if fits else None
+    return axes
+
+
+def axes_by_change(run: Run, rows: Rows, base: Observation) -> dict[str, int | None]:
+    """The axis along which exactly the changed rows change, if there is exactly one."""
+    tensors = [rows.leaves[i] for i in rows.per_row]
+    size = len(tensors[0])
+    change, where = next((c, w) for c, w in neighbours(2 * size) if w[:size].any())
+    where = where[:size]
+    try:
+        other = observe(run, rows.with_tensors(changed(tensors, change, where)))
+    except Exception:  # the changed values are not valid inputs, so nothing is learnt
+        return dict.fromkeys((name for name in base.seen if not name.startswith(OUTPUT)), None)
+    axes: dict[str, int | None] = {}
+    for name, x in base.seen.items():
+        y = other.seen.get(name)
+        if name.startswith(OUTPUT):
+            continue
+        every = range(x.ndim) if y is not None and y.shape == x.shape else ()
+        fits = [i for i in every if y is not None and torch.equal(changed_entries(x, y, i), where)]
+        axes[name] = fits[0] if len(fits) == 1 else None
+    return axes
+
+
+def changed_entries(x: Tensor, y: Tensor, axis: int) -> Bool[Tensor, " entry"]:
+    """Entries along an axis at which two activations differ."""
+    return (x != y).movedim(axis, 0).flatten(1).any(dim=1).cpu()
+
+
+def half(observation: Observation, axes: Mapping[str, int | None], late: bool | None = None) -> Observation:
+    """What has one entry per row, of the first or the second half of the rows (None: of all)."""
+    seen = {}
+    for name, axis in axes.items():
+        if axis is not None:
+            x = observation.seen[name]
+            seen[name] = x if late is None else x.chunk(2, dim=axis)[int(late)]
+    return Observation(seen, (), "", False, False)
+
+
+def interact(
+    run: Run, rows: Rows, small: Any, double: Observation, axes: Mapping[str, int | None]
+) -> tuple[bool, set[str]]:
+    """Change some rows, the number of rows staying the same, and compare the others.
+
+    Returns:
+        True if any activation of an unchanged row changes, and the names of activations whose shape does.
+    """
+    tensors = [flatten(small)[0][i] for i in rows.per_row]
+    twice = [x.repeat(2, *[1] * (x.ndim - 1)) for x in tensors]
+    interacting, varying = False, set[str]()
+    for change, where in neighbours(len(twice[0])):
+        try:
+            other = observe(run, rows.with_tensors(changed(twice, change, where)))
+        except Exception:  # not valid inputs for this network
+            continue
+        untouched = (~where).nonzero()[:, 0]
+        for name, x in double.seen.items():
+            y, axis = other.seen.get(name), axes.get(name)
+            if y is None or y.shape != x.shape:
+                varying.add(name)
+            elif axis is not None:
+                at = untouched.to(x.device)
+                interacting |= not equal(x.index_select(axis, at), y.index_select(axis, at))
+    return interacting, varying
+
+
+def same(one: Observation, other: Observation, rounding: bool = False) -> bool:
+    """True if two observations have the same activations with the same values."""
+    names = one.seen.keys() == other.seen.keys()
+    return names and all(equal(x, other.seen[name], rounding) for name, x in one.seen.items())
+
+
+def equal(x: Tensor, y: Tensor, rounding: bool = False) -> bool:
+    """True if two tensors are equal but for the last bits, or for the rounding of another order of summation."""
+    if x.shape != y.shape or x.dtype != y.dtype:
+        return False
+    if not (x.is_floating_point() or x.is_complex()):
+        return torch.equal(x, y)
+    epsilon = torch.finfo(x.dtype).eps
+    finite = x[x.isfinite()].abs()
+    scale = float(finite.max()) if finite.numel() else 0.0
+    return torch.allclose(x, y, rtol=0, atol=scale * (epsilon**0.5 if rounding else 4 * epsilon), equal_nan=True)
