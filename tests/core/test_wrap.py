@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import io
+import threading
+import weakref
+
 import pytest
 import torch
 from torch import nn
 
-from workbench.core.errors import ConfigError, InputError, OverwrittenError
+from workbench.core.errors import ConfigError, InputError, NeverFiredError, OverwrittenError, TrainingModeError
 from workbench.core.interventions import zero
+from workbench.core.sites import Site
 from workbench.core.stages import sweep
 from workbench.core.wrap import wrap
 
@@ -99,3 +106,131 @@ def test_a_hugging_face_model_opens_from_a_local_folder(tmp_path: object) -> Non
     assert cache["transformer.h.0.mlp"].shape == (2, 5, 8)
     with torch.no_grad(), model.edited([zero("transformer.h.1.mlp")]):
         assert not torch.equal(model(tokens).logits, module.lm_head(cache["transformer.ln_f"]))
+
+
+def net() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.5), nn.Sequential(nn.Linear(5, 2)))
+
+
+def hooks_of(module: nn.Module) -> list[int]:
+    return [len(part._forward_hooks) for part in module.modules()]
+
+
+def test_wrapping_several_times_adds_one_hook_and_closing_takes_it_off() -> None:
+    module, x = net().train(), torch.randn(3, 4)
+    wrappers = [wrap(module, x) for _ in range(5)]
+    assert hooks_of(module) == [0, 1, 1, 1, 1] and not module.training
+    with wrappers[0].edited([zero("0")]):
+        assert torch.equal(wrappers[1](x), module(x)) and not torch.equal(wrappers[0](x), module(x))
+    for wrapper in wrappers:
+        wrapper.close()
+        wrapper.close()
+    assert hooks_of(module) == [0] * 5 and all(part.training for part in module.modules())
+    with pytest.raises(InputError, match="closed"):
+        wrappers[0].cache(x)
+
+
+def test_a_block_closes_the_wrapper_and_another_stays_open() -> None:
+    module, x = net().eval(), torch.randn(3, 4)
+    outer = wrap(module, x)
+    with pytest.raises(ZeroDivisionError), wrap(module, x):
+        raise ZeroDivisionError
+    assert sum(hooks_of(module)) == 4 and not any(part.training for part in module.modules())
+    assert torch.equal(outer.cache(x, "0")["0"], module[0](x))
+
+
+def test_a_dropped_wrapper_is_freed_and_takes_its_hooks_along() -> None:
+    module = net()
+    gone = weakref.ref(wrap(module, torch.randn(3, 4)))
+    gc.collect()
+    assert gone() is None and sum(hooks_of(module)) == 0
+    dropped = weakref.ref(module)
+    model = wrap(module, torch.randn(3, 4))
+    del module, model
+    gc.collect()
+    assert dropped() is None
+
+
+def test_a_wrapper_that_fails_to_open_leaves_no_hook() -> None:
+    module = net().train()
+    with pytest.raises(InputError, match="on the example"):
+        wrap(module, torch.randn(3, 7))
+    assert sum(hooks_of(module)) == 0 and all(part.training for part in module.modules())
+
+
+def test_a_part_that_was_replaced_is_seen_by_the_next_wrapper() -> None:
+    module, x = net().eval(), torch.randn(3, 4)
+    first = wrap(module, x)
+    module[0] = nn.Linear(4, 5).eval()
+    with pytest.raises(NeverFiredError):
+        first.cache(x, "0")
+    for model in (wrap(module, x), first):
+        assert torch.equal(model.cache(x, "0")["0"], module[0](x))
+
+
+def test_copies_of_a_wrapped_module_have_no_working_hooks_and_a_copied_wrapper_its_own() -> None:
+    module, x = net().eval(), torch.randn(3, 4)
+    model = wrap(module, x)
+    copied, stored = copy.deepcopy(module), io.BytesIO()
+    torch.save(module, stored)
+    stored.seek(0)
+    loaded = torch.load(stored, weights_only=False)
+    twin = copy.deepcopy(model)
+    with model.edited([zero("0")]):
+        assert torch.equal(copied(x), module(x)) and torch.equal(loaded(x), module(x))
+        assert torch.equal(twin(x), module(x)) and not torch.equal(model(x), module(x))
+    with twin.edited([zero("0")]):
+        assert not torch.equal(twin(x), module(x))
+
+
+def test_a_thread_that_runs_the_module_itself_meets_no_edits() -> None:
+    module, x, results = net().eval(), torch.randn(3, 4), []
+    model = wrap(module, x)
+
+    def spy(a: torch.Tensor) -> torch.Tensor:
+        other = threading.Thread(target=lambda: results.append(module(x)))
+        other.start()
+        other.join()
+        return a * 0
+
+    with model.edited({"0": spy}):
+        edited = model(x)
+    assert torch.equal(results[0], module(x)) and not torch.equal(edited, module(x))
+
+
+def test_training_mode_of_the_module_or_a_part_is_refused_in_every_run() -> None:
+    module, x = net().eval(), torch.randn(3, 4)
+    model = wrap(module, x)
+    for part, name in ((module, "module"), (module[1], "module.1"), (module[2][0], "module.2.0")):
+        part.train()
+        for run in (model, model.cache, model.run_with_cache, model.run_with_hooks):
+            with pytest.raises(TrainingModeError, match=f"'{name}'"):
+                run(x)
+        model.eval()
+        assert model.cache(x)
+
+
+def test_names_with_every_character_can_be_edited() -> None:
+    module = nn.Sequential()
+    for name in ("a:b", "c@2", "d[0]", "e f", "g,h", "i*", "j->k"):
+        module.add_module(name, nn.Linear(4, 4))
+    x = torch.randn(2, 4)
+    model = wrap(module, x)
+    assert list(model.hook_dict) == ["a:b", "c@2", "d_0_", "e_f", "g,h", "i*", "j->k"]
+    for hook in model.hook_dict:
+        site = Site.parse(f"{hook}[unit=1]")
+        with torch.no_grad(), model.edited([zero(site)]):
+            seen = model.cache(x, hook)[hook]
+        assert site.hook == hook and seen[:, 1].eq(0).all() and seen[:, 0].ne(0).any()
+
+
+def test_inference_mode_and_transformer_lens_hooks() -> None:
+    module, x = net().eval(), torch.randn(3, 4)
+    with torch.inference_mode():
+        model = wrap(module, x)
+        cache = model.cache(x)
+    assert torch.equal(cache["0"], module[0](x)) and torch.equal(model.cache(x)["0"], cache["0"])
+    model.hook_dict["0"].add_hook(lambda a, hook: a.mul_(0))
+    assert torch.equal(model(x), module[2][0](torch.zeros(3, 5)))
+    model.reset_hooks()
+    assert torch.equal(model(x), module(x))

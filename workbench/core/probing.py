@@ -15,7 +15,7 @@ from workbench.core.errors import InputError
 from workbench.core.listeners import versions
 from workbench.core.module_run import Note
 from workbench.core.nested import flatten, is_plain, map_tensors
-from workbench.core.perturbations import changed, neighbours
+from workbench.core.perturbations import changed, negated, neighbours
 from workbench.core.probe import Probe
 from workbench.core.random import fixed_noise, noise_state
 
@@ -172,11 +172,9 @@ def axes_by_doubling(base: Observation, double: Observation, rows: int) -> dict[
 def axes_by_change(run: Run, rows: Rows, base: Observation) -> dict[str, int | None]:
     """The axis along which exactly the changed rows change, if there is exactly one."""
     tensors = [rows.leaves[i] for i in rows.per_row]
-    size = len(tensors[0])
-    change, where = next((c, w) for c, w in neighbours(2 * size) if w[:size].any())
-    where = where[:size]
+    where = torch.arange(len(tensors[0])) % 2 == (0 if len(tensors[0]) == 1 else 1)
     try:
-        other = observe(run, rows.with_tensors(changed(tensors, change, where)))
+        other = observe(run, rows.with_tensors(changed(tensors, negated, where)))
     except Exception:  # the changed values are not valid inputs, so nothing is learnt
         return dict.fromkeys((name for name in base.seen if not name.startswith(OUTPUT)), None)
     axes: dict[str, int | None] = {}

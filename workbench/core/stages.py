@@ -40,9 +40,9 @@ def sweep(
     Conditions that start at one stage share suffix runs, as blocks of the batch, as far as the largest
     activation of such a run stays within `memory` bytes (large batches gain nothing from more).
 
-    A wrapped module shares runs only if its rows are independent (see `model.probe`), and one condition of each shared
-    run is run again by itself; if it differs, all are run one at a time, then and later. A module that draws random
-    numbers gets the same noise under every condition.
+    A wrapped module shares runs only if its rows are independent (see `model.probe`), and two conditions of each shared
+    run are run again by themselves; if one differs, all are run one at a time, then and later. A module that draws
+    random numbers gets the same noise under every condition.
 
     Raises:
         InputError: If the inputs hold NaN, or if the model keeps a state from run to run.
@@ -110,11 +110,14 @@ class _Sweep:
         return torch.stack([results[c] for c in range(len(self.conditions))])
 
     def measured(self, state: Any, stage: int, chunk: Sequence[int]) -> list[Tensor]:
-        """The measure under conditions that share a run, one of them checked by itself where nothing is promised."""
+        """The measure under conditions that share a run.
+
+        Where nothing is promised about rows, the first and the last condition are run by themselves and compared.
+        """
         output = self.output(state, stage, chunk)
         values = [self.value(_block(output, place, self.batch, len(chunk))) for place in range(len(chunk))]
-        if self.model.probe is not None and len(chunk) > 1:
-            place = chunk[0] % len(chunk)
+        checked = {0, len(chunk) - 1} if self.model.probe is not None and len(chunk) > 1 else ()
+        for place in checked:
             alone = self.value(self.output(state, stage, chunk[place : place + 1]))
             if not equal(alone, values[place], rounding=True):
                 raise _RowsInteract

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from torch import nn
 
@@ -24,6 +24,7 @@ class Taps:
         self._active = threading.local()
         self._users = 0
         self._handles: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
+        self._training: WeakSet[nn.Module] = WeakSet()
 
     @contextmanager
     def sending(self, send: Sender | None) -> Iterator[None]:
@@ -36,9 +37,10 @@ class Taps:
             self._active.send = outer
 
     def attach(self, module: nn.Module) -> None:
-        """Add a user, and a hook to each submodule that has none yet."""
+        """Add a user, and a hook to each submodule that has none yet; remember which are in training mode."""
         with _opening:
             self._users += 1
+            self._training.update(part for part in module.modules() if part.training)
             for name, part in module.named_modules():
                 if name and part not in self._handles:
                     self._handles[part] = part.register_forward_hook(Tap(name, self._active))
@@ -51,6 +53,14 @@ class Taps:
                 for handle in self._handles.values():
                     handle.remove()
                 self._handles.clear()
+
+    def restore_modes(self) -> None:
+        """Put back into training mode what was in it, unless the module has another user."""
+        with _opening:
+            if not self._users:
+                for part in self._training:
+                    part.training = True
+                self._training.clear()
 
 
 def open_taps(module: nn.Module) -> Taps:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 from weakref import finalize
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from workbench.core.axis_names import fresh, names_of
 from workbench.core.errors import InputError
-from workbench.core.hooked import AxisHookPoint, HookedModel, HookInfo, State
+from workbench.core.hooked import AxisHookPoint, Handler, HookedModel, HookInfo, State
 from workbench.core.module_run import Forward, ModuleRun
 from workbench.core.nested import flatten, map_tensors
 from workbench.core.opening import discover, follow_axes
@@ -73,7 +73,6 @@ class WrappedModel(HookedModel):
         super().__init__()
         require_wrappable(module)
         self._example, self._seed = map_tensors(lambda x: x.detach().clone(), example), seed
-        self._training = tuple(part for part in module.modules() if part.training)
         self._run = ModuleRun(module, forward)
         self._release = finalize(self, self._run.taps.release)
         self.module = module.eval()
@@ -99,8 +98,7 @@ class WrappedModel(HookedModel):
 
     def run(self, inputs: State) -> Any:
         """The only stage: the whole module."""
-        if not self._release.alive:
-            raise InputError(f"This wrapper of {type(self.module).__name__} is closed. Wrap the module again.")
+        self._require_open()
         if self.probe.writes_inputs:
             inputs = map_tensors(torch.clone, inputs)
         listened = self.router.handlers is not None or self.router.listened
@@ -112,6 +110,17 @@ class WrappedModel(HookedModel):
         if not self.training:
             require_evaluation_mode(self)
         return super().forward(inputs)
+
+    @contextmanager
+    def routed(self, handlers: Mapping[str, Handler], pinned: Iterable[str] = ()) -> Iterator[None]:
+        """Send the named activations through `handlers` while the context lasts."""
+        self._require_open()
+        with super().routed(handlers, pinned):
+            yield
+
+    def _require_open(self) -> None:
+        if not self._release.alive:
+            raise InputError(f"This wrapper of {type(self.module).__name__} is closed. Wrap the module again.")
 
     def example(self, batch: int | None = None, seed: int = 0) -> Any:
         """The example that the module was wrapped with, its rows repeated or cut to `batch`."""
@@ -140,11 +149,12 @@ class WrappedModel(HookedModel):
         return super().trace(inputs, on_request)
 
     def close(self) -> None:
-        """Remove the hooks from the module, and put its parts back in the modes they had when it was wrapped."""
+        """Stop observing the module.
+
+        With its last wrapper, the module's hooks are removed and its parts return to the modes they had before.
+        """
         self._release()
-        for part in self._training:
-            part.training = True
-        self._training = ()
+        self._run.taps.restore_modes()
 
     def __enter__(self) -> WrappedModel:
         return self

@@ -1,0 +1,135 @@
+"""A network is opened with the facts that decide how it may be swept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.campaigns import foreign_habits, foreign_layers
+from tests.campaigns.foreign import Outcome, run
+from tests.campaigns.foreign_cases import Case, module, rand
+from workbench.core.errors import InputError
+from workbench.core.interventions import zero
+from workbench.core.stages import sweep
+from workbench.core.wrap import WrappedModel, wrap
+
+HABITS = {case.name: case for case in foreign_habits.cases()}
+LAYERS = {case.name: case for case in foreign_layers.cases()}
+SLOW = {"torchvision resnet", "transformer encoder", "lstm, both directions", "cnn"}
+
+
+def opened(case: Case) -> WrappedModel:
+    net, x = case.build()
+    return wrap(net, x, case.forward)
+
+
+def accept(outcome: Outcome) -> None:
+    assert not outcome.wrong, outcome.wrong
+
+
+@pytest.mark.parametrize("name", HABITS)
+def test_a_network_with_a_habit_equals_raw_hooks_or_is_refused(name: str) -> None:
+    accept(run(HABITS[name]))
+
+
+@pytest.mark.parametrize("name", LAYERS.keys() - SLOW)
+def test_a_network_of_torchs_layers_equals_raw_hooks_or_is_refused(name: str) -> None:
+    accept(run(LAYERS[name]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(SLOW))
+def test_a_large_network_equals_raw_hooks_or_is_refused(name: str) -> None:
+    accept(run(LAYERS[name]))
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        lambda h: h - h.mean(0),
+        lambda h: h.softmax(0),
+        foreign_habits.attend,
+        foreign_habits.deviate,
+        foreign_habits.route_by_rank,
+        foreign_habits.pairs,
+        foreign_habits.quantise,
+        lambda h: h - h.roll(1, 0),
+        lambda h: h.flip(0),
+    ],
+)
+def test_rows_that_interact_are_noticed(mix: Callable[[Tensor], Tensor]) -> None:
+    for rows in (1, 4):
+        facts = wrap(foreign_habits.between(mix), rand(rows, 4)).probe
+        assert facts.rows_interact and not facts.batches_conditions and "influence" in str(facts)
+
+
+def test_rows_that_do_not_interact_share_runs() -> None:
+    for mix in (torch.tanh, lambda h: h.softmax(1), lambda h: h - h.mean(1, keepdim=True)):
+        facts = wrap(foreign_habits.between(mix), rand(4, 4)).probe
+        assert facts.batches_conditions and facts.rows_interact is False
+
+
+def test_other_facts() -> None:
+    assert opened(HABITS["latent drawn"]).probe.random
+    assert opened(HABITS["noise of numpy"]).probe.random
+    assert opened(HABITS["noise of its own"]).probe.stateful
+    assert opened(HABITS["stream"]).probe.stateful
+    assert opened(HABITS["divided by the number of rows"]).probe.depends_on_batch
+    assert opened(HABITS["own place in the batch"]).probe.depends_on_batch
+    assert opened(HABITS["input overwritten"]).probe.writes_inputs
+    assert opened(HABITS["fixed number of rows"]).probe.fixed_batch
+    assert opened(LAYERS["in place"]).probe.in_place == ("a", "relu")
+    assert opened(LAYERS["mask and temperature"]).probe.per_row == (True, False, False)
+    assert opened(LAYERS["table before rows"]).probe.per_row == (False, True)
+    assert "Categorical" in opened(LAYERS["distribution"]).probe.whole_output
+    assert opened(LAYERS["table of positions as long as the batch"]).probe.batch_axis == {"table": None, "fc": 0}
+
+
+def test_a_shared_input_is_neither_repeated_nor_cut() -> None:
+    model = opened(LAYERS["mask and temperature"])
+    for batch in (2, 9):
+        inputs = model.example(batch)
+        assert inputs["x"].shape[0] == batch and inputs["mask"].shape == (4, 4) and inputs["temperature"].ndim == 0
+        assert model(inputs)["out"].shape == (batch, 2) and model.count_rows(inputs) == batch
+    with pytest.raises(InputError, match="hold 2 tensors and the example held 3"):
+        model.count_rows({"x": rand(2, 4, 4), "mask": rand(4, 4)})
+
+
+def test_noise_is_the_same_in_every_run_and_the_callers_is_left_alone() -> None:
+    model = opened(HABITS["latent drawn"])
+    x = rand(3, 4)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first, second = model(x), model(x)
+    assert torch.equal(first, second) and torch.equal(torch.rand(3), expected)
+    assert not torch.equal(first, wrap(model.module, x, seed=1)(x))
+
+
+def test_an_interaction_that_the_probe_missed_is_noticed_by_the_sweep() -> None:
+    def rarely(h: Tensor) -> Tensor:
+        return h * 2 if (h[:, 1] == 0).any() else h
+
+    parts = {"a": nn.Linear(4, 3), "b": nn.Linear(3, 2)}
+    net = module(lambda self, x: self.b(rarely(self.a(x))), **parts)
+    x = rand(2, 4)
+    model = wrap(net, x)
+    assert model.probe.batches_conditions
+    conditions: list[Any] = [[], [zero("a[unit=0]")], [zero("a[unit=1]")], [zero("a[unit=2]")]]
+    swept = sweep(model, x, conditions, lambda y: y.sum(1))
+    with torch.no_grad():
+        for condition, values in zip(conditions, swept, strict=True):
+            with model.edited(condition):
+                assert torch.equal(model(x).sum(1), values)
+    assert model.probe.rows_interact and not model.probe.batches_conditions
+
+
+def test_printing_the_model_shows_the_facts() -> None:
+    assert "rows influence one another; so sweeps run one condition at a time" in repr(
+        opened(HABITS["batch statistics"])
+    )
+    assert "each row stands for itself" in repr(opened(LAYERS["mlp"]))
