@@ -21,9 +21,8 @@ from workbench.analysis.circuits.exact import patch_edges
 from workbench.checkpoints.card import names
 from workbench.checkpoints.store import load
 from workbench.core.graph import Graph
-from workbench.core.hooked import HookedModel
+from workbench.core.hooked import HookedModel, batch_size
 from workbench.core.metrics import KL, LogitDifference, Metric, logits_of
-from workbench.core.stages import batch_size
 from workbench.experiments.defaults import presets
 from workbench.experiments.inputs import read_inputs
 from workbench.zoo.gpt import GPT, GPTConfig

@@ -178,7 +178,11 @@ def same_site() -> nn.Module:
 
 def cases() -> list[Case]:
     """Modules that need one condition at a time, common noise, a copy, or a refusal."""
-    grown = rand(3, 4)
+    return [*interacting(), *noisy(), *refused()]
+
+
+def interacting() -> list[Case]:
+    """A row's result depends on the others, on their number, or on its place."""
     return [
         mixing("centred over the batch", lambda h: h - h.mean(0)),
         mixing("softmax over the batch", lambda h: h.softmax(0)),
@@ -197,6 +201,12 @@ def cases() -> list[Case]:
         Case("batch statistics", lambda: (norm_of_batch(), rand(4, 4)), 4),
         Case("experts by score", lambda: (Experts().double(), rand(6, 4)), 6),
         Case("fixed number of rows", lambda: (Fixed().double(), rand(3, 4)), 3),
+    ]
+
+
+def noisy() -> list[Case]:
+    """Noise, state and writes into the inputs."""
+    return [
         Case("latent drawn", lambda: (Variational().double(), rand(3, 4)), 3),
         Case("functional dropout", lambda: (Dropped().double(), rand(3, 4)), 3),
         mixing("noise of numpy", noisy_by_numpy),
@@ -206,7 +216,13 @@ def cases() -> list[Case]:
         Case("state set once", lambda: (Stream(initialise_once=True).double(), rand(3, 4)), 3),
         Case("input overwritten", lambda: (writes_input(), rand(3, 4)), 3),
         Case("input overwritten by a ReLU", lambda: (writes_relu(), rand(3, 4)), 3),
-        Case("input with a gradient", lambda: (plain(), grown.requires_grad_()), 3),
+        Case("input with a gradient", lambda: (plain(), rand(3, 4).requires_grad_()), 3),
+    ]
+
+
+def refused() -> list[Case]:
+    """Modules and examples that cannot be opened."""
+    return [
         Case("scripted", lambda: (torch.jit.script(plain()), rand(3, 4)), 3, refused=True),
         Case("compiled", lambda: (torch.compile(plain(), backend="eager"), rand(3, 4)), 3, refused=True),
         Case("compiled inside", lambda: (compiled_inside(), rand(3, 4)), 3, refused=True),

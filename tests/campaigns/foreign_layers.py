@@ -124,22 +124,31 @@ def transformer() -> nn.Module:
     return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).double()
 
 
-def cases() -> list[Case]:
-    """Modules whose rows are independent."""
-    conv1d = sequential(nn.ReLU(), nn.Conv1d(3, 4, 3), nn.ReLU(), nn.BatchNorm1d(4), nn.Flatten(), nn.Linear(24, 2))
-    flat = module(lambda self, x: self.fc(x.reshape(-1, 4)).tanh().view(len(x), -1), fc=nn.Linear(4, 2))
-    deep = module(lambda self, x: self.fc(self.parts_(x)["twice"][0]), parts_=Tuple(), fc=nn.Linear(4, 2))
-    both = nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True).double()
-    shuffle = sequential(nn.Conv2d(2, 8, 3, padding=1), nn.PixelShuffle(2), nn.Tanh(), nn.Flatten())
+def dense() -> list[Case]:
+    """Dense layers, in every precision and under every name."""
     spectral = sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 5)), nn.Tanh(), nn.Linear(5, 2))
-    codes = module(lambda self, x: self.embed(self.fc(x).argmax(-1)), fc=nn.Linear(4, 6), embed=nn.Embedding(6, 3))
-    wave = module(lambda self, x: self.fc(x).to(torch.complex128) * 1j, fc=nn.Linear(4, 3))
-    maps = "batch channel height width"
     return [
         Case("mlp", lambda: (sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)), rand(3, 4)), 3,
              axes={"0": "batch unit", "1": "batch unit"}),
         Case("mlp of one row", lambda: (sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 1)), rand(1, 4)), 1),
         Case("no parameters", lambda: (sequential(nn.Tanh(), nn.Softmax(1), nn.Flatten()), rand(3, 4)), 3),
+        Case("in place", lambda: (inplace(), rand(3, 4)), 3),
+        Case("one part several times", lambda: (shared(), rand(3, 4)), 3),
+        Case("weight norm", lambda: (spectral, rand(3, 4)), 3),
+        Case("awkward names", lambda: (awkward(), rand(3, 4)), 3),
+        Case("float32", lambda: (nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)), rand(3, 4).float()), 3),
+        Case("bfloat16", lambda: (sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)).bfloat16(),
+             rand(3, 4).bfloat16()), 3),
+        Case("float16", lambda: (sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)).half(), rand(3, 4).half()), 3),
+    ]  # fmt: skip
+
+
+def convolutions() -> list[Case]:
+    """Convolutions of every kind, and what follows them."""
+    conv1d = sequential(nn.ReLU(), nn.Conv1d(3, 4, 3), nn.ReLU(), nn.BatchNorm1d(4), nn.Flatten(), nn.Linear(24, 2))
+    shuffle = sequential(nn.Conv2d(2, 8, 3, padding=1), nn.PixelShuffle(2), nn.Tanh(), nn.Flatten())
+    maps = "batch channel height width"
+    return [
         Case("cnn", lambda: (cnn(), rand(2, 3, 9, 8)), 2, axes={"0": maps, "2": maps, "4": maps, "5": "batch unit"}),
         Case("conv1d", lambda: (conv1d, rand(2, 3, 8)), 2, axes=dict.fromkeys("0123", "batch channel pos")),
         Case("conv transpose 1d", lambda: (sequential(nn.ConvTranspose1d(3, 4, 2), nn.Tanh()), rand(2, 3, 5)), 2,
@@ -155,7 +164,14 @@ def cases() -> list[Case]:
         Case("mixer", lambda: (mixer(), rand(2, 5, 3)), 2,
              axes={"embed": "batch pos unit", "along": "batch axis1 unit"}),
         Case("torchvision resnet", lambda: (ResNet18().double(), rand(2, 3, 16, 16)), 2, axes={"layer1.0.relu": maps}),
-        Case("in place", lambda: (inplace(), rand(3, 4)), 3),
+    ]  # fmt: skip
+
+
+def sequences() -> list[Case]:
+    """Recurrent layers, attention and embeddings."""
+    flat = module(lambda self, x: self.fc(x.reshape(-1, 4)).tanh().view(len(x), -1), fc=nn.Linear(4, 2))
+    both = nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True).double()
+    return [
         Case("lstm, layers as many as rows", lambda: (nn.Sequential(nn.LSTM(3, 4, 2, batch_first=True)).double(),
              rand(2, 5, 3)), 2, axes={"0:0": "batch pos unit", "0:1": "axis0 batch unit"}),
         Case("lstm, both directions", lambda: (module(lambda self, x: self.rnn(x)[0][:, -1], rnn=both),
@@ -166,31 +182,38 @@ def cases() -> list[Case]:
         Case("attention", lambda: (attention(), rand(2, 5, 8)), 2, axes={"attn:0": "batch pos unit"}),
         Case("transformer encoder", lambda: (transformer(), rand(2, 5, 8)), 2,
              axes={"layers.0.linear1": "batch pos unit"}),
+        Case("embedding bag", lambda: (module(lambda self, x: self.fc(self.bag(x)), bag=nn.EmbeddingBag(31, 5),
+             fc=nn.Linear(5, 2)), ids(3, 4)), 3),
+        Case("table of positions as long as the batch", lambda: (tables(), rand(3, 3, 4)), 3),
+        Case("rows and positions as one", lambda: (flat, rand(3, 5, 4)), 3, axes={"fc": "axis0 unit"}),
+    ]  # fmt: skip
+
+
+def inputs_and_outputs() -> list[Case]:
+    """Inputs that are shared by all rows, and outputs that are more than a tensor."""
+    deep = module(lambda self, x: self.fc(self.parts_(x)["twice"][0]), parts_=Tuple(), fc=nn.Linear(4, 2))
+    codes = module(lambda self, x: self.embed(self.fc(x).argmax(-1)), fc=nn.Linear(4, 6), embed=nn.Embedding(6, 3))
+    wave = module(lambda self, x: self.fc(x).to(torch.complex128) * 1j, fc=nn.Linear(4, 3))
+    return [
         Case("mask and temperature", lambda: (masked(), {"x": rand(4, 4, 4), "mask": rand(4, 4),
              "temperature": torch.tensor(0.5, dtype=torch.float64)}), 4),
         Case("scalar first", lambda: (module(lambda self, t, x: self.fc(x) * t, fc=nn.Linear(4, 3)),
              (torch.tensor(2.0, dtype=torch.float64), rand(3, 4))), 3),
         Case("table before rows", lambda: (module(lambda self, t, x: self.act(self.fc(x) @ t), fc=nn.Linear(4, 3),
              act=nn.Tanh()), (rand(3, 3), rand(5, 4))), 5),
-        Case("table of positions as long as the batch", lambda: (tables(), rand(3, 3, 4)), 3),
-        Case("awkward names", lambda: (awkward(), rand(3, 4)), 3),
-        Case("one part several times", lambda: (shared(), rand(3, 4)), 3),
-        Case("rows and positions as one", lambda: (flat, rand(3, 5, 4)), 3, axes={"fc": "axis0 unit"}),
         Case("dataclass", lambda: (module(lambda self, x: Answer(self.fc(x)), fc=nn.Linear(4, 3)), rand(3, 4)), 3),
         Case("named tuple", lambda: (module(lambda self, x: Pair(self.a(x), self.b(x)), a=nn.Linear(4, 3),
              b=nn.Linear(4, 3)), rand(3, 4)), 3),
         Case("nested containers", lambda: (deep, rand(3, 4)), 3),
         Case("distribution", lambda: (module(lambda self, x: torch.distributions.Categorical(logits=self.fc(x)),
              fc=nn.Linear(4, 3)), rand(3, 4)), 3),
-        Case("weight norm", lambda: (spectral, rand(3, 4)), 3),
         Case("codes", lambda: (codes, rand(3, 4)), 3),
         Case("complex", lambda: (wave, rand(3, 4)), 3),
-        Case("embedding bag", lambda: (module(lambda self, x: self.fc(self.bag(x)), bag=nn.EmbeddingBag(31, 5),
-             fc=nn.Linear(5, 2)), ids(3, 4)), 3),
         Case("mean of the batch", lambda: (module(lambda self, x: F.mse_loss(self.fc(x), x), fc=nn.Linear(4, 4)),
              rand(3, 4)), 3),
-        Case("float32", lambda: (nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)), rand(3, 4).float()), 3),
-        Case("bfloat16", lambda: (sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)).bfloat16(),
-             rand(3, 4).bfloat16()), 3),
-        Case("float16", lambda: (sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)).half(), rand(3, 4).half()), 3),
     ]  # fmt: skip
+
+
+def cases() -> list[Case]:
+    """Modules whose rows are independent."""
+    return [*dense(), *convolutions(), *sequences(), *inputs_and_outputs()]

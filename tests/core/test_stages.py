@@ -13,10 +13,10 @@ from torch.testing import assert_close
 
 from tests.zoo.small import SMALL, example, small
 from workbench.core.errors import InputError, ShapeError
-from workbench.core.hooked import HookedModel
+from workbench.core.hooked import HookedModel, batch_size
 from workbench.core.interventions import scale, zero
 from workbench.core.metrics import logits_of
-from workbench.core.stages import batch_size, sweep
+from workbench.core.stages import sweep
 
 
 def measure(output: Any) -> Tensor:
