@@ -45,8 +45,8 @@ def discover(run: ModuleRun, example: Any, seed: int) -> tuple[Shapes, tuple[str
     except Exception as error:
         said = next(iter(str(error).splitlines()), "").rstrip(".")
         raise InputError(
-            f"{type(run.module).__name__} cannot run on the example ({type(error).__name__}: {said}). Pass an input that "
-            "it accepts, the batch first, or `forward` to say how it is run."
+            f"{type(run.module).__name__} cannot run on the example ({type(error).__name__}: {said}). Pass an input "
+            "that it accepts, the batch first, or `forward` to say how it is run."
         ) from error
     if not shapes:
         raise InputError(
