@@ -188,7 +188,7 @@ def spell(target: Target, tokens: Shaped[Tensor, "row *input"]) -> tuple[str, ..
     tokenizer = target.model.tokenizer
     if tokenizer is None or tokens.is_floating_point():
         return ()
-    return tuple(target.rows.spelled(tokenizer, row) for row in tokens)
+    return tuple(target.rows.spell(tokenizer, row) for row in tokens)
 
 
 def check_reference(model: HookedModel, inputs: Any, joined: bool) -> Shaped[Tensor, "batch *input"]:

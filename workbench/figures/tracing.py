@@ -22,7 +22,10 @@ def _(result: Trace) -> go.Figure:
     panels = {
         "Relative change of the weights": ("change", result.changes()),
         "KL before tokens, those with the largest total": ("nats", result.divergences(SHOWN)),
-        **{result.restoring(kind): (result.unit, result.restored(kind, SHOWN)) for kind in result.kinds},
+        **{
+            result.restoration_title(kind): (result.unit, result.restoration_table(kind, SHOWN))
+            for kind in result.kinds
+        },
     }
     picture = make_subplots(rows=len(panels), cols=1, subplot_titles=list(panels), vertical_spacing=0.4 / len(panels))
     for row, (unit, rows) in enumerate(panels.values(), 1):

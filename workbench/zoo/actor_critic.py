@@ -198,7 +198,7 @@ class ActorCritic(HookedModel):
 
     @property
     def has_separate_critic(self) -> bool:
-        """Whether actor and critic share no layer."""
+        """True if actor and critic share no layer."""
         return self.cfg.critic == "separate"
 
     def act(self, observation: Features) -> Float[Tensor, "batch action"]:

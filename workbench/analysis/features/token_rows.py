@@ -23,7 +23,7 @@ class SingleTensor:
         """Return the rows as the model's input."""
         return rows
 
-    def spelled(self, tokenizer: Any, row: Int[Tensor, " pos"]) -> str:
+    def spell(self, tokenizer: Any, row: Int[Tensor, " pos"]) -> str:
         """Decode a row."""
         return tokenizer.decode(row)
 
@@ -46,7 +46,7 @@ class JoinedPair:
         """Split the rows into sources and targets."""
         return SourceTarget(rows[:, : self.at], rows[:, self.at :])
 
-    def spelled(self, tokenizer: Any, row: Int[Tensor, " pos"]) -> str:
+    def spell(self, tokenizer: Any, row: Int[Tensor, " pos"]) -> str:
         """Decode a row."""
         return f"{tokenizer.decode(row[: self.at])} => {tokenizer.decode(row[self.at :])}".rstrip()
 

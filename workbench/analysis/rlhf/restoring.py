@@ -72,10 +72,10 @@ def patch_along(tuned: Any, original: Any, hook: str, direction: Float[Tensor, "
     """Return a decoder of the tuned model with the original's activations at one hook, along one direction only."""
     unit = direction / direction.norm()
 
-    def replaced(site: Site, activation: Tensor) -> Intervention:
+    def patch_direction(site: Site, activation: Tensor) -> Intervention:
         return Intervention(site, lambda part, axes: part + (activation - part) @ unit[:, None] * unit, "restore along")
 
-    return decode_with_edits(tuned, original, [Site.of(hook).resolve(tuned)], replaced)
+    return decode_with_edits(tuned, original, [Site.of(hook).resolve(tuned)], patch_direction)
 
 
 def decode_with_edits(

@@ -54,14 +54,14 @@ class Trace:
             "KL in nats per token, and before which tokens it is": self.divergences(n),
             "Mean shift of the residual stream on the same tokens": self.shifts(),
         }
-        return titled | {self.restoring(kind): self.restored(kind, n) for kind in self.kinds}
+        return titled | {self.restoration_title(kind): self.restoration_table(kind, n) for kind in self.kinds}
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds of restoration; empty if none was run."""
         return tuple(next(iter(self.found.values())).restored)
 
-    def restoring(self, kind: str) -> str:
+    def restoration_title(self, kind: str) -> str:
         """Return the title of one kind of restoration."""
         return f"{self.unit.capitalize()} with {kind} restored"
 
@@ -108,7 +108,7 @@ class Trace:
             hooks,
         )
 
-    def restored(self, kind: str, n: int) -> Table:
+    def restoration_table(self, kind: str, n: int) -> Table:
         """Tabulate the mean score with each part restored, and the share of the tuning effect that it undoes."""
         score = self.across(lambda one: mean_scores(one.restored[kind], self.original))
         undone = self.across(lambda one: undone_shares(one.restored[kind]), ", share undone")

@@ -63,7 +63,7 @@ class VectorControl(VectorEnv):
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step all rows; `final_obs` of the info holds the last observations of ended episodes."""
-        self.state = self.rules.advance(self.state, self._checked(actions))
+        self.state = self.rules.advance(self.state, self._check(actions))
         self.elapsed += 1
         terminated = self.rules.is_terminal(self.state)
         truncated = self.elapsed >= self.max_episode_steps
@@ -83,7 +83,7 @@ class VectorControl(VectorEnv):
         self.np_random = generator_from_words(state["random"])
         return self.rules.observe(self.state)
 
-    def _checked(self, actions: np.ndarray) -> np.ndarray:
+    def _check(self, actions: np.ndarray) -> np.ndarray:
         actions, n = np.asarray(actions), self.rules.n_actions
         if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= n:
             raise InputError(f"{self.rules.name} expects {self.num_envs} actions of 0 to {n - 1}, got {actions!r}.")
