@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -47,3 +48,25 @@ def test_an_output_without_logits_or_value_says_so() -> None:
         logits_of(SimpleNamespace(x=1))
     with pytest.raises(InputError, match="no critic"):
         value("value", LOGITS)
+
+
+def test_the_share_of_several_right_choices_is_taken_within_each_example() -> None:
+    right = torch.tensor([[True, False, True], [False, True, False]])
+    p = LOGITS.softmax(-1)
+    expected = torch.stack([p[0, 0] + p[0, 2] - p[0, 1], p[1, 1] - p[1, 0] - p[1, 2]])
+    assert_close(METRICS["probability_difference"](Question(LOGITS, several=right))(LOGITS), expected)
+    assert_close(value("probability_difference", LOGITS), 2 * p.amax(dim=1) - 1)  # its own choice is the right one
+
+
+def test_an_autoencoder_is_measured_in_nats_per_image() -> None:
+    images = torch.tensor([[[[1.0, 0.0]]], [[[0.0, 0.0]]]])
+    output = SimpleNamespace(
+        logits=torch.tensor([[2.0, -1.0], [0.5, 0.0]]),
+        mean=torch.tensor([[1.0, 2.0, 0.0], [0.0, 0.0, 0.0]]),
+        log_variance=torch.tensor([[0.0, 0.0, math.log(4)], [0.0, 0.0, 0.0]]),
+    )
+    question = Question(output, inputs=images)
+    p = output.logits.sigmoid()
+    expected = torch.stack([p[0, 0].log() + (1 - p[0, 1]).log(), (1 - p[1, 0]).log() + (1 - p[1, 1]).log()])
+    assert_close(METRICS["reconstruction"](question)(output), expected)
+    assert_close(METRICS["divergence"](question)(output), torch.tensor([2.5 + 0.5 * (3 - math.log(4)), 0.0]))

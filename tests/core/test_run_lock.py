@@ -13,6 +13,7 @@ import torch
 from tests.zoo.small import example, small
 from workbench.core.errors import ThreadError
 from workbench.core.interventions import zero
+from workbench.core.run_lock import RunLock
 
 ZERO = [zero("blocks.0.hook_post")]
 
@@ -85,3 +86,12 @@ def test_threads_that_each_edit_see_their_own_edits_only() -> None:
     with ThreadPoolExecutor(4) as pool:
         for unit, result in enumerate(pool.map(edit, [i % 4 for i in range(64)])):
             assert torch.equal(result, truth[unit % 4])
+
+
+def test_the_holder_is_known_until_the_outermost_block_ends() -> None:
+    lock, me = RunLock(), threading.get_ident()
+    with lock:
+        with lock:
+            assert lock.holder == me
+        assert lock.holder == me
+    assert lock.holder is None

@@ -92,3 +92,16 @@ def test_an_index_of_numpy_torch_or_a_range_is_the_same_site() -> None:
 def test_what_is_no_index_is_refused_when_the_site_is_made(index: object) -> None:
     with pytest.raises(InputError, match="head"):
         Site("h", {"head": index})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("entry", [0, 126, 127, 10_000, -300, 2**63 - 1])
+def test_any_whole_number_of_64_bits_is_an_index(entry: int) -> None:
+    assert Site("h", {"pos": entry}).index == {"pos": entry} and Site("h", {"pos": torch.tensor(entry)}) == Site(
+        "h", {"pos": entry}
+    )
+
+
+@pytest.mark.parametrize("entry", [2**63, -(2**63), True, 1.5, torch.tensor(1.0), "1"])
+def test_what_is_no_whole_number_of_64_bits_is_no_index(entry: object) -> None:
+    with pytest.raises(InputError, match="is not an index"):
+        Site("h", {"pos": entry})  # type: ignore[dict-item]

@@ -44,3 +44,14 @@ def test_routes_start_at_the_output_and_end_at_small_shares() -> None:
     kept = routes(graph, shares, 0.5)
     assert kept[last].nonzero().tolist() == [[1, 0]] and kept[second].nonzero().tolist() == [[2, 1]]
     assert kept[first].nonzero().tolist() == [[0, 2]], "unit 3 leads nowhere"
+
+
+def test_routes_from_one_position_of_the_output_leave_out_the_edges_of_others() -> None:
+    graph = graph_of("gpt", "kept")
+    keep = {wire: torch.ones(graph.wiring.shape(wire)) for wire in graph.wires}
+    into_output = [wire for sink in graph.sinks for wire in graph.wiring.into(sink)]
+    last = graph.wiring.shape(into_output[0])[-1] - 1
+    found, every = routes(graph, keep, 0.5, position=last), routes(graph, keep, 0.5)
+    for wire in into_output:
+        assert found[wire][..., last].all() and not found[wire][..., :last].any()
+        assert every[wire].all()
