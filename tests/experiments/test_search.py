@@ -82,7 +82,7 @@ def test_settings_are_judged_on_training_data_alone() -> None:
     assert rows(part.test_pixels) | rows(part.train_pixels) == rows(data.train_pixels)
     assert not rows(part.test_pixels) & (rows(data.test_pixels) - rows(data.train_pixels))
     assert len(part.test_targets.unique()) == 10
-    with pytest.raises(ConfigError, match="nothing to train"):
+    with pytest.raises(ConfigError, match="training or the test set empty"):
         hold_out(data, 1.0)
 
 
