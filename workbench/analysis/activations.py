@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.analysis.firing import trace_hooks
+from workbench.analysis.firing import require_batch_first, trace_hooks
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import logits_of
@@ -68,7 +68,7 @@ def read_activations(model: HookedModel, inputs: Any, hook: str) -> Activations:
     infos = trace_hooks(model, inputs, hook)
     if len(infos) > 1:
         raise InputError(f"{hook!r} matches {len(infos)} hooks. Choose one, such as {infos[0].name!r}.")
-    name = infos[0].name
+    name = require_batch_first(infos[0]).name
     output, cache = model.run_with_cache(inputs, name)
     return Activations(name, infos[0].axes, cache[name].float(), logits_of(output))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.core.errors import NeverFiredError
+from workbench.core.errors import InputError, NeverFiredError
 from workbench.core.hooked import HookedModel, HookInfo
 
 
@@ -22,3 +22,13 @@ def trace_hooks(model: HookedModel, inputs: Any, hook: str) -> list[HookInfo]:
                 f"Hook {name!r} never fires on these inputs. Choose another, such as {next(iter(infos))!r}."
             )
     return [infos[name] for name in names]
+
+
+def require_batch_first(info: HookInfo) -> HookInfo:
+    """Return the hook, or raise InputError if the first axis of its activation is not the batch."""
+    if info.axes[:1] != ("batch",):
+        raise InputError(
+            f"{info.name} has axes {info.axes}, so its first axis is not the batch, which this analysis goes through "
+            "example by example. Choose another hook, or use ablation or patching, which take any."
+        )
+    return info

@@ -113,6 +113,7 @@ def maximize(
         >>> found.inputs.shape, found.success
         (torch.Size([2, 64]), tensor([True, True]))
     """
+    model.require_independent_rows("Maximization")
     with model.lock:
         reference, rows = join_inputs(model, inputs)
         reference = check_reference(model, reference, isinstance(rows, JoinedPair))

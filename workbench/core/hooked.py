@@ -105,11 +105,14 @@ class HookedModel(HookedRootModule):
         """Number of examples in the inputs: the first axis of the first tensor."""
         return batch_size(inputs)
 
-    def repeat_rows(self, inputs: State, times: int) -> State:
-        """The inputs, or the state between two stages, with their rows repeated block by block."""
-        return tree_map(lambda x: x.repeat(times, *[1] * (x.ndim - 1)) if isinstance(x, Tensor) else x, inputs)
+    def take_rows(self, inputs: State, rows: Tensor) -> State:
+        """Rows of the inputs, or of the state between two stages, by number."""
+        return tree_map(lambda x: x[rows.to(x.device)] if isinstance(x, Tensor) else x, inputs)
 
-    # Names
+    def require_independent_rows(self, purpose: str) -> None:
+        """Raise InputError if rows depend on one another, for a `purpose` that runs unrelated rows together."""
+        if self.probe is not None:
+            self.probe.require_independent_rows(purpose)
 
     def select(self, hooks: HookFilter) -> list[str]:
         """Names of the hook points that a name, a glob, a list of these or a predicate picks.

@@ -39,6 +39,11 @@ class ModuleRun:
         with self.taps.sending(None if note is None else partial(self._send, Counter(), note, watch)):
             return self.forward(self.module, inputs)
 
+    def part_of(self, name: str) -> nn.Module | None:
+        """The submodule whose output an activation of this name is."""
+        labelled = {label: self.parts[part] for part, label in self.labels.items()}
+        return labelled.get(name, labelled.get(name.rpartition("@")[0]))
+
     def _send(self, calls: Counter[str], note: Note, watch: Watch | None, part: str, output: Any) -> Any:
         """A submodule's output with the tensors that `note` returns; None if they are those it had."""
         if watch is not None:

@@ -140,7 +140,9 @@ class _Sweep:
         if not isinstance(value, Tensor) or value.shape != (self.batch,):
             what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
             raise ShapeError(f"The measure returned {what} for {self.batch} examples. Return one number per example.")
-        return value
+        if value.is_complex():
+            raise InputError("The measure returned complex numbers. Return real ones, such as their moduli.")
+        return value.float() if value.element_size() < 4 and value.is_floating_point() else value
 
 
 def _first_stage(model: HookedModel, condition: Condition) -> int:
@@ -171,7 +173,8 @@ def _suffix(model: HookedModel, state: Any, stage: int, chunk: Sequence[Conditio
     batch = model.count_rows(state)
     lazy = model.broadcasts_rows and batch == 1
     with model.routed(_block_handlers(model, chunk, batch), pinned):
-        state = model.run_stages(state if lazy else model.repeat_rows(state, blocks), stage, stage + 1)
+        rows = torch.arange(batch).repeat(blocks)
+        state = model.run_stages(state if lazy else model.take_rows(state, rows), stage, stage + 1)
         if lazy:
             state = map_tensors(lambda x: _to_blocks(x, blocks), state)
         return model.run_stages(state, stage + 1, len(model.stages))

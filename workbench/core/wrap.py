@@ -16,7 +16,7 @@ from workbench.core.axis_names import fresh, names_of
 from workbench.core.errors import InputError
 from workbench.core.hooked import AxisHookPoint, Handler, HookedModel, HookInfo, State
 from workbench.core.module_run import Forward, ModuleRun
-from workbench.core.nested import flatten, map_tensors
+from workbench.core.nested import flatten, map_tensors, tensors_in
 from workbench.core.opening import discover, follow_axes
 from workbench.core.probe import Probe
 from workbench.core.probing import probe
@@ -129,8 +129,7 @@ class WrappedModel(HookedModel):
             return map_tensors(torch.clone, self._example)
         if self.probe.fixed_batch:
             raise InputError(f"{type(self.module).__name__} runs with {size} rows only. Ask for that many.")
-        rows = torch.arange(batch) % size
-        return self._map_rows(lambda x: x[rows.to(x.device)], self._example)
+        return self.take_rows(self._example, torch.arange(batch) % size)
 
     def count_rows(self, inputs: State) -> int:
         """Number of examples: the length of the first input that has one row per example."""
@@ -138,9 +137,21 @@ class WrappedModel(HookedModel):
         self._map_rows(lambda x: sizes.append(len(x)) or x, inputs)
         return sizes[0]
 
-    def repeat_rows(self, inputs: State, times: int) -> State:
-        """The inputs with their rows repeated block by block; those shared by all rows stay as they are."""
-        return self._map_rows(lambda x: x.repeat(times, *[1] * (x.ndim - 1)), inputs)
+    def take_rows(self, inputs: State, rows: Tensor) -> State:
+        """Rows of the inputs by number; inputs that are shared by all rows stay as they are."""
+        return self._map_rows(lambda x: x[rows.to(x.device)], inputs)
+
+    def embedding_tables(self) -> dict[str, Tensor]:
+        """Weights of the embeddings that read the inputs themselves, by hook."""
+        ids = next(x for x, own in zip(tensors_in(self._example), self.probe.per_row, strict=True) if own)
+        found: dict[str, Tensor] = {}
+        for hook, place in self.probe.batch_axis.items():
+            part = self._run.part_of(hook)
+            if isinstance(part, nn.Embedding) and place == 0 and not ids.is_floating_point():
+                read = self.cache(self.example(), hook)[hook]
+                if read.shape[:-1] == ids.shape and torch.equal(read, part.weight[ids]):
+                    found[hook] = part.weight
+        return found
 
     def trace(self, inputs: State = None, on_request: bool = True) -> dict[str, HookInfo]:
         """Return what each hook point gives on `inputs`, anew each time where the shapes depend on their values."""

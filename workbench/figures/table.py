@@ -33,7 +33,13 @@ def frame(axes: Sequence[str], columns: Mapping[str, Tensor]) -> pd.DataFrame:
         return pd.DataFrame({name: [x.item()] for name, x in zip(columns, values, strict=True)})
     index = torch.cartesian_prod(*(torch.arange(n) for n in values[0].shape)).reshape(-1, len(axes))
     places = {axis: index[:, i].numpy() for i, axis in enumerate(axes)}
-    return pd.DataFrame({**places, **{name: x.flatten().numpy() for name, x in zip(columns, values, strict=True)}})
+    return pd.DataFrame({**places, **{name: as_array(x.flatten()) for name, x in zip(columns, values, strict=True)}})
+
+
+def as_array(x: Tensor) -> Any:
+    """A tensor as a NumPy array; bfloat16, which NumPy lacks, becomes float32."""
+    x = x.detach().cpu()
+    return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
 
 def examples(rows: pd.DataFrame) -> pd.DataFrame:

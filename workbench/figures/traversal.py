@@ -13,7 +13,7 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.mosaic import as_png, paste
 from workbench.figures.numerals import short
-from workbench.figures.table import frame, table
+from workbench.figures.table import as_array, frame, table
 from workbench.figures.theme import heat_map_trace, make_figure
 
 SCALE = 2
@@ -69,5 +69,5 @@ def _(result: Traversal) -> pd.DataFrame:
     rows = frame((result.axis, "offset"), {"value": result.value, "distance": result.distance})
     places = {name: rows[name].to_numpy() for name in (result.axis, "offset")}
     rows[result.axis] = torch.tensor(result.units).numpy()[places[result.axis]]
-    rows["offset"] = result.offset.numpy()[places["offset"]]
+    rows["offset"] = as_array(result.offset)[places["offset"]]
     return rows.assign(hook=result.hook, seen=result.seen)

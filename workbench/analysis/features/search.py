@@ -9,6 +9,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from workbench.analysis.features.target import Target
+from workbench.core.errors import InputError
 from workbench.core.random import generator
 
 
@@ -58,7 +59,15 @@ def compute_gradient(of: Float[Tensor, ""], at: list[Tensor]) -> list[Tensor]:
     """Return the gradient of a number with respect to some tensors; zero where it does not depend on them."""
     if not of.requires_grad:
         return [torch.zeros_like(x) for x in at]
-    return list(torch.autograd.grad(of, at, allow_unused=True, materialize_grads=True))
+    try:
+        return list(torch.autograd.grad(of, at, allow_unused=True, materialize_grads=True))
+    except RuntimeError as error:
+        if "inplace" not in str(error):
+            raise
+        raise InputError(
+            "The network overwrites a value that its own gradient needs, so no gradient can be computed. Make its "
+            "in-place operations, such as ReLU(inplace=True) or +=, out of place."
+        ) from error
 
 
 def take_best_restart(

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from workbench.analysis.features.token_rows import SINGLE_TENSOR, JoinedPair, SingleTensor
-from workbench.analysis.firing import trace_hooks
+from workbench.analysis.firing import require_batch_first, trace_hooks
 from workbench.core.axes import unit_axis
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel, HookInfo
@@ -72,7 +72,7 @@ def make_target(
 ) -> Target:
     """Resolve a hook or site to a target; the objective chooses the positions that the site leaves open."""
     site, inputs = Site.parse(hook).resolve(model), rows.inputs(reference)
-    info = trace_hooks(model, inputs, site.hook)[0]
+    info = require_batch_first(trace_hooks(model, inputs, site.hook)[0])
     if "batch" in site.index:
         raise InputError(f"{hook} selects examples, but the inputs are what is optimized. Remove the index on 'batch'.")
     axis = unit_axis(info.axes)
@@ -121,6 +121,8 @@ def find_silencer(model: HookedModel, inputs: Any, info: HookInfo, axis: str, pl
         return None
     for other in reversed([i for i in model.trace(inputs).values() if i.order < info.order and not i.on_request]):
         if axis not in other.axes or other.size(axis) != info.size(axis) or other.stage < info.stage - 1:
+            continue
+        if other.axes[:1] != ("batch",):
             continue
         if placed and (other.axes, other.shape) != (info.axes, info.shape):
             continue

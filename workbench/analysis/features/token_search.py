@@ -22,6 +22,7 @@ from workbench.analysis.features.token_rows import JoinedPair
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress
+from workbench.core.wrap import WrappedModel
 
 Tokens = Int[Tensor, "row pos"]
 EMBEDDING = "hook_embed"
@@ -159,21 +160,28 @@ def fluency_weights(search: Search) -> Float[Tensor, " unit"]:
 
 def log_probabilities(model: HookedModel, tokens: Tokens) -> Float[Tensor, "row pos vocab"]:
     """Return the model's log probability of every token after each position, in nats."""
-    logits: Any = model(tokens)
+    output: Any = model(tokens)
+    logits = output if isinstance(output, Tensor) else getattr(output, "logits", None)
+    if not isinstance(logits, Tensor) or logits.shape[:-1] != tokens.shape:
+        raise InputError(
+            f"Fluency needs logits (batch, pos, vocab), and {type(model).__name__} returns something else. Choose the "
+            "objective 'channel' or 'neuron', or wrap the module with a `forward` that returns its logits."
+        )
     return logits.log_softmax(dim=-1)
 
 
 def embedding_tables(model: HookedModel) -> dict[str, Float[Tensor, "vocab d_model"]]:
-    """Return the token embedding table that belongs to each `hook_embed`."""
-    found = {}
+    """Return the token embedding table that belongs to each hook of embedded tokens."""
+    found = model.embedding_tables() if isinstance(model, WrappedModel) else {}
     for hook in model.hook_dict:
         owner, _, name = hook.rpartition(".")
-        table = getattr(getattr(model.get_submodule(owner), "embed", None), "W_E", None)
-        if name == EMBEDDING and table is not None:
-            found[hook] = table
+        if name == EMBEDDING and not isinstance(model, WrappedModel):
+            table = getattr(getattr(model.get_submodule(owner), "embed", None), "W_E", None)
+            found |= {} if table is None else {hook: table}
     if not found:
         raise InputError(
-            f"Optimizing tokens needs the hook {EMBEDDING!r} and the table W_E, but {type(model).__name__} "
-            "lacks one of them. Use a model of the zoo, or give floating-point inputs."
+            f"Optimizing tokens needs the table that embeds them, and {type(model).__name__} has none: neither "
+            f"{EMBEDDING!r} with W_E nor, in a wrapped module, an nn.Embedding whose output is the rows of its weight. "
+            "Use a model of the zoo, or give floating-point inputs."
         )
     return found

@@ -10,10 +10,9 @@ import torch
 from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from workbench.analysis.features.target import FIRST
-from workbench.analysis.firing import trace_hooks
+from workbench.analysis.firing import require_batch_first, trace_hooks
 from workbench.core.axes import unit_axis
 from workbench.core.errors import InputError, UnknownNameError
 from workbench.core.hooked import HookedModel, HookInfo
@@ -83,6 +82,7 @@ def traverse(
         >>> found.seen, found.response.shape
         ('generator.hook_image', torch.Size([2, 7, 3, 24, 24]))
     """
+    model.require_independent_rows("A traversal")
     with model.lock:
         info, axis = resolve_units(model, inputs, hook)
         where = model.trace(inputs)[choose_seen_hook(model, inputs, info, seen)]
@@ -91,7 +91,7 @@ def traverse(
         x = model.cache(inputs, info.name, copy=True)[info.name]
         if len(x) < 2:
             raise InputError("A traversal needs at least 2 inputs for the spread of a unit, got 1. Give more inputs.")
-        copies = tree_map(lambda y: y[:1].expand(steps, *y.shape[1:]) if isinstance(y, Tensor) else y, inputs)
+        copies = model.take_rows(inputs, torch.zeros(steps, dtype=torch.long))
         offset = torch.linspace(-reach, reach, steps)
         dim, set_to, response = info.axes.index(axis), [], []
         for done, unit in enumerate(chosen):
@@ -116,7 +116,7 @@ def resolve_units(model: HookedModel, inputs: Any, hook: str) -> tuple[HookInfo,
     axis = unit_axis(infos[0].axes)
     if axis is None:
         raise InputError(f"{infos[0].name} has axes {infos[0].axes}, none of which holds units. Choose another hook.")
-    return infos[0], axis
+    return require_batch_first(infos[0]), axis
 
 
 def offset_values(unit: Float[Tensor, "batch *place"], offset: Float[Tensor, " step"]) -> Float[Tensor, "step *place"]:
@@ -134,7 +134,8 @@ def replace_unit(dim: int, unit: int, value: Tensor, x: Tensor) -> Tensor:
 
 def choose_seen_hook(model: HookedModel, inputs: Any, moved_at: HookInfo, seen: str) -> str:
     """Return the hook to record, which must not fire before the hook that is moved."""
-    later = [i.name for i in model.trace(inputs).values() if i.order >= moved_at.order and not i.on_request]
+    after = [i for i in model.trace(inputs).values() if i.order >= moved_at.order and not i.on_request]
+    later = [info.name for info in after if info.axes[:1] == ("batch",)]
     if not seen:
         images = [name for name in later if name.rpartition(".")[2] == IMAGE]
         of_units = [name for name in later if unit_axis(model.hook_dict[name].axes)]
