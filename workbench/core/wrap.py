@@ -56,9 +56,12 @@ def wrap(module: nn.Module, example: Any, forward: Forward | None = None, seed: 
     Cost: About 20 forward passes on at most 4 rows, and 2 on the example.
 
     Example:
+        >>> module = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 3)).eval()
+        >>> images = torch.rand(3, 1, 8, 8)
         >>> model = workbench.wrap(module, images)
-        >>> with model.edited([zero("layer1[channel=3]")]):
-        ...     edited = model(images)
+        >>> with model.edited([workbench.interventions.zero("1[channel=3]")]):
+        ...     model(images).shape
+        torch.Size([3, 2, 4, 4])
     """
     return WrappedModel(module, example, forward, seed)
 
