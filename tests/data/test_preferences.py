@@ -53,3 +53,21 @@ def test_a_line_that_is_no_preference_is_named(tmp_path: Path, line: str, said: 
         stream.write(line + "\n")
     with pytest.raises(DataError, match=said):
         read(file)
+
+
+@pytest.mark.parametrize("prompt", ["Tell of Ada.\nTell of Tom.", "", " \n"])
+def test_a_prompt_of_several_lines_or_none_is_refused_with_its_line(tmp_path: Path, prompt: str) -> None:
+    path = tmp_path / "labels.jsonl"
+    append(path, preference())
+    text = path.read_text()
+    path.write_text(text + text.replace("Tell of Ada.", prompt.replace("\n", "\\n")))
+    with pytest.raises(DataError, match=r"line 2 is no preference: The prompt .* has [02] lines"):
+        read(path)
+
+
+def test_a_value_of_another_type_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    append(path, preference())
+    path.write_text(path.read_text().replace('"left": "one"', '"left": 3'))
+    with pytest.raises(DataError, match=r"line 1 is no preference: 'left' of Preference should be text, not 3"):
+        read(path)

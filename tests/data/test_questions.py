@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from workbench.core.errors import InputError
 from workbench.data.byte_pairs import train_bpe
 from workbench.data.questions import Question, QuestionData, encode_answers, padding_token, question_batches
 from workbench.data.sequences import UNSCORED
@@ -70,3 +72,22 @@ def test_sentences_of_known_words_are_spelled_in_phonemes() -> None:
     sounds = {"the": "DH AH", "cat": "K AE T", "sat": "S AE T"}
     asked = pronounce_sentences("The cat sat. The dog sat here. The cat sat!", sounds, "train")
     assert asked == (Question("English: the cat sat\nSounds:", " DH AH | K AE T | S AE T\n"),)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "says"),
+    [
+        ("", " the", "prompt '' of"),
+        ("Alice", "", "answer '' of"),
+        ("Alice", " the<|endoftext|>", "answer ' the<"),
+    ],
+)
+def test_questions_of_which_nothing_would_be_scored_are_refused(prompt: str, answer: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        encode_answers([("Alice saw", " the"), (prompt, answer)], TOKENIZER)
+
+
+def test_an_answer_longer_than_the_context_is_refused() -> None:
+    asked = (Question("Alice saw", " the White Rabbit"),)
+    with pytest.raises(InputError, match="the network reads 1. Leave the question out"):
+        question_batches(asked, TOKENIZER, 2, seed=0, longest=1)(0)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from tests.training.corridor import DISCOUNT, LENGTH, corridor_value, corridors, numbered_corridors
 from tests.training.test_ppo import policy, their_segment, weights, with_their_weights
@@ -18,9 +24,11 @@ from workbench.training.a2c import A2CConfig, a2c
 from workbench.training.optimizers import build_optimizer
 from workbench.training.policy_evaluation import evaluate_policy
 from workbench.training.policy_losses import log_probability, policy_gradient_loss
+from workbench.training.ppo import PPOConfig, ppo
 from workbench.training.reinforce import REINFORCEConfig, improve, reinforce, returns_to_go
 from workbench.training.rollouts import collect_episodes, first_episode
-from workbench.training.samples import learnable
+from workbench.training.samples import Batch, learnable
+from workbench.training.trpo import TRPOConfig, trpo
 
 cartpoles = partial(make_vector, "workbench/CartPole-v1")
 
@@ -162,3 +170,60 @@ def test_settings_that_leave_nothing_to_do_are_refused() -> None:
         A2CConfig(segment=0)
     with pytest.raises(ConfigError, match="whole episodes"):
         REINFORCEConfig(segment=8)
+
+
+class OneStep(gymnasium.Env):
+    """Episodes of one step, in which action 1 is worth 1."""
+
+    observation_space = spaces.Box(0, 1, (1,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        return np.zeros(1, dtype=np.float32), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        return np.zeros(1, dtype=np.float32), float(action), True, False, {}
+
+
+def one_step(n: int) -> SyncVectorEnv:
+    return SyncVectorEnv([OneStep] * n, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_reinforce_learns_from_episodes_of_one_step(n: int) -> None:
+    model = policy(features=1)
+    curve = reinforce(model, one_step(n), REINFORCEConfig(steps=200 * 16 * n, lr=0.05))
+    assert all(map(math.isfinite, (value for _, value in curve.points("policy_loss"))))
+    assert ("weight_variance" in curve.series) == (n > 1)
+    assert model(torch.zeros(1, 1)).logits.softmax(-1)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("rest", [0, 1, 2])
+def test_a_single_sample_left_over_joins_the_minibatch_before_it(rest: int) -> None:
+    n = 8 + rest
+    numbers = torch.arange(float(n))
+    batch = Batch(numbers[:, None], numbers.long(), numbers, numbers, numbers)
+    parts = list(batch.shuffled(4, torch.Generator().manual_seed(0)))
+    assert [len(part.action) for part in parts] == {0: [4, 4], 1: [4, 5], 2: [4, 4, 2]}[rest]
+    assert sorted(torch.cat([part.action for part in parts]).tolist()) == list(range(n))
+    assert [len(part.action) for part in batch.shuffled(1, torch.Generator())] == [1] * n
+
+
+def test_ppo_learns_where_the_last_minibatch_would_have_one_sample() -> None:
+    model = policy(features=1)
+    ppo(model, one_step(1), PPOConfig(steps=1500, segment=5, minibatch=2, lr=0.02))
+    assert model(torch.zeros(1, 1)).logits.softmax(-1)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("learn", [ppo, trpo])
+def test_a_single_sample_per_update_is_refused_where_advantages_are_normalised(learn: Callable[..., Any]) -> None:
+    cfg = {ppo: PPOConfig, trpo: TRPOConfig}[learn](steps=10, segment=1)
+    with pytest.raises(ConfigError, match="a single sample per update.* Choose segment=2 or more"):
+        learn(policy(features=1), one_step(1), cfg)
+
+
+def test_one_environment_and_segments_of_one_step_are_enough_for_a2c() -> None:
+    model = policy(features=1)
+    a2c(model, one_step(1), A2CConfig(steps=2000, segment=1, lr=0.01))
+    assert model(torch.zeros(1, 1)).logits.softmax(-1)[0, 1] > 0.9

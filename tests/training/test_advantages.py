@@ -87,3 +87,8 @@ def test_explained_variance_of_perfect_constant_and_opposite_values() -> None:
     assert explained_variance(torch.full((3,), 9.0), target).item() == pytest.approx(0)
     assert explained_variance(-target, target).item() == pytest.approx(-3)
     assert explained_variance(target, torch.ones(3)).isnan()
+
+
+def test_a_single_advantage_is_its_own_mean() -> None:
+    assert normalized(torch.tensor([3.0])).tolist() == [0.0]
+    assert normalized(torch.tensor([3.0, 5.0])).tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5])

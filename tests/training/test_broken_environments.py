@@ -16,11 +16,14 @@ from tests.training.corridor import Corridor, Numbered, corridors
 from tests.training.test_ppo import policy
 from workbench.analysis.policies.episodes import run_episodes
 from workbench.core.errors import InputError, ShapeError
+from workbench.training.a2c import A2CConfig, a2c
 from workbench.training.dqn import DQNConfig, dqn
 from workbench.training.policy_evaluation import evaluate_policy
 from workbench.training.ppo import PPOConfig, ppo
 from workbench.training.q_learning import QLearningConfig, q_learning
+from workbench.training.reinforce import REINFORCEConfig, reinforce
 from workbench.training.rollouts import greedy_rollout
+from workbench.training.trpo import TRPOConfig, trpo
 from workbench.zoo.q_network import QNetwork, QNetworkConfig
 
 
@@ -66,3 +69,35 @@ def test_a_policy_of_other_observations_is_refused() -> None:
         ppo(policy(features=3), corridors(4), PPOConfig(steps=8, segment=2))
     with pytest.raises(ShapeError, match=r"Expected observations of shape \('batch', 3\)"):
         evaluate_policy(policy(features=3), partial(corridors), episodes=2)
+
+
+class Blind(Corridor):
+    """A corridor that shows no number at its fourth place."""
+
+    def seen(self) -> np.ndarray:
+        return np.array([np.nan if self.place == 3 else self.place / 7], dtype=np.float32)
+
+
+class Worthless(Corridor):
+    """A corridor whose reward is no number at its fourth place."""
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        seen, reward, *rest = super().step(action)
+        return seen, np.nan if self.place == 3 else reward, *rest
+
+
+@pytest.mark.parametrize(("kind", "says"), [(Blind, "showed nan in entry"), (Worthless, "gave the reward nan")])
+@pytest.mark.parametrize("method", ["ppo", "a2c", "trpo", "reinforce", "dqn"])
+def test_an_observation_or_a_reward_that_is_no_number_is_named_with_its_place(
+    method: str, kind: type[Corridor], says: str
+) -> None:
+    envs, separate = broken(4, kind), policy(features=1)
+    learn: dict[str, Callable[[], Any]] = {
+        "ppo": lambda: ppo(separate, envs, PPOConfig(steps=64, segment=16)),
+        "a2c": lambda: a2c(separate, envs, A2CConfig(steps=64, segment=16)),
+        "trpo": lambda: trpo(separate, envs, TRPOConfig(steps=64, segment=16)),
+        "reinforce": lambda: reinforce(separate, envs, REINFORCEConfig(steps=64)),
+        "dqn": lambda: dqn(QNetwork(QNetworkConfig((1,), 2, hidden=(4,))), envs, DQNConfig(steps=400, warmup=0)),
+    }
+    with pytest.raises(InputError, match=says):
+        learn[method]()

@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from workbench.core.errors import ConfigError
+from workbench.core.errors import ConfigError, InputError, TrainingError
+from workbench.training.fit import fit
 from workbench.training.fit_config import FitConfig
 from workbench.training.supervised import (
     classification_metrics,
@@ -104,3 +106,28 @@ def test_the_embedded_digits_are_learned() -> None:
     assert curve.last("test_accuracy") > 0.88
     assert [step for step, _ in curve.points("test_accuracy")] == [100, 200]
     assert math.isfinite(curve.last("test_loss"))
+
+
+@pytest.mark.parametrize(("name", "place"), [("inputs", [3, 1]), ("targets", [3])])
+def test_a_value_of_the_data_that_is_not_finite_is_named_with_its_place(name: str, place: list[int]) -> None:
+    data = {"inputs": torch.randn(5, 2), "targets": torch.randn(5)}
+    data[name][tuple(place)] = torch.nan
+    model = nn.Linear(2, 1)
+    before = model.weight.detach().clone()
+    with pytest.raises(
+        TrainingError, match=re.escape(f"step 1: the {name} of its batch hold nan at {place}. Correct the")
+    ):
+        fit(
+            model,
+            lambda step: (data["inputs"], data["targets"]),
+            lambda y, t: (y[:, 0] - t).square().mean(),
+            FitConfig(),
+        )
+    assert torch.equal(model.weight, before)
+
+
+def test_a_test_example_that_is_not_finite_is_named() -> None:
+    inputs = torch.randn(5, 2)
+    inputs[3, 1] = torch.inf
+    with pytest.raises(InputError, match="loss of test example 3 is nan"):
+        classification_metrics(nn.Linear(2, 3), inputs, torch.zeros(5, dtype=torch.long))

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from workbench.cli.writing import bar, write, write_json, write_table
+from workbench.core.ranges import NonNegativeInt
 
 SHOWN = 10
 """Trials written out, the best first."""
@@ -17,7 +18,7 @@ def search_settings(
     recipe: str,
     /,
     *ranges: str,
-    trials: int = 20,
+    trials: NonNegativeInt = 20,
     metric: str = "test_accuracy",
     name: str = "",
     settings: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative="")] = None,

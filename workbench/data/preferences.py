@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from workbench.core.errors import DataError
+from workbench.core.errors import ConfigError, DataError, UnknownNameError, short
+from workbench.core.ranges import check_fields
 from workbench.core.reading import read_text
 
 Choice = Literal["left", "right", "equal"]
@@ -33,6 +34,14 @@ class Preference:
     pair: int
     seed: int
     annotator: str
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        lines = len(self.prompt.strip().split("\n")) if self.prompt.strip() else 0
+        if lines != 1:
+            raise ConfigError(
+                f"The prompt {short(self.prompt)} has {lines} lines. Write one: a line break ends a prompt."
+            )
 
     @property
     def ordered(self) -> tuple[str, str] | None:
@@ -66,7 +75,7 @@ def parsed(line: str, where: str) -> Preference:
         if fields["chosen"] not in CHOICES:
             raise DataError(f"{where}: chosen is {fields['chosen']!r}. Write one of {', '.join(CHOICES)}.")
         return Preference(**fields)
-    except (json.JSONDecodeError, KeyError, TypeError) as reason:
+    except (json.JSONDecodeError, KeyError, TypeError, ConfigError, UnknownNameError) as reason:
         raise DataError(f"{where} is no preference: {reason}. Mend or delete the line.") from reason
 
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from workbench.core.errors import InputError, short
 from workbench.core.random import generator
 from workbench.data.byte_pairs import END_OF_TEXT
 from workbench.data.sequences import UNSCORED
@@ -64,9 +65,18 @@ def encode_answers(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> Ro
 
     Returns:
         Inputs without the last token, and at each position the next token or UNSCORED.
+
+    Raises:
+        InputError: If a prompt or an answer is empty, or holds the token for padding.
     """
     rows, scored = [], []
     for prompt, answer in pairs:
+        for text, what in ((prompt, "prompt"), (answer, "answer")):
+            if not text or END_OF_TEXT in text:
+                raise InputError(
+                    f"The {what} {short(text)} of a question is empty or holds {END_OF_TEXT}, which fills up short "
+                    f"questions, so that nothing of it would be scored. Write another {what}."
+                )
         parts = tokenizer.encode(prompt), tokenizer.encode(answer)
         rows.append(torch.cat(parts))
         scored.append(torch.cat([torch.full_like(parts[0], UNSCORED), parts[1]]))
@@ -84,6 +94,13 @@ def question_batches(
     def batch(step: int) -> Rows:
         drawn = torch.randint(len(questions), (batch_size,), generator=generator(seed, "questions", step)).tolist()
         inputs, targets = encode_answers([(questions[i].prompt, questions[i].answer) for i in drawn], tokenizer)
+        scored = (targets != UNSCORED).sum(dim=1)
+        row = int(scored.argmax())
+        if scored[row] > longest:
+            raise InputError(
+                f"The answer {short(questions[drawn[row]].answer)} has {int(scored[row])} tokens; the network reads "
+                f"{longest}. Leave the question out, or choose a larger n_ctx."
+            )
         return inputs[:, -longest:], targets[:, -longest:]
 
     return batch

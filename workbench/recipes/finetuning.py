@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from workbench.checkpoints.card import DataSource
 from workbench.checkpoints.store import load
+from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
 from workbench.core.random import generator
 from workbench.core.ranges import NonNegativeFloat, PositiveInt, check_fields
@@ -145,6 +146,11 @@ def chosen_rightly(model: Any, questions: Sequence[Question], tokenizer: Any) ->
         prompts = [tokenizer.encode(questions[i].prompt) for i in some]
         choices = [[tokenizer.encode(choice) for choice in questions[i].choices] for i in some]
         room = model.cfg.n_ctx - max(len(choice) for row in choices for choice in row)
+        if room < 1:
+            raise InputError(
+                f"A choice of one of these questions has {model.cfg.n_ctx - room} tokens, and the network reads "
+                f"{model.cfg.n_ctx}: no room is left for a prompt. Leave the question out."
+            )
         read = pad_left([prompt[-room:] for prompt in prompts], padding_token(tokenizer))
         best = choice_likelihoods(model, read, choices).argmax(dim=1)
         for i, choice in zip(some, best.tolist(), strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -216,7 +217,7 @@ def describe(recipe: Recipe, trained: Trained, seconds: float) -> Card:
         recipe=recipe.name,
         data=trained.data,
         seed=recipe.seed if trained.seed is None else trained.seed,
-        metrics={name: _score(metric) for name, metric in trained.metrics.items()},
+        metrics={name: _score(name, metric) for name, metric in trained.metrics.items()},
         title=recipe.title,
         commit=commit(),
         wall_time_seconds=round(max(total, seconds), 1),
@@ -229,8 +230,13 @@ def describe(recipe: Recipe, trained: Trained, seconds: float) -> Card:
     )
 
 
-def _score(metric: Mapping[str, Any]) -> Score:
+def _score(name: str, metric: Mapping[str, Any]) -> Score:
     interval = metric.get("interval")
+    if not all(map(isfinite, (metric["value"], *(interval or ())))):
+        raise TrainingError(
+            f"{name} is {metric['value']} after training: the data that it is measured on, or the network's answers, "
+            "are not finite. The training state remains; correct the data, or lower lr."
+        )
     return Score(metric["value"], metric["n"], None if interval is None else (interval[0], interval[1]))
 
 

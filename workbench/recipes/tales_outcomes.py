@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from workbench.core.errors import InputError, short
 from workbench.core.random import generator
 from workbench.data.annotator import true_reward
 from workbench.data.byte_pairs import END_OF_TEXT, BytePairTokenizer
@@ -70,7 +71,12 @@ def prompts_of(text: str) -> list[str]:
 
 
 def told_by(model: Any, prompts: Sequence[str], tokenizer: Any, seed: int, temperature: float = 1.0) -> Told:
-    """One sampled tale for each order."""
+    """One sampled tale for each order, which is one line and ends with a line break."""
+    for number, prompt in enumerate(prompts):
+        if prompt.find("\n") != len(prompt) - 1 or len(prompt) < 2:
+            raise InputError(
+                f"Order {number}, {short(prompt)}, is not one line with a line break at its end, where a tale begins."
+            )
     encoded = [tokenizer.encode(prompt) for prompt in prompts]
     rows = model.complete(
         encoded, N_NEW, marks_of(tokenizer).end, generator(seed, "tales"), SamplingConfig(temperature)

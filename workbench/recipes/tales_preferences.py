@@ -113,9 +113,14 @@ def training_pairs(at: Setting, seed: int, n: int = PAIRS) -> Pairs:
 
 def labelled_by_person(at: Setting, path: Path) -> Pairs:
     """Pairs that a person judged on the dashboard's Preferences page; those judged equal teach nothing."""
-    judged = [(p.prompt + "\n", *texts) for p in read(path) if (texts := p.ordered)]
+    judged = [(p.prompt.strip() + "\n", *texts) for p in read(path) if (texts := p.ordered)]
     if not judged:
         raise InputError(f"{path} has no pair of which one was preferred. Judge some on the Preferences page.")
+    for number, row in enumerate(judged, 1):
+        if any(END_OF_TEXT in text for text in row):
+            raise InputError(
+                f"Judged pair {number} of {path} holds {END_OF_TEXT}, which is put after each tale. Leave it out."
+            )
     prompts = [prompt for prompt, _, _ in judged]
     texts = ([at.tokenizer.encode(row[0] + row[i] + END_OF_TEXT) for row in judged] for i in (1, 2))
     first, second = (read_back(rows_of(tokens, at.marks), prompts, at.tokenizer) for tokens in texts)

@@ -28,7 +28,12 @@ def generalized_advantages(
 
 
 def normalized(advantage: Float[Tensor, " *sample"]) -> Float[Tensor, " *sample"]:
-    """Advantages with mean zero and standard deviation one, so that one learning rate suits every reward scale."""
+    """Advantages with mean zero and standard deviation one, so that one learning rate suits every reward scale.
+
+    A single advantage is its own mean, so it becomes 0.
+    """
+    if advantage.numel() < 2:
+        return torch.zeros_like(advantage)
     spread, centre = torch.std_mean(advantage)
     return (advantage - centre) / (spread + 1e-8)
 

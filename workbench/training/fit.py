@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import TrainingError
 from workbench.core.progress import Progress, silent
@@ -143,8 +144,13 @@ class Run:
         self._earlier = state.facts["seconds"]
         torch.set_rng_state(state.tensors["random.torch"])
 
-    def stopped(self, loss: float) -> TrainingError:
+    def stopped(self, loss: float, inputs: Any = (), targets: Any = ()) -> TrainingError:
         """The error that says where a loss or gradient that is not finite comes from."""
+        for name, values in (("inputs", inputs), ("targets", targets)):
+            if (place := place_not_finite(values)) is not None:
+                return TrainingError(
+                    f"{_at(self.step)}the {name} of its batch hold {place}. Correct the data: numbers must be finite."
+                )
         culprit = first_not_finite(self.model)
         source = f"the first parameter that is not finite is {culprit}" if culprit else "every parameter is finite"
         return TrainingError(f"{_at(self.step)}the loss is {loss}; {source}. {self._advice}")
@@ -165,7 +171,7 @@ def advance(run: Run, batch: Batch, loss: Loss) -> None:
         value = forward(run.model, *part, loss, cfg.precision) / cfg.accumulate
         total += value.item()
         if not math.isfinite(total):
-            raise run.stopped(total)
+            raise run.stopped(total, *part)
         value.backward()
     total = average_gradients(run.parameters, total)
     if cfg.gradient_clip is not None:
@@ -200,6 +206,15 @@ def first_not_finite(model: nn.Module) -> str | None:
     for name, parameter in model.named_parameters():
         if parameter.grad is not None and not parameter.grad.isfinite().all():
             return f"the gradient of {name}"
+    return None
+
+
+def place_not_finite(values: Any) -> str | None:
+    """The first value that is not finite, and its place, in a tensor or several; None when there is none."""
+    for tensor in tree_leaves(values):
+        if isinstance(tensor, Tensor) and not (finite := tensor.isfinite()).all():
+            place = (~finite).nonzero()[0].tolist()
+            return f"{tensor[tuple(place)].item()} at {place}"
     return None
 
 

@@ -13,7 +13,7 @@ import torch
 from gymnasium.vector import VectorEnv
 from torch import nn
 
-from workbench.core.errors import TrainingError
+from workbench.core.errors import ConfigError, TrainingError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
 from workbench.training.curve import Curve
@@ -169,6 +169,15 @@ def train_on_policy(
         pause(run, cfg, total, progress, checkpoint)
     model.eval()
     return run.curve
+
+
+def require_several(steps: int, envs: VectorEnv) -> None:
+    """Raise ConfigError if an update has a single sample, whose normalised advantage is 0 whatever happened."""
+    if steps * envs.num_envs < 2:
+        raise ConfigError(
+            "One environment and segments of one step give a single sample per update, from which no policy can be "
+            "learned. Choose segment=2 or more, or 2 environments or more."
+        )
 
 
 def shown(run: Run, cfg: OnPolicyConfig, keep: Keep | None) -> None:

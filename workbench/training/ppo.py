@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from annotated_types import Ge
 from gymnasium.vector import VectorEnv
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from workbench.core.progress import Progress, silent
 from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
 from workbench.training.advantages import explained_variance, normalized
 from workbench.training.curve import Curve
-from workbench.training.on_policy import Keep, train_on_policy
+from workbench.training.on_policy import Keep, require_several, train_on_policy
 from workbench.training.optimizers import Optimizer
 from workbench.training.rollouts import Segment
 from workbench.training.samples import Batch, Samples, learnable
@@ -35,8 +36,8 @@ class PPOConfig:
     """Steps of each environment between two updates."""
     epochs: PositiveInt = 4
     """Passes over each segment."""
-    minibatch: PositiveInt = 512
-    """Samples per optimiser step."""
+    minibatch: Annotated[int, Ge(2)] = 512
+    """Samples per optimiser step; advantages are normalised among them."""
     lr: PositiveFloat = 4e-3
     """Learning rate where the schedule's factor is 1."""
     schedule: str = "linear"
@@ -78,6 +79,7 @@ def ppo(
 
     Costs, for each sample, one forward pass and `epochs` forward and backward passes.
     """
+    require_several(cfg.segment, envs)
     return train_on_policy(model, envs, cfg, partial(improve, model, cfg), seed, progress, checkpoint, keep)
 
 

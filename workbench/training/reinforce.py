@@ -97,7 +97,7 @@ def improve(
     (policy + 0.5 * critic).backward()
     nn.utils.clip_grad_norm_(list(model.parameters()), cfg.gradient_clip, foreach=True)
     optimizer.step()
-    measured = {"policy_loss": policy, "weight_variance": weight.var()} | (
-        {"value_loss": critic} if cfg.baseline else {}
-    )
+    measured = {"policy_loss": policy} | ({"value_loss": critic} if cfg.baseline else {})
+    if len(weight) > 1:  # one environment and an episode of one step: no variance
+        measured["weight_variance"] = weight.var()
     return {name: value.item() for name, value in measured.items()}

@@ -63,8 +63,10 @@ class Episode:
 
 
 def as_observation(observation: np.ndarray) -> Float[Tensor, "env *observation"]:
-    """What an environment shows, as the network takes it."""
-    return torch.as_tensor(observation, dtype=torch.float32)
+    """Convert what environments show, one row for each, to what the network takes; raises where it is not finite."""
+    shown = torch.as_tensor(observation, dtype=torch.float32)
+    refuse_infinite_observations(shown, ("environment",))
+    return shown
 
 
 def led_to(shown: np.ndarray, info: dict[str, Any]) -> Float[Tensor, "env *observation"]:
@@ -140,6 +142,7 @@ def collect(policy: Policy, envs: VectorEnv, frontier: Frontier, steps: int, rng
         if info and (cut := results[3] & ~results[2]).any():
             cuts.append((t, cut, np.stack(list(info["final_obs"][cut]))))
     refuse_infinite(reward)
+    refuse_infinite_observations(observation, ("step", "environment"))
     judge = policy.predict_values if apart else lambda seen: policy(seen).value  # type: ignore[attr-defined]
     if apart:
         value = judge(observation.flatten(0, 1)).unflatten(0, (steps + 1, n))
@@ -180,12 +183,23 @@ def first_episode(done: Bool[Tensor, "step env"]) -> Bool[Tensor, "step env"]:
 
 
 def refuse_infinite(reward: Float[Tensor, "step env"]) -> None:
-    """Raises when a reward is not a finite number, and says where."""
+    """Raise InputError if a reward is not finite, and say where."""
     if not (finite := reward.isfinite()).all():
         step, row = (~finite).nonzero()[0].tolist()
         raise InputError(
             f"Environment {row} gave the reward {reward[step, row].item()} at step {step} of a segment. "
-            "Rewards must be finite: mend the environment."
+            "Rewards must be finite: correct the environment."
+        )
+
+
+def refuse_infinite_observations(observation: Float[Tensor, "*step env *observation"], axes: tuple[str, ...]) -> None:
+    """Raise InputError if an observation is not finite, and say where; `axes` names the first axes."""
+    if not (finite := observation.isfinite()).all():
+        place = (~finite).nonzero()[0].tolist()
+        where = ", ".join(f"{axis} {index}" for axis, index in zip(axes, place, strict=False))
+        raise InputError(
+            f"An environment showed {observation[tuple(place)].item()} in entry {place[len(axes) :]} of an observation "
+            f"({where}). Observations must be finite: correct the environment."
         )
 
 

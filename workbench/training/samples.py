@@ -27,9 +27,15 @@ class Batch:
     target: Samples
 
     def shuffled(self, size: int, rng: torch.Generator) -> Iterator[Batch]:
-        """All samples once, in random order, in minibatches of `size`."""
-        order = torch.randperm(len(self.action), generator=rng)
-        columns = [getattr(self, field.name)[order].split(size) for field in fields(self)]
+        """All samples once, in random order, in minibatches of `size`; the last one may be smaller.
+
+        A single sample left over joins the last whole minibatch: alone it has no spread to be normalised by.
+        """
+        n = len(self.action)
+        order, sizes = torch.randperm(n, generator=rng), [size] * (n // size) + [n % size] * (n % size > 0)
+        if n % size == 1 and size > 1 and len(sizes) > 1:
+            sizes[-2:] = [sizes[-2] + 1]
+        columns = [getattr(self, field.name)[order].split(sizes) for field in fields(self)]
         return (Batch(*parts) for parts in zip(*columns, strict=True))
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from workbench.core.errors import ConfigError
+from workbench.core.errors import ConfigError, InputError
 from workbench.core.progress import Progress, silent
 from workbench.training.curve import Curve
 from workbench.training.fit import Batch, FitConfig, Loss, fit
@@ -99,11 +99,22 @@ def classification_metrics(
     scored = [_scores(model(some), wanted) for some, wanted in pairs]
     model.train(was_training)
     losses, hits = (torch.cat(part) for part in zip(*scored, strict=True))
+    refuse_infinite_losses(losses)
     correct, n = int(hits.sum()), len(hits)
     return {
         "test_accuracy": {"value": correct / n, "n": n, "interval": wilson_interval(correct, n)},
         "test_loss": {"value": losses.mean().item(), "n": n, "interval": mean_interval(losses)},
     }
+
+
+def refuse_infinite_losses(losses: Float[Tensor, " example"]) -> None:
+    """Raise InputError if an example has no finite loss, which no comparison of logits would show."""
+    if not (finite := losses.isfinite()).all():
+        example = int((~finite).nonzero()[0])
+        raise InputError(
+            f"The loss of test example {example} is {losses[example].item()}: its input or a weight of the network is "
+            "not a finite number. Correct the data, or train the network again."
+        )
 
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:

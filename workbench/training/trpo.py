@@ -21,7 +21,7 @@ from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloa
 from workbench.training.advantages import normalized
 from workbench.training.conjugate_gradient import conjugate_gradient
 from workbench.training.curve import Curve
-from workbench.training.on_policy import Keep, train_on_policy
+from workbench.training.on_policy import Keep, require_several, train_on_policy
 from workbench.training.optimizers import Optimizer
 from workbench.training.policy_losses import log_probability, mean_kl, surrogate, value_loss
 from workbench.training.rollouts import Segment
@@ -85,6 +85,7 @@ def trpo(
 
     Costs for each sample about two backward passes per conjugate gradient step, and those of the critic.
     """
+    require_several(cfg.segment, envs)
     return train_on_policy(model, envs, cfg, partial(improve, model, cfg), seed, progress, checkpoint, keep)
 
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from workbench.core.errors import InputError
 from workbench.core.random import generator
 
 Rows = Int[Tensor, "row pos"]
@@ -25,9 +26,21 @@ class Marks:
 
 
 def completion_mask(tokens: Rows, marks: Marks) -> Bool[Tensor, "row pos"]:
-    """True at the tokens of each row's completion, its first `end` included."""
+    """True at the tokens of each row's completion, its first `end` included.
+
+    Raises:
+        InputError: If a row has no completion: no mark that ends its prompt, or nothing after it.
+    """
     begun = after_first(tokens == marks.prompt_end)
-    return begun & ~after_first(begun & (tokens == marks.end))
+    mask = begun & ~after_first(begun & (tokens == marks.end))
+    if not (whole := mask.any(dim=1)).all():
+        row = int((~whole).nonzero()[0])
+        raise InputError(
+            f"Text {row} has no completion: the token {marks.prompt_end}, which ends a prompt, "
+            f"{'is its last one' if (tokens[row] == marks.prompt_end).any() else 'is not in it'}. "
+            "Write prompt, mark, completion and end mark in this order."
+        )
+    return mask
 
 
 def after_first(marked: Bool[Tensor, "row pos"]) -> Bool[Tensor, "row pos"]:
@@ -36,7 +49,14 @@ def after_first(marked: Bool[Tensor, "row pos"]) -> Bool[Tensor, "row pos"]:
 
 
 def rows_of(texts: list[Int[Tensor, " _"]], marks: Marks) -> Rows:
-    """Texts of any lengths as rows of one tensor, filled up with `end`."""
+    """Texts of any lengths as rows of one tensor, filled up with `end`, which each text must end with."""
+    for number, text in enumerate(texts):
+        if not len(text) or text[-1] != marks.end:
+            last = f"ends with token {int(text[-1])}" if len(text) else "is empty"
+            raise InputError(
+                f"Text {number} {last} and not with its end mark (token {marks.end}). Append the mark, or leave an "
+                "unfinished text out."
+            )
     return torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=marks.end)
 
 

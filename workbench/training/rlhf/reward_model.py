@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from workbench.core.errors import InputError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
 from workbench.training.curve import Curve
@@ -46,8 +47,15 @@ class Scorer(nn.Module):
 
 @torch.no_grad()
 def scores(scorer: Scorer, tokens: Rows, chunk: int = 256) -> Float[Tensor, " row"]:
-    """The scores of many texts, `chunk` at a time."""
-    return torch.cat([scorer(rows) for rows in tokens.split(chunk)])
+    """The scores of many texts, `chunk` at a time; raises InputError where one is not finite."""
+    found = torch.cat([scorer(rows) for rows in tokens.split(chunk)])
+    if not (finite := found.isfinite()).all():
+        text = int((~finite).nonzero()[0])
+        raise InputError(
+            f"The reward of text {text} is {found[text].item()}, which no comparison with others would show. Look at "
+            "the weights of the reward model."
+        )
+    return found
 
 
 def pair_batches(
