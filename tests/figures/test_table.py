@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import pandas as pd
 import pytest
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from tests.figures.results import RESULTS, ablation, circuit, curve, patching, unheard
+from workbench.figures.figure import figure
 from workbench.figures.table import table
 
 
@@ -11,6 +19,20 @@ def test_every_result_makes_a_table_that_survives_csv(result: object) -> None:
     rows = table(result)
     assert len(rows) and not [name for name in rows.columns if rows[name].map(lambda x: isinstance(x, list)).any()]
     assert rows.to_csv(index=False).count("\n") == len(rows) + 1
+
+
+def in_type(result: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A result whose floating tensors are changed."""
+    held = {f.name: getattr(result, f.name) for f in fields(result) if f.init}
+    return replace(result, **tree_map_only(Tensor, lambda x: change(x) if x.is_floating_point() else x, held))
+
+
+@pytest.mark.parametrize("result", [r for r in RESULTS if is_dataclass(r)], ids=lambda result: type(result).__name__)
+def test_a_result_in_bfloat16_or_with_gradients_has_the_same_table_and_figure(result: object) -> None:
+    rounded = in_type(result, lambda x: x.bfloat16().float())
+    half = in_type(result, lambda x: x.bfloat16().requires_grad_())
+    pd.testing.assert_frame_equal(table(half), table(rounded))
+    assert figure(half).to_json() == figure(rounded).to_json()
 
 
 def test_each_row_holds_what_belongs_together() -> None:

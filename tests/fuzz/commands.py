@@ -35,6 +35,8 @@ def command(rng: Random, models: tuple[str, ...], folder: Path) -> list[str]:
 def flag(rng: Random, name: str, value: str) -> list[str]:
     """A flag in one of its two forms."""
     name = name.replace("_", "-")
+    if value in ("true", "false") and rng.random() < 0.8:
+        return [f"--{name}" if value == "true" else f"--no-{name}"]
     return [f"--{name}={value}"] if rng.random() < 0.5 else [f"--{name}", value]
 
 

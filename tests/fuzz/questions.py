@@ -20,7 +20,7 @@ from workbench.experiments.run import loaded
 from workbench.experiments.settings import kinds
 
 SMALL = {"steps": "2", "episodes": "2", "states": "5", "limit": "20", "generations": "1", "cuts": "3", "controls": "2",
-         "resamples": "1", "sampled": "3", "points": "2", "draws": "1", "method": "eap"}  # fmt: skip
+         "resamples": "2", "sampled": "3", "points": "2", "draws": "1", "threshold": "0.02"}  # fmt: skip
 """Values with which work that is accepted is soon over."""
 
 
@@ -44,7 +44,7 @@ def entry(rng: Random, size: int) -> str:
     return pick(rng, str(low), f"{low}|{high}", f"{low}:{high + 1}", f"-{low + 1}", f"{low}:{size + 35}", number(rng))
 
 
-def inputs(rng: Random, model: str) -> str:
+def inputs(rng: Random, model: str, often: float = 0.12) -> str:
     """Inputs of a model as text, mostly such as it takes."""
     kind = kind_of(read_card(model).architecture)
     forms = [preset.inputs for preset in presets(model)] + [preset.corrupted for preset in presets(model)]
@@ -53,10 +53,11 @@ def inputs(rng: Random, model: str) -> str:
     )
     source = pick(rng, *READERS[kind], *READERS["image"])
     other = f"{source}:{number(rng)}:{number(rng)}"
-    return spoil(rng, pick(rng, few, few, few, pick(rng, *forms), other, f"{source}:{text(rng)}"))
+    right = pick(rng, few, few, few, pick(rng, *forms))
+    return pick(rng, other, f"{source}:{text(rng)}", spoil(rng, right, 1.0)) if rng.random() < often else right
 
 
-def value(rng: Random, parameter: Parameter, model: str) -> str:
+def value(rng: Random, parameter: Parameter, model: str, often: float = 0.12) -> str:
     """A text for a parameter: what its name and type ask for, or a spoiled one."""
     name = parameter.name
     if name in ("hook", "seen"):
@@ -67,9 +68,11 @@ def value(rng: Random, parameter: Parameter, model: str) -> str:
         right = pick(rng, *pick(rng, *hooks(model))[1], "none", "")
     elif name == "others":
         right = pick(rng, model, f"{model}@1", "cartpole_ppo", "")
+    elif name == "method" and "eap" in parameter.choices:
+        right = "eap"
     else:
         right = SMALL.get(name) or typed(rng, parameter.annotation)
-    return spoil(rng, right)
+    return spoil(rng, right, often)
 
 
 def typed(rng: Random, annotation: Any) -> str:
@@ -93,19 +96,21 @@ def question(rng: Random, models: tuple[str, ...]) -> tuple[str, str, dict[str, 
     """An analysis, a model, and its arguments by name as texts."""
     model = pick(rng, *models)
     analysis = pick(rng, *(fitting(model) if rng.random() < 0.9 else ANALYSES))
-    signature = signature_of(analysis)
-    given = {name: value(rng, p, model) for name, p in signature.parameters.items() if rng.random() < 0.5}
-    given |= {name: value(rng, p, model) for name, p in signature.parameters.items() if p.required or name in SMALL}
+    signature, often = signature_of(analysis), pick(rng, 0.0, 0.0, 0.05, 0.3)
+    given = {name: value(rng, p, model, often) for name, p in signature.parameters.items() if rng.random() < 0.3}
+    given |= {
+        n: value(rng, p, model, often) for n, p in signature.parameters.items() if p.required or n in (*SMALL, "method")
+    }
     for name in ("inputs", "corrupted"):
         if name in signature.injected and rng.random() < 0.7:
-            given[name] = inputs(rng, model)
+            given[name] = inputs(rng, model, often)
     if "metric" in signature.injected and rng.random() < 0.5:
-        given["metric"] = spoil(rng, pick(rng, *METRICS), 0.1)
+        given["metric"] = spoil(rng, pick(rng, *METRICS), often)
     if "seed" in signature.injected and rng.random() < 0.3:
-        given["seed"] = number(rng)
-    if rng.random() < 0.05:
+        given["seed"] = spoil(rng, "1", often)
+    if rng.random() < often / 4:
         given[mutate(rng, pick(rng, *(given or {"seed": ""})))] = text(rng)
-    return spoil(rng, analysis, 0.03), spoil(rng, model, 0.05), given
+    return spoil(rng, analysis, often / 5), spoil(rng, model, often / 5), given
 
 
 def setting(rng: Random, recipe: str) -> str:

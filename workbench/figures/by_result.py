@@ -5,8 +5,13 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
 from functools import cache, singledispatch, update_wrapper
 from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 R_co = TypeVar("R_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,6 +40,39 @@ class ByResult(Protocol[R_co]):
         ...
 
 
+def with_plain_tensors(result: Any) -> Any:
+    """A result whose tensors NumPy can hold: without gradients, and float32 where NumPy lacks the type (bfloat16)."""
+    if not is_dataclass(result) or isinstance(result, type):
+        return result
+    held = {f.name: getattr(result, f.name) for f in fields(result) if f.init}
+    changed = {name: tree_map_only(Tensor, plain_tensor, x) for name, x in held.items() if not is_plain(x)}
+    return replace(result, **changed) if changed else result
+
+
+def is_plain(value: Any) -> bool:
+    """Whether every tensor in a value is one that NumPy can hold."""
+    return all(plain_tensor(leaf) is leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
+
+
+def plain_tensor(x: Tensor) -> Tensor:
+    """The tensor itself where NumPy can hold it, else a copy that it can hold."""
+    if x.requires_grad:
+        x = x.detach()
+    if x.is_conj() or x.is_neg():
+        x = x.resolve_conj().resolve_neg()
+    return x.float() if numpy_lacks(x.dtype) else x
+
+
+@cache
+def numpy_lacks(dtype: torch.dtype) -> bool:
+    """Whether NumPy has no such type."""
+    try:
+        torch.empty(0, dtype=dtype).numpy()
+    except TypeError:
+        return True
+    return False
+
+
 def by_result(default: Callable[[Any], R_co]) -> ByResult[R_co]:
     """Return `functools.singledispatch` of `default`, which first loads the files that may register a better one."""
 
@@ -43,5 +81,11 @@ def by_result(default: Callable[[Any], R_co]) -> ByResult[R_co]:
         chosen = dispatcher.dispatch(type(result))
         return default(result) if chosen is find else chosen(result)
 
-    dispatcher: Any = singledispatch(update_wrapper(find, default))
-    return dispatcher
+    dispatcher = singledispatch(update_wrapper(find, default))
+
+    def draw(result: Any) -> R_co:
+        return dispatcher(with_plain_tensors(result))
+
+    drawing: Any = update_wrapper(draw, default)
+    drawing.register, drawing.dispatch = dispatcher.register, dispatcher.dispatch
+    return drawing
