@@ -40,6 +40,29 @@ def test_content_arrives_whole_in_folders_that_did_not_exist(tmp_path: Path) -> 
     assert everything_in(tmp_path) == {"a/b/file": b"new"}
 
 
+def test_a_link_is_followed_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "target").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("target")
+    write_atomically(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_bytes() == b"new"
+
+
+def test_a_pipe_is_written_into_and_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CheckpointError, match="Cannot write .*pipe"):
+        write_atomically(tmp_path / "pipe", b"nobody reads this")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(tmp_path / "pipe", b"new")
+    assert os.read(reader, 100) == b"new" and not (tmp_path / "pipe").is_file()
+    os.close(reader)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a\0b", "a" * 300, "\udc80" * 200])
+def test_a_name_that_no_file_can_have_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="Cannot write"):
+        write_atomically(Path(name) if name == "." else tmp_path / name, b"new")
+
+
 def test_content_arrives_whole_when_the_system_takes_it_in_small_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

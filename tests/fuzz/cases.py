@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,10 +19,11 @@ import workbench.cli
 from app import trainings
 from tests.fuzz import questions
 from tests.fuzz.calls import call, stop_soon
-from tests.fuzz.commands import command
+from tests.fuzz.commands import FAST, command
 from tests.fuzz.files import comparison, pipeline
 from tests.fuzz.links import link
 from tests.fuzz.pages import open_page
+from workbench.checkpoints.card import model_folder
 from workbench.checkpoints.provenance import commit
 from workbench.core.registry import ANALYSES, CIRCUITS, DATASETS, RECIPES
 from workbench.experiments.comparison import read_plan
@@ -48,21 +50,24 @@ def warm() -> None:
 
 @contextmanager
 def confined(folder: Path) -> Iterator[None]:
-    """Work in a folder with a store of its own, where accepted work stops early and no process is started."""
+    """Work in a folder with models and a store of its own; accepted work stops early and no process is started."""
 
     @contextmanager
     def bar(title: str, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
         yield stop_soon()
 
-    here = os.getcwd()
+    here, models = os.getcwd(), folder / "models"
     os.mkfifo(folder / "pipe")
+    for name in {*MODELS, *FAST}:
+        shutil.copytree(model_folder(name), models / name)
+    surroundings = {"WORKBENCH_RUNS": str(folder / "runs"), "WORKBENCH_MODELS": str(models), "COLUMNS": "80"}
     with ExitStack() as stack:
         for module in pkgutil.iter_modules(workbench.cli.__path__, "workbench.cli."):
             if hasattr(command_module := importlib.import_module(module.name), "bar"):
                 stack.enter_context(patch.object(command_module, "bar", bar))
         stack.enter_context(patch.object(subprocess, "call", lambda *_, **__: 0))
         stack.enter_context(patch.object(trainings, "launch", lambda *_: None))
-        stack.enter_context(patch.dict(os.environ, {"WORKBENCH_RUNS": str(folder / "runs"), "COLUMNS": "80"}))
+        stack.enter_context(patch.dict(os.environ, surroundings))
         os.chdir(folder)
         try:
             yield

@@ -49,11 +49,10 @@ def asked(rng: Random, models: tuple[str, ...], folder: Path) -> list[str]:
 
 
 def path(rng: Random, folder: Path, usual: str) -> str:
-    """A path below the folder, or of a thing that is no file; a mutation never leads out of the folder."""
+    """A path below the folder, which no mutation leads out of: those who run this may be allowed to write anywhere."""
     inside = spoil(rng, usual, 0.4).replace("/", "_").replace("..", "_")
     whole = str(folder / inside) if "\0" not in inside else inside
-    devices = ("/dev/full", "/dev/zero", ".", str(folder / "pipe"), "/proc/self/mem/x.csv", "/dev/full/x.csv")
-    return pick(rng, whole, whole, inside.lstrip("~"), pick(rng, *devices))
+    return pick(rng, whole, whole, inside.lstrip("~"), ".", "pipe", "pipe/x.csv", "./", str(folder))
 
 
 def questions_of_a_file(rng: Random, models: tuple[str, ...], folder: Path) -> list[str]:

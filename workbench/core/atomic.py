@@ -15,12 +15,27 @@ NEXT = ".next.tmp"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Puts `content` at `path`, which at every moment holds all of the old or all of the new content."""
+    """Put `content` at `path`, which at every moment holds all of the old or all of the new content.
+
+    A link is followed. Into a pipe or a device the content is written as into a file: neither can be replaced.
+    """
     if path.name in ("", "..") or "\0" in str(path):
         raise CheckpointError(f"Cannot write {short(str(path))}: it is no name of a file. Choose another one.")
     with explained(path, len(content)):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            write_into(path, content)
+            return
+        path = Path(os.path.realpath(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         place(path, content)
+
+
+def write_into(path: Path, content: bytes) -> None:
+    """Write to a pipe or a device; a pipe that nobody reads is an error, where others wait for a reader."""
+    descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(descriptor, True)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
 
 
 def place(path: Path, content: bytes) -> None:
@@ -115,7 +130,7 @@ def explained(path: Path, size: int) -> Iterator[None]:
         yield
     except OSError as error:
         raise CheckpointError(
-            f"Cannot write {short(str(path))}: {reason(error, path.parent, size)} What was there before is unchanged."
+            f"Cannot write {short(str(path))[1:-1]}: {reason(error, path.parent, size)} What was there before is unchanged."
         ) from error
 
 
