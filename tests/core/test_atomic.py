@@ -57,7 +57,7 @@ def test_a_pipe_is_written_into_and_not_replaced(tmp_path: Path) -> None:
     os.close(reader)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a\0b", "a" * 300, "\udc80" * 200])
+@pytest.mark.parametrize("name", ["", ".", "..", "a\0b", "a" * 300])
 def test_a_name_that_no_file_can_have_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="Cannot write"):
         write_atomically(Path(name) if name == "." else tmp_path / name, b"new")

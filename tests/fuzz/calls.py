@@ -137,8 +137,9 @@ def cached(rng: Random, models: tuple[str, ...]) -> Call:
     """Activations of some hooks."""
     model = loaded(pick(rng, *models))
     filters = pick(rng, *hooks(model.card.recipe))[0], None, "*", ["*hook_post"], text(rng), [text(rng)]
-    function = pick(rng, model.cache, model.run_with_cache)
-    return told("cache", function, mostly(rng, model.example(), 0.3), mostly(rng, pick(rng, *filters), 0.3))
+    function, chosen = pick(rng, model.cache, model.run_with_cache), mostly(rng, pick(rng, *filters), 0.3)
+    chosen = None if callable(chosen) else chosen  # a predicate's own errors are its author's
+    return told("cache", function, mostly(rng, model.example(), 0.3), chosen)
 
 
 def stop_soon() -> Callable[[int, int], None]:

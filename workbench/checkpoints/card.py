@@ -10,7 +10,7 @@ from typing import Any
 from workbench.checkpoints.restoring import restore
 from workbench.checkpoints.sealed import header_of, seal, unseal
 from workbench.core.atomic import write_atomically
-from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError
+from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError, short
 from workbench.core.reading import whole
 from workbench.training.curve import Curve
 
@@ -93,9 +93,9 @@ def names() -> list[str]:
 
 def model_folder(name: str) -> Path:
     """The folder of the trained network called `name`, which must have a card."""
-    if not SLUG.fullmatch(name):
+    if not isinstance(name, str) or not SLUG.fullmatch(name):
         raise InputError(
-            f"{name!r} cannot be the name of a model: names are letters, digits, '_', '-' and '.', "
+            f"{short(name)} cannot be the name of a model: names are letters, digits, '_', '-' and '.', "
             f"and start with a letter or a digit. {UnknownNameError('model', name, names())}"
         )
     folder = models_folder() / name

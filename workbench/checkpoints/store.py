@@ -15,6 +15,7 @@ from workbench.checkpoints.restoring import restore
 from workbench.checkpoints.ties import TIED, tie, ties_of
 from workbench.checkpoints.writing import drop_steps, require_free, writing
 from workbench.core import atomic
+from workbench.core.arguments import check_arguments
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError, suggestion
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import MODELS, config_type
@@ -89,6 +90,7 @@ def save_step(folder: Path, model: HookedModel, step: int, run: str, dtype: str 
     return path
 
 
+@check_arguments
 def load(name: str, step: int | None = None) -> HookedModel:
     """The trained network called `name`, in eval mode, as it was at `step` or at the end of training.
 

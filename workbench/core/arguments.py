@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from workbench.core.errors import InputError, WorkbenchError, short
+from workbench.core.errors import InputError, short
 from workbench.core.ranges import checked, fits, in_words, is_carried, members
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -95,18 +95,14 @@ def prepare_analysis(name: str, function: F) -> F:
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        from workbench.core.fitting import check_inputs, explain_inputs, require_fit
+        from workbench.core.fitting import require_fit
+        from workbench.core.inputs import check_inputs, inputs_explained
 
         given = takes.bind(*args, **kwargs).arguments
         require_fit(name, function, given.get("model"))
         for argument in ("inputs", "corrupted"):
             check_inputs(given.get(argument), argument)
-        try:
+        with inputs_explained(given["model"], given.get("inputs")):
             return checks(*args, **kwargs)
-        except WorkbenchError:
-            raise
-        except (TypeError, ValueError, AttributeError, LookupError, RuntimeError) as error:
-            explain_inputs(given.get("model"), given.get("inputs"), error)
-            raise
 
     return cast(F, call)

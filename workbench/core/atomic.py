@@ -130,7 +130,8 @@ def explained(path: Path, size: int) -> Iterator[None]:
         yield
     except OSError as error:
         raise CheckpointError(
-            f"Cannot write {short(str(path))[1:-1]}: {reason(error, path.parent, size)} What was there before is unchanged."
+            f"Cannot write {short(str(path))[1:-1]}: {reason(error, path.parent, size)} "
+            "What was there before is unchanged."
         ) from error
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from torch import Tensor
-from torch.utils._pytree import tree_leaves
-
 from workbench.core.errors import ConfigError, InputError
 from workbench.core.hooked import HookedModel
 
@@ -39,40 +36,3 @@ def require_fit(name: str, technique: Callable[..., Any], model: Any) -> None:
             f"{name!r} works on networks with an axis {missing[0]!r}, and {type(model).__name__} has none. Choose "
             "another model; `workbench list models` names their architectures."
         )
-
-
-def check_inputs(inputs: Any, name: str) -> None:
-    """Raise InputError if an entry of the inputs is infinite or not a number, which would spoil every result."""
-    for leaf in tree_leaves(inputs):
-        if isinstance(leaf, Tensor) and leaf.is_floating_point() and not leaf.isfinite().all():
-            place = (~leaf.isfinite()).nonzero()[0].tolist()
-            raise InputError(
-                f"{name!r} holds {leaf[tuple(place)].item()} at index {place} of its shape {tuple(leaf.shape)}. "
-                "Replace what is not finite."
-            )
-
-
-def explain_inputs(model: Any, inputs: Any, error: Exception) -> None:
-    """Raise InputError if inputs with which a model failed differ from what it takes; else return."""
-    if isinstance(model, HookedModel):
-        taken, given = described(model.example()), described(inputs)
-        if taken != given:
-            raise InputError(
-                f"{type(model).__name__} cannot take these inputs ({type(error).__name__}: {first_line(error)}). It "
-                f"takes {', '.join(taken)}, the batch first, and was given {', '.join(given) or 'nothing'}."
-            ) from error
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, without its full stop."""
-    return (str(error).splitlines() or [""])[0].rstrip(".")
-
-
-def described(inputs: Any) -> list[str]:
-    """The type and shape of each tensor of some inputs, without the number of rows."""
-    return [
-        f"{str(leaf.dtype).removeprefix('torch.')} {['batch', *leaf.shape[1:]]}"
-        if isinstance(leaf, Tensor) and leaf.ndim
-        else f"a {type(leaf).__name__}"
-        for leaf in tree_leaves(inputs)
-    ]

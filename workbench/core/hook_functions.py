@@ -7,7 +7,14 @@ from typing import Any
 
 from torch import Tensor
 
-from workbench.core.errors import InputError, ShapeError
+from workbench.core.errors import InputError, ShapeError, short
+
+
+def require_function(function: Any, name: str) -> Callable[..., Any]:
+    """The function of a hook; raises `InputError` for what cannot be called."""
+    if not callable(function):
+        raise InputError(f"The edit at {name!r} is {short(function)}. Pass a function of the activation.")
+    return function
 
 
 def apply_function(name: str, function: Callable[[Tensor], Any], x: Tensor) -> Tensor:

@@ -20,7 +20,8 @@ from workbench.core.errors import (
     UnknownNameError,
 )
 from workbench.core.hook_points import AxisHookPoint, Handler, HookInfo, Router
-from workbench.core.interventions import Intervention, apply_all
+from workbench.core.inputs import inputs_explained
+from workbench.core.interventions import Intervention, apply_all, require_interventions
 from workbench.core.listeners import (
     Capture,
     Everything,
@@ -126,7 +127,8 @@ class HookedModel(HookedRootModule):
             if not names:
                 raise UnknownNameError("hook", getattr(hooks, "__name__", "<filter>"), self.hook_dict, self._where)
             return names
-        chosen = [name for pattern in ([hooks] if isinstance(hooks, str) else hooks) for name in self._match(pattern)]
+        several = isinstance(hooks, Iterable) and not isinstance(hooks, str | Tensor)
+        chosen = [name for pattern in (hooks if several else [hooks]) for name in self._match(pattern)]
         if not chosen:
             raise InputError(f"An empty list of hooks was given{self._where}. Name at least one, or pass None for all.")
         return list(dict.fromkeys(chosen))
@@ -136,9 +138,10 @@ class HookedModel(HookedRootModule):
         return f" in {type(self).__name__}"
 
     def _match(self, pattern: str) -> list[str]:
-        if pattern in self.hook_dict:
+        if isinstance(pattern, str) and pattern in self.hook_dict:
             return [pattern]
-        names = [name for name in self.hook_dict if fnmatchcase(name, pattern)] if set(pattern) & set("*?[") else []
+        wild = isinstance(pattern, str) and set(pattern) & set("*?[")
+        names = [name for name in self.hook_dict if fnmatchcase(name, pattern)] if wild else []
         if not names:
             raise UnknownNameError("hook", pattern, self.hook_dict, self._where)
         return names
@@ -197,7 +200,7 @@ class HookedModel(HookedRootModule):
     ) -> tuple[Any, dict[str, Tensor]]:
         """The run's output and activations; it runs again when some turn out to be overwritten in place."""
         store, before = Capture(self.overwritten if copy is None else Everything() if copy else ()), versions(inputs)
-        with self.routed({name: partial(store.keep, name) for name in names}):
+        with self.routed({name: partial(store.keep, name) for name in names}), inputs_explained(self, inputs):
             output = run(inputs)
         if not (bad := store.overwritten):
             return output, store.tensors
@@ -241,7 +244,7 @@ class HookedModel(HookedRootModule):
     def handlers_for(self, interventions: Iterable[Intervention]) -> dict[str, Handler]:
         """One handler for each hook that the interventions touch; their sites are resolved here."""
         by_hook: dict[str, list[Intervention]] = {}
-        for intervention in interventions:
+        for intervention in require_interventions(interventions):
             by_hook.setdefault(intervention.site.resolve(self).hook, []).append(intervention)
         return {hook: partial(apply_all, tuple(items), self.hook_dict[hook].axes) for hook, items in by_hook.items()}
 

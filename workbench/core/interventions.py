@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from workbench.core.arguments import check_arguments
-from workbench.core.errors import InputError, ShapeError, UnknownNameError
+from workbench.core.errors import InputError, ShapeError, UnknownNameError, short
 from workbench.core.sites import Site
 
 Edit = Callable[[Tensor, tuple[str, ...]], Tensor]
@@ -27,6 +28,18 @@ class Intervention:
 
     def __str__(self) -> str:
         return f"{self.name} {self.site}"
+
+
+def require_interventions(edits: Any) -> tuple[Intervention, ...]:
+    """The interventions of one condition, or one alone; raises `InputError` for anything else."""
+    found: list[Intervention] = []
+    for one in edits if isinstance(edits, Iterable) and not isinstance(edits, Tensor) else [edits]:
+        if not isinstance(one, Intervention):
+            raise InputError(
+                f"{short(one)} is no intervention. Pass a list of them, such as [zero('blocks.0.hook_mlp_out')]."
+            )
+        found.append(one)
+    return tuple(found)
 
 
 @check_arguments

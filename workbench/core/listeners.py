@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import InputError, OverwrittenError
-from workbench.core.hook_functions import apply_function, apply_lens_function
+from workbench.core.hook_functions import apply_function, apply_lens_function, require_function
 from workbench.core.hook_points import AxisHookPoint, Handler
 
 
@@ -86,12 +86,12 @@ def then(first: Handler | None, second: Handler) -> Handler:
 
 def function_handler(name: str, function: Callable[[Tensor], Any]) -> Handler:
     """A user's `function(activation)`."""
-    return partial(apply_function, name, function)
+    return partial(apply_function, name, require_function(function, name))
 
 
 def value_handler(function: Callable[..., Any], point: AxisHookPoint) -> Handler:
     """A TransformerLens-style `function(activation, hook=point)`."""
-    return partial(apply_lens_function, function, hook=point)
+    return partial(apply_lens_function, require_function(function, str(point.name)), hook=point)
 
 
 def gradient_handler(function: Callable[..., Any], point: AxisHookPoint) -> Handler:
@@ -100,6 +100,8 @@ def gradient_handler(function: Callable[..., Any], point: AxisHookPoint) -> Hand
     The gradient is that of what reads the activation after this hook point. It is watched on a view, so that a weight
     or an input that passes by keeps no hook of its own.
     """
+
+    require_function(function, str(point.name))
 
     def listen(x: Tensor) -> Tensor:
         if not x.requires_grad:

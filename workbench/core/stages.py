@@ -12,9 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from workbench.core.arguments import check_arguments
 from workbench.core.errors import InputError, OverwrittenError, ShapeError
 from workbench.core.hooked import Handler, HookedModel
-from workbench.core.interventions import Intervention, apply_all
+from workbench.core.inputs import inputs_explained
+from workbench.core.interventions import Intervention, apply_all, require_interventions
 from workbench.core.listeners import versions
 from workbench.core.nested import map_tensors, tensors_in
 from workbench.core.probing import equal
@@ -24,6 +26,7 @@ Condition = Sequence[Intervention]
 Measure = Callable[[Any], Tensor]
 
 
+@check_arguments
 @torch.no_grad()
 def sweep(
     model: HookedModel,
@@ -60,7 +63,8 @@ def sweep(
         room = _conditions_that_fit(model, inputs, memory)
         plan = _Sweep(model, conditions, measure, starts, pinned, model.count_rows(inputs), room)
         try:
-            return plan.run(inputs, progress)
+            with inputs_explained(model, inputs):
+                return plan.run(inputs, progress)
         except _RowsInteract:
             model.probe = replace(model.probe, rows_interact=True) if model.probe else None
             return replace(plan, room=1).run(inputs, progress)
@@ -146,7 +150,8 @@ class _Sweep:
 
 
 def _first_stage(model: HookedModel, condition: Condition) -> int:
-    return min((model.stage_of(i.site.resolve(model).hook) for i in condition), default=len(model.stages))
+    edits = require_interventions(condition)
+    return min((model.stage_of(i.site.resolve(model).hook) for i in edits), default=len(model.stages))
 
 
 def _conditions_that_fit(model: HookedModel, inputs: Any, memory: int) -> int:

@@ -12,6 +12,7 @@ from weakref import finalize
 import torch
 from torch import Tensor, nn
 
+from workbench.core.arguments import check_arguments
 from workbench.core.axis_names import fresh, names_of
 from workbench.core.errors import InputError
 from workbench.core.hooked import AxisHookPoint, Handler, HookedModel, HookInfo, State
@@ -26,6 +27,8 @@ from workbench.core.training_mode import require_evaluation_mode
 from workbench.core.wrappable import require_wrappable
 
 
+@check_arguments
+@check_arguments
 def wrap(module: nn.Module, example: Any, forward: Forward | None = None, seed: int = 0) -> WrappedModel:
     """Open a torch module: the outputs of its submodules can be cached, edited and swept over.
 

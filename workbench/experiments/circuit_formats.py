@@ -14,6 +14,7 @@ from torch import Tensor
 
 from workbench.analysis.circuits.circuit import Circuit
 from workbench.checkpoints.encoding import decode, encode
+from workbench.core.arguments import check_arguments
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError, short
 from workbench.core.ranges import checked
 from workbench.core.reading import read_json
@@ -41,6 +42,7 @@ def circuit_json(circuit: Circuit) -> str:
     return json.dumps({"kind": KIND, "circuit": stored, "tensors": plain})
 
 
+@check_arguments
 def read_circuit(text: str) -> Circuit:
     """The circuit that `circuit_json` wrote; raises on anything else, and on scores that do not fit its graph."""
     try:

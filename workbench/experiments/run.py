@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from workbench.checkpoints.provenance import provenance
+from workbench.core.arguments import check_arguments
 from workbench.core.errors import Cancelled, CheckpointError, UnknownNameError
 from workbench.core.progress import Progress, silent
 from workbench.experiments.budget import Budget, allow
@@ -126,6 +127,7 @@ def run_analysis(
         return run(Spec(model, analysis, inputs, corrupted, metric, parameters, seed), progress)
 
 
+@check_arguments
 def read(key: str) -> Any:
     """The stored result of that key, or of the only key that begins so; its model is not needed."""
     store = ResultStore()

@@ -12,6 +12,7 @@ from jaxtyping import Bool
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
+from workbench.core.arguments import check_arguments
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
@@ -72,6 +73,7 @@ class KnownCircuit:
         return float(roc_auc_score(matters, self.graph.wiring.as_vector(scores).abs()))
 
 
+@check_arguments
 def known_circuit(name: str) -> KnownCircuit:
     """Load a known circuit.
 

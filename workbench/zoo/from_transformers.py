@@ -9,6 +9,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from workbench.core.arguments import check_arguments
 from workbench.core.errors import ConfigError
 from workbench.core.random import generator
 from workbench.core.training_mode import evaluating
@@ -34,6 +35,7 @@ LENGTH = 64
 
 
 @torch.no_grad()
+@check_arguments
 def from_transformers(module: nn.Module, tokenizer: Any = None) -> GPT:
     """Translate a `GPT2LMHeadModel` into a `GPT` with copied weights, in evaluation mode.
 

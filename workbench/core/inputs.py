@@ -1,0 +1,61 @@
+"""Inputs of models: what spoils every result is refused, and what a model cannot take is explained."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from workbench.core.errors import InputError, WorkbenchError
+
+RAW = (TypeError, ValueError, AttributeError, LookupError, RuntimeError)
+"""What Python and torch raise for inputs that do not fit."""
+
+
+def check_inputs(inputs: Any, name: str) -> None:
+    """Raise InputError if an entry of the inputs is infinite or not a number, which would spoil every result."""
+    for leaf in tree_leaves(inputs):
+        if isinstance(leaf, Tensor) and leaf.is_floating_point() and not leaf.isfinite().all():
+            place = (~leaf.isfinite()).nonzero()[0].tolist()
+            raise InputError(
+                f"{name!r} holds {leaf[tuple(place)].item()} at index {place} of its shape {tuple(leaf.shape)}. "
+                "Replace what is not finite."
+            )
+
+
+class inputs_explained:
+    """Context in which a raw error of a model becomes an InputError if its inputs differ from those that it takes."""
+
+    def __init__(self, model: Any, inputs: Any) -> None:
+        self.model, self.inputs = model, inputs
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, RAW) and not isinstance(error, WorkbenchError):
+            explain_inputs(self.model, self.inputs, error)
+
+
+def explain_inputs(model: Any, inputs: Any, error: Exception) -> None:
+    """Raise InputError if inputs with which a model failed differ from what it takes; else return."""
+    taken, given = described(model.example()), described(inputs)
+    if taken != given:
+        reason = (str(error).splitlines() or [""])[0].rstrip(".")
+        raise InputError(
+            f"{type(model).__name__} cannot take these inputs ({type(error).__name__}: {reason}). It takes "
+            f"{', '.join(taken)}, the batch first, and was given {', '.join(given) or 'nothing'}."
+        ) from error
+
+
+def described(inputs: Any) -> list[str]:
+    """The type and shape of each tensor of some inputs, without the number of rows."""
+    return [
+        f"{str(leaf.dtype).removeprefix('torch.')} {['batch', *leaf.shape[1:]]}"
+        if isinstance(leaf, Tensor) and leaf.ndim
+        else f"a {type(leaf).__name__}"
+        for leaf in tree_leaves(inputs)
+    ]
