@@ -56,5 +56,5 @@ def test_of_two_sequences_each_is_scored_within_itself_and_padding_does_not_coun
 
 def test_a_model_without_sequences_is_refused() -> None:
     model = small("mlp")
-    with pytest.raises(ConfigError, match="no heads that read one sequence"):
+    with pytest.raises(ConfigError, match="an axis 'head', and MLPClassifier has none"):
         head_patterns(model, model.example(2))

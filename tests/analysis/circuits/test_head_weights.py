@@ -70,7 +70,7 @@ def test_the_ov_circuit_of_a_head_that_copies_is_diagonal_and_its_copying_score_
 def test_networks_without_heads_do_not_fit() -> None:
     assert missing_axes(ANALYSES["composition"], small("mlp")) == ["head"]
     assert missing_axes(ANALYSES["composition"], small("encoder_decoder")) == []
-    with pytest.raises(ConfigError, match="no attention heads"):
+    with pytest.raises(ConfigError, match="an axis 'head', and .* has none"):
         composition(small("cnn"))
     with pytest.raises(UnknownNameError, match="heads at"):
         ov_circuit(small("gpt"), "blocks.0.attn.hook_q[head=0]")

@@ -22,7 +22,7 @@ from workbench.core.metrics import Correct
 def linear_mlp() -> Any:
     model: Any = small("mlp")
     for block in model.blocks:
-        block.act = nn.Identity()
+        block.act = nn.Identity().eval()
     return model.eval()
 
 

@@ -26,7 +26,7 @@ def linear_mlp() -> MLPClassifier:
     torch.manual_seed(0)
     model = MLPClassifier(MLPConfig(n_features=3, hidden=(4, 2), n_classes=2)).double().eval()
     for block in model.blocks:
-        block.act = torch.nn.Identity()
+        block.act = torch.nn.Identity().eval()
     return model
 
 
