@@ -128,8 +128,14 @@ def test_an_interaction_that_the_probe_missed_is_noticed_by_the_sweep() -> None:
     assert model.probe.rows_interact and not model.probe.batches_conditions
 
 
+def test_what_cannot_be_tested_is_not_taken_for_granted() -> None:
+    net, token = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(3, 2)), torch.tensor([[4]])
+    facts = wrap(net, token).probe
+    assert facts.rows_interact is None and not facts.batches_conditions and "could be found" in str(facts)
+    assert wrap(net, torch.tensor([[4], [1]])).probe.batches_conditions
+
+
 def test_printing_the_model_shows_the_facts() -> None:
-    assert "rows influence one another; so sweeps run one condition at a time" in repr(
-        opened(HABITS["batch statistics"])
-    )
+    statistics = repr(opened(HABITS["batch statistics"]))
+    assert "rows influence one another" in statistics and "sweeps run one condition at a time" in statistics
     assert "each row stands for itself" in repr(opened(LAYERS["mlp"]))

@@ -54,15 +54,16 @@ class AxisHookPoint(HookPoint):
         self.router = Router()
 
     def __call__(self, x: Tensor) -> Tensor:
-        # torch's own call costs more than a small policy's layer: it is made only when somebody may listen.
-        listened = self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks
-        return super().__call__(x) if listened or self.router.handlers is not None else x
+        # torch's own call costs more than a small policy's layer: it is made only where torch's hooks may listen.
+        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks:
+            return super().__call__(x)
+        return x if self.router.handlers is None else self.forward(x)
 
     def forward(self, x: Tensor) -> Tensor:
         handlers = self.router.handlers
         if handlers is None:
             return x
-        handler = handlers.get(str(self.name))
+        handler = handlers.get(self.name)  # type: ignore[arg-type]
         return x if handler is None else handler(x)
 
     def add_hook(

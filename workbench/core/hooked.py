@@ -188,7 +188,8 @@ class HookedModel(HookedRootModule):
         because it changes how the whole process allocates memory.
         """
         names = self.select(hooks)
-        stop = 1 + max(self.stage_of(name) for name in names)
+        fired = self.trace() if len(self.stages) > 1 else {}
+        stop = 1 + max(fired[name].stage if name in fired else self.stage_of(name) for name in names)
         return self._capture(names, copy, inputs, lambda x: self.run_stages(x, 0, stop))[1]
 
     def run_with_cache(self, inputs: State, names_filter: HookFilter = None) -> tuple[Any, dict[str, Tensor]]:
@@ -255,7 +256,7 @@ class HookedModel(HookedRootModule):
 
         One forward pass, remembered by the inputs' shapes.
         """
-        tensors = (leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
+        tensors = () if inputs is None else (leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
         key = (None if inputs is None else tuple(tuple(leaf.shape) for leaf in tensors), on_request)
         if key not in self._traces:
             self._traces[key] = survey(self, self._converted(self.example()) if inputs is None else inputs, on_request)

@@ -28,7 +28,8 @@ class Capture:
 
     def keep(self, name: str, x: Tensor) -> Tensor:
         """Remember an activation and pass it on."""
-        if name in self.copied or x.is_inference() or isinstance(x if x._base is None else x._base, nn.Parameter):
+        source = x if x._base is None else x._base
+        if name in self.copied or x.is_inference() or issubclass(type(source), nn.Parameter):
             self.tensors[name] = x.clone()
             self.versions.pop(name, None)
         else:
@@ -60,6 +61,8 @@ class Everything(Container[str]):
 
 def versions(tree: Any) -> list[int]:
     """How often each tensor of a tree was written into; inference tensors do not count."""
+    if isinstance(tree, Tensor):
+        return [] if tree.is_inference() else [tree._version]
     return [x._version for x in tree_leaves(tree) if isinstance(x, Tensor) and not x.is_inference()]
 
 

@@ -17,7 +17,7 @@ class Probe:
 
     - `fixed_batch`: it runs with the example's number of rows only.
     - `depends_on_batch`: a row's activations depend on the number of rows, or on its place among them.
-    - `rows_interact`: a row's activations depend on the other rows (None: not known, since the batch is fixed).
+    - `rows_interact`: a row's activations depend on the other rows (None: not known).
     - `random`: it draws random numbers; every run is given the same seed.
     - `stateful`: it answers the same input differently each time, under one seed too.
     - `writes_inputs`: it overwrites its inputs; every run gets a copy.
@@ -54,6 +54,11 @@ class Probe:
         """True if several conditions may share a run as blocks of its batch."""
         return self.independent_rows and not self.whole_output and not self.low_precision
 
+    @property
+    def untested(self) -> bool:
+        """True if it is not known whether rows interact, though their number is free."""
+        return self.rows_interact is None and not self.fixed_batch
+
     def require_repeatable(self) -> None:
         """Raise `InputError` if two runs cannot be compared."""
         if self.stateful:
@@ -75,7 +80,8 @@ class Probe:
         """The facts, as sentences without a full stop; empty for a network without any peculiarity."""
         said = {
             "the batch must have exactly as many rows as the example": self.fixed_batch,
-            "rows influence one another": bool(self.rows_interact),
+            "rows influence one another, or the first axis of the inputs is not the batch": bool(self.rows_interact),
+            "no other valid row could be found to test if rows influence one another": self.untested,
             "a row's result depends on the number of rows or on its place": self.depends_on_batch,
             "it draws random numbers, the same ones in every run": self.random,
             "it keeps a state from run to run": self.stateful,

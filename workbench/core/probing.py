@@ -205,20 +205,25 @@ def half(observation: Observation, axes: Mapping[str, int | None], late: bool | 
 
 def interact(
     run: Run, rows: Rows, small: Any, double: Observation, axes: Mapping[str, int | None]
-) -> tuple[bool, set[str]]:
+) -> tuple[bool | None, set[str]]:
     """Change some rows, the number of rows staying the same, and compare the others.
 
     Returns:
-        True if any activation of an unchanged row changes, and the names of activations whose shape does.
+        True if any activation of an unchanged row changes (None if no row could be changed), and the names of
+        activations whose shape does.
     """
     tensors = [flatten(small)[0][i] for i in rows.per_row]
     twice = [x.repeat(2, *[1] * (x.ndim - 1)) for x in tensors]
-    interacting, varying = False, set[str]()
+    interacting, tried_any, varying = False, False, set[str]()
     for change, where in neighbours(len(twice[0])):
+        new = changed(twice, change, where)
+        if all(map(torch.equal, new, twice)):
+            continue
         try:
-            other = observe(run, rows.with_tensors(changed(twice, change, where)))
+            other = observe(run, rows.with_tensors(new))
         except Exception:  # not valid inputs for this network
             continue
+        tried_any = True
         untouched = (~where).nonzero()[:, 0]
         for name, x in double.seen.items():
             y, axis = other.seen.get(name), axes.get(name)
@@ -227,7 +232,7 @@ def interact(
             elif axis is not None:
                 at = untouched.to(x.device)
                 interacting |= not equal(x.index_select(axis, at), y.index_select(axis, at))
-    return interacting, varying
+    return interacting if tried_any else None, varying
 
 
 def same(one: Observation, other: Observation, rounding: bool = False) -> bool:

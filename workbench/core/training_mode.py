@@ -16,13 +16,13 @@ def require_evaluation_mode(module: nn.Module) -> None:
     Costs about 0.1 microseconds per submodule. The tree is walked at each call because submodules may be replaced and
     `train()` may be called on any of them.
     """
-    parts = [module]
-    while parts:
-        part = parts.pop()
-        if part.training:
-            raise TrainingModeError(_message(module, part))
-        if part._modules:
-            parts.extend(child for child in part._modules.values() if child is not None)
+    parts: list[nn.Module | None] = [module]
+    for part in parts:  # grows as it is walked
+        if part is not None:
+            if part.training:
+                raise TrainingModeError(_message(module, part))
+            if part._modules:
+                parts += part._modules.values()
 
 
 @contextmanager
