@@ -14,7 +14,7 @@ from workbench.checkpoints.card import models_folder, names, read_card
 from workbench.core.errors import InputError, UnknownNameError, WorkbenchError
 from workbench.core.metrics import METRICS
 from workbench.core.sites import Site
-from workbench.experiments.defaults import Preset, presets
+from workbench.experiments.defaults import Preset, default_metric, presets
 from workbench.experiments.inputs import kind_of
 from workbench.experiments.spec import Spec
 
@@ -108,18 +108,19 @@ def choose_corrupted(asked: Asked) -> str:
     )
 
 
-def choose_metric(asked: Asked, default: str = "logit") -> str:
-    """What is measured at the end of the network; of an autoencoder first how well it reconstructs."""
+def choose_metric(asked: Asked, contrast: bool = False) -> str:
+    """What is measured at the end of the network; the usual metric of a contrast with corrupted inputs comes first."""
     autoencoder = read_card(asked.model).architecture == "vae"
-    hidden = set() if autoencoder else {"reconstruction", "divergence"}
+    hidden = set() if autoencoder else {"reconstruction", "divergence", "signed_reconstruction", "signed_divergence"}
     hidden |= {"correct", "loss", "probability"} if autoencoder else set()
-    hidden |= set() if asked.kind == "policy" else {"value"}
+    hidden |= set() if asked.kind == "policy" else {"value", "signed_value"}
+    hidden |= set() if contrast else {name for name in METRICS if name.startswith("signed_")}
     options = [name for name in METRICS if name not in hidden]
     return address.choose(
         "Metric",
         options,
         "metric",
-        "reconstruction" if autoencoder else default,
+        default_metric(asked.model, contrast or autoencoder),
         help="One number per example, from the output.",
     )
 

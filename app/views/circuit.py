@@ -6,7 +6,7 @@ from app import address, panel, questions, techniques, tracing
 from app.components.circuit import circuit
 from workbench.experiments.spec import Spec
 
-COST = "Tracing scores every edge and then runs the network about 50 times."
+COST = "Tracing scores every edge and then runs the network about 15 times, and as often for each random circuit."
 
 asked = questions.strip()
 with st.container(border=True):
@@ -14,7 +14,7 @@ with st.container(border=True):
     with left:
         corrupted = questions.choose_corrupted(asked)
     with right:
-        metric = questions.choose_metric(asked, "logit_difference")
+        metric = questions.choose_metric(asked, contrast=True)
     filled = techniques.form("circuit", asked.model)
 spec = Spec(asked.model, "circuit", asked.inputs, corrupted, metric, filled.parameters, filled.seed)
 result = panel.ask(spec, COST)

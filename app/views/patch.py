@@ -29,7 +29,7 @@ with st.container(border=True):
         with columns[0]:
             corrupted = questions.choose_corrupted(asked)
     with columns[1 if patching else 0]:
-        metric = questions.choose_metric(asked, "logit_difference" if patching else "logit")
+        metric = questions.choose_metric(asked, contrast=patching)
     filled = techniques.form(analysis, asked.model, usual_hook(asked.model, analysis, asked.kind), globs=patching)
 spec = Spec(asked.model, analysis, asked.inputs, corrupted, metric, filled.parameters, filled.seed)
 questions.share(asked, spec)

@@ -41,7 +41,7 @@ st.caption(WHAT[analysis])
 with st.container(border=True):
     filled = techniques.form(analysis, asked.model)
     takes = signature_of(analysis).injected
-    metric = questions.choose_metric(asked, "logit_difference") if "metric" in takes else ""
+    metric = questions.choose_metric(asked, contrast=True) if "metric" in takes else ""
 spec = Spec(
     asked.model, analysis, asked.inputs if "inputs" in takes else "", "", metric, filled.parameters, filled.seed
 )

@@ -6,23 +6,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from tests.analysis.signs import one_way
 from tests.analysis.test_ablation import HOOKS, first_logit, linear_model
 from tests.zoo.small import SMALL, example, small
 from workbench.analysis.patching import patch_activations
 from workbench.core.errors import InputError, ShapeError, UnknownNameError
 from workbench.core.interventions import patch
+from workbench.core.metrics import Signed
 
 every_network = pytest.mark.parametrize("name", SMALL)
 
 
 @given(seed=st.integers(0, 2**16), batch=st.integers(1, 4))
 def test_on_a_linear_network_the_shares_of_all_features_add_up_to_one(seed: int, batch: int) -> None:
-    model = linear_model(5, seed)
-    clean, corrupted = model.example(batch, seed), model.example(batch, seed + 1)
-    result = patch_activations(model.double(), clean.double(), corrupted.double(), "hook_input", first_logit)
-    weight = model.readout.linear.weight[0]
-    expected = (weight * (clean - corrupted)).mean(dim=0) / (weight * (clean - corrupted)).mean(dim=0).sum()
-    assert_close(result.effect[0], expected.detach(), rtol=1e-4, atol=1e-5)
+    model = linear_model(5, seed).double()
+    clean, corrupted = model.example(batch, seed).double(), model.example(batch, seed + 1).double()
+    metric = one_way(model, clean, corrupted)
+    result = patch_activations(model, clean, corrupted, "hook_input", metric)
+    parts = model.readout.linear.weight[0] * (clean - corrupted) * metric.sign[:, None]
+    assert_close(result.effect[0], (parts.mean(dim=0) / parts.mean(dim=0).sum()).detach(), rtol=1e-4, atol=1e-5)
     assert_close(result.effect.sum(), torch.tensor(1.0).double())
 
 
@@ -32,13 +34,14 @@ def test_each_part_equals_one_patched_run(name: str) -> None:
     model, (hook, axis) = small(name), HOOKS[name]
     clean, corrupted = example(model, 3, seed=0), example(model, 3, seed=1)
     given = model.cache(clean, hook)[hook]
-    result = patch_activations(model, clean, corrupted, hook, first_logit, axes=(axis,))
+    metric = Signed.of(first_logit, model(clean), model(corrupted))
+    result = patch_activations(model, clean, corrupted, hook, metric, axes=(axis,))
     for entry in range(result.effect.shape[1]):
         with model.edited([patch(f"{hook}[{axis}={entry}]", given)]):
-            expected = first_logit(model(corrupted))
+            expected = metric(model(corrupted))
         assert_close(result.patched[0, entry], expected, rtol=1e-8, atol=1e-8)
-    assert_close(result.clean, first_logit(model(clean)))
-    assert_close(result.corrupted, first_logit(model(corrupted)))
+    assert_close(result.clean, metric(model(clean)))
+    assert_close(result.corrupted, metric(model(corrupted)))
 
 
 @pytest.mark.parametrize(("direction", "expected"), [("denoise", 1.0), ("noise", 0.0)])
@@ -80,7 +83,7 @@ def test_without_a_difference_there_is_nothing_to_restore() -> None:
 
 def test_hooks_that_make_no_common_table_are_refused() -> None:
     model = small("cnn")
-    clean, corrupted = example(model, seed=0), example(model, seed=1)
+    clean, corrupted = example(model, 1, seed=0), example(model, 1, seed=1)
     with pytest.raises(InputError, match="Patch them separately"):
         patch_activations(model, clean, corrupted, "blocks.*.hook_post", first_logit)
     with pytest.raises(InputError, match="not the batch"):

@@ -97,7 +97,11 @@ def test_corrupted_prompts_need_the_same_shapes(model: HookedModel) -> None:
 def test_an_analysis_runs_on_the_usual_inputs_and_keeps_both_sequences(model: HookedModel) -> None:
     assert default_inputs("letters") == "test:0:16" and default_corrupted("letters", "test:3:5") == "other:0"
     hook = "decoder.blocks.0.cross_attn.hook_z"
-    assert run_analysis("patching", "letters", inputs="test:0:4", hook=hook).effect.shape == (1, 2, 3)
+    assert run_analysis("patching", "letters", inputs="test:0:4", metric="signed_logit", hook=hook).effect.shape == (
+        1,
+        2,
+        3,
+    )
     found = run_analysis("maximization", "letters", hook="encoder.blocks.0.mlp.hook_post", units=(0,), steps=2)
     assert " => " in found.texts[0]
 

@@ -65,7 +65,10 @@ def test_other_rows_of_a_task_have_counterparts_too() -> None:
     assert default_corrupted("ioi_gpt", "test:5:9") == "other:0"
 
 
-def test_text_without_answers_has_no_counterparts() -> None:
+@pytest.mark.needs_data("tiny_shakespeare")
+def test_windows_of_text_have_others_of_the_text_to_which_the_model_answers_otherwise() -> None:
     model = load("shakespeare_gpt")
-    with pytest.raises(InputError, match="tiny_shakespeare is text without questions and answers"):
-        read_inputs("other:0", model, read_inputs("text:abc", model))
+    clean = read_inputs("test:0:4", model)
+    other = read_inputs("other:0", model, clean)
+    answers, others = (model(batch.inputs)[:, -1].argmax(dim=-1) for batch in (clean, other))
+    assert (answers != others).all() and other.inputs.shape == clean.inputs.shape

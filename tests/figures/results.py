@@ -48,9 +48,11 @@ def circuit() -> Circuit:
     )
     scores = [torch.tensor([[-3.0, 0.0, 0.5], [0.0, -1.0, 0.0]]), torch.tensor([[-2.0, 0.0], [-1.5, 0.0], [0.0, 0.1]])]
     return Circuit(
-        wiring, dict(zip(wiring.wires, scores, strict=True)), "exact", "resample", "logit",
+        wiring, dict(zip(wiring.wires, scores, strict=True)), "exact", "resample", "logit", "usual",
         sizes=torch.tensor([1, 3, 12]), faithfulness=torch.tensor([0.0, 0.95, 1.0]),
-        random_faithfulness=torch.tensor([[0.0, 0.1, 1.0], [0.0, 0.3, 1.0]]), cmd=0.1, cpr=0.9, random_cmd=0.6,
+        faithfulness_interval=torch.tensor([[0.0, 0.9, 1.0], [0.0, 0.98, 1.0]]),
+        random_faithfulness=torch.tensor([[0.0, 0.1, 1.0], [0.0, 0.3, 1.0]]), cmd=0.1, cmd_interval=(0.05, 0.2),
+        cpr=0.9, random_cmd=0.6, random_cmd_interval=(0.4, 0.7),
         clean=torch.ones(2), corrupted=torch.zeros(2), n=2, seed=0,
     )  # fmt: skip
 

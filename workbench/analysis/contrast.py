@@ -9,6 +9,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import InputError, ShapeError
+from workbench.core.intervals import mean_interval
+
+CANCELLING = 0.2
+"""A mean difference below this share of the mean absolute difference is refused: effects of both signs cancel."""
 
 
 def check_same_shape(inputs: Any, corrupted: Any) -> None:
@@ -26,13 +30,30 @@ def _said(shapes: list[tuple[int, ...]]) -> str:
 
 
 def metric_gap(clean: Float[Tensor, " batch"], corrupted: Float[Tensor, " batch"]) -> float:
-    """Mean metric of the clean run minus that of the corrupted run; raises when there is nothing to explain."""
-    gap = float(clean.mean() - corrupted.mean())
+    """Compute the mean metric of the clean run minus that of the corrupted run.
+
+    Every effect is measured against this gap, so it must be one that the examples share.
+
+    Raises:
+        InputError: The metric does not change, its changes cancel (their mean is below `CANCELLING` of their mean
+            size), or the 95 % bootstrap interval of their mean over the examples holds 0.
+    """
+    difference = (clean - corrupted).double()
+    gap, size, n = float(difference.mean()), float(difference.abs().mean()), len(difference)
     scale = float(clean.abs().mean() + corrupted.abs().mean())
-    if abs(gap) <= 1e-6 * scale or scale == 0:
+    if not size > 1e-6 * scale:
         raise InputError(
             f"The metric is {float(clean.mean()):.4g} on the clean and {float(corrupted.mean()):.4g} on the corrupted "
             "run, so there is no effect to restore. Choose corrupted inputs that change the model's answer, or a "
             "metric that sees the change."
+        )
+    low, high = mean_interval(difference).tolist()
+    if abs(gap) < CANCELLING * size or low <= 0 <= high:
+        raise InputError(
+            f"The metric differs between the clean and the corrupted run by {size:.3g} on an example, but by only "
+            f"{gap:.3g} in the mean of {n} (95 % interval {low:.3g} to {high:.3g}): effects of both signs cancel, so "
+            "there is no common effect to explain. Give each example the sign of its own difference (the metrics "
+            "signed_logit, signed_logit_difference and signed_value, in Python core.metrics.Signed), choose a metric "
+            "with one direction such as logit_difference, or take other or more inputs."
         )
     return gap

@@ -104,7 +104,7 @@ def own_flags(signature: Signature) -> list[inspect.Parameter]:
             None,
         ),
         "corrupted": (f"Inputs to compare with, as many as the others. {usual}", str | None, None),
-        "metric": (f"What is measured: {', '.join(METRICS)}.", str, "logit"),
+        "metric": (f"What is measured: {', '.join(METRICS)}. {usual}", str | None, None),
         "seed": ("Seed of all that is random.", str, "0"),
     }
     takes = {"model", *signature.injected} | ({"corrupted"} if "metric" in signature.injected else set())
@@ -127,10 +127,11 @@ def flag(parameter: Any) -> inspect.Parameter:
 
 
 def answer(spec: Spec, output: Path | None, json: bool) -> int:
-    """Runs one specification and writes its result."""
+    """Runs one specification and writes its finding, its strongest parts or first rows, and its key."""
     from workbench.experiments import run
     from workbench.experiments.export import as_json, export, format_of
     from workbench.experiments.store import ResultStore
+    from workbench.figures.ranking import ranking
     from workbench.figures.table import table
 
     store = ResultStore()
@@ -144,13 +145,25 @@ def answer(spec: Spec, output: Path | None, json: bool) -> int:
     if json:
         sys.stdout.write(as_json(key, rows, store, {"computed": found.computed, "because": list(found.because)}))
         return 0
-    subject = f"{spec.analysis} of {spec.model}{f' on {spec.inputs}' if spec.inputs else ''}"
-    write(f"{subject}: {'computed' if found.computed else 'stored before'}, key {key}")
-    write(f"The stored answer was not used: {'; '.join(found.because)}.\n" if found.because else "")
-    write_table(rows.head(SHOWN).to_dict("records"))
+    write(f"{finding(found.result)}\n")
+    first = ranking(found.result)
+    write_table((rows.head(SHOWN) if first is None else first).to_dict("records"))
     if len(rows) > SHOWN:
         write(f"... {len(rows):,} rows in all: workbench export {key[:8]} --to csv")
+    contrast = " against ".join(filter(None, (spec.inputs, spec.corrupted)))
+    subject = " ".join([spec.analysis, "of", spec.model, *(["on", contrast] if contrast else [])])
+    measured = f" by {spec.metric}" if spec.metric else ""
+    write(f"\n{subject}{measured}: {'computed' if found.computed else 'stored before'}, key {key}")
+    if found.because:
+        write(f"The stored answer was not used: {'; '.join(found.because)}.")
     return 0
+
+
+def finding(result: Any) -> str:
+    """What was found, one clause on a line."""
+    from workbench.figures.alt import describe
+
+    return describe(result).replace("; ", "\n")
 
 
 def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False, allow: Allow = None) -> int:

@@ -152,6 +152,37 @@ def require_autoencoder(output: Any) -> None:
         raise InputError("This model reconstructs nothing from a code. Choose another metric, such as logit.")
 
 
+@dataclass(frozen=True)
+class Signed:
+    """Another metric times a sign for each example, so that effects of both signs do not cancel in a mean.
+
+    `sign` is 1 where the metric is larger on the clean than on the corrupted input, else -1: the gap between both is
+    then the mean absolute difference of single examples, and a positive effect moves an example away from its
+    corrupted twin.
+    """
+
+    metric: Metric
+    sign: Float[Tensor, " batch"]
+
+    @classmethod
+    def of(cls, metric: Metric, clean: Any, corrupted: Any) -> Signed:
+        """Take the sign of each example's own difference between the outputs on clean and corrupted inputs."""
+        difference = metric(clean) - metric(corrupted)
+        return cls(metric, torch.where(difference < 0, -1.0, 1.0).to(difference))
+
+    @property
+    def __name__(self) -> str:
+        return f"Signed{name_of(self.metric)}"
+
+    def __call__(self, output: Any) -> PerExample:
+        return self.sign * self.metric(output)
+
+
+def name_of(metric: Metric) -> str:
+    """The name under which a result says what was measured."""
+    return getattr(metric, "__name__", type(metric).__name__)
+
+
 def runner_up(logits: Float[Tensor, "batch choice"], target: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
     """The choice with the largest logit besides the target."""
     return logits.scatter(1, target[:, None], -torch.inf).argmax(dim=-1)
@@ -161,7 +192,8 @@ def runner_up(logits: Float[Tensor, "batch choice"], target: Int[Tensor, " batch
 class Question:
     """What a named metric is built from: outputs on the clean and, when there are any, corrupted inputs, and labels.
 
-    `inputs` are the clean inputs themselves; `several` marks the right choices where a task has more than one.
+    `inputs` are the clean inputs themselves; `several` marks the right choices where a task has more than one;
+    `foils` has the choices to compare the right ones with, where they are fixed.
     """
 
     clean: Any
@@ -169,6 +201,7 @@ class Question:
     targets: Int[Tensor, " batch"] | None = None
     inputs: Any = None
     several: Bool[Tensor, "batch choice"] | None = None
+    foils: Int[Tensor, " batch"] | None = None
 
     @property
     def images(self) -> Float[Tensor, "batch channel height width"]:
@@ -191,7 +224,9 @@ class Question:
 
     @property
     def foil(self) -> Int[Tensor, " batch"]:
-        """The model's choice on the corrupted input where it differs from the target, else the runner-up."""
+        """Those given, else the model's choice on the corrupted input unless it is the target, else the runner-up."""
+        if self.foils is not None:
+            return self.foils
         second = runner_up(logits_of(self.clean), self.target)
         if self.corrupted is None:
             return second
@@ -212,3 +247,18 @@ METRICS: dict[str, Callable[[Question], Metric]] = {
     "divergence": lambda q: Divergence(),
 }
 """Metrics by name, for commands and pages; each is built from the question at hand."""
+
+
+def signed(name: str) -> Callable[[Question], Metric]:
+    """The metric of that name with the sign of each example's own difference between clean and corrupted inputs."""
+
+    def build(q: Question) -> Metric:
+        if q.corrupted is None:
+            raise InputError(f"signed_{name} takes its signs from corrupted inputs. Give them, or choose {name}.")
+        return Signed.of(METRICS[name](q), q.clean, q.corrupted)
+
+    return build
+
+
+SIGNED = ("logit", "logit_difference", "value", "reconstruction", "divergence")
+METRICS |= {f"signed_{name}": signed(name) for name in SIGNED}

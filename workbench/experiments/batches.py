@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Bool, Int
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import InputError, short
+from workbench.core.metrics import logits_of
 from workbench.core.progress import Progress, silent
+from workbench.core.random import generator
 from workbench.core.reading import DIGITS, whole
 from workbench.experiments.budget import require
 
@@ -28,9 +31,10 @@ SEEDS = 2**32
 FORMS = {
     "test": "test:0:16, test:class=3:0:16 or (of pairs, with three tokens of each answer given) test:known=3:0:16",
     "train": "train:0:16",
-    "other": "other:SEED (as corrupted inputs: for each example a test image of another class, or its counterpart)",
+    "other": "other:SEED (as corrupted inputs: for each example one of the same kind that has another answer)",
     "file": "file:PATH",
     "fitted": "fitted:PATH (a picture of any size, cropped and resized)",
+    "prompts": "prompts:0:16 (ready-made prompts of one length)",
     "text": "text:PROMPT, text:PROMPT||PROMPT or (pairs) text:SOURCE=>BEGINNING OF THE ANSWER",
     "rollout": "rollout:SEED:N or rollout:SEED:FIRST:LAST",
     "sample": "sample:SEED:N (codes drawn from the prior)",
@@ -46,7 +50,7 @@ class Batch:
 
     `labels` has one text per example, `tokens` its tokens when it is text; `note` says where they come from. Of pairs
     `tokens` is the answer as far as it is known, `sources` what it is the answer to. `right` marks the right choices of
-    a task that has more than one.
+    a task that has more than one, `foils` has the wrong choice to compare the right one with where it is fixed.
     """
 
     inputs: Any
@@ -56,6 +60,7 @@ class Batch:
     tokens: tuple[tuple[str, ...], ...] = ()
     sources: tuple[tuple[str, ...], ...] = ()
     right: Bool[Tensor, "batch choice"] | None = None
+    foils: Int[Tensor, " batch"] | None = None
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -81,6 +86,49 @@ class Request:
         with self.model.lock.waited(lambda: self.progress(0, 0)):
             return self.model(inputs)
 
+    def seed_of_others(self, what: str) -> int:
+        """The seed of `other:SEED`; raises without clean inputs to compare with."""
+        if self.clean is None:
+            raise InputError(f"other:{self.rest} gives {what}, for clean inputs: it cannot stand alone.")
+        return numbers(self)[0]
+
+
+@torch.no_grad()
+def other_answers(
+    request: Request, candidates: Any, closeness: Float[Tensor, "#batch candidate"] | None = None
+) -> Int[Tensor, " batch"]:
+    """Choose, for each clean input, a candidate to which the model gives another answer than to that.
+
+    Of several the closest is taken, and among equally close ones the request's seed decides.
+
+    Args:
+        request: Holds the clean inputs, the model and the seed.
+        candidates: Inputs of the same shape, as many as there are to choose from.
+        closeness: Larger for candidates to be preferred; all are equal without it.
+
+    Returns:
+        Rows of the candidates.
+
+    Raises:
+        InputError: The model gives all candidates the answer that it gives a clean input.
+    """
+    assert request.clean is not None, "seed_of_others has checked it"
+    random = generator(*numbers(request), "other answers")
+    own, answers = (logits_of(request.ask(x)).argmax(dim=-1) for x in (request.clean.inputs, candidates))
+    order = torch.randperm(len(answers), generator=random)
+    close = torch.zeros(1, len(answers)) if closeness is None else closeness
+    rows = []
+    for place, (answer, near) in enumerate(zip(own, close.expand(len(own), -1), strict=True)):
+        fits = order[answers[order] != answer]
+        if not len(fits):
+            raise InputError(
+                f"The model gives the answer {int(answer)} to all {len(answers)} inputs that were tried, as it does to "
+                f"example {place}, so none of them corrupts it. Give corrupted inputs of your own."
+            )
+        fits = fits[near[fits] == near[fits].max()]
+        rows.append(int(fits[place % len(fits)]))
+    return torch.tensor(rows)
+
 
 def check_form(request: Request) -> None:
     """Raise unless what follows the source has its form and asks for no more than the budget; nothing is read."""
@@ -95,7 +143,7 @@ def check_form(request: Request) -> None:
 
 def rows_asked(request: Request) -> int | None:
     """The number of examples that a text for inputs asks for; None if only the data can tell."""
-    if request.source in ("test", "train"):
+    if request.source in ("test", "train", "prompts"):
         match = row_match(request)
         if not match["range"]:
             return 1

@@ -137,4 +137,4 @@ def metric_of(name: str, model: HookedModel, clean: Batch, corrupted: Batch | No
     answers = model(clean.inputs)
     other = None if corrupted is None else model(corrupted.inputs)
     targets = None if hasattr(answers, "log_variance") else clean.targets
-    return METRICS[name](Question(answers, other, targets, clean.inputs, clean.right))
+    return METRICS[name](Question(answers, other, targets, clean.inputs, clean.right, clean.foils))

@@ -1,4 +1,9 @@
-"""Inputs that need no thinking: what a model is asked about when nobody says otherwise, and more to choose from."""
+"""Inputs that need no thinking: what a model is asked about when nobody says otherwise, and more to choose from.
+
+Every contrast has one form, whatever the network: an input is compared with one of the same kind to which another
+answer belongs (`other:SEED`), and the metric is the logit of its own answer minus that of the other. So each example
+moves in the same direction, and the mean effect is that of single examples.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +14,12 @@ from pathlib import Path
 from workbench.checkpoints.card import model_folder, read_card
 from workbench.checkpoints.provenance import Stamp, stamp_of
 from workbench.core.errors import InputError, short
-from workbench.core.reading import whole
+from workbench.core.registry import MODELS
 from workbench.data.pronunciations import installed
 from workbench.data.tokenizers import Tokenizer, from_json
 from workbench.experiments.batches import ALSO
 from workbench.experiments.inputs import kind_of
+from workbench.experiments.prompts import ready_prompts
 
 PAIRS = (
     (
@@ -67,6 +73,12 @@ ANSWERS = {
 """What the pairs of each data set are called, and one of them with another whose answer goes on otherwise."""
 
 
+SEVERAL_RIGHT = ("greater_than",)
+"""Data sets whose questions have several right answers."""
+OTHER = "other:0"
+"""For each clean example one of the same kind that has another answer."""
+
+
 @dataclass(frozen=True)
 class Preset:
     """Inputs to choose by name, and what corrupts them."""
@@ -95,11 +107,7 @@ def presets(model: str) -> tuple[Preset, ...]:
     architecture = card.architecture
     kind = kind_of(architecture)
     if kind == "policy":
-        # The episodes of a table may all be the same: states off the way are what differs from it.
-        corrupted = "explored:{}:16" if architecture == "q_table" else "rollout:{}:16"
-        return tuple(
-            Preset(f"16 steps of episode {seed}", f"rollout:{seed}:16", corrupted.format(seed + 1)) for seed in range(3)
-        )
+        return tuple(Preset(f"16 steps of episode {seed}", f"rollout:{seed}:16", OTHER) for seed in range(3))
     if kind == "text":
         return task_presets(*TASKS[card.data.name]) if card.data.name in TASKS else text_presets(model)
     if kind == "pair":
@@ -108,24 +116,24 @@ def presets(model: str) -> tuple[Preset, ...]:
         return (typed_words(), offered[1]) if card.data.name == "pronunciations" and installed() is None else offered
     if kind == "latent":
         return (
-            Preset("16 samples", "sample:0:16", "sample:1:16"),
-            Preset("one sample", "sample:0:1", "sample:1:1"),
-            Preset("64 samples", "sample:0:64", "sample:1:64"),
-            Preset("one latent from -3 to 3", "walk:0:0", "sample:1:9"),
+            Preset("16 samples", "sample:0:16", OTHER),
+            Preset("one sample", "sample:0:1", OTHER),
+            Preset("64 samples", "sample:0:64", OTHER),
+            Preset("one latent from -3 to 3", "walk:0:0", OTHER),
         )
     return (
-        Preset("16 test images", "test:0:16", "other:0"),
-        Preset("one test image", "test:0:1", "other:0"),
-        Preset("64 test images", "test:0:64", "other:0"),
+        Preset("16 test images", "test:0:16", OTHER),
+        Preset("one test image", "test:0:1", OTHER),
+        Preset("64 test images", "test:0:64", OTHER),
     )
 
 
 def task_presets(what: str, prompt: str, other: str) -> tuple[Preset, ...]:
     """Test sequences of a task and a prompt; what corrupts them has another answer."""
     return (
-        Preset(f"16 test {what}", "test:0:16", "other:0"),
+        Preset(f"16 test {what}", "test:0:16", OTHER),
         Preset(prompt, f"text:{prompt}{ALSO}{other}", f"text:{other}{ALSO}{prompt}"),
-        Preset(f"64 test {what}", "test:0:64", "other:0"),
+        Preset(f"64 test {what}", "test:0:64", OTHER),
     )
 
 
@@ -133,25 +141,30 @@ def pair_presets(what: str = "pairs", prompt: str = "", other: str = "") -> tupl
     """Test pairs, and a prompt where one is known for the data set."""
     typed = Preset(prompt, f"text:{prompt}{ALSO}{other}", f"text:{other}{ALSO}{prompt}")
     return (
-        Preset(f"16 test {what}", "test:0:16", "other:0"),
+        Preset(f"16 test {what}", "test:0:16", OTHER),
         *([typed] if prompt else []),
-        Preset(f"64 test {what}", "test:0:64", "other:0"),
+        Preset(f"64 test {what}", "test:0:64", OTHER),
     )
 
 
 def text_presets(model: str) -> tuple[Preset, ...]:
-    """Pairs of prompts that the model's tokenizer cuts into the same number of tokens."""
-    tokenizer = tokenizer_of(model_folder(model) / "tokenizer.json")
+    """Ready-made prompts, and pairs of prompts that the model's tokenizer cuts into the same number of tokens."""
+    tokenizer, card = tokenizer_of(model_folder(model) / "tokenizer.json"), read_card(model)
     # A word's first letter is a question for a model of characters, its name for one of words.
     pairs = PAIRS if any(len(token) > 1 for token in tokenizer.tokens) else PAIRS[1:] + PAIRS[:1]
-    pairs = OWN_PAIRS.get(read_card(model).data.name, ()) + pairs
-    fitting = [pair for pair in pairs if same_length(pair, tokenizer)]
-    if not fitting:
-        raise InputError(f"No prompt is ready for {model}. Write text:PROMPT.")
-    return tuple(
+    pairs = OWN_PAIRS.get(card.data.name, ()) + pairs
+    typed = [
         Preset(clean.replace("\n", " "), f"text:{clean}{ALSO}{other}", f"text:{other}{ALSO}{clean}")
-        for clean, other in fitting
-    )
+        for clean, other in pairs
+        if same_length((clean, other), tokenizer)
+    ]
+    try:
+        n = min(16, len(ready_prompts(card, tokenizer).prompts))
+        return Preset(f"{n} prompts", f"prompts:0:{n}", OTHER), *typed
+    except InputError:
+        if not typed:
+            raise
+        return tuple(typed)
 
 
 def tokenizer_of(path: Path) -> Tokenizer:
@@ -186,15 +199,29 @@ def default_corrupted(model: str, inputs: str) -> str:
     for preset in (offered := presets(model)):
         if preset.inputs == inputs:
             return preset.corrupted
-    if any(preset.corrupted.startswith("other:") for preset in offered):
-        return "other:0"
     source, _, rest = inputs.partition(":")
-    if source in ("rollout", "sample") and (seed := whole(rest.partition(":")[0])) is not None:
-        return f"{source}:{seed + 1}:{rest.partition(':')[2]}"
-    if source == "text" and ALSO in rest:
+    typed = kind_of(read_card(model).architecture) == "text" and source == "text"
+    if typed and ALSO in rest:
         first, *others = rest.split(ALSO)
         return f"text:{ALSO.join([*others, first])}"
+    if not typed or read_card(model).data.name in TASKS:
+        return OTHER
     raise InputError(
         f"Nothing is known that would corrupt {short(inputs)}. Give corrupted inputs of the same size, such as "
         f"{offered[0].corrupted!r} for {offered[0].inputs!r}."
     )
+
+
+def default_metric(model: str, contrast: bool) -> str:
+    """What is measured when nobody says otherwise.
+
+    In a contrast with corrupted inputs it is the logit of the right answer minus that of the corrupted input's, the
+    probability of all right answers minus that of the others where a task has several, and the log probability of the
+    clean image under an autoencoder's reconstruction. Without corrupted inputs it is the logit.
+    """
+    if not contrast:
+        return "logit"
+    card = read_card(model)
+    if MODELS[card.architecture].family == "vae":  # type: ignore[attr-defined]
+        return "reconstruction"
+    return "probability_difference" if card.data.name in SEVERAL_RIGHT else "logit_difference"

@@ -23,8 +23,6 @@ from workbench.figures.table import table
 FORMATS = ("csv", "json", "parquet", "html")
 CIRCUIT_FORMATS = ("circuit", "eap_ig", "graphml")
 """What a circuit can be written as besides: everything about it, or its strongest edges for other programs."""
-ENOUGH = 0.9
-"""Without a size, the strongest edges are the fewest on the faithfulness curve that keep this share."""
 
 
 def export(key: str, to: str, path: Path, store: ResultStore | None = None, size: int = 0) -> Path:
@@ -64,8 +62,7 @@ def circuit_file(key: str, result: Any, to: str, store: ResultStore, size: int) 
         return circuit_json(result)
     if size > result.wiring.n_edges:
         raise InputError(f"A size of {size} edges: this graph has {result.wiring.n_edges}. Choose fewer.")
-    enough = (result.faithfulness >= ENOUGH).nonzero()
-    size = size or int(result.sizes[int(enough[0]) if len(enough) else -1])
+    size = size or int(result.sizes[result.enough()])
     if to == "graphml":
         return graphml(result, size)
     about, _ = store.read(key)

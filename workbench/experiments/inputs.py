@@ -13,18 +13,18 @@ from workbench.core.registry import MODELS
 from workbench.data.user_images import read_bytes
 from workbench.experiments.batches import ALSO, FORMS, Batch, Request, check_form
 from workbench.experiments.image_batches import image_rows, other_classes, pictures
-from workbench.experiments.latent_batches import samples, walk
+from workbench.experiments.latent_batches import other_verdicts, samples, walk
 from workbench.experiments.pair_batches import nearest_pairs, pair_prompts, pair_rows
-from workbench.experiments.policy_batches import explored, observations
-from workbench.experiments.text_batches import counterparts, prompts, text_rows
+from workbench.experiments.policy_batches import explored, observations, other_actions
+from workbench.experiments.text_batches import counterparts, prompts, ready, text_rows
 
 READERS: Mapping[str, Mapping[str, Callable[[Request], Batch]]] = {
     "image": {
         "test": image_rows, "train": image_rows, "other": other_classes, "file": pictures, "fitted": pictures
     },
-    "text": {"text": prompts, "test": text_rows, "train": text_rows, "other": counterparts},
-    "policy": {"rollout": observations, "explored": explored},
-    "latent": {"sample": samples, "walk": walk},
+    "text": {"prompts": ready, "text": prompts, "test": text_rows, "train": text_rows, "other": counterparts},
+    "policy": {"rollout": observations, "explored": explored, "other": other_actions},
+    "latent": {"sample": samples, "walk": walk, "other": other_verdicts},
     "pair": {"text": pair_prompts, "test": pair_rows, "train": pair_rows, "other": nearest_pairs},
 }  # fmt: skip
 """How each source of inputs is read, by what the model takes."""

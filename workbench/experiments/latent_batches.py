@@ -6,10 +6,12 @@ import torch
 
 from workbench.core.errors import InputError
 from workbench.core.random import generator
-from workbench.experiments.batches import Batch, Request, numbers
+from workbench.experiments.batches import Batch, Request, numbers, other_answers
 
 REACH, STEPS = 3.0, 9
 """How far a latent is moved each way, in standard deviations of the prior, and in how many steps in all."""
+CANDIDATES, OTHER_SEEDS = 512, 10_000
+"""Codes from which the corrupted ones are taken, and what is added to their seed to make them other codes."""
 
 
 def samples(request: Request) -> Batch:
@@ -31,6 +33,15 @@ def walk(request: Request) -> Batch:
     latents = code.repeat(STEPS, 1).index_copy(1, torch.tensor([latent]), values[:, None])
     labels = tuple(f"latent {latent} at {value:+.2f}" for value in values.tolist())
     return Batch(latents, None, labels, f"one code (seed {seed}), latent {latent} from {-REACH:g} to {REACH:g}")
+
+
+def other_verdicts(request: Request) -> Batch:
+    """For each clean code one that the network judges otherwise, drawn from the prior."""
+    seed = request.seed_of_others("codes that the network judges otherwise") + OTHER_SEEDS
+    codes = drawn(request, seed, CANDIDATES)
+    rows = other_answers(request, codes)
+    labels = tuple(f"other sample {row}" for row in rows.tolist())
+    return Batch(codes[rows], None, labels, f"codes that the network judges otherwise, seed {request.rest}")
 
 
 def drawn(request: Request, seed: int, n: int) -> torch.Tensor:

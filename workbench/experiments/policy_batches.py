@@ -8,14 +8,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from workbench.core.errors import InputError
 from workbench.data.environments import make
-from workbench.experiments.batches import FORMS, Batch, Request, numbers
+from workbench.experiments.batches import FORMS, SEEDS, Batch, Request, numbers, other_answers
 from workbench.training.rollouts import Policy, as_observation, greedy_rollout
 
 EPISODES = 100
 """Episodes that are looked at, at most, to show as many steps as were asked for."""
+OTHER_EPISODES, OTHER_STATES = 16, 256
+"""Greedy episodes, at most, and random states from which the corrupted ones are taken."""
+OTHER_SEEDS = 10_000
+"""Added to the seed of corrupted states, so that they come from episodes of their own."""
 
 
 def observations(request: Request) -> Batch:
@@ -50,14 +56,39 @@ def explored(request: Request) -> Batch:
     if n < 1:
         raise InputError(f"explored:{request.rest} asks for no states. Write {FORMS['explored']}.")
     with closing(make(name)) as environment:
-        environment.action_space.seed(seed)
-        shown = [environment.reset(seed=seed)[0]]
-        while len(shown) < n:
-            request.progress(len(shown), n)
-            seen, _, terminated, truncated, _ = environment.step(environment.action_space.sample())
-            shown.append(environment.reset()[0] if terminated or truncated else seen)
+        states = random_states(request, environment, seed, n)
     labels = tuple(f"state {i}" for i in range(n))
-    return Batch(as_observation(np.stack(shown)), None, labels, f"{name}, random actions from seed {seed}")
+    return Batch(states, None, labels, f"{name}, random actions from seed {seed}")
+
+
+def random_states(request: Request, environment: Any, seed: int, n: int) -> Float[Tensor, "batch *observation"]:
+    """N states that come up when every action is drawn at random."""
+    environment.action_space.seed(seed)
+    shown = [environment.reset(seed=seed)[0]]
+    while len(shown) < n:
+        request.progress(len(shown), n)
+        seen, _, terminated, truncated, _ = environment.step(environment.action_space.sample())
+        shown.append(environment.reset()[0] if terminated or truncated else seen)
+    return as_observation(np.stack(shown))
+
+
+def other_actions(request: Request) -> Batch:
+    """For each clean state one in which the policy prefers another action.
+
+    Taken at random, by seed, from greedy episodes of other seeds; from states that random actions lead to where these
+    have none.
+    """
+    seed = (request.seed_of_others("states in which the policy acts otherwise") + OTHER_SEEDS) % SEEDS
+    name, episodes = request.model.card.data.name, list[Tensor]()
+    with closing(make(name)) as environment:
+        while len(episodes) < OTHER_EPISODES and (found := sum(map(len, episodes))) < OTHER_STATES:
+            policy = reporting(request, OTHER_STATES, found)
+            episodes.append(greedy_rollout(policy, environment, (seed + len(episodes)) % SEEDS).observation)
+        played = torch.cat(episodes)
+        states = torch.cat([played, random_states(request, environment, seed, OTHER_STATES)])
+    rows = other_answers(request, states, (torch.arange(len(states)) < len(played)).float()[None])
+    labels = tuple(f"other state {row}" for row in rows.tolist())
+    return Batch(states[rows], None, labels, f"{name}, states in which the policy acts otherwise")
 
 
 def reporting(request: Request, total: int, done: int = 0) -> Policy:

@@ -111,7 +111,7 @@ def run_analysis(
     model: str,
     inputs: str = "",
     corrupted: str = "",
-    metric: str = "logit",
+    metric: str = "",
     seed: int = 0,
     progress: Progress = silent,
     budget: Budget | None = None,
@@ -119,9 +119,9 @@ def run_analysis(
 ) -> Any:
     """The result of an analysis of a trained network: `run_analysis("ablation", model="digits_mlp", hook=...)`.
 
-    `inputs` and `corrupted` are texts such as `test:0:16`; what is left out is the model's usual choice. `budget`
-    raises the limits on what one request may ask for. All other names are parameters of the analysis, checked before
-    anything is computed.
+    `inputs` and `corrupted` are texts such as `test:0:16`; what is left out, `metric` too, is the model's usual choice.
+    `budget` raises the limits on what one request may ask for. All other names are parameters of the analysis, checked
+    before anything is computed.
     """
     with allow(budget):
         return run(Spec(model, analysis, inputs, corrupted, metric, parameters, seed), progress)

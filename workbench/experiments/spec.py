@@ -13,7 +13,7 @@ from workbench.core.metrics import METRICS
 from workbench.core.ranges import Seed, checked
 from workbench.core.reading import is_text, read_json
 from workbench.experiments.budget import require_parameters
-from workbench.experiments.defaults import default_corrupted, default_inputs
+from workbench.experiments.defaults import default_corrupted, default_inputs, default_metric
 from workbench.experiments.dependencies import canonical, facts_of, key_of
 from workbench.experiments.inputs import require_known
 from workbench.experiments.parameters import as_json, signature_of
@@ -22,7 +22,7 @@ from workbench.experiments.spelling import in_text
 
 @dataclass(frozen=True)
 class Spec:
-    """One question to one model. Empty `inputs` and `corrupted` stand for the model's usual ones.
+    """One question to one model. Empty `inputs`, `corrupted` and `metric` stand for the model's usual ones.
 
     `parameters` are those of the analysis, as JSON values; `inputs` and `corrupted` are texts such as `test:0:16`.
     """
@@ -31,7 +31,7 @@ class Spec:
     analysis: str
     inputs: str = ""
     corrupted: str = ""
-    metric: str = "logit"
+    metric: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
 
@@ -72,11 +72,12 @@ class Spec:
             raise InputError(f"{inputs!r} corrupts other inputs and cannot stand alone. Give it as `corrupted`.")
         parameters = signature.completed(self.parameters)
         require_parameters(parameters)
+        usual = default_metric(self.model, contrast=takes.get("corrupted", False))
         return replace(
             self,
             inputs=inputs,
             corrupted=corrupted if {"corrupted", "metric"} & takes.keys() else "",
-            metric=(self.metric or "logit") if "metric" in takes else "",
+            metric=(self.metric or usual) if "metric" in takes else "",
             parameters=parameters,
             seed=seed if "seed" in takes else 0,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from inspect import unwrap
 from math import isinf
 from typing import Any, get_type_hints
@@ -16,14 +18,17 @@ from workbench.core.registry import DATASETS
 from workbench.data.questions import QuestionData, pad_left, padding_token
 from workbench.data.sequences import SequenceData
 from workbench.data.text_data import TextData
-from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, numbers, row_match
+from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, other_answers, row_match
 from workbench.experiments.budget import current
 from workbench.experiments.data_contents import data_set
+from workbench.experiments.prompts import ready_prompts
 
 WINDOW = 64
 """Tokens in one row of a text data set, at most."""
 BYTES = 4
 """Bytes of one character, at most, and so its tokens."""
+CANDIDATES = 256
+"""Questions or windows among which a text of another answer is looked for."""
 SLACK = 100
 """Tokens at the end of a piece of text that may change with what follows it."""
 
@@ -105,16 +110,81 @@ def sequence_rows(request: Request, data: SequenceData) -> Batch:
     return of_tokens(inputs[chosen], targets[chosen, -1], request.model, note)
 
 
+def ready(request: Request) -> Batch:
+    """Some of the ready-made prompts for this model."""
+    model, match = request.model, row_match(request)
+    if match["name"]:
+        raise InputError(f"Prompts have no classes. Write {FORMS['prompts']}.")
+    found = ready_prompts(model.card, model.tokenizer_or_raise())
+    chosen = cut(match, len(found.prompts), "the ready-made prompts of one length")
+    return of_prompts(found.prompts[chosen], model, found.verdicts)
+
+
+def of_prompts(texts: Sequence[str], model: Any, verdicts: Sequence[str] = ()) -> Batch:
+    """A batch of prompts; two verdicts are the right choice after each of them and the wrong one."""
+    tokenizer = model.tokenizer_or_raise()
+    batch = of_tokens(torch.stack([tokenizer.encode(text) for text in texts]), None, model, "ready-made prompts")
+    if not verdicts:
+        return batch
+    right, wrong = (tokenizer.encode(word)[0].repeat(len(texts)) for word in verdicts)
+    return replace(batch, targets=right, foils=wrong)
+
+
 def counterparts(request: Request) -> Batch:
-    """For each clean sequence of a task one of another answer, by the rule of its data set."""
-    if request.clean is None:
-        raise InputError("Sequences of another answer need clean ones: 'other' cannot stand alone.")
-    (seed,) = numbers(request)
-    if not is_task(name := request.model.card.data.name):
-        raise InputError(f"{name} is text without questions and answers. Give prompts, as {FORMS['text']}.")
-    data: SequenceData = data_set(name)
-    other = data.counterpart(request.clean.inputs, generator(seed, "counterparts"))
-    return of_tokens(other, None, request.model, "the same with another answer")
+    """For each clean text one of another answer, of as many tokens.
+
+    A sequence of a task is changed by the rule of its data set. Any other text gets the one most like it, token by
+    token, of those to which the model gives another answer: of the ready-made prompts when it is one of them, else of
+    the questions or windows of the model's own data.
+    """
+    seed = request.seed_of_others("texts of another answer")
+    model, clean = request.model, request.clean
+    assert clean is not None, "seed_of_others has checked it"
+    if is_task(model.card.data.name):
+        data: SequenceData = data_set(model.card.data.name)
+        other = data.counterpart(clean.inputs, generator(seed, "counterparts"))
+        return of_tokens(other, None, model, "the same with another answer")
+    candidates = prompts_like(clean, model)
+    if isinstance(candidates, Batch):
+        return candidates
+    if candidates is None:
+        candidates = texts_like(clean, request)
+    alike = (clean.inputs[:, None] == candidates[None]).sum(dim=2).float()
+    return of_tokens(candidates[other_answers(request, candidates, alike)], None, model, "texts of another answer")
+
+
+def prompts_like(clean: Batch, model: Any) -> Batch | Int[Tensor, "candidate pos"] | None:
+    """The ready-made prompts when all of these are among them; their counterparts where each has one of its own."""
+    tokenizer = model.tokenizer_or_raise()
+    try:
+        found = ready_prompts(model.card, tokenizer)
+    except InputError:
+        return None
+    rows = torch.stack([tokenizer.encode(text) for text in found.prompts])
+    if rows.shape[1] != clean.inputs.shape[1]:
+        return None
+    same = (clean.inputs[:, None] == rows[None]).all(dim=2)
+    if not same.any(dim=1).all():
+        return None
+    if found.others:
+        return of_prompts([found.others[i] for i in same.long().argmax(dim=1).tolist()], model)
+    return rows
+
+
+def texts_like(clean: Batch, request: Request) -> Int[Tensor, "candidate pos"]:
+    """Test questions that fit the clean ones' length, or validation windows of that length."""
+    model, length = request.model, clean.inputs.shape[1]
+    if (name := model.card.data.name) not in DATASETS:
+        raise InputError(f"{name} is no data set here, so nothing is known that corrupts this. Write text:PROMPT.")
+    data: TextData | QuestionData = data_set(name)
+    tokenizer = model.tokenizer_or_raise()
+    if isinstance(data, QuestionData):
+        filling = padding_token(tokenizer)
+        asked = [tokenizer.encode(question.prompt) for question in data.test[:CANDIDATES]]
+        fitting = [clean.inputs.new_full((length,), filling), *(ids for ids in asked if len(ids) <= length)]
+        return pad_left(fitting, filling)[1:]
+    tokens = first_tokens(data.validation, tokenizer, CANDIDATES * length)
+    return tokens[: len(tokens) // length * length].reshape(-1, length)
 
 
 def first_tokens(text: str, tokenizer: Any, n: int | None) -> Int[Tensor, " pos"]:

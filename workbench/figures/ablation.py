@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from workbench.analysis.ablation import Ablation
+from workbench.core.intervals import mean_interval
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
-from workbench.figures.interval import half_width
+from workbench.figures.interval import between, caution, over
 from workbench.figures.numerals import short
+from workbench.figures.ranking import ranked, ranking
 from workbench.figures.table import examples, frame, table
-from workbench.figures.theme import BLUE, GREY, ORANGE, make_figure
+from workbench.figures.theme import BLUE, ORANGE, error_bars, make_figure
 
 SHOWN = 40
 """Units in the picture, those with the largest effect; the table has all."""
@@ -18,9 +21,10 @@ SHOWN = 40
 
 @figure.register
 def _(result: Ablation) -> go.Figure:
-    mean, spread = result.effect.mean(dim=1), half_width(result.effect)
+    mean = result.effect.mean(dim=1)
     strongest = mean.abs().argsort(descending=True)[:SHOWN]
     order = strongest[mean[strongest].argsort()]
+    low, high = mean_interval(result.effect[order])
     title = f"{result.method.capitalize()} ablation at {result.hook}"
     if len(order) < len(mean):
         title += f": {len(order)} of {len(mean)} units"
@@ -31,7 +35,7 @@ def _(result: Ablation) -> go.Figure:
             x=[f"{result.axis} {unit}" for unit in order.tolist()],
             y=values,
             marker_color=[BLUE if value < 0 else ORANGE for value in values],
-            error_y={"type": "data", "array": spread[order].nan_to_num().tolist(), "thickness": 1, "color": GREY},
+            error_y=error_bars(mean[order], low, high),
             customdata=[f"{result.hook}[{result.axis}={unit}]" for unit in order.tolist()],
             hovertemplate="%{customdata}<br>%{y:.3g}<extra></extra>",
         )
@@ -41,16 +45,22 @@ def _(result: Ablation) -> go.Figure:
 
 @describe.register
 def _(result: Ablation) -> str:
-    mean, spread = result.effect.mean(dim=1), half_width(result.effect)
+    mean, (low, high) = result.effect.mean(dim=1), mean_interval(result.effect)
     unit = int(mean.abs().argmax())
-    clear = int((mean.abs() > spread).sum())
     n_units, n = result.effect.shape
-    sure = f" (95 % interval ± {short(spread[unit])})" if n > 1 else ""
-    told = f"; {clear} of {n_units} intervals exclude zero" if n > 1 else f", the largest of {n_units} effects"
+    clear = int(((low > 0) | (high < 0)).sum())
+    among = f"; {clear} of {n_units} intervals exclude zero" if n > 1 else f", the largest of {n_units} effects"
     return (
         f"{result.method.capitalize()} ablation of {result.hook}[{result.axis}={unit}] changes the metric most, by "
-        f"{short(mean[unit])}{sure} from {short(result.baseline.mean())} over {n} example{'s' * (n > 1)}{told}."
+        f"{short(mean[unit])}{between((low[unit], high[unit]))} from {short(result.baseline.mean())} {over(n)}{among}"
+        f"{caution(n)}."
     )
+
+
+@ranking.register
+def _(result: Ablation) -> pd.DataFrame:
+    names = [f"{result.hook}[{result.axis}={unit}]" for unit in range(len(result.effect))]
+    return ranked(names, result.effect)
 
 
 @table.register

@@ -11,14 +11,20 @@ from workbench.analysis.circuits.circuit import Circuit
 from workbench.figures.alt import describe
 from workbench.figures.circuit_drawing import column_names, drawing, placed
 from workbench.figures.figure import figure
+from workbench.figures.interval import between, caution, over
 from workbench.figures.numerals import percent, short
 from workbench.figures.table import table
 from workbench.figures.theme import BLUE, GREY, TEMPLATE
 
 SHOWN = 60
 """Edges in the picture at most; the table has all."""
-ENOUGH = 0.9
-"""A circuit that keeps this share of the behaviour is quoted in the sentence."""
+VERDICT = {
+    (True, True): ", which it beats: the intervals lie apart",
+    (True, False): ", which it does not clearly beat: the intervals meet",
+    (False, False): "",
+}
+"""By whether there are intervals, and whether they lie apart."""
+SPACED = {"usual": "usual sizes", "log": "sizes on a logarithmic scale", "mib": "MIB's sizes"}
 
 
 @figure.register
@@ -54,14 +60,17 @@ def curves(result: Circuit) -> list[go.Scatter]:
 
 @describe.register
 def _(result: Circuit) -> str:
-    enough = (result.faithfulness >= ENOUGH).nonzero()
-    place = int(enough[0]) if len(enough) else len(result.sizes) - 1
+    place = result.enough()
     size, kept = int(result.sizes[place]), percent(result.faithfulness[place])
+    sure = between(100 * result.faithfulness_interval[:, place])
     control = percent(result.random_faithfulness[:, place].mean())
+    verdict = VERDICT[result.n > 1, result.beats_random]
     return (
-        f"The {size:,} strongest of {result.wiring.n_edges:,} edges keep {kept} of the behaviour, as many "
-        f"random ones {control}; the distance of the curve from the model (CMD) is {short(result.cmd)} against "
-        f"{short(result.random_cmd)} for random edges."
+        f"CMD {short(result.cmd)}{between(result.cmd_interval)} {over(result.n)}, against {short(result.random_cmd)}"
+        f"{between(result.random_cmd_interval)} for {len(result.random_faithfulness)} random circuits of each size"
+        f"{verdict}; the {size:,} strongest of {result.wiring.n_edges:,} edges keep {kept}{sure} of the behaviour, as "
+        f"many random ones {control} ({result.method}, {result.ablation}, {result.metric}, {SPACED[result.spacing]}, "
+        f"seed {result.seed}){caution(result.n)}."
     )
 
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from workbench.analysis.patching import Patching
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
+from workbench.figures.interval import caution, over
 from workbench.figures.numerals import short
 from workbench.figures.table import examples, frame, table
 from workbench.figures.theme import BLUE, ORANGE, heat_map_trace, make_figure
@@ -52,10 +53,15 @@ def _(result: Patching) -> str:
     hook, index = next(place for i, place in enumerate(places) if i == best)
     site = f"{hook}[{','.join(f'{axis}={i}' for axis, i in zip(result.axes, index, strict=True))}]"
     share = f"{short(100 * result.effect.flatten()[best])} %"
-    ends = f"(from {short(result.corrupted.mean())} corrupted to {short(result.clean.mean())} clean)"
+    n = len(result.clean)
+    ends = f"(from {short(result.corrupted.mean())} corrupted to {short(result.clean.mean())} clean, {over(n)})"
     if result.direction == "denoise":
-        return f"Patching {site} from the clean run restores {share} of the behaviour, more than any other part {ends}."
-    return f"Patching {site} from the corrupted run leaves {share} of the behaviour, less than any other part {ends}."
+        found = f"Patching {site} from the clean run restores {share} of the behaviour, more than any other part {ends}"
+    else:
+        found = (
+            f"Patching {site} from the corrupted run leaves {share} of the behaviour, less than any other part {ends}"
+        )
+    return f"{found}{caution(n)}."
 
 
 @table.register

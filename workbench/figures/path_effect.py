@@ -6,8 +6,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from workbench.analysis.circuits.path_patching import PathEffect
+from workbench.core.intervals import mean_interval
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
+from workbench.figures.interval import between, caution, over
 from workbench.figures.numerals import short
 from workbench.figures.table import table
 from workbench.figures.theme import BLUE, ORANGE, make_figure
@@ -32,9 +34,10 @@ def _(result: PathEffect) -> go.Figure:
 def _(result: PathEffect) -> str:
     gap, n = result.corrupted.mean() - result.clean.mean(), len(result.effect)
     return (
-        f"Patching the path {' ; '.join(result.path)} changes the metric by {short(result.effect.mean())} from "
+        f"Patching the path {' ; '.join(result.path)} changes the metric by {short(result.effect.mean())}"
+        f"{between(mean_interval(result.effect))} from "
         f"{short(result.clean.mean())}, which is {short(100 * result.effect.mean() / gap)} % of cutting every edge, "
-        f"over {n} example{'s' * (n > 1)}."
+        f"{over(n)}{caution(n)}."
     )
 
 

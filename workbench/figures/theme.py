@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 from torch import Tensor
@@ -33,6 +34,12 @@ def make_figure(title: str, x: str = "", y: str = "") -> go.Figure:
     """Return an empty figure with a title and axis names."""
     layout = go.Layout(template=TEMPLATE, title=title, xaxis={"title": {"text": x}}, yaxis={"title": {"text": y}})
     return go.Figure(layout=layout)
+
+
+def error_bars(values: Tensor, low: Tensor, high: Tensor) -> dict[str, Any]:
+    """Return intervals around bars as plotly takes them; of no length where there is none."""
+    above, below = ((end - values).abs().nan_to_num().tolist() for end in (high, low))
+    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1, "color": GREY}
 
 
 def heat_map_trace(values: Tensor, x: Sequence[str], y: Sequence[str], colour: str) -> go.Heatmap:

@@ -20,9 +20,9 @@ def test_sizes_grow_from_one_edge_to_all(n_edges: int) -> None:
 def test_areas_of_simple_curves() -> None:
     sizes = torch.tensor([1, 25, 50, 100])
     perfect, nothing, share = torch.ones(4), torch.zeros(4), sizes / 100
-    assert_close(torch.tensor([cmd(sizes, share), cpr(sizes, share)]), torch.tensor([0.5, 0.5]))
-    assert_close(torch.tensor([cmd(sizes, perfect), cpr(sizes, perfect)]), torch.tensor([0.005, 0.995]))
-    assert_close(torch.tensor([cmd(sizes, nothing), cpr(sizes, nothing)]), torch.tensor([1.0, 0.0]))
+    assert_close(torch.stack([cmd(sizes, share), cpr(sizes, share)]), torch.tensor([0.5, 0.5]).double())
+    assert_close(torch.stack([cmd(sizes, perfect), cpr(sizes, perfect)]), torch.tensor([0.005, 0.995]).double())
+    assert_close(torch.stack([cmd(sizes, nothing), cpr(sizes, nothing)]), torch.tensor([1.0, 0.0]).double())
     assert cpr(sizes, 2 * perfect) > 1 and cmd(sizes, 2 * perfect) > 0.9
 
 

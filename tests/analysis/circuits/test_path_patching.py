@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from tests.analysis.signs import one_way
 from tests.zoo.small import SMALL, example, small
 from workbench.analysis.circuits.path_patching import parsed, patch_path
 from workbench.core.errors import InputError, UnknownNameError
@@ -75,8 +76,9 @@ def test_through_a_head_it_is_what_raw_hooks_give() -> None:
 @every_network
 def test_without_a_path_the_strongest_one_is_taken_from_a_source_to_a_sink(name: str) -> None:
     model = small(name)
-    metric = LogitDifference(torch.zeros(2).long(), torch.ones(2).long())
-    found = patch_path(model, example(model, seed=0), example(model, seed=1), metric)
+    clean, corrupted = example(model, seed=0), example(model, seed=1)
+    difference = LogitDifference(torch.zeros(2).long(), torch.ones(2).long())
+    found = patch_path(model, clean, corrupted, one_way(model, clean, corrupted, metric=difference))
     wiring = model.graph().wiring
     assert found.path[0].partition(" -> ")[0].partition("[")[0] in wiring.sources
     assert found.path[-1].partition(" -> ")[2].partition("[")[0] in wiring.sinks

@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.testing import assert_close
 
+from tests.analysis.signs import one_way
 from tests.analysis.test_ablation import first_logit
 from tests.zoo.small import SMALL, example, small
 from workbench.analysis.circuits.circuit import Circuit
@@ -23,9 +24,9 @@ every_network = pytest.mark.parametrize("name", SMALL)
 
 def traced(name: str, method: str = "eap_ig", ablation: str = "resample") -> Circuit:
     model = small(name)
-    return trace_circuit(
-        model, example(model, 3, seed=0), example(model, 3, seed=1), first_logit, Tracing(method, ablation)
-    )
+    clean, corrupted = example(model, 3, seed=0), example(model, 3, seed=1)
+    metric = one_way(model, clean, corrupted, ablation)
+    return trace_circuit(model, clean, corrupted, metric, Tracing(method, ablation, draws=3))
 
 
 @every_network
@@ -36,7 +37,7 @@ def test_every_network_gives_a_circuit_that_ends_in_the_whole_model(name: str, m
     assert int(circuit.sizes[-1]) == n_edges == sum(score.numel() for score in circuit.scores.values())
     assert_close(float(circuit.faithfulness[-1]), 1.0, rtol=0, atol=1e-5)
     assert circuit.random_faithfulness.shape == (3, len(circuit.sizes))
-    assert (circuit.method, circuit.ablation, circuit.metric) == (method, ablation, "first_logit")
+    assert (circuit.method, circuit.ablation, circuit.metric) == (method, ablation, "Signedfirst_logit")
 
 
 def planted_mlp() -> tuple[MLPClassifier, set[str]]:
@@ -102,7 +103,8 @@ def test_the_strongest_edges_make_a_whole_circuit_of_the_size_asked_for() -> Non
 def test_a_seed_fixes_the_random_circuits_and_nothing_else() -> None:
     model = small("mlp")
     clean, corrupted = example(model, seed=0), example(model, seed=1)
-    one, two, three = (trace_circuit(model, clean, corrupted, first_logit, seed=s) for s in (1, 1, 2))
+    metric = one_way(model, clean, corrupted)
+    one, two, three = (trace_circuit(model, clean, corrupted, metric, seed=s) for s in (1, 1, 2))
     assert torch.equal(one.random_faithfulness, two.random_faithfulness)
     assert not torch.equal(one.random_faithfulness, three.random_faithfulness)
     assert torch.equal(one.faithfulness, three.faithfulness)
@@ -110,9 +112,9 @@ def test_a_seed_fixes_the_random_circuits_and_nothing_else() -> None:
 
 def test_progress_only_rises_and_arrives() -> None:
     model, seen = small("mlp"), []
-    ANALYSES["circuit"](
-        model, example(model), example(model, seed=1), first_logit, progress=lambda *at: seen.append(at[0] / at[1])
-    )
+    clean, corrupted = example(model), example(model, seed=1)
+    metric = one_way(model, clean, corrupted)
+    ANALYSES["circuit"](model, clean, corrupted, metric, progress=lambda *at: seen.append(at[0] / at[1]))
     assert seen == sorted(seen) and seen[-1] == 1.0
 
 
@@ -155,7 +157,8 @@ def test_a_model_without_a_graph_is_refused() -> None:
 )
 def test_a_circuit_of_every_detail_keeps_the_behaviour_when_it_keeps_all_edges(how: dict[str, Any]) -> None:
     model = small("gpt")
-    circuit = trace_circuit(model, example(model, 3), example(model, 3, seed=1), first_logit, Tracing(**how))
+    clean, corrupted = example(model, 3), example(model, 3, seed=1)
+    circuit = trace_circuit(model, clean, corrupted, one_way(model, clean, corrupted), Tracing(**how, draws=2))
     assert_close(float(circuit.faithfulness[-1]), 1.0, rtol=1e-5, atol=1e-5)
     assert circuit.seed == 0 and circuit.top(20)
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.analysis.signs import one_way
 from tests.zoo.small import example, small
 from workbench.analysis.circuits.attribution import other_writes
 from workbench.analysis.circuits.faithfulness import Behaviour
@@ -67,11 +68,10 @@ def test_a_first_order_estimate_disagrees_with_exact_patching_where_it_must() ->
 
 def behaviour_of(n: int) -> Behaviour:
     model = small("mlp")
-    graph = model.graph()
-    metric = LogitDifference(torch.zeros(n).long(), torch.ones(n).long())
-    return Behaviour.of(
-        graph, example_of(model, n, 0), other_writes(graph, example_of(model, n, 1), "resample"), metric
-    )
+    graph, clean, corrupted = model.graph(), example_of(model, n, 0), example_of(model, n, 1)
+    difference = LogitDifference(torch.zeros(n).long(), torch.ones(n).long())
+    metric = one_way(model, clean, corrupted, metric=difference)
+    return Behaviour.of(graph, clean, other_writes(graph, corrupted, "resample"), metric)
 
 
 def example_of(model: object, n: int, seed: int) -> Tensor:
@@ -91,10 +91,10 @@ def test_drawing_every_example_once_changes_nothing_and_one_example_gives_its_ow
 def test_the_interval_of_a_circuit_that_keeps_the_same_share_everywhere_has_no_width() -> None:
     behaviour = behaviour_of(12)
     kept = behaviour.cut + 0.7 * (behaviour.clean - behaviour.cut)
-    low, high = faithfulness_interval(kept, behaviour, seed=0)
+    low, high = faithfulness_interval(kept, behaviour, seed=0).tolist()
     assert low == pytest.approx(0.7) and high == pytest.approx(0.7)
     noisy = kept + torch.linspace(-1, 1, 12) * behaviour.gap
-    low, high = faithfulness_interval(noisy, behaviour, seed=0)
+    low, high = faithfulness_interval(noisy, behaviour, seed=0).tolist()
     assert low < 0.65 and high > 0.75
 
 
@@ -120,8 +120,8 @@ def test_bad_requests_are_named() -> None:
         Checking(controls=0)
     with pytest.raises(InputError, match="Choose a smaller size"):
         model = small("mlp")
-        clean, other = example(model, seed=0), example(model, seed=1)
-        metric = LogitDifference(torch.zeros(2).long(), torch.ones(2).long())
+        clean, other = example(model, 1, seed=0), example(model, 1, seed=1)
+        metric = LogitDifference(torch.zeros(1).long(), torch.ones(1).long())
         verify_circuit(model, clean, other, metric, EXACT, Checking(size=10**6))
 
 

@@ -1,4 +1,4 @@
-"""AtP*: attribution patching on nodes that sees through saturated attention and effects that cancel."""
+"""AtP*: attribution patching on nodes that corrects for saturated attention and for effects that cancel."""
 
 from __future__ import annotations
 
@@ -21,24 +21,35 @@ from workbench.core.wiring import Group
 
 Scores = Float[Tensor, "batch head query key"]
 Gradient = Float[Tensor, "drop batch head query key"]
+FEWEST_LAYERS = 3
+"""With fewer layers a mean over drops holds one pass at most."""
 
 
 @torch.no_grad()
 def attribute_nodes_star(graph: Graph, inputs: Any, other: Mapping[str, Tensor], metric: Metric) -> Effects:
     """Strengths >= 0 of every node whose hook is in `other`, on each example (Kramar et al. 2024, AtP*).
 
-    Two corrections of `attribute_nodes`. For a query or key the attention pattern is computed exactly with the other
-    run's, and only what follows is taken to first order: softmax may be saturated (their section 3.1). And effects
-    are averaged, in absolute value, over backward passes that each drop what one layer adds to the residual stream,
-    so that direct and indirect effects cannot cancel (GradDrop, 3.2); a drop counts for the nodes that still reach
-    the output. Costs three forward passes, a backward pass for each layer, and with token positions kept a softmax
-    of the attention scores for each key. Holds the gradients of all passes.
+    Two corrections of `attribute_nodes`:
+
+    1. For a query or key the attention pattern is computed exactly with the other run's, and only what follows is taken
+       to first order, because softmax may be saturated (their section 3.1). An effect that reaches the queries or keys
+       of a later layer is still taken to first order.
+    2. Effects are averaged, in absolute value, over backward passes that each drop what one layer adds to the residual
+       stream (GradDrop, 3.2): a direct and an indirect effect that cancel in the gradient are then seen apart. Drops
+       count for the nodes that still reach the output, which for L layers is the paper's factor L / (L - 1).
+
+    The drops remove every path through their layer, so over few layers their mean may miss a node whose whole effect
+    goes through one of them. A strength is therefore the larger of that mean and the absolute effect without a drop:
+    never below the plain estimate. `warn_few_layers` says where there are too few.
+
+    Costs three forward passes, a backward pass for each layer and one more, and with token positions kept a softmax of
+    the attention scores for each key. Holds the gradients of all passes.
     """
     groups = {hook: group for hook, group in node_groups(graph, inputs).items() if hook in other}
     layers = [layer for layer in attention_layers(graph) if f"{layer}.hook_q" in groups]
-    drops = [frozenset[str](), *residual_layers(graph)]
+    drops = residual_layers(graph)
     patterns = [f"{layer}.hook_{x}" for layer in layers for x in ("attn_scores", "pattern")]
-    run = slopes(graph, inputs, metric, [*groups, *patterns], drops)
+    run = slopes(graph, inputs, metric, [*groups, *patterns], [frozenset(), *drops])
     effects = {}
     for hook, group in groups.items():
         change = other[hook].to(run.values[hook]) - run.values[hook]
@@ -53,7 +64,7 @@ def attribute_nodes_star(graph: Graph, inputs: Any, other: Mapping[str, Tensor],
     counted = reaching(graph, drops)
     for layer in attention_layers(graph):
         counted |= {f"{layer}.hook_{part}": counted[f"{layer}.hook_z"] for part in "qkv"}
-    return {hook: averaged(effect, counted[hook]) for hook, effect in effects.items()}
+    return {hook: strengths(effect, counted[hook]) for hook, effect in effects.items()}
 
 
 def scores_with(
@@ -118,7 +129,7 @@ def residual_layers(graph: Graph) -> list[frozenset[str]]:
 
 
 def reaching(graph: Graph, drops: list[frozenset[str]]) -> dict[str, Float[Tensor, "drop _node"]]:
-    """1 where a node still reaches the output when a layer is dropped; without any drop only if it never does.
+    """1 where a node still reaches the output with the layer of a drop removed.
 
     So a node's own layer does not count for it, nor one that all its paths go through.
     """
@@ -130,13 +141,22 @@ def reaching(graph: Graph, drops: list[frozenset[str]]) -> dict[str, Float[Tenso
             rows.append(
                 torch.stack([live[wire].flatten(1).any(dim=1) for wire in graph.wiring.out_of(hook)]).any(dim=0)
             )
-    shares = {hook: torch.stack(rows).float() for hook, rows in counted.items()}
-    for share in shares.values():
-        share[0] = share[1:].sum(dim=0) == 0
-    return shares
+    return {hook: torch.stack(rows).float() for hook, rows in counted.items()}
 
 
-def averaged(effects: Float[Tensor, "drop node *pos batch"], counted: Float[Tensor, "drop node"]) -> Tensor:
-    """Mean absolute effect over the drops that count for a node."""
+def strengths(effects: Float[Tensor, "pass node *pos batch"], counted: Float[Tensor, "drop node"]) -> Tensor:
+    """The larger of the absolute effect in the first pass, without a drop, and the mean over the drops that count."""
+    plain, dropped = effects[0].abs(), effects[1:].abs()
     share = counted.to(effects) / counted.sum(dim=0).clamp(min=1).to(effects)
-    return einsum(effects.abs(), share, "drop node ... , drop node -> node ...")
+    return torch.maximum(plain, einsum(dropped, share, "drop node ... , drop node -> node ..."))
+
+
+def warn_few_layers(graph: Graph) -> str:
+    """A sentence for graphs with fewer than three layers, else ""."""
+    n = len(residual_layers(graph))
+    if n >= FEWEST_LAYERS:
+        return ""
+    return (
+        f"AtP* averages over layers and this graph has {n}, too few to tell direct from indirect effects: check its "
+        "strengths with the method 'exact'"
+    )

@@ -26,11 +26,15 @@ class Circuit:
     """Scores of all edges, and the faithfulness of the circuits made of the strongest ones.
 
     A score is metric(edge cut) - metric(intact), batch mean, in the metric's units: a negative edge raises the
-    metric. Circuits take edges by absolute score. `sizes` are numbers of edges kept, before pruning; `faithfulness`
-    is (m(circuit) - m(cut)) / (m(clean) - m(cut)) of batch means, `random_faithfulness` the same for random edges.
-    `cmd` (area between curve and 1, lower is better) and `cpr` (area under it) are MIB's; `random_cmd` is the mean
-    over the draws. `clean` and `corrupted` are the metric for each of the `n` examples, `corrupted` with all edges
-    cut. `seed` is that of the random edges. `sign` says what a score means, for whoever reads the stored file.
+    metric. Circuits take edges by absolute score. `sizes` are numbers of edges kept, before pruning, spaced as
+    `spacing` says; `faithfulness` is (m(circuit) - m(cut)) / (m(clean) - m(cut)) of batch means,
+    `random_faithfulness` the same for random edges.
+
+    `cmd` (area between curve and 1, lower is better) and `cpr` (area under it) are MIB's, on MIB's own sizes only with
+    the spacing "mib"; `random_cmd` is the mean over the draws. Intervals are 95 % bootstrap intervals over the `n`
+    examples, that of `random_cmd` over the random circuits too; NaN for a single example. `clean` and `corrupted` are
+    the metric for each example, `corrupted` with all edges cut. `seed` is that of the random edges and the intervals.
+    `sign` says what a score means, for whoever reads the stored file.
     """
 
     wiring: Wiring
@@ -38,17 +42,30 @@ class Circuit:
     method: str
     ablation: str
     metric: str
+    spacing: str
     sizes: Int[Tensor, " size"]
     faithfulness: Float[Tensor, " size"]
+    faithfulness_interval: Float[Tensor, "ends size"]
     random_faithfulness: Float[Tensor, "draw size"]
     cmd: float
+    cmd_interval: tuple[float, float]
     cpr: float
     random_cmd: float
+    random_cmd_interval: tuple[float, float]
     clean: Float[Tensor, " batch"]
     corrupted: Float[Tensor, " batch"]
     n: int
     seed: int
     sign: str = SIGN
+
+    @property
+    def beats_random(self) -> bool:
+        """Whether CMD lies below that of random circuits and their intervals do not meet."""
+        return self.cmd_interval[1] < self.random_cmd_interval[0]
+
+    def enough(self, share: float = 0.9) -> int:
+        """Place of the smallest circuit that keeps this share of the behaviour."""
+        return int((self.faithfulness >= share).nonzero()[0]) if (self.faithfulness >= share).any() else -1
 
     def mask(self, size: int) -> dict[str, Tensor]:
         """The circuit of the `size` strongest edges, pruned: truth values by wire."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +15,10 @@ from workbench.analysis.contrast import metric_gap
 from workbench.core.graph import Graph
 from workbench.core.metrics import Metric
 from workbench.core.wiring import Masks
+
+Spacing = Literal["usual", "log", "mib"]
+MIB_SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Shares of the edges at which MIB's circuit track measures CMD and CPR."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,22 @@ class Behaviour:
         ends = (metric_kept(graph, inputs, other, metric, graph.full(keep)) for keep in (1.0, 0.0))
         return cls(graph, inputs, other, metric, *ends)
 
-    @property
+    @cached_property
     def gap(self) -> float:
-        """Mean metric of the model minus that with all edges cut; raises when there is none."""
+        """Mean metric of the model minus that with all edges cut; raises when the examples share none."""
         return metric_gap(self.clean, self.cut)
 
     def faithfulness(self, keep: Masks) -> float:
         """(m(circuit) - m(cut)) / (m(clean) - m(cut)) of batch means: 1 is the whole model, 0 is nothing."""
-        kept = metric_kept(self.graph, self.inputs, self.other, self.metric, keep)
-        return float(kept.mean() - self.cut.mean()) / self.gap
+        return float(self.share(self.kept(keep)))
+
+    def kept(self, keep: Masks) -> Float[Tensor, " batch"]:
+        """The metric of the circuit that keeps these edges, on each example."""
+        return metric_kept(self.graph, self.inputs, self.other, self.metric, keep)
+
+    def share(self, kept: Float[Tensor, "*any batch"]) -> Float[Tensor, "*any"]:
+        """Faithfulness, from the metric of what was kept."""
+        return (kept.mean(dim=-1) - self.cut.mean()) / self.gap
 
 
 @torch.no_grad()
@@ -60,17 +72,36 @@ def log_sizes(n_edges: int, points: int = 12) -> Int[Tensor, " size"]:
     return spaced.round().long().clamp(1, n_edges).unique()
 
 
-def area(sizes: Int[Tensor, " size"], values: Float[Tensor, " size"], at_none: float) -> float:
-    """Area under values over the share of edges kept, from none to all (trapezoids)."""
-    share = torch.cat([torch.zeros(1), sizes / sizes[-1]])
-    return float(torch.trapezoid(torch.cat([torch.tensor([at_none]), values.float()]), share))
+def circuit_sizes(spacing: Spacing, n_edges: int) -> Int[Tensor, " size"]:
+    """Numbers of edges at which circuits are measured, from few to all.
+
+    "log" spaces twelve evenly on a logarithmic scale. "usual" adds 60, 70, 80 and 90 % of the edges, where half of the
+    area under a curve lies. "mib" has the ten percentages of MIB's circuit track (Mueller et al. 2025), rounded down
+    as there, so that the first ones may be 0.
+    """
+    if spacing == "mib":
+        return torch.tensor([int(share * n_edges) for share in MIB_SHARES])
+    upper = [round(tenth * n_edges / 10) for tenth in (6, 7, 8, 9) if spacing == "usual"]
+    return torch.cat([log_sizes(n_edges), torch.tensor(upper, dtype=torch.long)]).clamp(min=1).unique()
 
 
-def cpr(sizes: Int[Tensor, " size"], faithfulness: Float[Tensor, " size"]) -> float:
+def area(sizes: Int[Tensor, " size"], values: Float[Tensor, "*any size"], at_none: float, spacing: Spacing) -> Tensor:
+    """Area under values over the share of edges kept, from none to all (trapezoids).
+
+    At MIB's sizes it is MIB's own area: over the nominal percentages, from the smallest of them on.
+    """
+    if spacing == "mib":
+        return torch.trapezoid(values.double(), torch.tensor(MIB_SHARES, dtype=torch.float64))
+    share = torch.cat([torch.zeros(1), sizes / sizes[-1]]).double()
+    first = torch.full_like(values[..., :1].double(), at_none)
+    return torch.trapezoid(torch.cat([first, values.double()], dim=-1), share)
+
+
+def cpr(sizes: Int[Tensor, " size"], faithfulness: Float[Tensor, "*any size"], spacing: Spacing = "usual") -> Tensor:
     """MIB's circuit performance ratio: the area under the curve; above 1 the circuit beats the model."""
-    return area(sizes, faithfulness, 0.0)
+    return area(sizes, faithfulness, 0.0, spacing)
 
 
-def cmd(sizes: Int[Tensor, " size"], faithfulness: Float[Tensor, " size"]) -> float:
+def cmd(sizes: Int[Tensor, " size"], faithfulness: Float[Tensor, "*any size"], spacing: Spacing = "usual") -> Tensor:
     """MIB's circuit-model distance: the area between the curve and 1; lower is better."""
-    return area(sizes, (1 - faithfulness).abs(), 1.0)
+    return area(sizes, (1 - faithfulness).abs(), 1.0, spacing)

@@ -10,7 +10,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.analysis.circuits.atp_star import attribute_nodes_star
+from workbench.analysis.circuits.atp_star import attribute_nodes_star, warn_few_layers
 from workbench.analysis.circuits.attribution import Replacement
 from workbench.analysis.circuits.faithfulness import Behaviour
 from workbench.analysis.circuits.hisp import head_importance
@@ -21,7 +21,7 @@ from workbench.analysis.circuits.tracing import Tracing
 from workbench.analysis.contrast import check_same_shape
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
-from workbench.core.metrics import Metric
+from workbench.core.metrics import Metric, name_of
 from workbench.core.progress import Progress, silent
 from workbench.core.ranges import NonNegativeInt, check_fields
 from workbench.core.registry import ANALYSES
@@ -35,11 +35,11 @@ class Replacing:
     """How the effects of nodes are found, and how fine the graph is.
 
     `method` is "exact" (each node replaced in turn), "atp" (attribution patching, first order), "atp_star" (the same
-    with exact attention patterns and without cancellation) or "hisp" (absolute first-order effects). `ablation` says
-    what a node writes instead: "resample" its write in the corrupted run, "mean" the mean of these over the batch,
-    "zero" nothing. `detail` is one of the model's own ("head", "neuron" or "block" for a GPT), empty for its usual one.
-    `group` puts so many neighbouring channels, units or features into one node, 0 all of a hook. `positions` keeps
-    token positions apart.
+    with exact attention patterns for queries and keys, averaged over layers; for three layers or more) or "hisp"
+    (absolute first-order effects). `ablation` says what a node writes instead: "resample" its write in the corrupted
+    run, "mean" the mean of these over the batch, "zero" nothing. `detail` is one of the model's own ("head", "neuron"
+    or "block" for a GPT), empty for its usual one. `group` puts so many neighbouring channels, units or features into
+    one node, 0 all of a hook. `positions` keeps token positions apart.
     """
 
     method: Method = "exact"
@@ -62,7 +62,7 @@ class NodeEffects:
 
     `nodes` are sites. A negative effect says that the node raises the metric. "exact" effects are that, those of "atp"
     a first-order estimate; "atp_star" and "hisp" give strengths >= 0 that only rank nodes. `clean` is the intact
-    metric, `corrupted` that with every write replaced.
+    metric, `corrupted` that with every write replaced. `note` says what limits the estimate, if anything does.
     """
 
     nodes: tuple[str, ...]
@@ -72,6 +72,7 @@ class NodeEffects:
     effect: Float[Tensor, "node batch"]
     clean: Float[Tensor, " batch"]
     corrupted: Float[Tensor, " batch"]
+    note: str = ""
 
 
 @ANALYSES.register("nodes")
@@ -101,10 +102,11 @@ def node_effects(
         nodes=tuple(str(site) for site, _, _ in places(groups)),
         method=how.method,
         ablation=how.ablation,
-        metric=getattr(metric, "__name__", type(metric).__name__),
+        metric=name_of(metric),
         effect=torch.cat([rearrange(effects[hook], "... batch -> (...) batch") for hook in groups]),
         clean=behaviour.clean,
         corrupted=behaviour.cut,
+        note=warn_few_layers(graph) if how.method == "atp_star" else "",
     )
 
 

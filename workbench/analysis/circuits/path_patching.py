@@ -15,7 +15,7 @@ from workbench.analysis.circuits.faithfulness import Behaviour
 from workbench.analysis.contrast import check_same_shape
 from workbench.core.errors import InputError, UnknownNameError
 from workbench.core.hooked import HookedModel
-from workbench.core.metrics import Metric
+from workbench.core.metrics import Metric, name_of
 from workbench.core.progress import Progress, silent
 from workbench.core.registry import ANALYSES
 from workbench.core.sites import Site
@@ -70,7 +70,7 @@ def patch_path(
     return PathEffect(
         path=tuple(map(str, edges)),
         ablation=ablation,
-        metric=getattr(metric, "__name__", type(metric).__name__),
+        metric=name_of(metric),
         effect=whole,
         prefix=torch.stack(effects).mean(dim=1),
         clean=behaviour.clean,

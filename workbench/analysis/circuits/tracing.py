@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from jaxtyping import Float
+from annotated_types import Ge
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from workbench.analysis.circuits.acdc import discover
@@ -20,15 +21,16 @@ from workbench.analysis.circuits.attribution import (
 from workbench.analysis.circuits.circuit import Circuit
 from workbench.analysis.circuits.edge_pruning import prune_edges
 from workbench.analysis.circuits.exact import patch_edges
-from workbench.analysis.circuits.faithfulness import Behaviour, cmd, cpr, log_sizes
+from workbench.analysis.circuits.faithfulness import Behaviour, Spacing, circuit_sizes, cmd, cpr
 from workbench.analysis.circuits.information_flow import information_flow
 from workbench.analysis.circuits.local_exact import attribute_locally
 from workbench.analysis.circuits.optimal_ablation import optimal_writes
+from workbench.analysis.circuits.resampling import cmd_interval, faithfulness_interval, random_cmd_interval
 from workbench.analysis.contrast import check_same_shape
 from workbench.core.errors import UnknownNameError
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
-from workbench.core.metrics import Metric
+from workbench.core.metrics import Metric, name_of
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
 from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt, check_fields
@@ -54,6 +56,9 @@ class Tracing:
     all edges cut an edge may cost and still go ("acdc"). `detail` is one of the model's own ("head", "neuron" or
     "block" for a GPT), empty for its usual one. `group` puts so many neighbouring channels, units or features into one
     node, 0 all of a hook. `positions` keeps token positions apart: a node and an edge for each.
+    `sizes` says how many edges the measured circuits keep: "usual", "log" (twelve, evenly spaced on a logarithmic
+    scale) or "mib", the percentages of MIB's circuit track, at which CMD and CPR may be compared with its tables.
+    `draws` is the number of random circuits of each size, for comparison.
     """
 
     method: Scoring = "eap_ig"
@@ -63,6 +68,8 @@ class Tracing:
     detail: str = ""
     group: NonNegativeInt = 1
     positions: bool = False
+    sizes: Spacing = "usual"
+    draws: Annotated[int, Ge(2)] = 10
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -89,10 +96,6 @@ class Tracing:
         return behaviour
 
 
-DRAWS = 3
-"""Random circuits of each size, for comparison."""
-
-
 @ANALYSES.register("circuit")
 @torch.no_grad()
 def trace_circuit(
@@ -106,36 +109,45 @@ def trace_circuit(
 ) -> Circuit:
     """Which edges carry the behaviour that tells the inputs from the corrupted ones, on any model with a graph.
 
-    `how` says how edges are scored and how fine the graph is. Then only the strongest edges are kept, at about twelve
+    `how` says how edges are scored and how fine the graph is. Then only the strongest edges are kept, at about fifteen
     sizes, and what is left of the metric is measured, beside random edges. Costs 1 forward and 1 forward-backward pass
     (eap), 2 and `steps` (eap_ig), these and parts of a forward pass for each node and port (local) or for each edge
-    (exact, acdc), and about 50 forward passes for the curves.
+    (exact, acdc), and a forward pass for each size of the circuit and of each of the random ones. Raises where the
+    examples share no effect that could be explained (see `metric_gap`).
     """
     check_same_shape(inputs, corrupted)
     with model.lock:
         behaviour = how.behaviour(model, inputs, corrupted, metric)
         graph = behaviour.graph
         scores = score_edges(behaviour, how, lambda done, total: progress(done, 2 * total))
-        strengths = [graph.wiring.as_vector(scores).abs(), *random_strengths(graph.n_edges, seed)]
-        curves = faithfulness_curves(behaviour, strengths, lambda done, total: progress(total + done, 2 * total))
-    return assembled(behaviour, scores, curves, how, seed)
+        strengths = [graph.wiring.as_vector(scores).abs(), *random_strengths(graph.n_edges, seed, how.draws)]
+        sizes = circuit_sizes(how.sizes, graph.n_edges)
+        kept = kept_metrics(behaviour, strengths, sizes, lambda done, total: progress(total + done, 2 * total))
+    return assembled(behaviour, scores, kept, how, seed)
 
 
-def assembled(behaviour: Behaviour, scores: Masks, curves: Tensor, how: Tracing, seed: int) -> Circuit:
-    """The result; the first of the curves is the circuit's, the others those of random edges."""
-    sizes, metric = log_sizes(behaviour.graph.n_edges), behaviour.metric
+def assembled(
+    behaviour: Behaviour, scores: Masks, kept: Float[Tensor, "order size batch"], how: Tracing, seed: int
+) -> Circuit:
+    """The result; the first of the orders is the circuit's, the others are random edges."""
+    sizes, curves = circuit_sizes(how.sizes, behaviour.graph.n_edges), behaviour.share(kept)
+    measured = behaviour, sizes, how.sizes, seed
     return Circuit(
         wiring=behaviour.graph.wiring,
         scores=dict(scores),
         method=how.method,
         ablation=how.ablation,
-        metric=getattr(metric, "__name__", type(metric).__name__),
+        metric=name_of(behaviour.metric),
+        spacing=how.sizes,
         sizes=sizes,
         faithfulness=curves[0],
+        faithfulness_interval=faithfulness_interval(kept[0], behaviour, seed).float(),
         random_faithfulness=curves[1:],
-        cmd=cmd(sizes, curves[0]),
-        cpr=cpr(sizes, curves[0]),
-        random_cmd=sum(cmd(sizes, curve) for curve in curves[1:]) / DRAWS,
+        cmd=float(cmd(sizes, curves[0], how.sizes)),
+        cmd_interval=cmd_interval(kept[0], *measured),
+        cpr=float(cpr(sizes, curves[0], how.sizes)),
+        random_cmd=float(cmd(sizes, curves[1:], how.sizes).mean()),
+        random_cmd_interval=random_cmd_interval(kept[1:], *measured),
         clean=behaviour.clean,
         corrupted=behaviour.cut,
         n=len(behaviour.clean),
@@ -170,20 +182,20 @@ SCORES: Mapping[str, Callable[[Question, Tracing, Progress], Masks]] = {
 """How each method scores every edge of (graph, inputs, other writes, metric)."""
 
 
-def random_strengths(n_edges: int, seed: int) -> list[Float[Tensor, " edge"]]:
+def random_strengths(n_edges: int, seed: int, draws: int) -> list[Float[Tensor, " edge"]]:
     """Random orders of the edges, to take circuits from as if they were scores."""
     random = generator(seed, "random circuits")
-    return [torch.rand(n_edges, generator=random) for _ in range(DRAWS)]
+    return [torch.rand(n_edges, generator=random) for _ in range(draws)]
 
 
-def faithfulness_curves(
-    behaviour: Behaviour, strengths: list[Tensor], progress: Progress = silent
-) -> Float[Tensor, "order size"]:
-    """Faithfulness of the strongest edges in each order, at each size."""
-    wiring, sizes = behaviour.graph.wiring, log_sizes(behaviour.graph.n_edges).tolist()
-    curves = torch.zeros(len(strengths), len(sizes))
-    for done, index in enumerate(torch.cartesian_prod(*map(torch.arange, curves.shape)).tolist()):
-        order, place = index
-        curves[order, place] = behaviour.faithfulness(wiring.largest(strengths[order], sizes[place]))
-        progress(done + 1, curves.numel())
-    return curves
+def kept_metrics(
+    behaviour: Behaviour, strengths: list[Tensor], sizes: Int[Tensor, " size"], progress: Progress = silent
+) -> Float[Tensor, "order size batch"]:
+    """The metric, on each example, of the strongest edges in each order, at each size."""
+    wiring, total = behaviour.graph.wiring, len(strengths) * len(sizes)
+    kept = behaviour.clean.new_empty(len(strengths), len(sizes), len(behaviour.clean))
+    for order, strength in enumerate(strengths):
+        for place, size in enumerate(sizes.tolist()):
+            kept[order, place] = behaviour.kept(wiring.largest(strength, size))
+            progress(order * len(sizes) + place + 1, total)
+    return kept

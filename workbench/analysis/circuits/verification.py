@@ -13,13 +13,13 @@ from torch import Tensor
 
 from workbench.analysis.circuits.circuit import ScoredEdge
 from workbench.analysis.circuits.exact import patch_edges
-from workbench.analysis.circuits.faithfulness import Behaviour, log_sizes, metric_kept
+from workbench.analysis.circuits.faithfulness import Behaviour, log_sizes
 from workbench.analysis.circuits.resampling import drawn, draws, faithfulness_interval, pairwise_jaccard
 from workbench.analysis.circuits.tracing import Tracing, score_edges, unchecked_scores
 from workbench.analysis.contrast import check_same_shape
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
-from workbench.core.metrics import Metric
+from workbench.core.metrics import Metric, name_of
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
 from workbench.core.ranges import NonNegativeInt, check_fields
@@ -145,16 +145,16 @@ def assembled(
     return Verification(
         method=how.method,
         ablation=how.ablation,
-        metric=getattr(behaviour.metric, "__name__", type(behaviour.metric).__name__),
+        metric=name_of(behaviour.metric),
         n=n,
         seed=seed,
         size=size,
         live=int(circuit.sum()),
         n_edges=wiring.n_edges,
         faithfulness=share(kept, behaviour),
-        interval=faithfulness_interval(kept, behaviour, seed),
+        interval=interval(kept, behaviour, seed),
         complement=share(complement, behaviour),
-        complement_interval=faithfulness_interval(complement, behaviour, seed),
+        complement_interval=interval(complement, behaviour, seed),
         random=random,
         edges=tuple(ScoredEdge(names[i][0], names[i][1], values[i]) for i in order),
         necessity=necessity,
@@ -183,13 +183,18 @@ def pruned(behaviour: Behaviour, how: Tracing, keep: Masks) -> Bool[Tensor, " ed
 
 def metric_of_edges(behaviour: Behaviour, keep: Bool[Tensor, " edge"]) -> Float[Tensor, " batch"]:
     """The metric when only these edges are kept."""
-    graph = behaviour.graph
-    return metric_kept(graph, behaviour.inputs, behaviour.other, behaviour.metric, graph.wiring.as_masks(keep))
+    return behaviour.kept(behaviour.graph.wiring.as_masks(keep))
 
 
 def share(kept: Float[Tensor, " batch"], behaviour: Behaviour) -> float:
     """Faithfulness, from the metric of what was kept."""
-    return float(kept.mean() - behaviour.cut.mean()) / behaviour.gap
+    return float(behaviour.share(kept))
+
+
+def interval(kept: Float[Tensor, " batch"], behaviour: Behaviour, seed: int) -> tuple[float, float]:
+    """The interval of faithfulness over the examples."""
+    low, high = faithfulness_interval(kept, behaviour, seed).tolist()
+    return low, high
 
 
 def controls(behaviour: Behaviour, size: int, n: int, seed: int, tick: Any) -> Float[Tensor, " control"]:
