@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from workbench.analysis.circuits.resampling import metric_of
 from workbench.core.errors import InputError
-from workbench.core.metrics import METRICS, Question, logits_of, runner_up
+from workbench.core.metrics import METRICS, SIGNED, Logit, Question, logits_of, name_of, runner_up
 
 LOGITS = torch.tensor([[1.0, 3.0, 2.0], [0.5, 0.0, -1.0]])
 
@@ -41,6 +42,30 @@ def test_the_foil_is_the_corrupted_choice_unless_it_is_the_target() -> None:
 def test_a_language_model_is_measured_at_its_last_position() -> None:
     sequence = torch.stack([torch.zeros(2, 3), LOGITS], dim=1)
     assert torch.equal(logits_of(sequence), LOGITS)
+
+
+def test_a_signed_metric_turns_each_example_so_that_its_own_difference_is_positive() -> None:
+    corrupted = LOGITS.flip(0)
+    q = Question(LOGITS, corrupted)
+    for name in SIGNED[:2]:
+        plain, signed = METRICS[name](q), METRICS[f"signed_{name}"](q)
+        own = plain(LOGITS) - plain(corrupted)
+        assert_close(signed(LOGITS) - signed(corrupted), own.abs())
+        assert_close(signed(corrupted).abs(), plain(corrupted).abs())
+    assert name_of(METRICS["signed_logit"](q)) == "SignedLogit" and name_of(Logit(LOGITS.argmax(1))) == "Logit"
+    with pytest.raises(InputError, match="signed_logit takes its signs from corrupted inputs"):
+        METRICS["signed_logit"](Question(LOGITS))
+
+
+def test_a_signed_metric_is_drawn_with_its_examples() -> None:
+    metric = METRICS["signed_logit"](Question(LOGITS, LOGITS.flip(0)))
+    rows = torch.tensor([1, 1, 0])
+    assert_close(metric_of(metric, rows, 2)(LOGITS[rows]), metric(LOGITS)[rows])
+
+
+def test_given_foils_are_compared_with() -> None:
+    q = Question(LOGITS, LOGITS.flip(0), targets=torch.tensor([0, 0]), foils=torch.tensor([2, 2]))
+    assert_close(METRICS["logit_difference"](q)(LOGITS), torch.tensor([-1.0, 1.5]))
 
 
 def test_an_output_without_logits_or_value_says_so() -> None:

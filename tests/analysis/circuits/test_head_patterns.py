@@ -20,6 +20,14 @@ def test_places_are_where_the_definitions_say() -> None:
     assert after_same_token(TOKENS)[0].nonzero().tolist() == [[2, 1], [3, 2], [4, 1], [4, 3]]
 
 
+def test_a_token_right_after_itself_is_what_followed_it() -> None:
+    """In "A A" the second A stands after the first one: the place to look at lies on the diagonal."""
+    repeated = torch.tensor([[5, 5, 5, 3, 5]])
+    assert after_same_token(repeated)[0].nonzero().tolist() == [[1, 1], [2, 1], [2, 2], [4, 1], [4, 2], [4, 3]]
+    here = torch.eye(2)[None, None]
+    assert attended(here, after_same_token(repeated[:, :2])).item() == 1
+
+
 def test_a_head_that_looks_at_one_kind_of_places_alone_scores_one_there() -> None:
     n = TOKENS.shape[1]
     previous = torch.eye(n).roll(-1, dims=1).tril(-1)

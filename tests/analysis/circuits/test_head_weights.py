@@ -14,6 +14,7 @@ from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.fitting import missing_axes
 from workbench.core.registry import ANALYSES
 from workbench.ground_truth.known import known_circuit
+from workbench.zoo.gpt import GPT, GPTConfig
 
 GPTS = ["gpt", "gpt rotary rms tied", "gpt bare", "gpt attention only"]
 
@@ -65,6 +66,21 @@ def test_the_ov_circuit_of_a_head_that_copies_is_diagonal_and_its_copying_score_
     assert copying["blocks.1.attn.hook_z[head=0]"] == pytest.approx(1)
     same = qk_circuit(known_circuit("planted_ioi").model, "blocks.0.attn.hook_z[head=0]")
     assert (same.diagonal() > 10).all() and same.fill_diagonal_(0).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize("degrees", [0, 60, 90, 150])
+def test_the_copying_score_of_a_head_that_turns_what_it_copies_is_the_cosine_of_the_angle(degrees: int) -> None:
+    """Its eigenvalues are complex, of size 1, and their sum is twice the cosine; real parts alone would give 1."""
+    model = GPT(
+        GPTConfig(d_vocab=2, n_ctx=2, n_layers=1, d_model=2, n_heads=1, d_head=2, normalization="none")
+    ).double()
+    angle = torch.tensor(degrees).double().deg2rad()
+    turn = torch.stack([torch.stack([angle.cos(), -angle.sin()]), torch.stack([angle.sin(), angle.cos()])])
+    with torch.no_grad():
+        model.embed.W_E.copy_(torch.eye(2))
+        model.unembed.W_U.copy_(torch.eye(2))
+        model.blocks[0].attn.W_V[0], model.blocks[0].attn.W_O[0] = torch.eye(2).double(), turn
+    assert composition(model.eval()).copying.item() == pytest.approx(float(angle.cos()), abs=1e-9)
 
 
 def test_networks_without_heads_do_not_fit() -> None:

@@ -4,8 +4,8 @@ import torch
 from torch.testing import assert_close
 
 from tests.core.test_graph import every_graph, graph_of
-from tests.zoo.small import example
-from workbench.analysis.circuits.information_flow import information_flow, routes
+from tests.zoo.small import example, small
+from workbench.analysis.circuits.information_flow import information_flow, proximity, routes
 from workbench.zoo.mlp import MLPClassifier, MLPConfig
 
 
@@ -23,6 +23,16 @@ def test_shares_are_those_of_the_formula_by_hand() -> None:
     ((wire, shares),) = information_flow(hand_made().graph(), torch.ones(1, 3).double()).items()
     assert wire == "hook_input -> readout.hook_logits"
     assert_close(shares, torch.tensor([[0.5], [0.5], [0.0]]).double())
+
+
+def test_a_part_is_near_as_a_whole_and_not_entry_by_entry() -> None:
+    """L1 norms of whole vectors: |(1, -2)| - |(1, -2) - (3, -2)| = 3 - 2; entries cut off at 0 one by one give 2."""
+    graph = small("gpt").graph()
+    port = next(port for port in graph.ports if port in graph.sinks)
+    read, part = (torch.zeros(1, 1, 1, graph.model.cfg.d_model).double() for _ in range(2))
+    read[..., :2], part[..., :2] = torch.tensor([1.0, -2.0]), torch.tensor([3.0, -2.0])
+    assert proximity(graph, port, part, read).flatten().tolist() == [1.0]
+    assert proximity(graph, port, -read, read).flatten().tolist() == [0.0], "what points away is no help"
 
 
 @every_graph

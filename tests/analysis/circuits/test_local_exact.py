@@ -101,6 +101,15 @@ def test_a_distance_to_the_clean_output_needs_the_secant() -> None:
     assert torch.corrcoef(torch.stack([scores.float(), exact.float()]))[0, 1] > 0.7
 
 
+def test_the_correction_of_a_change_beyond_the_whole_one_is_bounded() -> None:
+    """Broyden's share of what the gradient misses lies between -1 and 1, however far a node is moved."""
+    graph, _, _ = contrast("mlp")
+    change, missing = torch.ones(3, 5).double(), torch.full((3, 5), 2.0).double()
+    slope = Slope(graph, "blocks.0.hook_post", torch.zeros(3, 5).double(), change, missing)
+    for factor, share in ((0.5, 0.5), (1.0, 1.0), (7.0, 1.0), (-0.25, -0.25), (-7.0, -1.0)):
+        assert_close(slope.effect(factor * change[None])[0], share * missing)
+
+
 def test_a_slope_without_correction_is_the_gradient() -> None:
     graph, _, other = contrast("mlp")
     hook = "blocks.0.hook_post"

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from tests.analysis.policies.worlds import Guess, first_number_policy, policy
-from workbench.analysis.policies.episodes import mean_interval
 from workbench.analysis.policies.interventions import intervene_in_rollouts, remove_each_unit
 from workbench.checkpoints.store import load
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
+from workbench.core.intervals import mean_interval
 from workbench.core.interventions import clamp, mean, patch, resample, scale, steer, zero
 from workbench.core.protocols import Environments
 from workbench.data.environments import make_vector

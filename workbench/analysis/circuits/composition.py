@@ -22,7 +22,8 @@ class Composition:
     `heads` are sites, in firing order. A score is |W_a W_b| / (|W_a| |W_b|) in the Frobenius norm, W_a the writer's OV
     circuit and W_b the reader's QK (Q and K) or OV (V) circuit; NaN where the reader does not read the writer.
     `chance` is its root mean square for heads that are turned at random. `copying` is each head's copying score, -1 to
-    1 (NaN for a head that does not write to the output): the share of positive eigenvalues in its full OV circuit.
+    1 (NaN for a head that does not write to the output): the sum of the eigenvalues of its full OV circuit over the
+    sum of their absolute values.
     """
 
     heads: tuple[str, ...]

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from workbench.analysis.circuits.head_weights import find_head
-from workbench.analysis.contrast import check_same_shape
+from workbench.analysis.contrast import check_same_shape, metric_gap
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
@@ -55,6 +55,7 @@ def cut_composition(
         for mask in (*masks, graph.full(0.0), graph.full(1.0)):
             with graph.patched(other, mask) as patched:
                 values.append(metric(patched(inputs)))
+    metric_gap(values[3], values[4])  # raises where the examples share no effect
     names = tuple(writers), tuple(readers)
     return CutComposition(*names, ("Q", "K", "V"), torch.stack(values[:3]), values[3], values[4])
 

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from workbench.analysis.circuits.attribution import derivative, integrate_edges
 from workbench.analysis.circuits.faithfulness import log_sizes
-from workbench.analysis.policies.episodes import USUAL, EpisodeConfig, mean_interval, run_episodes, total_returns
+from workbench.analysis.policies.episodes import USUAL, EpisodeConfig, run_episodes, total_returns
 from workbench.core.errors import ConfigError, InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
+from workbench.core.intervals import mean_interval
 from workbench.core.metrics import LogitDifference, logits_of, runner_up
 from workbench.core.progress import Progress, silent
 from workbench.core.protocols import Environments, World

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from workbench.core.errors import InputError, ShapeError
 from workbench.core.protocols import Environments, World
-from workbench.core.random import derived_seed
 from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.stepping import stepped
 
@@ -123,18 +122,3 @@ def total_returns(steps: Iterator[Step], n_rows: int) -> Float[Tensor, " row"]:
     for step in steps:
         total[step.rows] += step.reward
     return total
-
-
-def mean_interval(
-    sample: Float[Tensor, "... episode"], seed: int = 0, level: float = 0.95, draws: int = 2000
-) -> Float[Tensor, "2 ..."]:
-    """Compute the percentile bootstrap interval of means over episodes (Efron 1979); returns low and high ends.
-
-    All rows use the same resamples of episodes, so paired rows have paired intervals.
-    """
-    n = sample.shape[-1]
-    rng = np.random.default_rng(derived_seed(seed, "bootstrap"))
-    share = torch.from_numpy(rng.multinomial(n, np.full(n, 1 / n), size=draws) / n)
-    means = sample.double() @ share.T
-    ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
-    return torch.quantile(means, ends, dim=-1)

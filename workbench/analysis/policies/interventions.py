@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.analysis.policies.episodes import mean_interval, run_episodes, total_returns
+from workbench.analysis.policies.episodes import run_episodes, total_returns
 from workbench.core.axes import unit_axis
 from workbench.core.errors import InputError, NeverFiredError
 from workbench.core.hooked import Handler, HookedModel, HookInfo
+from workbench.core.intervals import mean_interval
 from workbench.core.interventions import Intervention, apply_all, mean, zero
 from workbench.core.listeners import unchanged
 from workbench.core.metrics import logits_of

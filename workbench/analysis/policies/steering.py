@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from workbench.analysis.policies.episodes import mean_interval, run_episodes
+from workbench.analysis.policies.episodes import run_episodes
 from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import Handler, HookedModel
+from workbench.core.intervals import mean_interval
 from workbench.core.interventions import Intervention, steer, zero
 from workbench.core.metrics import logits_of
 from workbench.core.protocols import Environments, World

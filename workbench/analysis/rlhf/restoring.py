@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from workbench.core.errors import UnknownNameError
+from workbench.core.intervals import mean_interval
 from workbench.core.interventions import Intervention, patch
 from workbench.core.sites import Site
 
@@ -32,8 +33,14 @@ class Restoration:
 
     @property
     def share(self) -> Float[Tensor, " part"]:
-        """Fraction of the tuning effect undone by restoring each part (0 tuned, 1 original; above 1 it overshoots)."""
-        return (self.restored.mean(dim=1) - self.tuned.mean()) / (self.original.mean() - self.tuned.mean())
+        """Fraction of the tuning effect undone by restoring each part (0 tuned, 1 original; above 1 it overshoots).
+
+        NaN where there is no effect to undo: where the 95 % bootstrap interval of its mean over the rows holds 0.
+        """
+        effect = self.original - self.tuned
+        low, high = mean_interval(effect).tolist()
+        shares = (self.restored.mean(dim=1) - self.tuned.mean()) / effect.mean()
+        return torch.full_like(shares, torch.nan) if low <= 0 <= high else shares
 
 
 def restore_activations(
