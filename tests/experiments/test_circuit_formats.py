@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.utils._pytree import tree_leaves
 
+from tests.analysis.signs import one_way
 from tests.figures.results import circuit as small_circuit
 from tests.zoo.small import example, small
 from workbench.analysis.circuits.circuit import Circuit
@@ -27,8 +28,10 @@ from workbench.experiments.circuit_formats import (
 
 def traced(name: str = "gpt", **how: object) -> Circuit:
     model = small(name)
-    metric = LogitDifference(torch.zeros(2).long(), torch.ones(2).long())
-    return trace_circuit(model, example(model, seed=0), example(model, seed=1), metric, Tracing(**how))
+    clean, corrupted = example(model, seed=0), example(model, seed=1)
+    difference = LogitDifference(torch.zeros(2).long(), torch.ones(2).long())
+    metric = one_way(model, clean, corrupted, metric=difference)
+    return trace_circuit(model, clean, corrupted, metric, Tracing(**how, draws=2))
 
 
 @pytest.mark.parametrize("how", [{}, {"positions": True}, {"detail": "block"}])

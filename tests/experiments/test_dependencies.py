@@ -164,7 +164,7 @@ BESIDE = {f"workbench.{name}" for name in NOT_FOLLOWED}
     "spec",
     [
         Spec("digits", "ablation", parameters={"hook": "blocks.0.hook_post"}),
-        Spec("digits", "circuit", "test:0:4"),
+        Spec("digits", "circuit", "test:0:4", metric="signed_logit"),
         Spec("text", "composition"),
         Spec("policy", "saliency", "rollout:0:4"),
         ALIKE,

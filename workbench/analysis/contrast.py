@@ -51,8 +51,8 @@ def metric_gap(clean: Float[Tensor, " batch"], corrupted: Float[Tensor, " batch"
     if abs(gap) < CANCELLING * size or low <= 0 <= high:
         raise InputError(
             f"The metric differs between the clean and the corrupted run by {size:.3g} on an example, but by only "
-            f"{gap:.3g} in the mean of {n} (95 % interval {low:.3g} to {high:.3g}): effects of both signs cancel, so "
-            "there is no common effect to explain. Give each example the sign of its own difference (the metrics "
+            f"{gap:.3g} in the mean of {n} (95 % interval {low:.3g} to {high:.3g}): examples move in both directions, "
+            "and the mean is no effect that they share. Give each example the sign of its own difference (the metrics "
             "signed_logit, signed_logit_difference and signed_value, in Python core.metrics.Signed), choose a metric "
             "with one direction such as logit_difference, or take other or more inputs."
         )
