@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
+import html
 from urllib.parse import quote
 
 import streamlit as st
 
-from app import numbers, style
+from app import address, numbers, style
+from app.escaping import escape
 from workbench.checkpoints.card import Card, read_card, read_curve
 from workbench.core.errors import WorkbenchError
 from workbench.training.curve import Curve
@@ -17,8 +18,8 @@ def chip(architecture: str) -> str:
     """The family's symbol, label and colour."""
     look = style.family(architecture)
     colour = look.dark if style.dark() else look.light
-    symbol = f'<span aria-hidden="true">{look.symbol}</span>'
-    return f'<span class="wb-chip" style="color:{colour}">{symbol}{escape(look.label)}</span>'
+    symbol = f'<span aria-hidden="true">{html.escape(look.symbol)}</span>'
+    return f'<span class="wb-chip" style="color:{colour}">{symbol}{html.escape(look.label)}</span>'
 
 
 def headline_series(card: Card, curve: Curve) -> str | None:
@@ -40,7 +41,7 @@ def sparkline(points: list[tuple[int, float]], colour: str, label: str) -> str:
         f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="2" '
         'vector-effect="non-scaling-stroke"/></svg>'
     )
-    return f'<img src="data:image/svg+xml,{quote(drawing)}" alt="{escape(label)}">'
+    return f'<img src="data:image/svg+xml,{quote(drawing)}" alt="{html.escape(label)}">'
 
 
 def training(card: Card, name: str) -> str:
@@ -54,7 +55,7 @@ def training(card: Card, name: str) -> str:
     look = style.family(card.architecture)
     label = f"{numbers.title(series)}: {first} to {last} in {points[-1][0]:,} steps of training"
     line = sparkline(points, look.dark if style.dark() else look.light, label)
-    return f'{line}<div class="wb-muted wb-small">{escape(label)}</div>'
+    return f'{line}<div class="wb-muted wb-small">{html.escape(label)}</div>'
 
 
 def card(name: str) -> None:
@@ -64,24 +65,23 @@ def card(name: str) -> None:
             known = read_card(name)
             st.html(f'<div class="wb-card">{body(name, known)}</div>')
         except WorkbenchError as error:
-            st.error(str(error))
+            st.error(escape(error))
             return
         with st.container(horizontal=True, gap="small"):
-            st.page_link(
-                "views/model.py", label=f"Open {name}", icon=":material/arrow_forward:", query_params={"m": name}
-            )
+            address.page_link("model", f"Open {escape(name)}", "arrow_forward", {"m": name})
 
 
 def body(name: str, known: Card) -> str:
     """The card's HTML."""
     parts = [
-        f'<div class="wb-row"><h3>{escape(name)}</h3>{chip(known.architecture)}</div>',
-        f'<div class="wb-muted wb-small">{escape(known.title)} · {numbers.amount(known.parameters)} parameters</div>',
+        f'<div class="wb-row"><h3>{html.escape(name)}</h3>{chip(known.architecture)}</div>',
+        f'<div class="wb-muted wb-small">{html.escape(known.title)} · '
+        f"{numbers.amount(known.parameters)} parameters</div>",
     ]
     for metric, score in list(known.metrics.items())[:1]:
         parts.append(
             f'<div class="wb-row"><span class="wb-figure">{numbers.measured(metric, score.value)}</span>'
-            f'<span class="wb-small">{escape(numbers.title(metric))}</span></div>'
-            f'<div class="wb-muted wb-small">{escape(numbers.detail(metric, score))}</div>'
+            f'<span class="wb-small">{html.escape(numbers.title(metric))}</span></div>'
+            f'<div class="wb-muted wb-small">{html.escape(numbers.detail(metric, score))}</div>'
         )
     return "".join([*parts, training(known, name)])

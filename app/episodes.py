@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
-from html import escape
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
 from app import numbers, style
-from app.errors import escaped
+from app.escaping import escape
 from app.observations import CARTPOLE, action_names, cart_drawing, grid, observation_names, scene
 from workbench.checkpoints.card import Card
 from workbench.core.errors import WorkbenchError
@@ -38,25 +38,25 @@ def frame(card: Card, episode: Played, step: int, kind: str, title: str) -> None
     """What the policy saw at a step, what mattered in it, and what it did."""
     told = episode.trace
     seen, mattered = told.observation[step].numpy(), getattr(episode.saliency, kind)[step].numpy()
-    st.markdown(f"**{title}**, step {step} of {len(told.action) - 1}")
+    st.markdown(f"**{escape(title)}**, step {step:d} of {len(told.action) - 1:d}")
     if seen.ndim == 3:
         picture, alt = grid(card, seen), f"{scene(card)} at step {step}"
         side = st.columns(2)
         side[0].image(picture, alt=alt, width="stretch")
         side[1].image(tinted(mattered.sum(axis=0)), alt=f"saliency of {alt}: orange for the action, blue against it",
                       width="stretch")  # fmt: skip
-        st.caption(f"Right: saliency by {kind}, orange speaks for the action and blue against it.")
+        st.caption(f"Right: saliency by {escape(kind)}, orange speaks for the action and blue against it.")
         return
     if card.data.name == CARTPOLE:
-        st.html(f'<img alt="the cart at step {step}" style="width:100%" src="{cart_drawing(seen, style.dark())}">')
+        st.html(f'<img alt="the cart at step {step:d}" style="width:100%" src="{cart_drawing(seen, style.dark())}">')
     else:
         drawn(episode, step)
     if card.architecture == "q_table":
-        st.markdown(f"State {int(seen.argmax())} of {seen.size}")
+        st.markdown(f"State {int(seen.argmax())} of {seen.size:d}")
         return
     named = zip(observation_names(card, seen.size), seen.tolist(), strict=True)
     bars([f"{name}: {numbers.short(value)}" for name, value in named], mattered)
-    st.caption(f"Saliency by {kind}: what each number does to the action's lead over the runner-up.")
+    st.caption(f"Saliency by {escape(kind)}: what each number does to the action's lead over the runner-up.")
 
 
 def drawn(episode: Played, step: int) -> None:
@@ -64,7 +64,7 @@ def drawn(episode: Played, step: int) -> None:
     try:
         st.image(frame_at(episode, step), alt=f"{episode.environment} at step {step}", width="stretch")
     except WorkbenchError as error:
-        st.caption(escaped(str(error)))
+        st.caption(escape(error))
 
 
 def tinted(values: np.ndarray) -> np.ndarray:
@@ -95,7 +95,7 @@ def bars(names: list[str], values: np.ndarray, texts: list[str] | None = None, f
         width = 100 * min(1.0, abs(value) / limit)
         bar = f'<span class="wb-bar"><i style="width:{width:.1f}%;background:{colour}"></i></span>'
         told = texts[place] if texts else numbers.short(value)
-        row = f"<span>{escape(name)}</span>{bar}<span>{escape(told)}</span>"
+        row = f"<span>{html.escape(name)}</span>{bar}<span>{html.escape(told)}</span>"
         lines.append(f'<div class="wb-answer" style="{columns}">{row}</div>')
     st.html(f'<div class="wb-answers">{"".join(lines)}</div>')
 
@@ -109,7 +109,7 @@ def figures(episode: Played, step: int) -> None:
     }  # fmt: skip
     with st.container(horizontal=True, gap="small"):
         for name, values in shown.items():
-            st.metric(name, numbers.short(float(values[step])), width="content", border=True)
+            st.metric(escape(name), numbers.short(float(values[step])), width="content", border=True)
 
 
 def inside(episode: Played, step: int) -> None:
@@ -117,8 +117,8 @@ def inside(episode: Played, step: int) -> None:
     values = episode.activations[step].numpy()
     if values.ndim == 3:
         maps = "".join(
-            f'<figure class="wb-exhibit"><img alt="channel {i}" src="{as_png(tinted(channel))}">'
-            f"<figcaption>channel {i}<span>{numbers.short(float(np.abs(channel).max()))}</span></figcaption></figure>"
+            f'<figure class="wb-exhibit"><img alt="channel {i:d}" src="{as_png(tinted(channel))}">'
+            f"<figcaption>channel {i:d}<span>{numbers.short(float(np.abs(channel).max()))}</span></figcaption></figure>"
             for i, channel in enumerate(values)
         )
         st.html(f'<div class="wb-wall" style="grid-template-columns:repeat(auto-fill,minmax(92px,1fr))">{maps}</div>')

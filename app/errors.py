@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from app.escaping import escape
 from workbench.core.errors import Cancelled, WorkbenchError
 
 LOG = logging.getLogger(__name__)
@@ -23,18 +24,13 @@ def explained() -> Iterator[None]:
 def show(error: BaseException) -> None:
     """One box: a user's mistake in its own words, a mistake of ours by its kind and where to look."""
     if isinstance(error, Cancelled):
-        st.info(escaped(str(error)), icon=":material/cancel:")
+        st.info(escape(error), icon=":material/cancel:")
     elif isinstance(error, WorkbenchError):
-        st.error(escaped(str(error)), icon=":material/error:")
+        st.error(escape(error), icon=":material/error:")
     else:
         LOG.error("A page failed", exc_info=error)
         st.error(
-            f"This page failed with {type(error).__name__}: {escaped(str(error))} "
+            f"This page failed with {escape(type(error).__name__)}: {escape(error)} "
             "Reload the page; if it fails again, the server's log has the details.",
             icon=":material/error:",
         )
-
-
-def escaped(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-!|<>$~:" else c for c in text)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import streamlit as st
-
 from app import address, jobs
 from workbench.analysis.anatomy import Anatomy
 from workbench.core.axes import unit_axis
@@ -40,7 +38,7 @@ def anatomy(model: str) -> Anatomy:
     """Stages and hooks of a model."""
     found = jobs.result_of(Spec(model, "anatomy"), slot=f"anatomy {model}", patience=UNHURRIED)
     if found is None:
-        st.stop()
+        address.stop()
     return found
 
 

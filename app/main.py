@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import address, jobs, style
+from app import access, address, jobs, style
 from app.errors import explained
+from app.escaping import escape
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,19 @@ pages = {
     for view in VIEWS
 }
 page = st.navigation(list(pages), position="top")
+access.require()
 view = pages[page]
 style.apply()
-st.title("Interpretability workbench" if view.name == "home" else view.title, anchor=False)
-st.caption(view.lead)
-address.begin()
+st.title("Interpretability workbench" if view.name == "home" else escape(view.title), anchor=False)
+st.caption(escape(view.lead))
+if address.begin(view.name):
+    jobs.leave_page()
+complete = False
 with explained():
     if view.light:
         jobs.warm_up()
     else:
         jobs.wait_for_library()
     page.run()
+    complete = True
+address.finish(complete)

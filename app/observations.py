@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app import numbers
+from app.escaping import escape
 from workbench.checkpoints.card import Card
 from workbench.data.environments import breakout, maze
 
@@ -38,11 +39,11 @@ SCENES = {"Maze-v0": ("the maze", maze.draw), "MinAtarBreakout-v0": ("the board"
 def observation(card: Card, values: np.ndarray, label: str) -> None:
     """One observation, with what it is called."""
     if values.ndim == 3:
-        st.image(grid(card, values), alt=f"{scene(card)} at {label}", caption=label)
+        st.image(grid(card, values), alt=f"{scene(card)} at {label}", caption=escape(label))
         return
-    st.markdown(f"**{label}**")
+    st.markdown(f"**{escape(label)}**")
     if card.architecture == "q_table":
-        st.markdown(f"State {int(values.argmax())} of {values.size}")
+        st.markdown(f"State {int(values.argmax())} of {values.size:d}")
         return
     rows = {
         "observation": observation_names(card, values.size),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from math import isqrt
-from pathlib import Path
 
 import streamlit as st
 
+from app import address
 from app.components.drawing import draw
 from app.errors import show
+from app.escaping import code, escape
 from app.hooks import hooks
 from workbench.checkpoints.card import read_card
 from workbench.core.errors import WorkbenchError
@@ -17,25 +17,35 @@ from workbench.data.pair_tokenizer import ARROW
 from workbench.data.user_images import read_image
 from workbench.experiments.data_contents import data_set
 from workbench.experiments.inputs import kind_of
-from workbench.experiments.run_log import runs_folder
+from workbench.experiments.kept_pictures import keep
 
 KINDS = ["png", "jpg", "jpeg", "bmp", "gif", "webp"]
+OWN = ("text:", "file:", "fitted:")
+"""How inputs of one's own begin."""
+SHOWN = 40
+"""Characters of them on a button."""
 LARGEST_CANVAS = 28
 """Pixels along a side that one can still draw one by one."""
 
 
 def panel(model: str) -> None:
-    """A button that opens the way to inputs of one's own, by what the model reads."""
+    """A button that opens the way to inputs of one's own, by what the model reads, and back to the last ones."""
     kind = kind_of(read_card(model).architecture)
+    if (inputs := address.asked("inputs") or "").startswith(OWN):
+        st.session_state["last own"] = (kind, inputs)
     label = {"text": "Type", "pair": "Type", "image": "Own", "policy": "Seed", "latent": "Seed"}[kind]
-    with st.popover(label, icon=":material/edit:", help="Use an input of your own"):
-        {"text": prompt, "pair": pair, "image": picture, "policy": episode, "latent": code}[kind](model)
+    with st.popover(escape(label), icon=":material/edit:", help="Use an input of your own"):
+        {"text": prompt, "pair": pair, "image": picture, "policy": episode, "latent": codes}[kind](model)
+        last = st.session_state.get("last own", ("", ""))
+        if last[0] == kind and last[1] != inputs:
+            label = last[1] if len(last[1]) <= SHOWN else f"{last[1][: SHOWN - 3]}..."
+            st.button(f"Use again {code(label)}", on_click=use, args=(last[1],), key="use again")
 
 
 def use(inputs: str) -> None:
     """Makes these the inputs of the page; called before it is drawn again."""
-    st.session_state["inputs"] = inputs
-    st.session_state.pop("corrupted", None)
+    address.forget("corrupted")
+    address.put("inputs", inputs)
 
 
 def prompt(model: str) -> None:
@@ -73,13 +83,13 @@ def episode(model: str) -> None:
     st.button("Use this episode", type="primary", on_click=use, args=(f"rollout:{seed}:{steps}",))
 
 
-def code(model: str) -> None:
+def codes(model: str) -> None:
     """Codes drawn from a seed, or one code with a latent moved."""
     seed = st.number_input("Seed of the codes", 0, 2**31 - 1, 0, key="own seed")
     n = st.number_input("Codes", 1, 500, 16, key="own codes")
     st.button("Use these codes", type="primary", on_click=use, args=(f"sample:{seed}:{n}",))
     last = hooks(model)["hook_input"].sizes["latent"] - 1
-    latent = st.number_input(f"Or move one latent (0 to {last})", 0, last, 0, key="own latent")
+    latent = st.number_input(f"Or move one latent (0 to {last:d})", 0, last, 0, key="own latent")
     st.button("Move it from -3 to 3", on_click=use, args=(f"walk:{seed}:{latent}",))
 
 
@@ -90,9 +100,7 @@ def picture(model: str) -> None:
         pixels = draw(shape[1], key=f"drawing {shape[1]}")
         if pixels and any(pixels):
             st.button("Use this drawing", type="primary", on_click=use_drawing, args=(tuple(pixels), shape))
-    upload = st.file_uploader(
-        "Or a picture from a file", ["png", "jpg", "jpeg", "bmp", "gif", "webp"], key="own picture"
-    )
+    upload = st.file_uploader("Or a picture from a file", KINDS, key="own picture")
     if upload is not None:
         offer_upload(upload.getvalue(), shape)
 
@@ -108,10 +116,10 @@ def offer_upload(content: bytes, shape: tuple[int, int, int]) -> None:
         read_image(content, shape)
         source, label = "file", "Use this picture"
     except WorkbenchError as error:
-        st.caption(str(error))
+        st.caption(escape(error))
         source, label = "fitted", f"Crop and resize it to {shape[2]} x {shape[1]}"
     st.image(content, width=160, alt="the uploaded picture")
-    st.button(label, type="primary", on_click=use_file, args=(source, content))
+    st.button(escape(label), type="primary", on_click=use_file, args=(source, content))
 
 
 def image_shape(model: str) -> tuple[int, int, int]:
@@ -134,13 +142,4 @@ def use_drawing(pixels: tuple[int, ...], shape: tuple[int, int, int]) -> None:
 
 def use_file(source: str, content: bytes) -> None:
     """Keeps a picture under its hash, so that links and commands find it, and makes it the inputs."""
-    use(f"{source}:{kept(content)}")
-
-
-def kept(content: bytes) -> Path:
-    """Where a picture of the reader's is kept."""
-    folder = runs_folder() / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.png"
-    path.write_bytes(content)
-    return path
+    use(f"{source}:{keep(content)}")

@@ -8,12 +8,14 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from app import jobs, style
-from app.errors import escaped
+from app.escaping import code, escape
 from workbench.experiments.export import rendered
+from workbench.experiments.inputs import rows_of
 from workbench.experiments.spec import Spec
 from workbench.experiments.store import ResultStore
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
+from workbench.figures.markup import inert
 from workbench.figures.table import table
 
 PLOT = {
@@ -24,13 +26,17 @@ PLOT = {
 FONT, CODE = '"Source Sans", sans-serif', '"Source Code Pro", monospace'
 ROWS = 5000
 """Rows of a table shown; the files have all."""
+MANY = 256
+"""Examples beyond which an analysis waits for a press on Run."""
+PASSING = ("activations", "statistics", "anatomy")
+"""Analyses of one forward pass, which pages ask in passing."""
 
 
 def show(result: Any, key: str) -> None:
     """Figure, finding and table of any result."""
     finding = describe(result)
     plot(figure(result), f"figure {key}", finding)
-    st.markdown(escaped(finding))
+    st.markdown(escape(finding))
 
 
 def plot(picture: Figure, key: str, finding: str) -> None:
@@ -39,16 +45,16 @@ def plot(picture: Figure, key: str, finding: str) -> None:
     picture.update_layout(font={"color": text, "family": FONT}, hoverlabel={"font": {"family": CODE}})
     picture.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "rgba(128,128,128,0.7)", "activecolor": text})
     picture.update_yaxes(title_standoff=10)  # else it lies on long tick labels
-    st.plotly_chart(picture, key=key, alt=finding, config=PLOT, theme=None)
+    st.plotly_chart(inert(picture), key=key, alt=finding, config=PLOT, theme=None)
 
 
 def twin(result: Any, finding: str, key: str) -> None:
     """The table behind a figure."""
     rows = table(result)
-    cut = f"The first {ROWS:,} of {len(rows):,} rows; the files have all." if len(rows) > ROWS else ""
     with st.expander(f"Table ({len(rows):,} rows)", icon=":material/table:"):
         st.dataframe(rows.head(ROWS), hide_index=True, key=f"table {key}", alt=finding)
-        st.caption(cut)
+        if len(rows) > ROWS:
+            st.caption(f"The first {ROWS:,} of {len(rows):,} rows; the files have all.")
 
 
 def whole(result: Any, spec: Spec) -> None:
@@ -66,11 +72,12 @@ def below(result: Any, spec: Spec) -> None:
 
 
 def method(spec: Spec, key: str) -> str:
-    """Technique, inputs, metric, parameters, seed and time in one line."""
+    """Technique, inputs and their number, metric, parameters, seed and time in one line of Markdown."""
     full = spec.completed()
-    told = [f"{full.analysis} of {full.model}", f"inputs `{full.inputs}`" if full.inputs else ""]
-    told += [f"corrupted `{full.corrupted}`" if full.corrupted else "", full.metric and f"metric {full.metric}"]
-    told += [f"{name} {value}" for name, value in full.parameters.items() if value not in (None, "", [])]
+    rows, corrupted = rows_of(full.inputs), f"corrupted {code(full.corrupted)}" if full.corrupted else ""
+    told = [escape(f"{full.analysis} of {full.model}"), f"inputs {code(full.inputs)}" if full.inputs else "", corrupted]
+    told += [f"n = {rows:,}" if rows else "", full.metric and escape(f"metric {full.metric}")]
+    told += [escape(f"{name} {value}") for name, value in full.parameters.items() if value not in (None, "", [])]
     about, _ = ResultStore().read(key)
     seconds = about["provenance"].get("seconds")
     told += [f"seed {full.seed}", f"{seconds:.3g} s" if isinstance(seconds, int | float) else "", f"result {key[:12]}"]
@@ -85,7 +92,7 @@ def downloads(key: str, name: str) -> None:
     with st.container(horizontal=True, gap="small"):
         for label, kind in kinds:
             st.download_button(
-                label,
+                escape(label),
                 data=lambda kind=kind: rendered(key, kind, ResultStore()),
                 file_name=f"{name}-{key[:8]}.{'circuit.json' if kind == 'circuit' else kind}",
                 key=f"{kind} {key}",
@@ -102,5 +109,11 @@ def curve(result: Any, key: str) -> None:
 
 
 def ask(spec: Spec, cost: str = "", go: str = "go") -> Any:
-    """The result of a question; with a `cost`, only once the reader pressed Run, which is in the link as `go`."""
+    """The result of a question; with a `cost`, only once the reader pressed Run, which is in the link as `go`.
+
+    A question about many examples is never asked by opening a link alone.
+    """
+    rows = rows_of(spec.inputs)
+    if not cost and spec.analysis not in PASSING and (rows is None or rows > MANY):
+        cost = f"It asks about {f'{rows:,}' if rows else 'all'} examples."
     return jobs.offered(spec, cost, go) if cost else jobs.result_of(spec)

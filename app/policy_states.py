@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import replace
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import streamlit as st
 
 from app import address, numbers, panel
 from app.episodes import as_png, tinted
+from app.escaping import escape
 from app.observations import action_names, grid, observation_names
 from workbench.analysis.maximization import Maximization
 from workbench.analysis.policies.counterfactuals import Counterfactuals
@@ -71,7 +72,7 @@ def peaks(card: Card, result: ReachableMaxima) -> None:
         for title, values in zip(("In the box", "Reached in the environment"), pairs, strict=True):
             rows = pd.DataFrame(values[: len(said)].numpy(), columns=names)
             rows.insert(0, result.axis, list(result.units[: len(said)]))
-            st.markdown(f"**{title}**")
+            st.markdown(f"**{escape(title)}**")
             st.dataframe(rows, hide_index=True, alt=f"{title}: the observation that each unit likes best")
 
 
@@ -92,10 +93,10 @@ def wall(titles: list[str], pictures: list[list[np.ndarray]], alts: tuple[str, s
     cards = []
     for title, pair in zip(titles, pictures, strict=True):
         images = [
-            f'<img alt="{alt}, {escape(title)}" style="width:48%" src="{as_png(x)}">'
+            f'<img alt="{html.escape(alt)}, {html.escape(title)}" style="width:48%" src="{as_png(x)}">'
             for x, alt in zip(pair, alts, strict=True)
         ]
         row = f'<div style="display:flex;justify-content:space-between">{"".join(images)}</div>'
-        cards.append(f'<figure class="wb-exhibit"><figcaption><b>{escape(title)}</b></figcaption>{row}</figure>')
+        cards.append(f'<figure class="wb-exhibit"><figcaption><b>{html.escape(title)}</b></figcaption>{row}</figure>')
     st.html(f'<div class="wb-wall" style="{COLUMNS}">{"".join(cards)}</div>')
-    st.caption(f"Left: {alts[0]}; right: {alts[1]}.")
+    st.caption(f"Left: {escape(alts[0])}; right: {escape(alts[1])}.")

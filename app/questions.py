@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import address, jobs, own_inputs
 from app.errors import show
+from app.escaping import code, escape
 from app.hooks import hooks
 from workbench.checkpoints.card import models_folder, names, read_card
 from workbench.core.errors import InputError, UnknownNameError, WorkbenchError
@@ -16,6 +17,7 @@ from workbench.core.metrics import METRICS
 from workbench.core.sites import Site
 from workbench.experiments.defaults import Preset, default_metric, presets
 from workbench.experiments.inputs import kind_of
+from workbench.experiments.kept_pictures import require_kept
 from workbench.experiments.spec import Spec
 
 FIRST = "digits_mlp"
@@ -44,7 +46,7 @@ def strip(inputs: bool = True, default: int = 0, first: str = FIRST) -> Asked:
     known = names()
     if not known:
         raise InputError(f"There is no trained network in {models_folder()}. Train one: workbench train digits_mlp.")
-    follow_jump(known)
+    follow_jump(first if first in known else known[0])
     with st.container(key="strip"):
         places = st.columns([3, 4, 3, 1.3] if inputs else [3, 7, 1.3], vertical_alignment="bottom")
         with places[0]:
@@ -76,36 +78,36 @@ def choose_inputs(model: str, default: int) -> str:
             "inputs",
             offered[default].inputs,
             free=True,
-            help="Written as on the command line: " + "; ".join(f"`{p.inputs}` {p.label}" for p in offered),
+            help=f"Written as on the command line: {'; '.join(f'{code(p.inputs)} {escape(p.label)}' for p in offered)}",
         )
         own_inputs.panel(model)
+    require_kept(chosen)
     return chosen
 
 
 def offers(model: str) -> tuple[Preset, ...]:
     """The presets of a model; a choice left over from a model of another kind gives way to its default."""
-    offered = presets(model)
-    previous = st.session_state.get("asked model")
+    previous = address.earlier("m")
     if previous not in (None, model):
         before, now = (kind_of(read_card(name).architecture) for name in (str(previous), model))
-        if before != now or st.session_state.get("inputs", "").startswith(("file:", "fitted:")):
-            for key in ("inputs", "corrupted"):
-                st.session_state.pop(key, None)
-    st.session_state["asked model"] = model
-    return offered
+        if before != now or (address.asked("inputs") or "").startswith(("file:", "fitted:")):
+            address.forget("inputs", "corrupted")
+    return presets(model)
 
 
 def choose_corrupted(asked: Asked) -> str:
     """Inputs that differ from the clean ones in what is to be found."""
     usual = {preset.inputs: preset.corrupted for preset in presets(asked.model)}
     options = list(dict.fromkeys([usual.get(asked.inputs, ""), *usual.values()]))
-    return address.choose(
+    chosen = address.choose(
         "Corrupted inputs",
         [option for option in options if option],
         "corrupted",
         free=True,
         help="As many examples, of the same size, as the inputs.",
     )
+    require_kept(chosen)
+    return chosen
 
 
 def choose_metric(asked: Asked, contrast: bool = False) -> str:
@@ -125,17 +127,19 @@ def choose_metric(asked: Asked, contrast: bool = False) -> str:
     )
 
 
-def follow_jump(known: list[str]) -> None:
-    """Goes to the site that was typed into the box; runs before the choices it changes are drawn."""
+def follow_jump(first: str) -> None:
+    """Goes to the site that was typed into the box, on the same inputs when the model stays the same."""
     text = st.session_state.pop("jump to", "")
     if not text:
         return
+    model = address.asked("m") or first
     try:
-        target = destination(text, st.session_state.get("m") or known[0])
+        target = destination(text, model)
     except WorkbenchError as error:
         show(error)
         return
-    address.go("views/activations.py", {"unit": "all"} | target)
+    inputs = address.asked("inputs")
+    address.go("activations", target | ({"inputs": inputs} if inputs and target["m"] == model else {}))
 
 
 def note_jump() -> None:
@@ -168,7 +172,7 @@ def running() -> None:
     if work:
         with st.popover(f"{len(work)} running", icon=":material/hourglass_top:"):
             for job in work:
-                st.progress(job.share, text=job.text)
+                st.progress(job.share, text=escape(job.text))
                 if st.button("Cancel", key=f"stop {job.key}"):
                     job.cancel.set()
 

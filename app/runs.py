@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from app import address
+from app.escaping import escape
 from workbench.experiments.run_log import RunLog
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def recent(n: int) -> None:
         return
     shown = table[["status", "analysis", "model", "inputs", "started", "key"]]
     st.dataframe(shown, hide_index=True, column_config=columns(), alt=f"The last {len(shown)} runs")
-    st.page_link("views/runs.py", label="All runs", icon=":material/history:")
+    address.page_link("runs", "All runs", "history")
 
 
 def columns() -> Any:
@@ -54,19 +56,21 @@ def detail(start: str, table: pd.DataFrame) -> None:
     if found.empty:
         raise UnknownNameError("run", start, table["key"])
     row = found.iloc[0]
-    st.query_params["run"] = row["key"]
-    st.subheader(f"{row['analysis']} of {row['model']}", anchor=False)
+    address.remember("run", row["key"], "")
+    st.subheader(f"{escape(row['analysis'])} of {escape(row['model'])}", anchor=False)
     store = ResultStore()
     with st.container(horizontal=True):
         if row["status"] in ("queued", "running"):
-            st.progress(row["done"] / row["total"] if row["total"] else 0.0, text=f"{row['done']} of {row['total']}")
+            st.progress(
+                row["done"] / row["total"] if row["total"] else 0.0, text=f"{row['done']:,} of {row['total']:,}"
+            )
             st.button(
                 "Cancel this run", on_click=store.cancel, args=(row["key"], int(row["pid"])), icon=":material/cancel:"
             )
         if store.has(row["key"]):
             st.button("Delete this result", on_click=delete, args=(row["key"],), icon=":material/delete:")
     if row["error"]:
-        st.error(row["error"])
+        st.error(escape(row["error"]))
     if store.has(row["key"]):
         picture(row["key"])
     with st.expander("Specification", icon=":material/data_object:"):
@@ -80,7 +84,7 @@ def delete(key: str) -> None:
 
     ResultStore().delete(key)
     jobs.board().forget(key)
-    st.query_params.pop("run", None)
+    address.forget("run")
 
 
 def picture(key: str) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape
+import html
 from math import isqrt
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from app import numbers, style
-from app.errors import escaped
+from app import address, jobs, numbers, style
+from app.escaping import escape
 from app.observations import action_names, observation
 from workbench.analysis.activations import Activations
 from workbench.checkpoints.card import read_card
@@ -18,7 +18,9 @@ from workbench.data.pair_tokenizer import PAD
 from workbench.experiments.batches import Batch
 from workbench.experiments.data_contents import data_set
 from workbench.experiments.dependencies import current_key
-from workbench.experiments.inputs import kind_of, read_inputs
+from workbench.experiments.difference import predicts_tokens
+from workbench.experiments.inputs import kind_of, read_inputs, require_known
+from workbench.experiments.kept_pictures import require_kept
 from workbench.experiments.made_images import image_hook, made_images
 from workbench.experiments.run import loaded
 
@@ -30,15 +32,16 @@ SPACE = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})
 
 
 def batch(model: str, inputs: str) -> Batch:
-    """The inputs that a text stands for, kept while they are the same."""
-    return _batch(model, inputs, current_key([model], inputs))
-
-
-@st.cache_resource(max_entries=12, show_spinner=False)
-def _batch(model: str, inputs: str, key: str) -> Batch:
-    network = loaded(model)
-    with network.lock:
-        return read_inputs(inputs, network)
+    """The inputs that a text stands for, read once while they are the same; while they are read the page waits."""
+    require_kept(inputs)
+    require_known(inputs, read_card(model).architecture)
+    key = f"inputs {inputs} {current_key([model], inputs)}"
+    found = jobs.result(
+        key, f"inputs of {model}", lambda report: read_inputs(inputs, loaded(model), None, report), "inputs"
+    )
+    if found is None:
+        address.stop()
+    return found
 
 
 def makes_pictures(model: str) -> bool:
@@ -90,7 +93,7 @@ def example(model: str, examples: Batch, row: int, strengths: np.ndarray | None 
         tokens(examples.tokens[row], None if of_source else strengths)
     else:
         observation(card, examples.inputs[row].numpy(), examples.labels[row])
-    st.caption(escaped(examples.note))
+    st.caption(escape(examples.note))
 
 
 def along_source(hook: str) -> bool:
@@ -101,7 +104,9 @@ def along_source(hook: str) -> bool:
 def picture(image: np.ndarray, label: str, what: str = "input picture") -> None:
     """A picture, its pixels visible, with its label."""
     big = enlarged(image)
-    st.image(big[..., 0] if big.shape[2] == 1 else big, alt=f"{what}, labelled {label}", caption=f"label: {label}")
+    st.image(
+        big[..., 0] if big.shape[2] == 1 else big, alt=f"{what}, labelled {label}", caption=f"label: {escape(label)}"
+    )
 
 
 def tokens(texts: tuple[str, ...], strengths: np.ndarray | None = None) -> None:
@@ -112,10 +117,10 @@ def tokens(texts: tuple[str, ...], strengths: np.ndarray | None = None) -> None:
         shade = 0.0 if strengths is None or not top else 0.65 * abs(float(strengths[place])) / top
         told = "" if strengths is None else f", {numbers.short(float(strengths[place]))}"
         spans.append(
-            f'<span style="background:rgba(213,94,0,{shade:.2f})" title="position {place}{told}">'
-            f"{escape(text.translate(SPACE))}</span>"
+            f'<span style="background:rgba(213,94,0,{shade:.2f})" title="position {place:d}{html.escape(told)}">'
+            f"{html.escape(text.translate(SPACE))}</span>"
         )
-    st.html(f'<div class="wb-tokens" role="img" aria-label="{escape("".join(texts))}">{"".join(spans)}</div>')
+    st.html(f'<div class="wb-tokens" role="img" aria-label="{html.escape("".join(texts))}">{"".join(spans)}</div>')
 
 
 def choices(model: str) -> list[str]:
@@ -139,6 +144,9 @@ def reconstruction(model: str, examples: Batch, row: int) -> None:
 
 def answers(model: str, result: Activations, row: int, most: int = 5) -> None:
     """The network's most likely answers for one example, as bars with their probabilities or, of Q's, returns."""
+    if not predicts_tokens(model):
+        st.caption("A reward model: its head scores a whole text, so there is no next token to show.")
+        return
     names, architecture = choices(model), read_card(model).architecture
     colour = style.family(architecture)
     fill = colour.dark if style.dark() else colour.light
@@ -149,7 +157,9 @@ def answers(model: str, result: Activations, row: int, most: int = 5) -> None:
         told = numbers.short(number) if architecture in Q_FUNCTIONS else f"{100 * number:.1f} %"
         share = number / (float(values.abs().max()) or 1.0) if architecture in Q_FUNCTIONS else number
         bar = f'<span class="wb-bar"><i style="width:{100 * abs(share):.1f}%;background:{fill}"></i></span>'
-        lines.append(f'<div class="wb-answer"><span>{escape(name)}</span>{bar}<span>{told}</span></div>')
+        lines.append(
+            f'<div class="wb-answer"><span>{html.escape(name)}</span>{bar}<span>{html.escape(told)}</span></div>'
+        )
     st.html(f'<div class="wb-answers">{"".join(lines)}</div>')
 
 

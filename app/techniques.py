@@ -8,9 +8,11 @@ from typing import Any
 import streamlit as st
 
 from app import address
+from app.escaping import escape
 from app.hooks import choose_hook, hooks
+from workbench.core.ranges import checked
 from workbench.experiments.parameters import Parameter, signature_of
-from workbench.experiments.spelling import in_text
+from workbench.experiments.spelling import from_text, in_text
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,20 @@ def value(parameter: Parameter, model: str, given: dict[str, str], hook: str | N
     default = in_form(parameter)
     label = name.replace("_", " ").capitalize()
     if parameter.choices:
-        return address.choose(label, parameter.choices, name, default, help=parameter.help or None)
+        return address.choose(
+            escape(label), parameter.choices, name, default, kind=label.lower(), help=escape(parameter.help) or None
+        )
     if parameter.annotation is bool:
-        return in_text(bool, address.switch(label, name, default == "true", help=parameter.help or None))
-    return address.write(label, name, default, help=f"{parameter.help} ({parameter.type})".strip())
+        return in_text(
+            bool, address.switch(escape(label), name, default == "true", help=escape(parameter.help) or None)
+        )
+
+    def check(text: str) -> None:
+        if text:
+            checked(parameter.annotation, from_text(parameter.annotation, text), f"{name!r}, which the link asks for,")
+
+    help_text = f"{parameter.help} ({parameter.type})".strip()
+    return address.write(escape(label), name, default, help=escape(help_text), check=check)
 
 
 def axis(model: str, hook: str) -> str:

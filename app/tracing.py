@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,11 @@ import streamlit as st
 
 from app import address, panel
 from app.components.circuit import MOST_EDGES, Curve, Edge, Link, Node, Picture
+from app.errors import show
+from app.escaping import code, escape
+from app.hooks import hooks
 from workbench.analysis.circuits.circuit import Circuit
+from workbench.core.errors import UnknownNameError
 from workbench.core.sites import Site
 from workbench.core.wiring import Wiring
 from workbench.experiments.spec import Spec
@@ -130,11 +133,6 @@ def live_edges(result: Circuit, size: int) -> int:
     return sum(int(kept.sum()) for kept in result.mask(size).values())
 
 
-def finding(result: Circuit) -> str:
-    """The result in one sentence, as Markdown."""
-    return describe(result).replace("_", "\\_")
-
-
 def check(traced: Spec) -> None:
     """The same circuit put to the test, when asked: its complement, controls, resamples and exact effects."""
     if not address.switch("Is this the circuit? Check it.", "check", False, help=CHECK_HELP):
@@ -147,19 +145,28 @@ def check(traced: Spec) -> None:
             panel.whole(result, spec)
 
 
-def detail(model: str, shown: Picture, selected: str | None) -> None:
+def chosen(shown: Picture, asked: str | None) -> str | None:
+    """The node that a link asks for, if the circuit has it."""
+    known = [node.id for node in shown.nodes]
+    if asked and asked not in known:
+        show(UnknownNameError("node", asked, known, where=" in this circuit, which the link asks for"))
+    return asked if asked in known else None
+
+
+def detail(model: str, inputs: str, shown: Picture, selected: str | None) -> None:
     """The chosen node's edges, strongest first, and the ways on from it; or what to do to choose one."""
     if selected is None:
         st.caption("Choose a node: click it, or press Tab until the graph has the focus, then arrow keys and Enter.")
         return
     site = Site.parse(selected)
-    st.markdown(f"**`{selected}`**")
-    query: dict[str, Any] = {"m": model, "hook": site.hook}
-    if site.index:
-        query["unit"] = str(next(iter(site.index.values())))
+    st.markdown(f"**{code(selected)}**")
+    query: dict[str, str] = {"m": model, "inputs": inputs, "hook": site.hook}
+    hook = hooks(model).get(site.hook)
+    if hook is not None and isinstance(unit := site.index.get(hook.unit or ""), int):
+        query["unit"] = str(unit)
     with st.container(horizontal=True):
         for view, words, icon in (("activations", "Its activations", "grid_view"), ("patch", "Ablate", "content_cut")):
-            st.page_link(f"views/{view}.py", label=words, icon=f":material/{icon}:", query_params=query)
+            address.page_link(view, escape(words), icon, query)
     rows = [
         {"from": edge.source, "to": edge.id.partition(" -> ")[2], "effect of cutting it": edge.score, "rank": edge.rank}
         for edge in shown.edges

@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.escaping import escape
 from workbench.core.errors import WorkbenchError
 from workbench.experiments.run_log import RunLog, runs_folder
 from workbench.experiments.training_runs import key_of
@@ -42,7 +43,7 @@ def state_of(kind: str, name: str) -> dict[str, Any] | None:
 def start(label: str, state: dict[str, Any] | None, command: Callable[[], list[str]]) -> None:
     """A button that starts or goes on with the work, unless it is under way; mistakes are shown before it starts."""
     busy = under_way(state, st.session_state.get("launched", 0.0))
-    if st.button(label, type="primary", icon=":material/play_arrow:", disabled=busy, key=f"start {label}"):
+    if st.button(escape(label), type="primary", icon=":material/play_arrow:", disabled=busy, key=f"start {label}"):
         launch(*command())
         st.toast("Started. It goes on when this page is closed.")
 
@@ -77,11 +78,11 @@ def told(state: dict[str, Any]) -> None:
     if status in UNDER_WAY:
         spent = (state["updated"] - state["started"]).total_seconds()
         left = f", about {spent * (total - done) / done:,.0f} s left" if done else ""
-        st.progress(min(1.0, done / total) if total else 0.0, text=f"{done:,} of {total:,} steps{left}")
+        st.progress(min(1.0, done / total) if total else 0.0, text=f"{done:,} of {total:,} steps{escape(left)}")
         if st.button("Cancel", icon=":material/cancel:", key=f"cancel {state['key']}"):
             RunLog().cancel(state["key"], int(state["pid"]))
     elif status == "failed":
-        st.error(state["error"], icon=":material/error:")
+        st.error(escape(state["error"]), icon=":material/error:")
     elif status in ("cancelled", "interrupted"):
         st.info(
             f"Stopped after {done:,} of {total:,} steps. What is finished is kept; starting again goes on from there."

@@ -118,4 +118,4 @@ def circuit(picture: Picture, key: str, selected: str | None = None) -> str | No
         "selected": selected if selected in seen else None,
     }
     result = RENDER(key=key, data=dict(data), default={"selected": selected}, on_selected_change=lambda: None)
-    return result.selected
+    return result.selected if result.selected in seen else None

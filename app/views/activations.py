@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from app import address, numbers, panel, questions, shown
+from app.escaping import escape
 from app.hooks import Hook, choose_hook, hooks
 from workbench.analysis.activations import Activations
 from workbench.experiments.spec import Spec
@@ -26,7 +27,7 @@ def statistics(values: np.ndarray) -> None:
     }
     with st.container(horizontal=True, gap="small"):
         for name, value in told.items():
-            st.metric(name, value, width="content", border=True)
+            st.metric(escape(name), escape(value), width="content", border=True)
 
 
 def take_away(result: Activations, name: str) -> None:
@@ -40,7 +41,9 @@ def take_away(result: Activations, name: str) -> None:
         csv = lambda: table(result).to_csv(index=False).encode()
         for label, ending, data in (("CSV", "csv", csv), ("NumPy", "npy", binary)):
             file = f"{name}-{result.hook}.{ending}"
-            st.download_button(label, data, file, key=f"tensor {ending}", icon=":material/download:", on_click="ignore")
+            st.download_button(
+                escape(label), data, file, key=f"tensor {ending}", icon=":material/download:", on_click="ignore"
+            )
 
 
 def choose_unit(hook: Hook) -> int | None:
@@ -48,7 +51,7 @@ def choose_unit(hook: Hook) -> int | None:
     if hook.unit is None:
         return None
     names = ["all", *map(str, range(hook.sizes[hook.unit]))]
-    chosen = address.choose("Unit", names, "unit", help=f"One entry of {hook.unit}, or all.")
+    chosen = address.choose("Unit", names, "unit", help=f"One entry of {escape(hook.unit)}, or all.")
     return None if chosen == "all" else int(chosen)
 
 

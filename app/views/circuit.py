@@ -4,7 +4,9 @@ import streamlit as st
 
 from app import address, panel, questions, techniques, tracing
 from app.components.circuit import circuit
+from app.escaping import escape
 from workbench.experiments.spec import Spec
+from workbench.figures.alt import describe
 
 COST = "Tracing scores every edge and then runs the network about 15 times, and as often for each random circuit."
 
@@ -20,11 +22,12 @@ spec = Spec(asked.model, "circuit", asked.inputs, corrupted, metric, filled.para
 result = panel.ask(spec, COST)
 if result is not None:
     picture = tracing.picture(result, spec.key)
-    st.markdown(tracing.finding(result))
-    selected = circuit(picture, key="circuit", selected=st.query_params.get("node"))
-    tracing.detail(asked.model, picture, selected)
+    st.markdown(escape(describe(result)))
+    selected = circuit(
+        picture, key=f"circuit {address.visit()}", selected=tracing.chosen(picture, address.asked("node"))
+    )
+    address.remember("node", selected or "", "")
+    tracing.detail(asked.model, asked.inputs, picture, selected)
     panel.below(result, spec)
-    if selected:
-        address.remember("node", selected)
     tracing.check(spec)
 questions.share(asked, spec)

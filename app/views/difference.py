@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app import address, panel, questions
+from app.escaping import escape
 from workbench.analysis.rlhf.tracing import Trace
 from workbench.checkpoints.card import read_card
 from workbench.experiments.dependencies import current_key
@@ -21,8 +22,9 @@ def traced(tuned: str, examples: int, seed: int, restore: bool, key: str) -> Tra
 asked = questions.strip(inputs=False, first="tales_ppo")
 known = tuned_models()
 if asked.model not in known:
-    st.info(f"{asked.model} was tuned from no other model. Choose one that was, such as {next(iter(known), 'none')}.")
-    st.stop()
+    some = next(iter(known), "none")
+    st.info(f"{escape(asked.model)} was tuned from no other model. Choose one that was, such as {escape(some)}.")
+    address.stop()
 with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap="small"):
     others = address.switch("Beside the others tuned to this task", "others", True)
     restore = address.switch(
@@ -40,7 +42,7 @@ found = [
 together = found[0].join(found[1:])
 panel.show(together, f"difference {asked.model}")
 for title, rows in together.tables(ROWS).items():
-    with st.expander(title, icon=":material/table:"):
+    with st.expander(escape(title), icon=":material/table:"):
         st.dataframe(rows, hide_index=True, alt=title)
 panel.twin(together, describe(together), f"difference {asked.model}")
 words = " ".join([asked.model, *beside])

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app import address, episodes, panel, questions
+from app.escaping import code, escape
 from app.hooks import choose_hook, hooks
 from workbench.checkpoints.card import read_card
 from workbench.experiments.episodes import Played, environments_of
@@ -19,17 +20,17 @@ def choose_change(hook: str, sizes: dict[str, int], axis: str | None) -> tuple[s
         return "", None
     with st.container(width=170):
         told = "; ".join(f"{kind}: {meaning}" for kind, meaning in CHANGES.items())
-        kind = address.choose("Change", list(CHANGES), "change", help=told)
+        kind = address.choose("Change", list(CHANGES), "change", help=escape(told))
     if kind == "nothing":
         return "", None
     with st.container(width=130):
-        unit = address.number("Unit", 0, sizes[axis] - 1, "unit", 0, help=f"One entry of {axis} at the hook.")
+        unit = address.number("Unit", 0, sizes[axis] - 1, "unit", 0, help=f"One entry of {escape(axis)} at the hook.")
     with st.container(width=130):
         amount = float(address.number("Amount", -100, 100, "amount", 5)) if kind == "add" else None
     return f"{hook}[{axis}={unit}]", amount
 
 
-def code(episode: Played, model: str) -> str:
+def python(episode: Played, model: str) -> str:
     """The same episode in Python."""
     given = f'"{model}", seed={episode.seed}, hook="{episode.hook}", environment="{episode.environment}"'
     edit = f', edit="{episode.edit}", amount={episode.amount}' if episode.edit else ""
@@ -45,8 +46,10 @@ def outcome(name: str, episode: Played) -> str:
 
 asked = questions.strip(inputs=False, first="maze_ppo")
 if asked.kind != "policy":
-    st.info(f"{asked.model} is no policy and plays no episodes. Choose one, such as maze_ppo or cartpole_ppo.")
-    st.stop()
+    st.info(
+        f"{escape(asked.model)} is no policy and plays no episodes. Choose one, such as maze\\_ppo or cartpole\\_ppo."
+    )
+    address.stop()
 card = read_card(asked.model)
 with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap="small"):
     with st.container(width=260):
@@ -64,7 +67,7 @@ changed = episodes.played(asked.model, seed, hook, environment, edit, amount) if
 shown = [("Original", original)] + ([(f"Changed at {edit}", changed)] if changed else [])
 longest = max(len(episode.trace.action) for _, episode in shown)
 step = address.scrub("Step", longest - 1, "step") if longest > 1 else 0
-st.markdown(" · ".join(outcome(name.split(" at ")[0], episode) for name, episode in shown))
+st.markdown(escape(" · ".join(outcome(name.split(" at ")[0], episode) for name, episode in shown)))
 columns = st.columns(2, gap="large")
 for column, (name, episode) in zip(columns, shown, strict=False):
     at = min(step, len(episode.trace.action) - 1)
@@ -73,14 +76,14 @@ for column, (name, episode) in zip(columns, shown, strict=False):
         episodes.choices(card, episode, at)
         episodes.figures(episode, at)
 with columns[1] if changed is None else st.container():
-    st.markdown(f"**Activations** at `{hook}`, original, step {min(step, len(original.trace.action) - 1)}")
+    st.markdown(f"**Activations** at {code(hook)}, original, step {min(step, len(original.trace.action) - 1)}")
     episodes.inside(original, min(step, len(original.trace.action) - 1))
 finding = describe(original.trace)
 panel.plot(draw_timeline(original.trace, changed.trace if changed else None, step), "timeline", finding)
-st.markdown(finding)
+st.markdown(escape(finding))
 panel.twin(original.trace, finding, "episode")
 st.caption(
-    f"greedy episode of {asked.model} in {environment} · seed {seed} · n = 1 episode · "
+    f"greedy episode of {escape(asked.model)} in {escape(environment)} · seed {seed:d} · n = 1 episode · "
     f"discount {original.discount:g} · saliency of the greedy action's logit minus the runner-up's"
 )
-questions.share_code(asked, code(changed or original, asked.model))
+questions.share_code(asked, python(changed or original, asked.model))

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from app import exhibits, panel, policy_states, questions, techniques
+from app import exhibits, panel, policy_states, questions, shown, techniques
+from app.escaping import code, escape
 from workbench.experiments.spec import Spec
 
 COST = "Every unit is searched for by gradient ascent: seconds for a small network, a minute or two for the largest."
@@ -14,12 +15,14 @@ spec = Spec(asked.model, "maximization", asked.inputs, parameters=filled.paramet
 result = panel.ask(spec, COST)
 questions.share(asked, spec)
 if result is not None:
-    share = 100 * result.success.float().mean().item()
+    share, n = 100 * result.success.float().mean().item(), len(shown.batch(asked.model, asked.inputs).labels)
+    compared = f"above all of {n:,} natural inputs" if n > 1 else "above the one natural input"
     st.markdown(
-        f"{len(result.units)} units of `{result.hook}`: {share:.0f} % are driven above every natural input. "
+        f"{len(result.units):,} units of {code(result.hook)}: {share:.0f} % are driven {escape(compared)} "
+        f"({code(asked.inputs)}). "
         "People predict a unit better from natural examples than from optimised ones: look at both."
     )
-    exhibits.wall(asked.model, result)
+    exhibits.wall(asked.model, result, n)
     with st.expander("As one figure", icon=":material/imagesmode:"):
         panel.show(result, "search")
     panel.below(result, spec)

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from app import cards, runs, style
+from app import address, cards, runs, style
+from app.escaping import code, escape
 from workbench.checkpoints.card import models_folder, names, read_card
 from workbench.core.errors import WorkbenchError
 
@@ -34,8 +35,8 @@ def task_cards() -> None:
     """Five ways to begin."""
     for column, (title, text, view, icon) in zip(st.columns(len(TASKS)), TASKS, strict=True):
         with column.container(border=True, height="stretch"):
-            st.page_link(f"views/{view}.py", label=f"**{title}**", icon=f":material/{icon}:")
-            st.caption(text)
+            address.page_link(view, f"**{escape(title)}**", icon)
+            st.caption(escape(text))
 
 
 def zoo() -> None:
@@ -43,7 +44,7 @@ def zoo() -> None:
     found = names()
     st.subheader("The zoo", anchor=False)
     if not found:
-        st.info(f"No trained network in {models_folder()}. Train one: `workbench train digits_mlp`.")
+        st.info(f"No trained network in {code(models_folder())}. Train one: `workbench train digits_mlp`.")
     ordered = sorted(found, key=lambda name: (rank(name), name))
     for start in range(0, len(ordered), 3):
         for column, name in zip(st.columns(3), ordered[start : start + 3], strict=False):

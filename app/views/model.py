@@ -1,12 +1,13 @@
 """Model: architecture with clickable hooks, card, hooks table and training curves."""
 
-from html import escape
+import html
 
 import pandas as pd
 import streamlit as st
 
 from app import address, cards, numbers, panel, questions
 from app.components.architecture import diagram
+from app.escaping import code, escape
 from app.hooks import Hook, anatomy, choose_hook, hooks
 from workbench.checkpoints.card import Card, read_card, read_curve
 from workbench.experiments.spec import Spec
@@ -19,9 +20,9 @@ def facts(card: Card) -> None:
     columns[0].metric("parameters", numbers.amount(card.parameters), border=True)
     for column, (name, score) in zip(columns[1:], card.metrics.items(), strict=False):
         value = numbers.measured(name, score.value)
-        column.metric(numbers.title(name), value, border=True, help=numbers.detail(name, score))
+        column.metric(escape(numbers.title(name)), escape(value), border=True, help=escape(numbers.detail(name, score)))
     if card.note or card.data.note:
-        st.info(" ".join(filter(None, (card.note, card.data.note))), icon=":material/info:")
+        st.info(escape(" ".join(filter(None, (card.note, card.data.note)))), icon=":material/info:")
 
 
 def provenance(card: Card) -> None:
@@ -43,8 +44,8 @@ def provenance(card: Card) -> None:
 
 def chosen(name: str, hook: Hook) -> None:
     """The hook that was pressed, and where to go with it."""
-    st.markdown(f"**`{hook.name}`**")
-    st.caption(f"{hook.shape}" + (" · computed only when it is asked for" if hook.on_request else ""))
+    st.markdown(f"**{code(hook.name)}**")
+    st.caption(f"{escape(hook.shape)}{' · computed only when it is asked for' if hook.on_request else ''}")
     query = {"m": name, "hook": hook.name}
     with st.container(horizontal=True):
         for view, label, icon in (
@@ -52,7 +53,7 @@ def chosen(name: str, hook: Hook) -> None:
             ("patch", "Ablate it", "content_cut"),
             ("gallery", "What it likes", "imagesmode"),
         ):
-            st.page_link(f"views/{view}.py", label=label, icon=f":material/{icon}:", query_params=query)
+            address.page_link(view, escape(label), icon, query)
 
 
 def hook_table(known: dict[str, Hook]) -> pd.DataFrame:
@@ -79,16 +80,18 @@ def training(card: Card, curve: Curve) -> None:
 asked = questions.strip(inputs=False)
 name = asked.model
 card, known = read_card(name), hooks(name)
-st.html(f'<div class="wb-card">{cards.chip(card.architecture)} &nbsp; {escape(card.title)}</div>')
+st.html(f'<div class="wb-card">{cards.chip(card.architecture)} &nbsp; {html.escape(card.title)}</div>')
 facts(card)
 left, right = st.columns([3, 2], gap="large")
 with left:
     st.subheader("Architecture", anchor=False)
-    pressed = (st.session_state.get("diagram") or {}).get("hook")
-    if pressed in known and pressed != st.session_state.get("pressed"):
-        st.session_state["pressed"] = st.session_state["hook"] = pressed
+    key = f"diagram {address.visit()}"
+    pressed = (st.session_state.get(key) or {}).get("hook")
+    if pressed in known and pressed != st.session_state.get("pressed", {}).get(key):
+        st.session_state["pressed"] = {key: pressed}
+        address.put("hook", pressed)
     hook = choose_hook(name)
-    diagram(name, anatomy(name), known, hook, key="diagram")
+    diagram(name, anatomy(name), known, hook, key=key)
 with right:
     with st.container(border=True):
         chosen(name, known[hook])

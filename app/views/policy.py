@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app import address, panel, policy_states, questions, techniques
+from app.escaping import escape
 from app.hooks import hooks
 from workbench.core.registry import ANALYSES
 from workbench.experiments.parameters import signature_of
@@ -34,8 +35,8 @@ def fitting(model: str) -> list[str]:
 
 asked = questions.strip(first="maze_ppo")
 if asked.kind != "policy":
-    st.info(f"{asked.model} is no policy. Choose one, such as maze_ppo or cartpole_ppo.")
-    st.stop()
+    st.info(f"{escape(asked.model)} is no policy. Choose one, such as maze\\_ppo or cartpole\\_ppo.")
+    address.stop()
 analysis = address.pick("Technique", fitting(asked.model), "technique")
 st.caption(WHAT[analysis])
 with st.container(border=True):

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import address, questions
-from app.errors import escaped
+from app.escaping import escape
 from workbench.data.preferences import Choice, left_share, read
 from workbench.experiments import labelling
 
@@ -16,8 +16,10 @@ BUTTONS: tuple[tuple[Choice, str, str], ...] = (
 
 asked = questions.strip(inputs=False, first="tales_gpt")
 if not labelling.tells_tales(asked.model):
-    st.info(f"{asked.model} tells no tales to judge. Choose a model that does, such as tales_gpt or tales_ppo.")
-    st.stop()
+    st.info(
+        f"{escape(asked.model)} tells no tales to judge. Choose a model that does, such as tales\\_gpt or tales\\_ppo."
+    )
+    address.stop()
 file = labelling.labels_file(asked.model)
 with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap="small"):
     with st.container(width=220):
@@ -26,20 +28,20 @@ with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap
         seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Decides which pairs are drawn.")
 judged = [kept for kept in read(file) if kept.seed == seed]
 pair = labelling.shown(asked.model, max((kept.pair for kept in judged), default=-1) + 1, seed)
-st.markdown(f"**Order {pair.pair + 1}**  \n{escaped(pair.prompt)}")
+st.markdown(f"**Order {pair.pair + 1:d}**  \n{escape(pair.prompt)}")
 for column, (side, tale) in zip(st.columns(2), (("Left", pair.left), ("Right", pair.right)), strict=True):
     with column.container(border=True):
-        st.markdown(f"**{side}**  \n{escaped(tale)}")
+        st.markdown(f"**{escape(side)}**  \n{escape(tale)}")
 with st.container(horizontal=True, gap="small", key="judgement"):
     for chosen, label, icon in BUTTONS:
-        st.button(label, icon=f":material/{icon}:", on_click=labelling.judge, args=(pair, chosen, annotator))
+        st.button(escape(label), icon=f":material/{icon}:", on_click=labelling.judge, args=(pair, chosen, annotator))
 st.caption("Which tale is the better answer to the order? Which of the two stands on the left is drawn at random.")
 if judged:
     same, differing = labelling.agreement(judged)
     share = left_share(judged)
     sides = "" if share is None else f" · left chosen in {share:.0%}"
     with_simulated = f" · as the simulated annotator in {same} of {differing}" if differing else ""
-    st.markdown(f"{len(judged)} judged with this seed{sides}{with_simulated}")
+    st.markdown(f"{len(judged):,} judged with this seed{escape(sides)}{escape(with_simulated)}")
     st.download_button(
         "JSON lines", file.read_bytes(), file.name, "application/jsonl", icon=":material/download:", on_click="ignore"
     )

@@ -17,11 +17,11 @@ else:
         column_config=runs.columns(),
         on_select="rerun",
         selection_mode="single-row",
-        key="runs",
+        key=f"runs {address.visit()}",
         alt=f"{len(shown)} runs, newest first",
     )
     known = list(table["key"])
     rows = event.selection.rows
-    key = known[rows[0]] if rows and rows[0] < len(known) else st.query_params.get("run")
+    key = known[rows[0]] if rows and rows[0] < len(known) else address.asked("run")
     if key:
         runs.detail(key, table)

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import address, panel, trainings
 from app.errors import explained
+from app.escaping import escape
 from workbench.checkpoints.card import names
 from workbench.checkpoints.writing import require_free
 from workbench.core.registry import RECIPES
@@ -53,9 +54,7 @@ def train() -> None:
         if curve is not None and curve.step:
             panel.curve(curve, f"live {name}")
         elif name in names():
-            st.page_link(
-                "views/model.py", label=f"Open {name}", icon=":material/arrow_forward:", query_params={"m": name}
-            )
+            address.page_link("model", f"Open {escape(name)}", "arrow_forward", {"m": name})
 
     trainings.start("Train", state, command)
     trainings.watch("train", str(folder.resolve()), show)
@@ -95,9 +94,9 @@ def search() -> None:
             st.info("No trial yet.")
             return
         study = opened(name)
-        st.markdown(describe_best(study))
+        st.markdown(escape(describe_best(study)))
         for title, picture in draw_search(study).items():
-            st.subheader(title, anchor=False)
+            st.subheader(escape(title), anchor=False)
             panel.plot(picture, f"{title} {name}", f"{title} of the search {name}. {describe_best(study)}")
         st.dataframe(
             study.trials_dataframe(attrs=("number", "value", "params", "state")), hide_index=True, alt="Trials"
@@ -111,7 +110,7 @@ def compare() -> None:
     """Settings side by side."""
     known = comparisons()
     name = address.choose("Comparison", list(known), "comparison")
-    st.markdown(known[name])
+    st.markdown(escape(known[name]))
     path = stored_at(read_plan(name))
 
     def show() -> None:

@@ -25,11 +25,6 @@ def test_a_drawing_becomes_the_pixels_that_the_network_reads(monkeypatch: pytest
     np.testing.assert_allclose(batch.inputs[0].numpy(), np.array(pixels) / 255, atol=1e-6)
 
 
-def test_the_same_picture_is_kept_once() -> None:
-    Image.new("L", (8, 8), 9).save(stream := io.BytesIO(), "PNG")
-    assert own_inputs.kept(stream.getvalue()) == own_inputs.kept(stream.getvalue())
-
-
 def test_a_model_of_digits_wants_one_grey_channel() -> None:
     assert own_inputs.image_shape("digits_mlp") == (1, 8, 8)
 

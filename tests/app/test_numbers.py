@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from app import numbers
-from app.errors import escaped
 from workbench.checkpoints.card import Score
 
 
@@ -30,7 +29,3 @@ def test_a_metric_is_told_in_its_unit_with_interval_and_samples() -> None:
     assert numbers.measured("test_accuracy", 0.9694) == "96.94 %"
     assert numbers.measured("validation_loss", 1.5321) == "1.53 nats"
     assert numbers.detail("test_accuracy", Score(0.97, 359, (0.95, 0.98))) == "95 %: 95 % to 98 %, n = 359"
-
-
-def test_markdown_shows_escaped_text_as_it_is() -> None:
-    assert escaped("blocks.*.hook_z[head=1] $x$") == r"blocks.\*.hook\_z\[head=1\] \$x\$"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 from workbench.cli.writing import write
-from workbench.core.errors import ConfigError
+from workbench.core.errors import ConfigError, InputError
+
+TOKEN_VARIABLE = "WORKBENCH_TOKEN"
+"""Environment variable with the token that a dashboard asks readers on other machines for."""
+PORTS = range(1, 65536)
 
 
 def open_dashboard(*, port: int = 8501, address: str = "localhost", headless: bool = False) -> int:
@@ -19,23 +26,54 @@ def open_dashboard(*, port: int = 8501, address: str = "localhost", headless: bo
     port
         Port to listen on.
     address
-        Address to listen on; only this machine reaches the usual one.
+        Address to listen on; only this machine reaches the usual one, and readers on another one need the token in the
+        link that is printed.
     headless
         Do not open a browser.
     """
     script = entry_script()
+    require_usable(address, port)
+    shared = not only_this_machine(address)
+    token = (os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(24)) if shared else ""
     options = {
         "server.port": port,
         "server.address": address,
-        "server.headless": headless,
+        "server.headless": headless or shared,  # the browser would open the page without its token
         "browser.gatherUsageStats": False,
         "logger.hideWelcomeMessage": True,  # with which Streamlit's offer of its own agent skills goes, in the page too
     }
     flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
-    # The theme lies beside the package in a checkout, and Streamlit looks for it where it is started.
-    home = script.parents[1] if (script.parents[1] / ".streamlit").is_dir() else None
-    write(f"The dashboard: http://{address}:{port} (Ctrl-C ends it)")
-    return subprocess.call([sys.executable, "-m", "streamlit", "run", str(script), *flags], cwd=home)
+    host = f"[{address}]" if ":" in address else address
+    write(f"The dashboard: http://{host}:{port}{f'/?token={token}' if token else ''} (Ctrl-C ends it)")
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *flags]
+    return subprocess.call(command, env=os.environ | ({TOKEN_VARIABLE: token} if token else {}))
+
+
+def require_usable(address: str, port: int) -> None:
+    """Raise unless a server can listen at this address and port."""
+    if port not in PORTS:
+        raise InputError(f"The port should be from {PORTS[0]} to {PORTS[-1]}, not {port}. The usual one is 8501.")
+    try:
+        kind, *_, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(kind, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except (OSError, UnicodeError) as reason:
+        said = getattr(reason, "strerror", None) or str(reason)
+        raise InputError(
+            f"The dashboard cannot listen at {address!r}, port {port} ({said}). Give another one, such as "
+            "--address localhost --port 8502."
+        ) from None
+
+
+def only_this_machine(address: str) -> bool:
+    """Test whether a server that listens at this address is reached from its own machine alone."""
+    from ipaddress import ip_address
+
+    try:
+        return address == "localhost" or ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def entry_script() -> Path:

@@ -26,6 +26,8 @@ ROWS = re.compile(
 )
 NUMBERS = {"other": (1,), "rollout": (2, 3), "sample": (2,), "walk": (2,), "explored": (2,)}
 """How many whole numbers follow a source, the seed first."""
+WALK = 9
+"""Values that `walk` gives a latent."""
 SEEDS = 2**32
 """Seeds lie below this, as those of NumPy do."""
 FORMS = {
@@ -150,7 +152,9 @@ def rows_asked(request: Request) -> int | None:
         return int(match["stop"]) - int(match["start"] or 0) if match["stop"] else None
     if request.source in NUMBERS:
         _, *which = numbers(request)
-        return which[-1] - sum(which[:-1]) if request.source in ("rollout", "sample", "explored") else None
+        if request.source == "walk":
+            return WALK
+        return which[-1] - sum(which[:-1]) if which else None
     return request.rest.count(ALSO) + 1
 
 

@@ -42,6 +42,7 @@ from workbench.core.weights import is_weight
 from workbench.experiments.changes import training_differences
 from workbench.experiments.data_contents import data_set
 from workbench.experiments.dependencies import recipe_facts
+from workbench.experiments.model_size import require_size
 from workbench.experiments.settings import typed
 from workbench.recipes.recipe import Recipe, Session, fresh
 from workbench.training.comparison import Attempt, Comparison, Norms, Variant
@@ -65,7 +66,7 @@ class Plan:
     def recipe_of(self, label: str, seed: int) -> Recipe:
         """The recipe with a variant's settings."""
         recipe = RECIPES[self.recipe]
-        return recipe.with_settings(typed(recipe, {**self.variants[label], "seed": seed}))
+        return require_size(recipe.with_settings(typed(recipe, {**self.variants[label], "seed": seed})))
 
 
 def comparisons() -> dict[str, str]:

@@ -35,6 +35,7 @@ from workbench.training.rlhf.completions import completion_mask
 from workbench.zoo.layers.sampling import SamplingConfig
 from workbench.zoo.lora_gpt import LoRAGPT
 
+TALES = "tales"
 EXAMPLES, SAMPLING = 64, SamplingConfig(TEMPERATURE)
 Rows = Int[Tensor, "row pos"]
 
@@ -144,7 +145,7 @@ def trace(
         if after.tokenizer.to_json() != before.tokenizer.to_json():
             raise InputError(f"{name} reads other tokens than {original}. Compare models of one tokenizer.")
         work = work_of(name, after, examples, seed)
-        found[name] = difference(after, before, work, restore)
+        found[name] = difference(after, before, work, restore, predicts=predicts_tokens(name))
         progress(i + 1, len(tuned))
     return Trace(original, found, tuple(weight_parts(before)), work.unit, tuple(before.tokenizer.tokens))
 
@@ -162,7 +163,7 @@ def comparable(name: str) -> Any:
 def work_of(name: str, model: Any, examples: int, seed: int) -> Work:
     """What a model was tuned for: tales for new orders, or the answers to the test's questions."""
     data: Any = DATASETS[model.card.data.name]() if model.card.data.name in DATASETS else None
-    if model.card.data.name == "tales":
+    if model.card.data.name == TALES:
         return Tales(tuple(prompts_of(data.validation)[:examples]), model.tokenizer, seed)
     if not isinstance(data, QuestionData):
         raise InputError(f"{name} neither tells tales nor answers questions. Choose from {', '.join(tuned_models())}.")
@@ -171,13 +172,22 @@ def work_of(name: str, model: Any, examples: int, seed: int) -> Work:
     return Answers(*encode_answers(pairs, model.tokenizer))
 
 
-def difference(tuned: Any, original: Any, work: Work, restore: bool = False) -> Difference:
-    """What can be read off without changing anything and, to `restore`, what changing parts back does."""
-    rows = work.rows(tuned)
+def predicts_tokens(name: str) -> bool:
+    """Whether the head of a trained model predicts tokens; that of a reward model scores a whole tale."""
+    card = read_card(name)
+    return card.data.name != TALES or "true_reward" in card.metrics
+
+
+def difference(tuned: Any, original: Any, work: Work, restore: bool = False, predicts: bool = True) -> Difference:
+    """What can be read off without changing anything and, to `restore`, what changing parts back does.
+
+    A model that does not predict tokens writes nothing: it is compared on what the original writes, without a KL.
+    """
+    rows = work.rows(tuned if predicts else original)
     counted = work.counted(rows)
-    kl = compute_token_kl(tuned, original, rows, counted, work.temperature)
+    kl = compute_token_kl(tuned, original, rows, counted, work.temperature) if predicts else None
     shift = measure_stream_shift(tuned, original, rows[:, :-1], counted[:, 1:])  # where the tokens counted are foretold
-    restored = bring_back(tuned, original, work, shift) if restore else {}
+    restored = bring_back(tuned, original, work, shift) if restore and predicts else {}
     return Difference(measure_weight_change(tuned, original), kl, shift, restored)
 
 

@@ -17,6 +17,7 @@ from workbench.data.image_data import ImageData
 from workbench.data.user_images import read_image
 from workbench.experiments.batches import ALSO, FORMS, Batch, Request, cut, numbers, row_match
 from workbench.experiments.data_contents import data_set
+from workbench.experiments.kept_pictures import located
 
 
 def image_rows(request: Request) -> Batch:
@@ -77,6 +78,6 @@ def pictures(request: Request) -> Batch:
     side = isqrt(data.shape[-1])
     channels, height, width = (1, side, side) if flat else data.shape
     fit = request.source == "fitted"
-    images = torch.stack([read_image(path, (channels, height, width), fit=fit) for path in paths])
+    images = torch.stack([read_image(located(path), (channels, height, width), fit=fit) for path in paths])
     inputs = data.normalize(images.flatten(1) if flat else images)
     return Batch(inputs, None, tuple(re.split(r"[/\\]", path)[-1] for path in paths), "your own pictures")

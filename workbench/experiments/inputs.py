@@ -11,8 +11,9 @@ from workbench.core.progress import Progress, silent
 from workbench.core.reading import is_text
 from workbench.core.registry import MODELS
 from workbench.data.user_images import read_bytes
-from workbench.experiments.batches import ALSO, FORMS, Batch, Request, check_form
+from workbench.experiments.batches import ALSO, FORMS, Batch, Request, check_form, rows_asked
 from workbench.experiments.image_batches import image_rows, other_classes, pictures
+from workbench.experiments.kept_pictures import FILES, located
 from workbench.experiments.latent_batches import other_verdicts, samples, walk
 from workbench.experiments.pair_batches import nearest_pairs, pair_prompts, pair_rows
 from workbench.experiments.policy_batches import explored, observations, other_actions
@@ -88,9 +89,16 @@ def require_known(text: str, architecture: str) -> tuple[str, str]:
     return source, rest
 
 
+def rows_of(text: str) -> int | None:
+    """The number of examples that a text for inputs asks for; None where only the data can tell; 0 for no text."""
+    source, _, rest = text.partition(":")
+    return rows_asked(Request(source, rest)) if text else 0
+
+
 def identity(text: str) -> str:
     """The text with the hash of each file in place of its path: the same pictures are the same inputs."""
     source, _, rest = text.partition(":")
-    if source not in ("file", "fitted"):
+    if source not in FILES:
         return text
-    return f"{source}:{ALSO.join(hashlib.sha256(read_bytes(path)).hexdigest() for path in rest.split(ALSO))}"
+    contents = (read_bytes(located(path)) for path in rest.split(ALSO))
+    return f"{source}:{ALSO.join(hashlib.sha256(content).hexdigest() for content in contents)}"

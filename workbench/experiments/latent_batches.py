@@ -6,10 +6,10 @@ import torch
 
 from workbench.core.errors import InputError
 from workbench.core.random import generator
-from workbench.experiments.batches import Batch, Request, numbers, other_answers
+from workbench.experiments.batches import WALK, Batch, Request, numbers, other_answers
 
-REACH, STEPS = 3.0, 9
-"""How far a latent is moved each way, in standard deviations of the prior, and in how many steps in all."""
+REACH = 3.0
+"""How far a latent is moved each way, in standard deviations of the prior."""
 CANDIDATES, OTHER_SEEDS = 512, 10_000
 """Codes from which the corrupted ones are taken, and what is added to their seed to make them other codes."""
 
@@ -29,8 +29,8 @@ def walk(request: Request) -> Batch:
     code = drawn(request, seed, 1)
     if latent >= code.shape[1]:
         raise InputError(f"There is no latent {latent}: this model has {code.shape[1]}, the first being 0.")
-    values = torch.linspace(-REACH, REACH, STEPS)
-    latents = code.repeat(STEPS, 1).index_copy(1, torch.tensor([latent]), values[:, None])
+    values = torch.linspace(-REACH, REACH, WALK)
+    latents = code.repeat(WALK, 1).index_copy(1, torch.tensor([latent]), values[:, None])
     labels = tuple(f"latent {latent} at {value:+.2f}" for value in values.tolist())
     return Batch(latents, None, labels, f"one code (seed {seed}), latent {latent} from {-REACH:g} to {REACH:g}")
 

@@ -21,6 +21,7 @@ from workbench.core.registry import RECIPES
 from workbench.experiments.changes import training_differences
 from workbench.experiments.comparison import require_lesson
 from workbench.experiments.dependencies import recipe_facts
+from workbench.experiments.model_size import require_size
 from workbench.experiments.parameters import as_json, from_text
 from workbench.experiments.processes import Process, this_process
 from workbench.experiments.run_log import require_slug, runs_folder
@@ -151,7 +152,7 @@ def require_same_training(name: str, study: optuna.Study, facts: Mapping[str, An
 def fixed_recipe(plan: SearchPlan) -> Recipe:
     """The recipe with the settings that all trials share."""
     plain = RECIPES[plan.recipe]
-    return plain.with_settings(typed(plain, {**plan.settings, "held_out": HELD_OUT}))
+    return require_size(plain.with_settings(typed(plain, {**plan.settings, "held_out": HELD_OUT})))
 
 
 def as_json_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,7 +185,7 @@ def score(plan: SearchPlan, trial: optuna.Trial, progress: Progress) -> float:
     plain = RECIPES[plan.recipe]
     suggested = {r.name: r.suggested(trial) for r in plan.ranges}
     texts = {n: from_text(kinds(plain)[n], v) if isinstance(v, str) else v for n, v in suggested.items()}
-    recipe = plain.with_settings(typed(plain, {**plan.settings, **texts, "held_out": HELD_OUT}))
+    recipe = require_size(plain.with_settings(typed(plain, {**plan.settings, **texts, "held_out": HELD_OUT})))
     torch.set_num_threads(recipe.threads)
     with TemporaryDirectory() as scratch:
         session = Session(Path(scratch) / "state", progress, lambda step, m: None)

@@ -13,6 +13,7 @@ from workbench.checkpoints.card import Card, models_folder
 from workbench.core.errors import Cancelled, InputError
 from workbench.core.progress import Progress, silent
 from workbench.core.registry import RECIPES
+from workbench.experiments.model_size import require_size
 from workbench.experiments.run_log import RunLog
 from workbench.recipes.recipe import make
 from workbench.recipes.run_record import STATE
@@ -43,7 +44,7 @@ def train(
         The card of the saved model.
     """
     plain = RECIPES[name]
-    chosen = plain.with_settings(settings)
+    chosen = require_size(plain.with_settings(settings))
     if chosen != plain and folder is None:
         raise InputError(
             f"With these settings it is another model than {name}, which would be written over. "

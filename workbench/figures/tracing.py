@@ -6,13 +6,14 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from workbench.analysis.rlhf.tracing import Table, Trace, undone_shares
+from workbench.analysis.rlhf.tracing import Difference, Table, Trace, undone_shares
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import percent, short
 from workbench.figures.table import table
 from workbench.figures.theme import SERIES, TEMPLATE
 
+KL = "KL before tokens, those with the largest total"
 SHOWN = 12
 """Number of parts per panel, those with the largest values; the tables have more."""
 
@@ -21,7 +22,7 @@ SHOWN = 12
 def _(result: Trace) -> go.Figure:
     panels = {
         "Relative change of the weights": ("change", result.changes()),
-        "KL before tokens, those with the largest total": ("nats", result.divergences(SHOWN)),
+        **({KL: ("nats", rows)} if (rows := result.divergences(SHOWN)) else {}),
         **{
             result.restoration_title(kind): (result.unit, result.restoration_table(kind, SHOWN))
             for kind in result.kinds
@@ -43,7 +44,7 @@ def draw_grouped_bars(rows: Table, models: list[str], legend: bool) -> list[go.B
     label = next(iter(rows[0]))
     return [
         go.Bar(
-            x=[row[label] for row in rows], y=[row[model] for row in rows], name=model, legendgroup=model,
+            x=[row[label] for row in rows], y=[row.get(model) for row in rows], name=model, legendgroup=model,
             showlegend=legend, marker_color=SERIES[i % len(SERIES)], hovertemplate="%{x}<br>%{y:.3g}",
         )
         for i, model in enumerate(models)
@@ -57,10 +58,17 @@ def _(result: Trace) -> str:
     for name, one in result.found.items():
         most = max(changes, key=lambda row: row[name])
         found.append(
-            f"{name} changed {most['part']} most, by {short(most[name])} of its norm, and its KL is "
-            f"{short(one.kl.per_token)} nats per token{describe_restoration(result, name)}"
+            f"{name} changed {most['part']} most, by {short(most[name])} of its norm, and {describe_kl(one)}"
+            f"{describe_restoration(result, name)}"
         )
     return f"Compared with {result.original}: {'; '.join(found)}."
+
+
+def describe_kl(one: Difference) -> str:
+    """Describe how far a model's predictions are from the original's, if it makes any."""
+    if one.kl is None:
+        return "scores texts instead of predicting tokens, so it has no KL"
+    return f"its KL is {short(one.kl.per_token)} nats per token"
 
 
 def describe_restoration(result: Trace, name: str) -> str:

@@ -20,10 +20,13 @@ ALL = "(all)"
 
 @dataclass(frozen=True)
 class Difference:
-    """Difference of a tuned model from the original: weights, KL before each token, residual stream."""
+    """Difference of a tuned model from the original: weights, KL before each token, residual stream.
+
+    `kl` is None for a model that does not predict tokens: the head of a reward model scores a whole text.
+    """
 
     weights: WeightChange
-    kl: TokenKL
+    kl: TokenKL | None
     shift: StreamShift
     restored: Mapping[str, Restoration] = field(default_factory=dict)
     """Scores with activations, weights and the stream's mean shift restored; may be empty."""
@@ -54,12 +57,13 @@ class Trace:
             "KL in nats per token, and before which tokens it is": self.divergences(n),
             "Mean shift of the residual stream on the same tokens": self.shifts(),
         }
+        titled = {title: rows for title, rows in titled.items() if rows}
         return titled | {self.restoration_title(kind): self.restoration_table(kind, n) for kind in self.kinds}
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds of restoration; empty if none was run."""
-        return tuple(next(iter(self.found.values())).restored)
+        return tuple(dict.fromkeys(kind for one in self.found.values() for kind in one.restored))
 
     def restoration_title(self, kind: str) -> str:
         """Return the title of one kind of restoration."""
@@ -83,15 +87,22 @@ class Trace:
         return make_table("weight", change | top, rank_parts(change, n))
 
     def divergences(self, n: int) -> Table:
-        """Tabulate the mean KL before each token and the token's count, for the tokens with the largest total KL."""
+        """Tabulate the mean KL before each token and the token's count, for the tokens with the largest total KL.
+
+        Models without a KL have empty cells; the table is empty if no model has one.
+        """
+        if all(one.kl is None for one in self.found.values()):
+            return []
         mean, times, total = (
             self.across(lambda one, i=i: self.by_token(one.kl, i), suffix)  # type: ignore[misc]
             for i, suffix in enumerate(("", ", times", ""))
         )
         return make_table("token", mean | times, [ALL, *rank_parts(total, n)])
 
-    def by_token(self, kl: TokenKL, which: int) -> dict[str, int | float]:
+    def by_token(self, kl: TokenKL | None, which: int) -> dict[str, int | float]:
         """Return the mean KL (0), the count (1) or their product (2) of each token and of all tokens together."""
+        if kl is None:
+            return {}
         rows = [(ALL, int(kl.mask.sum()), kl.per_token)]
         rows += [(repr(self.tokens[token]), times, mean) for token, times, mean in kl.largest(len(self.tokens))]
         return {token: (mean, times, 0.0 if token == ALL else mean * times)[which] for token, times, mean in rows}
@@ -110,8 +121,9 @@ class Trace:
 
     def restoration_table(self, kind: str, n: int) -> Table:
         """Tabulate the mean score with each part restored, and the share of the tuning effect that it undoes."""
-        score = self.across(lambda one: mean_scores(one.restored[kind], self.original))
-        undone = self.across(lambda one: undone_shares(one.restored[kind]), ", share undone")
+        with_it = {name: one.restored[kind] for name, one in self.found.items() if kind in one.restored}
+        score: Columns = {name: mean_scores(back, self.original) for name, back in with_it.items()}
+        undone: Columns = {f"{name}, share undone": undone_shares(back) for name, back in with_it.items()}
         return make_table("restored", score | undone, [AS_TUNED, self.original, *rank_parts(undone, n)])
 
 

@@ -1,0 +1,109 @@
+"""Every link of every page leads where it says, in Chromium: to the page, network and site that the widgets show."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.app.server import PATIENCE, Visit, dashboard, visit
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
+LABELS = {"m": "Model", "hook": "Hook", "inputs": "Inputs", "unit": "Unit"}
+"""Labels of the boxes that show a choice, by its name in a link."""
+LINK = '[data-testid="stPageLink-NavLink"]'
+TITLES = {"": "Interpretability workbench", "patch": "Ablate & patch"}
+OPENED = {
+    "": {},
+    "model": {"m": "shapes_cnn", "hook": "blocks.0.hook_post"},
+    "activations": {"m": "shapes_cnn", "hook": "blocks.0.hook_post", "unit": "3", "inputs": "test:2:5", "row": "2"},
+    "patch": {"m": "shapes_cnn", "hook": "blocks.1.hook_post", "inputs": "test:0:4"},
+    "gallery": {"m": "cliffwalking_q"},
+    "traversal": {"m": "shapes_vae"},
+    "episodes": {"m": "cartpole_ppo", "seed": "3"},
+    "policy": {"m": "cartpole_ppo", "technique": "saliency"},
+    "circuit": {"m": "cliffwalking_q"},
+    "training": {"r": "digits_mlp", "do": "Check", "steps": "3"},
+    "difference": {"m": "shapes_cnn"},
+    "preferences": {"m": "shapes_cnn"},
+    "runs": {},
+}  # fmt: skip
+"""A link to every page, to a network that is not the one that pages begin with."""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with dashboard(Path(os.environ["WORKBENCH_RUNS"])) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def visited(browser: Any, address: str) -> Iterator[Visit]:
+    """One page for all links, as a reader's; opening a link begins a session of its own."""
+    with visit(browser, address) as visited:
+        yield visited
+        assert visited.elsewhere == [] and visited.complaints == []
+
+
+def to(view: str, choices: dict[str, str]) -> str:
+    return f"/{view}?{urlencode(choices, quote_via=quote)}" if choices else f"/{view}"
+
+
+def require_landed(visited: Visit, href: str, model: str | None) -> None:
+    """The page is the one of the link, and shows its choices; without any, the network stays as it was."""
+    target = urlsplit(href)
+    view = target.path.strip("/")
+    page = visited.page
+    title = TITLES.get(view, view.capitalize())
+    page.get_by_role("heading", name=title, level=1, exact=True).wait_for(timeout=PATIENCE)
+    visited.rest()
+    choices = {key: values[0] for key, values in parse_qs(target.query).items()}
+    if model and view not in ("", "training", "runs"):
+        choices.setdefault("m", model)
+    assert page.locator('[data-testid="stException"]').count() == 0
+    for key, value in choices.items():
+        if key in LABELS:
+            shown = page.get_by_role("combobox", name=LABELS[key], exact=True)
+            expect(shown).to_have_value(value, timeout=PATIENCE)
+
+
+def links(page: Any) -> dict[int, str]:
+    """Places and addresses of the links in the body of a page, one for each destination and kind of choices."""
+    found = page.locator(LINK).evaluate_all("all => all.map(link => link.href)")
+    kinds = {
+        (urlsplit(href).path, *parse_qs(urlsplit(href).query)): (i, href) for i, href in reversed([*enumerate(found)])
+    }
+    return dict(kinds.values())
+
+
+@pytest.mark.parametrize("view", OPENED)
+def test_every_link_of_a_page_that_a_link_opened_lands_where_it_says(visited: Visit, view: str) -> None:
+    here, model = to(view, OPENED[view]), OPENED[view].get("m")
+    visited.open(here)
+    for place, href in links(visited.page).items():
+        visited.open(here)
+        require_landed(visited, here, None)
+        visited.page.locator(LINK).nth(place).click()
+        require_landed(visited, href, model)
+        visited.page.go_back()
+        require_landed(visited, here, None)
+        visited.page.go_forward()
+        require_landed(visited, href, model)
+        visited.page.reload()
+        require_landed(visited, href, model)
+
+
+@pytest.mark.parametrize("target", [view for view in OPENED if view])
+def test_the_top_bar_keeps_the_network_of_a_page_that_a_link_opened(visited: Visit, target: str) -> None:
+    start = "model" if target != "model" else "activations"
+    visited.open(to(start, OPENED[start]))
+    name = TITLES.get(target, target.capitalize())
+    visited.page.locator('[data-testid="stTopNavLink"]').filter(has_text=name).first.click()
+    require_landed(visited, f"/{target}", OPENED[start]["m"])
+    visited.page.reload()
+    require_landed(visited, f"/{target}", OPENED[start]["m"])
