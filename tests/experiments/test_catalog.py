@@ -19,6 +19,7 @@ from workbench.core.errors import CheckpointError
 from workbench.experiments import catalog
 from workbench.experiments.processes import this_process
 from workbench.experiments.store import ResultStore
+from workbench.experiments.upkeep import check, repair
 
 VERSION_0 = """
 CREATE TABLE results (
@@ -122,3 +123,15 @@ def test_the_log_of_a_catalog_that_was_moved_away_does_not_reach_the_new_one(tmp
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     kept = [left.read_bytes() for left in store.folder.glob("catalog.sqlite-wal.*.orphan")]
     assert kept == [log], "what it holds may be wanted with the catalog that was moved"
+
+
+def test_an_altered_row_of_results_is_noticed_and_repaired_from_the_file(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / "runs", classes=CLASSES)
+    store.put("abc", Effect(torch.arange(3.0)), SPEC, {"time": "2026-01-01"})
+    with store.changing() as database:
+        database.execute("UPDATE results SET provenance = replace(provenance, '2026', '2027')")
+    with pytest.raises(CheckpointError, match="altered in the row of abc.*workbench store repair"):
+        store.catalog()
+    assert [finding.kind for finding in check(store)] == ["lost result"]
+    repair(store)
+    assert check(store) == [] and store.listed()[0].provenance == {"time": "2026-01-01"}

@@ -25,13 +25,14 @@ def seal(table: Mapping[str, Any]) -> bytes:
     return blank[: found.start(1)] + hashlib.sha256(blank).hexdigest().encode() + blank[found.end(1) :]
 
 
-def unseal(content: bytes, where: str, checked: bool = True) -> dict[str, Any]:
+def unseal(content: bytes, where: str, checked: bool = True, required: bool = False) -> dict[str, Any]:
     """Read a JSON object, without its hash.
 
     Args:
         content: The file; one that was written before files had a hash is taken as it is.
         where: Names the file in errors.
         checked: False to ignore the hash.
+        required: Refuse a file without a hash, for files that no earlier version wrote.
 
     Raises:
         ConfigError: If the content does not have its hash, or is no object in JSON.
@@ -41,6 +42,8 @@ def unseal(content: bytes, where: str, checked: bool = True) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise ConfigError(f"{where} should be an object, not {type(table).__name__}.")
     stated = table.pop(FIELD, None)
+    if stated is None and required:
+        raise ConfigError(f"{where} was altered: it has no {FIELD}.")
     if stated is None or not checked:
         return table
     found = SEAL.search(content)

@@ -107,7 +107,7 @@ def load_folder(folder: Path, step: int | None = None) -> HookedModel:
     with atomic.locked(folder, shared=True):
         card = card_of(folder)
         content = weights_file(folder).read_bytes()
-        texts = {n: (folder / n).read_text("utf-8") for n in (TOKENIZER,) if (folder / n).is_file()}
+        texts = {n: (folder / n).read_bytes() for n in (TOKENIZER,) if (folder / n).is_file()}
     tensors, about = verified(content, card, folder)
     tied = about.get(TIED)
     if step is not None:
@@ -258,19 +258,19 @@ def stored_config(model: HookedModel, architecture: str) -> dict[str, Any]:
     return config
 
 
-def tokenizer_of(texts: Mapping[str, str], about: Mapping[str, Any], folder: Path) -> Any:
+def tokenizer_of(texts: Mapping[str, bytes], about: Mapping[str, Any], folder: Path) -> Any:
     """The tokenizer whose text the weights vouch for, or None when the model has none."""
     expected = about.get(f"{TOKENIZER}_sha256")
     if expected is None:
         return None
-    if sha256(texts.get(TOKENIZER, "").encode()) != expected:
+    if sha256(texts.get(TOKENIZER, b"")) != expected:
         raise CheckpointError(
             f"{folder / TOKENIZER} is missing or altered: it is not the one the weights were trained with. "
             "Restore the file, or train the model again."
         )
     from workbench.data.tokenizers import from_json
 
-    return from_json(texts[TOKENIZER])
+    return from_json(texts[TOKENIZER].decode())
 
 
 __all__ = ["Card", "load", "load_folder", "save", "save_step", "steps"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from workbench.core.atomic import explained, locked, room
 from workbench.core.errors import CheckpointError
@@ -17,7 +20,7 @@ BESIDE = ("-wal", "-shm", "-journal")
 """Ends of the names of files that SQLite keeps beside a database, and reads as a part of it."""
 PATIENCE = 60.0
 """Seconds to wait while another process writes."""
-VERSION = 1
+VERSION = 2
 """Version of the tables. 0 stands for those of before it was recorded."""
 RUNS = """
 CREATE TABLE runs (
@@ -28,8 +31,12 @@ CREATE TABLE runs (
 TABLES = f"""
 CREATE TABLE results (
     key TEXT PRIMARY KEY, result TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL,
-    spec TEXT NOT NULL, provenance TEXT NOT NULL, facts TEXT NOT NULL DEFAULT '{{}}');
+    spec TEXT NOT NULL, provenance TEXT NOT NULL, facts TEXT NOT NULL DEFAULT '{{}}',
+    row_sha256 TEXT NOT NULL DEFAULT '');
 {RUNS}"""
+COLUMNS = "key, result, bytes, sha256, spec, provenance, facts"
+"""What the hash of a row of results is of."""
+FROM_1 = "ALTER TABLE results ADD COLUMN row_sha256 TEXT NOT NULL DEFAULT '';"
 FROM_0 = f"""
 ALTER TABLE results ADD COLUMN facts TEXT NOT NULL DEFAULT '{{}}';
 ALTER TABLE runs RENAME TO runs_of_version_0;
@@ -129,11 +136,15 @@ def version_of(database: sqlite3.Connection, folder: Path) -> int:
 def migrate(database: sqlite3.Connection) -> None:
     """Bring the tables of a catalog to today's version, in one step."""
     with transaction(database):
-        if database.execute("PRAGMA user_version").fetchone()[0] == VERSION:  # another process was quicker
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version == VERSION:  # another process was quicker
             return
         has_tables = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone()
-        for statement in (FROM_0 if has_tables else TABLES).split(";"):
+        changes = {0: FROM_0 + FROM_1, 1: FROM_1}[version] if has_tables else TABLES
+        for statement in changes.split(";"):
             database.execute(statement)
+        for row in database.execute(f"SELECT {COLUMNS} FROM results").fetchall():
+            database.execute("UPDATE results SET row_sha256 = ? WHERE key = ?", (row_sha256(row), row[0]))
         database.execute(f"PRAGMA user_version = {VERSION}")
 
 
@@ -152,3 +163,14 @@ def refusals_explained(folder: Path) -> Iterator[None]:
             f"The catalog of results in {folder} is damaged: {error}. `workbench store repair` moves it away and makes "
             "a new one from the result files."
         ) from error
+
+
+def row_sha256(row: Sequence[Any]) -> str:
+    """The hash of a row of results, in which no bit changes unnoticed."""
+    return hashlib.sha256(json.dumps(list(row)).encode()).hexdigest()
+
+
+def altered_rows(database: sqlite3.Connection) -> list[str]:
+    """The keys of results whose row is not the one that was written."""
+    rows = database.execute(f"SELECT {COLUMNS}, row_sha256 FROM results").fetchall()
+    return [str(row[0]) for row in rows if row_sha256(row[:-1]) != row[-1]]

@@ -14,6 +14,7 @@ from workbench.core.atomic import explained, write_atomically
 from workbench.core.errors import CheckpointError, ConfigError, UnknownNameError
 from workbench.core.registry import ANALYSES
 from workbench.core.tensor_file import pack, sha256, unpack
+from workbench.experiments.catalog import altered_rows, row_sha256
 from workbench.experiments.processes import this_process
 from workbench.experiments.run_log import ACTIVE, MINE, RunLog, drop_ended, require_slug, runs_folder
 
@@ -171,6 +172,11 @@ class ResultStore(RunLog):
         where = "WHERE json_extract(spec, '$.model') = ? AND json_extract(spec, '$.analysis') = ?" if model else ""
         columns = "key, result, bytes, spec, provenance, facts"
         with self.looking() as database:
+            if altered := altered_rows(database):
+                raise CheckpointError(
+                    f"The catalog of results in {self.folder} was altered in the row of {altered[0]}. Restore it from "
+                    "the result files, which vouch for themselves: workbench store repair"
+                )
             rows = database.execute(
                 f"SELECT {columns} FROM results {where} ORDER BY rowid DESC", (model, analysis) if model else ()
             )
@@ -205,4 +211,4 @@ def enter(about: Mapping[str, Any], content: bytes, database: sqlite3.Connection
     """List a result file in the catalog by what its header says."""
     texts = [json.dumps(about[part]) for part in ("spec", "provenance", "facts")]
     row = (about["key"], about["result"], len(content), sha256(content), *texts)
-    database.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    database.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, row_sha256(row)))

@@ -28,7 +28,7 @@ from typing import Any, Literal
 from workbench.core.atomic import explained, locked
 from workbench.core.errors import CheckpointError
 from workbench.core.tensor_file import unpack
-from workbench.experiments.catalog import BESIDE, NAME, beside
+from workbench.experiments.catalog import BESIDE, NAME, altered_rows, beside
 from workbench.experiments.processes import Process, start_of
 from workbench.experiments.run_log import ACTIVE, MINE
 from workbench.experiments.store import ResultStore, enter
@@ -76,7 +76,8 @@ def check(store: ResultStore, superseded: bool = False) -> list[Finding]:
         with store.looking() as database:
             listed = dict(database.execute("SELECT key, bytes FROM results"))
             runs = database.execute(f"SELECT key, pid, born FROM runs WHERE {ACTIVE}").fetchall()
-            lost = [key for key in listed if not store.intact(key, database)]
+            altered = set(altered_rows(database))
+            lost = [key for key in listed if key in altered or not store.intact(key, database)]
         found += [Finding("lost result", file_name(key), size_of(store.path(key))) for key in lost]
         ended = [(key, Process(pid, born)) for key, pid, born in runs if not Process(pid, born).is_alive]
         found += [Finding("ended run", key, owner=owner) for key, owner in ended]

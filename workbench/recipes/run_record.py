@@ -78,7 +78,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     """The settings of the training under way or interrupted in a folder; None where none is recorded."""
     path = folder / RECORD
     try:
-        return unseal(path.read_bytes(), str(path))
+        return unseal(path.read_bytes(), str(path), required=True)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, ConfigError) as error:
