@@ -9,19 +9,23 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import InputError, WorkbenchError
+from workbench.core.nested import tensors_in
 
 RAW = (TypeError, ValueError, AttributeError, LookupError, RuntimeError)
 """What Python and torch raise for inputs that do not fit."""
 
 
 def check_inputs(inputs: Any, name: str) -> None:
-    """Raise InputError if an entry of the inputs is infinite or not a number, which would spoil every result."""
-    for leaf in tree_leaves(inputs):
-        if isinstance(leaf, Tensor) and leaf.is_floating_point() and not leaf.isfinite().all():
-            place = (~leaf.isfinite()).nonzero()[0].tolist()
+    """Raise InputError if an entry of the inputs is NaN or infinity, which would spoil every result.
+
+    Minus infinity is left alone: it is what masks of attention are made of.
+    """
+    for x in tensors_in(inputs):
+        if x.is_floating_point() and (spoiled := x.isnan() | x.isposinf()).any():
+            place = spoiled.nonzero()[0].tolist()
             raise InputError(
-                f"{name!r} holds {leaf[tuple(place)].item()} at index {place} of its shape {tuple(leaf.shape)}. "
-                "Replace what is not finite."
+                f"{name!r} holds {x[tuple(place)].item()} at index {place} of its shape {tuple(x.shape)}, and "
+                f"{int(spoiled.sum()) - 1} more such values. Replace what is not finite."
             )
 
 

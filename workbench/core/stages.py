@@ -15,10 +15,10 @@ from torch import Tensor
 from workbench.core.arguments import check_arguments
 from workbench.core.errors import InputError, OverwrittenError, ShapeError
 from workbench.core.hooked import Handler, HookedModel
-from workbench.core.inputs import inputs_explained
+from workbench.core.inputs import check_inputs, inputs_explained
 from workbench.core.interventions import Intervention, apply_all, require_interventions
 from workbench.core.listeners import versions
-from workbench.core.nested import map_tensors, tensors_in
+from workbench.core.nested import map_tensors
 from workbench.core.probing import equal
 from workbench.core.progress import Progress, silent
 
@@ -48,37 +48,25 @@ def sweep(
     random numbers gets the same noise under every condition.
 
     Raises:
-        InputError: If the inputs hold NaN, or if the model keeps a state from run to run.
+        InputError: If the inputs hold NaN or infinity, or if the model keeps a state from run to run.
         OverwrittenError: If a stage overwrites its own input, from which the next condition would start.
         ShapeError: If `measure` does not return one number per example.
     """
-    require_numbers(inputs)
+    check_inputs(inputs, "inputs")
     if not conditions:
         raise InputError("A sweep needs at least one condition. Pass [()] for the intact model alone.")
     starts = tuple(_first_stage(model, condition) for condition in conditions)
     pinned = frozenset(i.site.hook for c in conditions for i in c if _changes_path(model, i.site.hook))
-    with model.lock:
+    with model.lock, inputs_explained(model, inputs):
         if model.probe is not None:
             model.probe.require_repeatable()
         room = _conditions_that_fit(model, inputs, memory)
         plan = _Sweep(model, conditions, measure, starts, pinned, model.count_rows(inputs), room)
         try:
-            with inputs_explained(model, inputs):
-                return plan.run(inputs, progress)
+            return plan.run(inputs, progress)
         except _RowsInteract:
             model.probe = replace(model.probe, rows_interact=True) if model.probe else None
             return replace(plan, room=1).run(inputs, progress)
-
-
-def require_numbers(inputs: Any) -> None:
-    """Raise `InputError` if a floating-point input holds NaN."""
-    for place, x in enumerate(tensors_in(inputs)):
-        if x.is_floating_point() and x.isnan().any():
-            row = f" (first in row {int(x.isnan().flatten(1).any(dim=1).nonzero()[0])})" if x.ndim > 1 else ""
-            raise InputError(
-                f"Input {place} of shape {tuple(x.shape)} holds {int(x.isnan().sum())} values that are NaN{row}, which "
-                "would make every effect NaN. Replace them first."
-            )
 
 
 class _RowsInteract(Exception):
