@@ -11,7 +11,7 @@ from typing import Literal
 
 from workbench.core.errors import ConfigError, DataError, UnknownNameError, short
 from workbench.core.ranges import check_fields
-from workbench.core.reading import read_text
+from workbench.core.reading import read_json, read_text
 
 Choice = Literal["left", "right", "equal"]
 CHOICES: tuple[Choice, ...] = ("left", "right", "equal")
@@ -71,11 +71,11 @@ def read(path: Path) -> list[Preference]:
 def parsed(line: str, where: str) -> Preference:
     """One line."""
     try:
-        fields = json.loads(line)
+        fields = read_json(line, "The line")
         if fields["chosen"] not in CHOICES:
             raise DataError(f"{where}: chosen is {fields['chosen']!r}. Write one of {', '.join(CHOICES)}.")
         return Preference(**fields)
-    except (json.JSONDecodeError, KeyError, TypeError, ConfigError, UnknownNameError) as reason:
+    except (KeyError, TypeError, ConfigError, UnknownNameError) as reason:
         raise DataError(f"{where} is no preference: {reason}. Mend or delete the line.") from reason
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError
+from workbench.core.reading import read_json
 from workbench.data.byte_pairs import BytePairTokenizer
 from workbench.data.near_characters import nearest_character
 from workbench.data.pair_tokenizer import PairTokenizer
@@ -160,7 +161,7 @@ def character_tokenizer(text: str) -> CharacterTokenizer:
 def from_json(text: str) -> Tokenizer:
     """The tokenizer that `to_json` wrote."""
     try:
-        stored = json.loads(text)
+        stored = read_json(text, "A tokenizer")
         match stored["kind"]:
             case "character":
                 return CharacterTokenizer(tuple(stored["vocab"]))
@@ -175,7 +176,7 @@ def from_json(text: str) -> Tokenizer:
                 return PairTokenizer(tuple(stored["source"]), tuple(stored["target"]), stored["joined"])
             case kind:
                 raise CheckpointError(f"No tokenizer of kind {kind!r}. Known: character, word, byte, byte_pair, pair.")
-    except (json.JSONDecodeError, KeyError, TypeError) as reason:
+    except (ConfigError, KeyError, TypeError) as reason:
         raise CheckpointError(f"This is not a stored tokenizer ({type(reason).__name__}: {reason}).") from reason
 
 

@@ -36,7 +36,7 @@ from workbench.core.errors import ConfigError, InputError, TrainingError, Unknow
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress, silent
 from workbench.core.ranges import Seed, checked
-from workbench.core.reading import read_toml
+from workbench.core.reading import read_json, read_text, read_toml
 from workbench.core.registry import RECIPES
 from workbench.core.weights import is_weight
 from workbench.experiments.changes import training_differences
@@ -124,7 +124,7 @@ def stored_at(plan: Plan, folder: Path | None = None) -> Path:
 
 def read_comparison(path: Path) -> Comparison:
     """The comparison that `compare` kept."""
-    stored = {"facts": {}, **json.loads(path.read_text(encoding="utf-8"))}  # older files do not have these
+    stored = {"facts": {}, **read_json(read_text(path, "comparison"), path.name)}  # older files do not have these
     return restore(Comparison, stored, path.name)
 
 

@@ -5,6 +5,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from workbench.core.reading import read_json
+
 Column = list[float | None]
 
 
@@ -62,5 +64,5 @@ class Curve:
     @classmethod
     def from_json(cls, text: str) -> "Curve":
         """The curve that `to_json` wrote."""
-        table = json.loads(text)
+        table = read_json(text, "A training curve")
         return cls(table.pop("step"), table)
