@@ -62,12 +62,19 @@ def begin(view: str) -> bool:
 
 
 def finish(complete: bool = True) -> None:
-    """Write the choices of this run to the browser; those that an incomplete run did not reach stay as they are."""
+    """Write the choices of this run to the browser; those that an incomplete run did not reach stay as they are.
+
+    A query that says the same in other words is left alone, because the browser's history keeps each that is written.
+    """
     state = current()
     told = {} if complete else {key: text for key, text in state.written.items() if key not in state.drawn}
     told |= {key: text for key, (text, usual) in state.drawn.items() if text != usual}
-    state.written = told
-    if (query := told | access.query()) != st.query_params.to_dict():
+    drawn = {key: text for key, (text, _) in state.drawn.items()}
+    if any(state.written.get(key) != text for key, text in told.items()) or any(
+        drawn[key] != text for key, text in state.written.items() if key in drawn
+    ):
+        state.written = told
+    if (query := state.written | access.query()) != st.query_params.to_dict():
         st.query_params.from_dict(query)
 
 

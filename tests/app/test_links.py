@@ -45,7 +45,7 @@ def address() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def visited(browser: Any, address: str) -> Iterator[Visit]:
     """One page for all links, as a reader's; opening a link begins a session of its own."""
-    with visit(browser, address) as visited:
+    with visit(browser, address, width=1900) as visited:  # the top bar shows all pages
         yield visited
         assert visited.elsewhere == [] and visited.complaints == []
 
