@@ -26,7 +26,9 @@ def traced(factor: float) -> Trace:
         with torch.no_grad():
             tuned.blocks[0].mlp.W_in *= by
         counted = completion_mask(rows, MARKS)
-        back = restore_weights(tuned, original, PARTS, lambda model, extend: model(rows).sum(dim=(1, 2)).detach())
+        back = restore_weights(
+            tuned, original, PARTS, lambda model, extend: model(rows).square().sum(dim=(1, 2)).detach()
+        )
         found[name] = Difference(
             measure_weight_change(tuned, original),
             compute_token_kl(tuned, original, rows, counted),
