@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tests.bench.harness import Figure
 from tests.campaigns import foreign_habits, foreign_layers, foreign_libraries
 from tests.campaigns.foreign_cases import Case, measure
+from tests.campaigns.foreign_paths import wrong_names
 from workbench.core.errors import TrainingModeError, WorkbenchError
 from workbench.core.interventions import Intervention, mean, patch, resample, zero
 from workbench.core.module_run import call
@@ -29,6 +30,8 @@ from workbench.core.wrap import WrappedModel, wrap
 
 SIZE = 1000
 """Modules to try, at most."""
+PATHS = 400
+"""Random networks whose axes are named, at most."""
 HOOKS, ENTRIES = 5, 2
 """Hooks of a module, and entries of each axis, that are edited."""
 CLOSE = 1e-6
@@ -62,6 +65,8 @@ def figures(size: int = SIZE) -> Iterator[Figure]:
     yield Figure("foreign.equal", equal, "modules", "raw torch hooks")
     yield Figure("foreign.equal_or_refused", len(partly), "modules, of which some edits are refused", "raw torch hooks")
     yield Figure("foreign.refused", len(refused), "modules, in one sentence")
+    named = list(wrong_names(range(min(size, PATHS))))
+    yield Figure("foreign.wrong_names", len(named), "; ".join(named[:3]) or "of random paths", None, "== 0")
 
 
 def run(case: Case) -> Outcome:

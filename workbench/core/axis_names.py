@@ -19,6 +19,9 @@ PLACES = ("pos", "height", "width")
 """Kinds that say where; a merger of several, such as the patches of an image, is a position."""
 UNITS = ("channel", "feature")
 """Kinds that say which unit. A sum of channels and features is of features."""
+NAMELESS = "nameless"
+"""The kind of an axis that no name fits, however it is used: features that a convolution slides along, or a sum of
+positions and features."""
 SPATIAL = {1: ("pos",), 2: ("height", "width"), 3: (None, None, None)}
 """Kinds of the axes that a convolution of so many dimensions slides along."""
 
@@ -94,7 +97,7 @@ def agree(one: Axis, other: Axis) -> Axis:
             return other if axis is one else one
     if kinds[0] in UNITS and kinds[1] in UNITS:
         return one if kinds[0] == "feature" else other
-    return (Factor(length(one)),)
+    return (Factor(length(one), NAMELESS),)
 
 
 def use_as(axis: Axis, kind: str | None) -> None:
@@ -108,7 +111,7 @@ def kind_of(axis: Axis) -> str | None:
     kinds = [factor.kind for factor in axis]
     if len(kinds) == 1:
         return kinds[0]
-    if not kinds or None in kinds or "batch" in kinds:
+    if not kinds or {None, "batch", NAMELESS}.intersection(kinds):
         return None
     return "pos" if set(kinds) <= set(PLACES) else "feature"
 
@@ -170,9 +173,10 @@ class AxisTracker:
 
 def names_of(axes: Axes, batch: int | None) -> str:
     """Names for the axes of one activation, the batch at the place given (None: nowhere)."""
-    kinds = [None if place == batch or kind_of(axis) == "batch" else kind_of(axis) for place, axis in enumerate(axes)]
-    if len(axes) == 2 and batch == 0 and len(axes[1]) > 1 and "batch" not in [factor.kind for factor in axes[1]]:
-        kinds[1] = "feature"  # what was flattened
+    kinds = [None if place == batch else kind_of(axis) for place, axis in enumerate(axes)]
+    kinds = [None if kind in ("batch", NAMELESS) else kind for kind in kinds]
+    if len(axes) == 2 and batch == 0 and kinds[1] is None and len(axes[1]) > 1:
+        kinds[1] = None if "batch" in [factor.kind for factor in axes[1]] else "feature"  # what was flattened
     kinds = [unit_name(axis, kind, kinds) if kind in UNITS else kind for axis, kind in zip(axes, kinds, strict=True)]
     if kinds.count("pos") == 2:
         pair = iter(("query", "key"))

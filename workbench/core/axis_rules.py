@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from workbench.core.axis_names import (
+    NAMELESS,
     PLACES,
     SPATIAL,
     UNITS,
@@ -162,10 +163,10 @@ def convolve(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
     x = tracker.of(bound["input"])
     kinds = SPATIAL.get(out.ndim - 2, ())
     use_as_channels(x)
-    places = [
-        (Factor(n, kind if kind_of(axis) in (kind, None) else kind_of(axis) if kind_of(axis) in PLACES else None),)
-        for axis, kind, n in zip(x[2:], kinds, out.shape[2:], strict=False)
-    ]
+    places = []
+    for axis, kind, n in zip(x[2:], kinds, out.shape[2:], strict=False):
+        known = kind_of(axis) or kind
+        places.append((Factor(n, known if known in (None, *PLACES) else NAMELESS),))
     return (x[0], (Factor(out.shape[1], "channel"),), *places)
 
 
@@ -236,7 +237,7 @@ def concatenate(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
     for other in known[1:]:
         axes = [agree(a, b) if i != dim else a for i, (a, b) in enumerate(zip(axes, other, strict=True))]
     kinds = {kind_of(axes_of_one[dim]) for axes_of_one in known if any(f.size > 1 for f in axes_of_one[dim])}
-    kind = kinds.pop() if len(kinds) == 1 else "feature" if kinds and kinds <= set(UNITS) else None
+    kind = kinds.pop() if len(kinds) == 1 else "feature" if kinds <= set(UNITS) else NAMELESS
     axes[dim] = (Factor(out.shape[dim], kind),)
     return tuple(axes)
 
