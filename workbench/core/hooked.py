@@ -13,12 +13,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 from transformer_lens.HookedRootModule import HookedRootModule
 
-from workbench.core.errors import (
-    ConfigError,
-    InputError,
-    NeverFiredError,
-    UnknownNameError,
-)
+from workbench.core.errors import ConfigError, InputError, NeverFiredError, UnknownNameError
 from workbench.core.hook_points import AxisHookPoint, Handler, HookInfo, Router
 from workbench.core.inputs import inputs_explained
 from workbench.core.interventions import Intervention, apply_all, require_interventions
