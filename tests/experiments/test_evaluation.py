@@ -6,13 +6,14 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import DATA_FILES, missing_data
 from workbench.checkpoints.card import Score, models_folder, names, read_card
 from workbench.cli import status
 from workbench.core.errors import DataError
-from workbench.experiments.evaluation import Agreement, evaluate
+from workbench.experiments.evaluation import Agreement, evaluate, record_intervals
 
 QUICK = [name for name in names() if name in {
     "cartpole_ppo", "digits_mlp", "frozenlake_q", "induction_gpt", "mnist_mlp", "modular_addition_gpt", "shapes_cnn",
@@ -42,6 +43,31 @@ def test_scores_agree_within_the_cards_interval_or_one_per_cent(card: Score, now
     assert Agreement("metric", card, Score(now, 100)).holds is holds
 
 
+def test_a_sampled_score_agrees_within_what_chance_explains() -> None:
+    """Two means of 100 numbers of deviation 1 differ by up to 1.96 * sqrt(2) / 10 in 95 of 100 cases."""
+    half = 1.96 / 10
+    for gap, holds in ((0.27, True), (0.29, False), (-0.27, True), (-0.29, False)):
+        now = Score(1 + gap, 100, (1 + gap - half, 1 + gap + half))
+        assert Agreement("metric", Score(1.0, 100, (1 - half, 1 + half)), now).holds is holds
+        assert Agreement("metric", Score(1.0, 100), now).holds is holds  # the card's interval is taken to be as wide
+    assert Agreement("metric", Score(1.0, 25), Score(1.43, 100, (1.43 - half, 1.43 + half))).holds  # fewer: wider
+    assert Agreement("metric", Score(1.0, 100), Score(1.29, 100, (1.29 - half, 1.29 + half)), of=20).holds
+
+
+def test_chance_makes_one_comparison_in_twenty_disagree_however_many_metrics_it_has() -> None:
+    rng, wrong = np.random.default_rng(0), 0
+    for _ in range(400):
+        one, two = rng.standard_normal((2, 20, 50))
+        pairs = zip(map(normal_score, one), map(normal_score, two), strict=True)
+        wrong += not all(Agreement("m", first, second, of=20).holds for first, second in pairs)
+    assert 0.02 < wrong / 400 < 0.12
+
+
+def normal_score(values: np.ndarray) -> Score:
+    half = 1.96 * values.std(ddof=1) / len(values) ** 0.5
+    return Score(values.mean(), len(values), (values.mean() - half, values.mean() + half))
+
+
 @pytest.fixture
 def altered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of digits_mlp, alone in a folder of models; returns its card."""
@@ -56,6 +82,7 @@ def rewrite(path: Path, change: dict[str, object], *place: str) -> None:
     for name in place:
         part = part[name]
     part.update(change)
+    card.pop("file_sha256", None)
     path.write_text(json.dumps(card))
 
 
@@ -70,3 +97,16 @@ def test_other_data_than_the_cards_are_refused(altered: Path) -> None:
     rewrite(altered, {"sha256": "0" * 64}, "data")
     with pytest.raises(DataError, match="is not the data of digits_mlp"):
         evaluate("digits_mlp")
+
+
+def test_intervals_that_a_card_lacks_are_added_from_a_measurement_and_its_values_stay(
+    altered: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = read_card("digits_mlp")
+    rewrite(altered, {"interval": None}, "metrics", "test_accuracy")
+    assert status(["evaluate", "digits_mlp", "--record"]) == 0
+    after = read_card("digits_mlp")
+    assert after.metrics == before.metrics
+    assert after.note.startswith("Intervals of test_accuracy were measured later (commit ")
+    assert "Added to the card: intervals of test_accuracy" in capsys.readouterr().out
+    assert record_intervals("digits_mlp", evaluate("digits_mlp")) == []

@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
 
-from workbench.cli.writing import write_json, write_table
+from cyclopts import Parameter
+
+from workbench.cli.writing import write, write_json, write_table
 
 DISAGREES = 1
 
 
-def evaluate_model(model: str, /, *, json: bool = False) -> int:
-    """Measures a trained model again, from its weights and data; the exit code is 1 when its card says otherwise.
+def evaluate_model(
+    model: str, /, *, record: Annotated[bool, Parameter(negative="")] = False, json: bool = False
+) -> int:
+    """Measure a trained model again, from its weights and data; the exit code is 1 when its card says otherwise.
 
     Parameters
     ----------
     model
         Name of a trained model; `workbench list models` has them.
+    record
+        Add intervals that the card lacks, for metrics that agree; the card's values stay.
     json
         Write JSON.
     """
-    from workbench.experiments.evaluation import evaluate
+    from workbench.experiments.evaluation import evaluate, record_intervals
 
     found = evaluate(model)
+    added = record_intervals(model, found) if record else []
     if json:
         write_json([asdict(one) | {"holds": one.holds} for one in found])
     else:
         write_table(
             [
                 {"metric": one.metric, "card": f"{one.card.value:.5g}", "now": f"{one.now.value:.5g}",
-                 "n": one.now.n, "": "agrees" if one.holds else "DISAGREES"}
+                 "95 % interval": between(one.now.interval), "n": one.now.n,
+                 "": "agrees" if one.holds else "DISAGREES"}
                 for one in found
             ]
         )  # fmt: skip
+        if added:
+            write(f"Added to the card: intervals of {', '.join(added)}")
     return 0 if all(one.holds for one in found) else DISAGREES
+
+
+def between(interval: tuple[float, float] | None) -> str:
+    """An interval as text."""
+    return "" if interval is None else f"{interval[0]:.5g} to {interval[1]:.5g}"

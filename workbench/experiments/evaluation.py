@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import isclose
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import hypot, isclose, sqrt
+from statistics import NormalDist
 
-from workbench.checkpoints.card import Score
+from workbench.checkpoints.card import Score, model_folder, read_card
+from workbench.checkpoints.provenance import commit
 from workbench.checkpoints.store import load
+from workbench.checkpoints.writing import writing
+from workbench.core.atomic import write_atomically
 from workbench.core.errors import DataError, InputError
 from workbench.core.registry import DATASETS
 from workbench.recipes.measuring import measured
 
 TOLERANCE = 0.01
-"""Share of a score by which it may differ where the card has no interval: weights on disk are rounded."""
+"""Share of a score by which it may differ where neither the card nor the measurement has an interval: weights on disk
+are rounded."""
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """One metric of a card: the score it says, and the one measured now."""
+    """One metric of a card: the score it says, and the one measured now; `of` metrics are compared together."""
 
     metric: str
     card: Score
     now: Score
+    of: int = 1
 
     @property
     def holds(self) -> bool:
-        """Whether the new value lies in the card's interval, or without one within 1 % of the card's value."""
-        low, high = self.card.interval or (self.card.value * (1 - TOLERANCE), self.card.value * (1 + TOLERANCE))
-        inside = min(low, high) <= self.now.value <= max(low, high)
-        return inside or isclose(self.card.value, self.now.value, abs_tol=1e-6)
+        """Whether the difference is no larger than chance explains, by the intervals of both scores.
+
+        Where the card has no interval, that of the new measurement is taken for both, for the card's number of samples.
+        Among many metrics each may differ more, so that in 95 % of comparisons no metric disagrees by chance.
+        """
+        gap = self.now.value - self.card.value
+        half = half_width(self.now, -gap)
+        card_half = half_width(self.card, gap)
+        if card_half is None and half is not None:
+            card_half = half * sqrt(self.now.n / max(1, self.card.n))
+        if card_half is None:
+            return isclose(self.card.value, self.now.value, rel_tol=TOLERANCE, abs_tol=1e-6)
+        wider = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / 2 / self.of) / NormalDist().inv_cdf(
+            1 - (1 - CONFIDENCE) / 2
+        )
+        return abs(gap) <= max(wider * hypot(card_half, half or 0.0), 1e-6)
+
+
+def half_width(score: Score, towards: float) -> float | None:
+    """The half of a score's interval above its value, or below it where `towards` is negative; None without one."""
+    if score.interval is None:
+        return None
+    low, high = score.interval
+    return max(0.0, high - score.value if towards > 0 else score.value - low)
 
 
 def evaluate(name: str) -> tuple[Agreement, ...]:
@@ -47,7 +75,7 @@ def evaluate(name: str) -> tuple[Agreement, ...]:
     both = [metric for metric in card.metrics if metric in found_metrics]
     if not both:
         raise InputError(f"Nothing on the card of {name} can be measured again: it has {', '.join(card.metrics)}.")
-    return tuple(Agreement(m, card.metrics[m], score_of(found_metrics[m])) for m in both)
+    return tuple(Agreement(m, card.metrics[m], score_of(found_metrics[m]), len(both)) for m in both)
 
 
 def score_of(metric: object) -> Score:
@@ -55,3 +83,27 @@ def score_of(metric: object) -> Score:
     found = dict(metric)  # type: ignore[call-overload]
     interval = found.get("interval")
     return Score(float(found["value"]), found["n"], None if interval is None else (interval[0], interval[1]))
+
+
+def record_intervals(name: str, found: Sequence[Agreement]) -> list[str]:
+    """Add to a card the intervals that it lacks, from a new measurement that agrees with it; return their metrics.
+
+    The values on the card stay. Its note says which intervals were measured later, and by which commit.
+    """
+    lacking = [one for one in found if one.card.interval is None and one.now.interval is not None and one.holds]
+    added = {one.metric: replace(one.card, interval=one.now.interval) for one in lacking if holds_value(one)}
+    if not added:
+        return []
+    folder, card = model_folder(name), read_card(name)
+    told = f"Intervals of {', '.join(added)} were measured later (commit {commit()[:12] or 'unknown'})."
+    metrics = {metric: added.get(metric, score) for metric, score in card.metrics.items()}
+    with writing(folder):
+        changed = replace(card, metrics=metrics, note=" ".join(filter(None, (card.note, told))))
+        write_atomically(folder / "card.json", changed.to_json())
+    return list(added)
+
+
+def holds_value(one: Agreement) -> bool:
+    """Whether the new interval holds the card's value."""
+    low, high = one.now.interval or (0.0, 0.0)
+    return low <= one.card.value <= high

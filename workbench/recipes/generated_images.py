@@ -14,6 +14,7 @@ from workbench.analysis.generative.samples import classes_covered, frechet_dista
 from workbench.checkpoints.store import load
 from workbench.core.hooked import HookedModel
 from workbench.data.image_data import ImageData
+from workbench.recipes.resampling import resampled, resampled_spread
 
 Images = Float[Tensor, "batch channel height width"]
 FEATURES = "readout.hook_pooled"
@@ -51,24 +52,31 @@ def generated(make: Callable[[Tensor], Images], latents: Float[Tensor, "batch la
     return torch.cat([make(part) for part in latents.split(500)])
 
 
-def sample_metrics(images: Images, eyes: Judge) -> dict[str, dict[str, Any]]:
+def sample_metrics(images: Images, eyes: Judge, seed: int = 0, draws: int = 2) -> dict[str, dict[str, Any]]:
     """Metrics of generated images in 0..1, as many as there are test images at most.
 
     `frechet_distance` to the test images; `frechet_distance_of_data`, that of as many training images, is what perfect
     samples would have. `classes_covered` counts those with a tenth of an equal share or more. `nearest_ratio` is the
-    median distance to the nearest training image, over that of test images: far below 1 means copies.
+    median distance to the nearest training image, over that of test images: far below 1 means copies. Intervals are
+    from `draws` resamples of images of both kinds.
     """
     data = eyes.data
     train, test = data.unit_range(data.train_pixels), data.unit_range(data.test_pixels)
     n, few = min(len(images), len(test)), min(NEIGHBOURS, len(images), len(test))
     features, logits = eyes.seen(images[:n])
-    reference = eyes.seen(test[:n])[0]
-    natural = frechet_distance(eyes.seen(train[:n])[0], reference)
-    near, test_near = (nearest_distance(x[:few], train).median() for x in (images, test))
+    reference, real = eyes.seen(test[:n])[0], eyes.seen(train[:n])[0]
+    certainty = logits.softmax(dim=1).amax(dim=1)
+    near, test_near = (nearest_distance(x[:few], train) for x in (images, test))
     return {
-        "frechet_distance": {"value": float(frechet_distance(features, reference)), "n": n},
+        "frechet_distance": resampled_spread(
+            lambda rows: float(frechet_distance(features[rows], reference[rows])), n, seed, draws
+        ),
         "classes_covered": {"value": classes_covered(logits.argmax(dim=1), len(data.class_names)), "n": n},
-        "frechet_distance_of_data": {"value": float(natural), "n": n},
-        "confidence": {"value": float(logits.softmax(dim=1).amax(dim=1).mean()), "n": n},
-        "nearest_ratio": {"value": float(near / test_near), "n": few},
+        "frechet_distance_of_data": resampled_spread(
+            lambda rows: float(frechet_distance(real[rows], reference[rows])), n, seed, draws
+        ),
+        "confidence": resampled(lambda rows: float(certainty[rows].mean()), n, seed, draws),
+        "nearest_ratio": resampled(
+            lambda rows: float(near[rows].median() / test_near[rows].median()), few, seed, draws
+        ),
     }

@@ -22,6 +22,8 @@ from workbench.training.adversarial import train_gan
 
 EVALUATED = 2000
 """Generated images of each point of the curve; the card has as many as there are test images."""
+RESAMPLES = 100
+"""Resamples behind the intervals on the card."""
 FOLLOWED = ("frechet_distance", "classes_covered")
 """Metrics that the curve shows."""
 
@@ -64,7 +66,7 @@ class ImageGeneration:
         """Metrics of as many samples as there are test images."""
         data = self.data()
         images = samples(recipe, model.get_submodule("generator"), len(data.test_targets))
-        found = sample_metrics(images, judge(self.classifier, data))
+        found = sample_metrics(images, judge(self.classifier, data), recipe.seed, RESAMPLES)
         return found if self.more is None else found | dict(self.more(images, data))
 
     def data(self) -> ImageData:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from workbench.analysis.rlhf.token_kl import compute_token_kl
+from workbench.analysis.rlhf.token_kl import TokenKL, compute_token_kl
 from workbench.checkpoints.card import DataSource
 from workbench.checkpoints.store import load
 from workbench.core.errors import InputError
@@ -24,6 +24,7 @@ from workbench.data.byte_pairs import END_OF_TEXT
 from workbench.data.preferences import read
 from workbench.recipes.maze_outcomes import share
 from workbench.recipes.recipe import Recipe
+from workbench.recipes.resampling import resampled
 from workbench.recipes.tales_outcomes import TEMPERATURE, Told, marks_of, prompts_of, read_back, tale_metrics, told_by
 from workbench.training.curve import Curve
 from workbench.training.fit_config import FitConfig
@@ -166,7 +167,7 @@ def reward_metrics(
     named = {f"best_of_16_{name}": score for name, score in tale_metrics(best, seed).items()}
     return {
         "preference_accuracy": preference_accuracy(first, second, pairs.prefers_first),
-        "annotator_ceiling": {"value": max_accuracy(pairs.first.true_reward, pairs.second.true_reward), "n": n},
+        "annotator_ceiling": best_accuracy(pairs, seed),
         "best_of_16_reward": share(scores(scorer, best.rows), seed),
         **named,
     }
@@ -201,7 +202,6 @@ def policy_metrics(
     )
     better = (told.true_reward > plain.true_reward).double() + (told.true_reward == plain.true_reward) / 2
     kl = compute_token_kl(policy, at.reference, told.rows, completion_mask(told.rows, at.marks), TEMPERATURE)
-    lengths = told.length.double().mean() / plain.length.double().mean()
     return {
         **tale_metrics(told, seed),
         "reward": share(scores(scorer, told.rows), seed),
@@ -209,6 +209,25 @@ def policy_metrics(
         "reference_true_reward": share(plain.true_reward, seed),
         "reference_reward": share(scores(scorer, plain.rows), seed),
         "kl": share(kl.per_row, seed),
-        "kl_per_token": {"value": kl.per_token, "n": int(kl.mask.sum())},
-        "length_error": {"value": abs(float(lengths) - 1), "n": len(asked)},
+        "kl_per_token": mean_per_token(kl, seed),
+        "length_error": length_error(told, plain, seed),
     }
+
+
+def mean_per_token(kl: TokenKL, seed: int) -> Mapping[str, Any]:
+    """The KL divergence per token, with an interval over the tales that the tokens are of."""
+    sums, counts = kl.per_row.double().numpy(), kl.mask.sum(dim=1).numpy()
+    score = resampled(lambda rows: sums[rows].sum() / counts[rows].sum(), len(sums), seed)
+    return score | {"value": kl.per_token, "n": int(kl.mask.sum())}
+
+
+def length_error(told: Told, plain: Told, seed: int) -> Mapping[str, Any]:
+    """Relative difference of the mean lengths of two sets of tales for the same orders."""
+    one, other = (tales.length.double().numpy() for tales in (told, plain))
+    return resampled(lambda rows: abs(one[rows].mean() / other[rows].mean() - 1), len(one), seed)
+
+
+def best_accuracy(pairs: Pairs, seed: int) -> Mapping[str, Any]:
+    """Accuracy on the annotator's labels of a predictor that knows the true rewards."""
+    first, second = pairs.first.true_reward, pairs.second.true_reward
+    return resampled(lambda rows: max_accuracy(first[rows], second[rows]), len(first), seed)
