@@ -108,10 +108,11 @@ def retrained(world: World, name: str, step: int | None = None) -> Iterator[None
 
 
 def card(**config: Any) -> Callable[[bytes], bytes]:
-    """A card with other values in its config."""
+    """A card with other values in its config, as somebody writes it who confirms the change."""
 
     def change(content: bytes) -> bytes:
         stored = json.loads(content)
+        stored.pop("file_sha256", None)
         return json.dumps(stored | {"config": stored["config"] | config}).encode()
 
     return change

@@ -162,6 +162,7 @@ def build(folder: Path) -> World:
     shutil.copytree(folder / "models" / "digits_mlp", folder / "models" / "rows_mlp")
     card = json.loads((folder / "models" / "rows_mlp" / "card.json").read_text())
     card["data"]["name"] = "stale_rows"
+    card.pop("file_sha256", None)
     (folder / "models" / "rows_mlp" / "card.json").write_text(json.dumps(card))
     return World(folder)
 
@@ -216,15 +217,18 @@ def retrain(name: str, step: int | None = None) -> None:
 
     import torch
 
-    from workbench.checkpoints.card import model_folder, read_curve
-    from workbench.checkpoints.store import load, save, save_step
+    from workbench.checkpoints.card import model_folder, read_curve, steps_folder
+    from workbench.checkpoints.store import load, save, stored_weights
+    from workbench.core.tensor_file import pack
 
     model, folder = load(name, step), model_folder(name)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(1.01)
     if step is not None:
-        (folder / "steps" / f"{step}.safetensors").unlink()
-        save_step(folder, model, step)
+        path = steps_folder(folder, model.card.run) / f"{step}.safetensors"
+        about = {"step": step} | ({"run": model.card.run} if model.card.run else {})
+        path.write_bytes(pack(stored_weights(model, model.card.dtype), about))
         return
-    save(folder, model, replace(model.card, weights_sha256=""), read_curve(name), model.tokenizer)
+    card = replace(model.card, weights_sha256="")
+    save(folder, model, card, read_curve(name), model.tokenizer, overwrite=True)

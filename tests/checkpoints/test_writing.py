@@ -57,3 +57,10 @@ def test_a_folder_has_one_writer(folder: Path) -> None:
         assert "Another process trains or saves into" in found.stderr
     with writing(folder):  # free again
         pass
+
+
+def test_steps_of_an_earlier_version_go_with_the_model_that_they_are_of(folder: Path) -> None:
+    (folder / "steps").mkdir(exist_ok=True)
+    (folder / "steps" / "5.safetensors").write_bytes(b"of an earlier version")
+    save(folder, tiny(seed=1), card(), CURVE, overwrite=True)
+    assert not list((folder / "steps").iterdir())

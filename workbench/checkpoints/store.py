@@ -69,11 +69,12 @@ def save(
     card = replace(card, parameters=parameters, weights_sha256=sha256(content))
     files = {WEIGHTS: content} | {n: t.encode() for n, t in texts.items()} | {CARD: card.to_json()}
     with writing(folder, len(content)):
+        replaced = (folder / CARD).exists()
         if not overwrite:
             require_free(folder, card.run)
         with atomic.locked(folder):
             atomic.replace_together(folder, files)
-        drop_steps(folder, {card.run})
+        drop_steps(folder, set() if replaced and not card.run else {card.run})
     return card
 
 

@@ -45,10 +45,13 @@ class Agreement:
             card_half = half * sqrt(self.now.n / max(1, self.card.n))
         if card_half is None:
             return isclose(self.card.value, self.now.value, rel_tol=TOLERANCE, abs_tol=1e-6)
-        wider = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / 2 / self.of) / NormalDist().inv_cdf(
-            1 - (1 - CONFIDENCE) / 2
-        )
+        wider = normal_half(1 - (1 - CONFIDENCE) / self.of) / normal_half(CONFIDENCE)
         return abs(gap) <= max(wider * hypot(card_half, half or 0.0), 1e-6)
+
+
+def normal_half(confidence: float) -> float:
+    """Half of the interval, in standard errors, that holds this share of a normal distribution."""
+    return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
 def half_width(score: Score, towards: float) -> float | None:
