@@ -36,7 +36,7 @@ def test_a_network_with_a_habit_equals_raw_hooks_or_is_refused(name: str) -> Non
     accept(run(HABITS[name]))
 
 
-@pytest.mark.parametrize("name", LAYERS.keys() - SLOW)
+@pytest.mark.parametrize("name", sorted(LAYERS.keys() - SLOW))
 def test_a_network_of_torchs_layers_equals_raw_hooks_or_is_refused(name: str) -> None:
     accept(run(LAYERS[name]))
 
