@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workbench.core.registry import ANALYSES, DATASETS, MODELS, RECIPES
     from workbench.core.sites import Site
     from workbench.core.stages import sweep
+    from workbench.core.tape_model import record_module as record
     from workbench.core.wrap import wrap
     from workbench.experiments.budget import Budget
     from workbench.experiments.circuit_formats import read_circuit
@@ -45,6 +46,7 @@ PLACES = {
     "known_circuit": "workbench.ground_truth.known:known_circuit",
     "from_transformers": "workbench.zoo.from_transformers:from_transformers",
     "wrap": "workbench.core.wrap:wrap",
+    "record": "workbench.core.tape_model:record_module",
     "keep_freed_pages": "workbench.core.allocator:keep_freed_pages",
     "release_freed_pages": "workbench.core.allocator:release",
     "sweep": "workbench.core.stages:sweep",

@@ -16,6 +16,7 @@ from workbench.core.constant_sources import expose_constants
 from workbench.core.errors import InputError
 from workbench.core.graph import Graph
 from workbench.core.hooked import AxisHookPoint, HookedModel, State
+from workbench.core.module_run import call
 from workbench.core.ports import Part, Port, find_parts, is_attention
 from workbench.core.program import Program
 from workbench.core.regions import Derivation
@@ -34,6 +35,50 @@ class Crossing(NamedTuple):
 
     shapes: Shapes
     values: tuple[Tensor, ...]
+
+
+def record_module(module: nn.Module, example: Any, forward: Callable[[nn.Module, Any], Any] = call) -> TapeModel:
+    """Open any module by recording its forward pass: every value is a site, and its computation graph is derived.
+
+    1. Record the module twice, with two and three rows, as functional operations (`tape.py`, `any_batch.py`).
+    2. Find the nodes: what is not affine in the activations, with functions written out as one node (`regions.py`).
+    3. Replay the tape on four rows and compare it with the module, and each row with what it gives alone.
+
+    Args:
+        module: The network. It is put in evaluation mode and used, not copied.
+        example: Valid inputs, batch first: a tensor, a tuple of arguments or a mapping of keyword arguments. Tensors as
+            long as the first one have a row for each example.
+        forward: Runs the module on inputs, where that is not a plain call.
+
+    Returns:
+        A model with sites, stages and `graph(detail)`, for every technique that takes a model.
+
+    Raises:
+        InputError: If the rows of a batch interact, the network draws random numbers, its output does not depend on
+            the inputs, or it does other work for another number of rows. `workbench.wrap` opens these with hooks.
+
+    Cost: 7 forward passes, and for each node two runs of what it computes.
+
+    Example:
+        >>> module = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+        >>> model = workbench.record(module, example=torch.randn(2, 4))
+        >>> model.graph().n_edges
+        48
+    """
+    return TapeModel(module, example, partial(forward, module), take_rows)
+
+
+def take_rows(inputs: Any, rows: int) -> Any:
+    """Return the first rows of a batch, repeated as needed."""
+    tensors = [x for x in tensors_of(inputs) if x.ndim]
+    if not tensors or not len(tensors[0]):
+        raise InputError("The example holds no tensor with rows. Pass a batch, its examples first.")
+    index = torch.arange(rows) % (size := len(tensors[0]))
+
+    def take(x: Any) -> Any:
+        return x[index.to(x.device)] if isinstance(x, Tensor) and x.ndim and len(x) == size else x
+
+    return tree_map(take, inputs)
 
 
 class TapeModel(HookedModel):
