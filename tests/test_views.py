@@ -40,8 +40,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Open:
 
 
 def require_data_of(model: str) -> None:
-    data = read_card(model).data.name
-    if data in DATA_FILES and (reason := missing_data(data)):
+    if (data := read_card(model).data.name) in DATA_FILES and (reason := missing_data(data)):
         pytest.skip(reason)
 
 

@@ -35,7 +35,7 @@ def test_a_search_goes_on_with_what_it_knows_and_draws_itself() -> None:
     assert states.count("COMPLETE") == 6 and states[killed.number] == "FAIL" and searches() == ["mine"]
     assert {"History", "Importance", "All trials"} == set(draw_search(study))
     assert all(figure.data for figure in draw_search(study).values())
-    assert "6 finished trials (7 begun)" in describe_best(study)
+    assert "6 finished trials (7 started)" in describe_best(study)
     assert study.direction.name == "MAXIMIZE" and 0 < study.best_value <= 1
 
 
@@ -43,7 +43,7 @@ def test_a_training_that_diverges_is_a_failed_trial() -> None:
     plan = SearchPlan("digits_mlp", (Range("lr", 1e11, 1e12),), {"steps": 5, "optimizer": "sgd"}, "test_loss")
     study = search("wild", plan, 2)
     assert [trial.state for trial in study.trials] == [optuna.trial.TrialState.FAIL] * 2
-    assert study.direction.name == "MINIMIZE" and "No trial of 2" in describe_best(study)
+    assert study.direction.name == "MINIMIZE" and "None of 2 trials" in describe_best(study)
 
 
 def test_another_search_of_the_same_name_is_refused() -> None:

@@ -40,6 +40,11 @@ MetricName = Literal[
     "value",
     "reconstruction",
     "divergence",
+    "signed_logit",
+    "signed_logit_difference",
+    "signed_value",
+    "signed_reconstruction",
+    "signed_divergence",
 ]
 
 @overload
@@ -90,6 +95,8 @@ def run(
     detail: str = "",
     group: int = 1,
     positions: bool = False,
+    sizes: Literal["usual", "log", "mib"] = "usual",
+    draws: int = 10,
     budget: Budget | None = ...,
 ) -> Circuit: ...
 @overload
@@ -278,6 +285,8 @@ def run(
     detail: str = "",
     group: int = 1,
     positions: bool = False,
+    sizes: Literal["usual", "log", "mib"] = "usual",
+    draws: int = 10,
     size: int = 0,
     controls: int = 20,
     cuts: int = 200,
