@@ -231,7 +231,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_s
         inputs, targets = images(step)
         return (inputs * torch.nan if step == 4 else inputs), targets
 
-    with pytest.raises(TrainingError, match=r"step 5: the loss is nan; every parameter is finite.*remains in"):
+    with pytest.raises(TrainingError, match=r"step 5: the inputs of its batch hold nan at"):
         fit(model, poisoned, cross_entropy, CFG, checkpoint=path)
     assert not model.training
     good = network(seed=1)

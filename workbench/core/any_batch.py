@@ -25,7 +25,7 @@ class PerRow:
     times: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class BatchedTape:
     """A tape whose arguments hold `PerRow` where a number grows with the rows.
 

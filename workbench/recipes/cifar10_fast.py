@@ -68,7 +68,7 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     """
     data = LEARNING.data()
     whiten(model, data.inputs_from(data.train_pixels[:WHITENED]))
-    first_state = session.state.with_stem("first_cycle")
+    first_state = session.state.with_stem(f"first_cycle_{session.state.stem}")
     first = LEARNING(recipe, model, replace(session, state=first_state))
     round_weights(model, recipe.dtype)
     second = LEARNING(again(recipe), model, session)

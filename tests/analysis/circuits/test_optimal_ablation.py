@@ -50,6 +50,12 @@ def test_with_everything_constant_the_best_constant_leaves_the_variance() -> Non
 
 def test_it_is_an_ablation_to_trace_with() -> None:
     model = small("cnn")
-    metric = LogitDifference(torch.zeros(2).long(), torch.ones(2).long())
-    found = trace_circuit(model, example(model, seed=0), example(model, seed=1), metric, Tracing(ablation="optimal"))
+    clean, other = example(model, seed=0), example(model, seed=1)
+    logits = model(clean).detach()
+
+    def closeness(output: Tensor) -> Tensor:
+        """Largest on the clean run of each example, so that every example moves one way."""
+        return -(output - logits).square().sum(dim=1)
+
+    found = trace_circuit(model, clean, other, closeness, Tracing(ablation="optimal"))
     assert found.ablation == "optimal" and found.faithfulness[-1] == pytest.approx(1, abs=1e-5)
