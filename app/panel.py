@@ -78,6 +78,9 @@ def method(spec: Spec, key: str) -> str:
     told = [escape(f"{full.analysis} of {full.model}"), f"inputs {code(full.inputs)}" if full.inputs else "", corrupted]
     told += [f"n = {rows:,}" if rows else "", full.metric and escape(f"metric {full.metric}")]
     told += [escape(f"{name} {value}") for name, value in full.parameters.items() if value not in (None, "", [])]
+    if not ResultStore().has(key):  # deleted while this page kept it in memory
+        jobs.board().forget(key)
+        return " · ".join(filter(None, [*told, "deleted from the store: reload the page to compute it again"]))
     about, _ = ResultStore().read(key)
     seconds = about["provenance"].get("seconds")
     told += [f"seed {full.seed}", f"{seconds:.3g} s" if isinstance(seconds, int | float) else "", f"result {key[:12]}"]
