@@ -222,7 +222,8 @@ def test_tuned_models_stand_side_by_side(opened: Open) -> None:
 
 @pytest.mark.slow
 def test_parts_are_put_back_on_request(opened: Open) -> None:
-    page = clean(opened("difference", m="tales_ppo", others="false", restore="true", examples="2"))
+    page = clean(opened("difference", m="tales_ppo", others="false", restore="true", examples="8"))
+    assert any("of which restoring" in said_by(text) for text in page.markdown)
     assert any("weights restored" in box.label for box in page.expander)
 
 

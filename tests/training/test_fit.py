@@ -225,18 +225,27 @@ def test_the_averaged_weights_are_what_is_left_in_the_model() -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_state(tmp_path: Path) -> None:
-    path, model = tmp_path / "state.safetensors", network()
+    path, model, steps = tmp_path / "state.safetensors", network(), []
 
-    def poisoned(step: int) -> tuple[Tensor, Tensor]:
-        inputs, targets = images(step)
-        return (inputs * torch.nan if step == 4 else inputs), targets
+    def poisoned(logits: Tensor, targets: Tensor) -> Tensor:
+        steps.append(len(steps))
+        return cross_entropy(logits, targets) * (torch.nan if steps[-1] == 4 else 1)
 
-    with pytest.raises(TrainingError, match=r"step 5: the inputs of its batch hold nan at"):
-        fit(model, poisoned, cross_entropy, CFG, checkpoint=path)
+    with pytest.raises(TrainingError, match=r"step 5: the loss is nan; every parameter is finite.*remains in"):
+        fit(model, images, poisoned, CFG, checkpoint=path)
     assert not model.training
     good = network(seed=1)
     fit(good, images, cross_entropy, CFG, checkpoint=path)
     assert all(p.isfinite().all() for p in good.parameters())
+
+
+def test_inputs_that_are_not_finite_stop_with_the_step_and_the_place() -> None:
+    def poisoned(step: int) -> tuple[Tensor, Tensor]:
+        inputs, targets = images(step)
+        return (inputs * torch.nan if step == 4 else inputs), targets
+
+    with pytest.raises(TrainingError, match=r"step 5: the inputs of its batch hold nan at \[0"):
+        fit(network(), poisoned, cross_entropy, CFG)
 
 
 def test_the_first_parameter_that_is_not_finite_is_named() -> None:
