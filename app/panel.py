@@ -75,16 +75,16 @@ def method(spec: Spec, key: str) -> str:
     """Technique, inputs and their number, metric, parameters, seed and time in one line of Markdown."""
     full = spec.completed()
     rows, corrupted = rows_of(full.inputs), f"corrupted {code(full.corrupted)}" if full.corrupted else ""
-    told = [escape(f"{full.analysis} of {full.model}"), f"inputs {code(full.inputs)}" if full.inputs else "", corrupted]
-    told += [f"n = {rows:,}" if rows else "", full.metric and escape(f"metric {full.metric}")]
-    told += [escape(f"{name} {value}") for name, value in full.parameters.items() if value not in (None, "", [])]
+    facts = [escape(f"{full.analysis} of {full.model}"), full.inputs and f"inputs {code(full.inputs)}", corrupted]
+    facts += [f"n = {rows:,}" if rows else "", full.metric and escape(f"metric {full.metric}")]
+    facts += [escape(f"{name} {value}") for name, value in full.parameters.items() if value not in (None, "", [])]
     if not ResultStore().has(key):  # deleted while this page kept it in memory
         jobs.board().forget(key)
-        return " · ".join(filter(None, [*told, "deleted from the store: reload the page to compute it again"]))
+        return " · ".join([*filter(None, facts), "deleted from the store: reload the page to compute it again"])
     about, _ = ResultStore().read(key)
     seconds = about["provenance"].get("seconds")
-    told += [f"seed {full.seed}", f"{seconds:.3g} s" if isinstance(seconds, int | float) else "", f"result {key[:12]}"]
-    return " · ".join(filter(None, told))
+    facts += [f"seed {full.seed}", f"{seconds:.3g} s" if isinstance(seconds, int | float) else "", f"result {key[:12]}"]
+    return " · ".join(filter(None, facts))
 
 
 def downloads(key: str, name: str) -> None:
