@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import access, address, jobs, style
-from app.errors import explained
-from app.escaping import escape
+from app import style
+from app.state import access, address, jobs
+from app.text.errors import explained
+from app.text.escaping import escape
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ def no_connection_leaves_the_machine() -> Iterator[None]:
 
 def missing_data(name: str) -> str | None:
     """Why the data set cannot be read here, or None when it can."""
-    from workbench.data.storage import candidates
+    from workbench.data.files.storage import candidates
 
     if candidates(DATA_FILES[name]):
         return None

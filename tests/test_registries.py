@@ -19,14 +19,14 @@ from workbench.core.errors import ConfigError
 from workbench.core.fitting import missing_axes
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import ANALYSES, DATASETS, MODELS, RECIPES, Registry, config_type
-from workbench.data.image_data import ImageData
-from workbench.data.questions import QuestionData
-from workbench.data.sequences import SequenceData
-from workbench.experiments.parameters import signature_of
+from workbench.data.images.image_data import ImageData
+from workbench.data.tasks.sequences import SequenceData
+from workbench.data.text.questions import QuestionData
+from workbench.experiments.questions.parameters import signature_of
+from workbench.experiments.questions.settings import kinds
 from workbench.experiments.run import run_analysis
-from workbench.experiments.settings import kinds
-from workbench.recipes.finetuning import score
 from workbench.recipes.recipe import Recipe, missed_targets
+from workbench.recipes.trainings.finetuning import score
 from workbench.training.sequence_answers import answer_metrics
 from workbench.training.supervised import classification_metrics
 
@@ -65,7 +65,7 @@ def test_names_are_words_that_fit_in_links_and_file_names(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", ["zoo", "recipes"])
 def test_a_file_is_called_like_what_it_registers(folder: str) -> None:
-    files = {path.stem for path in (ROOT / "workbench" / folder).glob("*.py")}
+    files = {path.stem for path in (ROOT / "workbench" / folder).rglob("*.py")}
     assert set(REGISTRIES[folder]) <= files
 
 

@@ -11,11 +11,11 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 import workbench
-from app import jobs
+from app.state import jobs
 from tests.conftest import DATA_FILES, distinct, missing_data, pairs, representatives
 from workbench.checkpoints.card import names, read_card
-from workbench.data.preferences import read
-from workbench.experiments.labelling import labels_file
+from workbench.data.text.preferences import read
+from workbench.experiments.inputs.labelling import labels_file
 
 MAIN = str(Path(__file__).parent.parent / "app" / "main.py")
 SMALL = [name for name in representatives() if read_card(name).parameters < 1_000_000]
@@ -275,11 +275,11 @@ def test_a_circuit_is_checked_on_its_page(opened: Open, model: str) -> None:
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
     """The commands that the page Training starts, which are noted and not run."""
-    from app import trainings
+    from app.widgets import training_panel
 
     commands: list[list[str]] = []
     monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path))
-    monkeypatch.setattr(trainings.subprocess, "Popen", lambda command, **_: commands.append(command[3:]))
+    monkeypatch.setattr(training_panel.subprocess, "Popen", lambda command, **_: commands.append(command[3:]))
     return commands
 
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from workbench.core.stages import sweep
     from workbench.core.tape_model import record_module as record
     from workbench.core.wrap import wrap
-    from workbench.experiments.budget import Budget
-    from workbench.experiments.circuit_formats import read_circuit
+    from workbench.experiments.questions.budget import Budget
     from workbench.experiments.run import catalog, read
     from workbench.experiments.run_overloads import run
+    from workbench.experiments.store.circuit_formats import read_circuit
     from workbench.figures.figure import figure
     from workbench.figures.table import table
     from workbench.ground_truth.known import known_circuit
@@ -37,12 +37,12 @@ PLACES = {
     "names": "workbench.checkpoints.card:names",
     "read_card": "workbench.checkpoints.card:read_card",
     "run": "workbench.experiments.run:run_analysis",
-    "Budget": "workbench.experiments.budget:Budget",
+    "Budget": "workbench.experiments.questions.budget:Budget",
     "read": "workbench.experiments.run:read",
     "catalog": "workbench.experiments.run:catalog",
     "figure": "workbench.figures.figure:figure",
     "table": "workbench.figures.table:table",
-    "read_circuit": "workbench.experiments.circuit_formats:read_circuit",
+    "read_circuit": "workbench.experiments.store.circuit_formats:read_circuit",
     "known_circuit": "workbench.ground_truth.known:known_circuit",
     "from_transformers": "workbench.zoo.from_transformers:from_transformers",
     "wrap": "workbench.core.wrap:wrap",

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.hooks import Hook
+from app.widgets.hook_choice import Hook
 from workbench.analysis.anatomy import Anatomy
 
 HERE = Path(__file__).parent

@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from app import address, numbers, panel, questions, shown
-from app.escaping import escape
-from app.hooks import Hook, choose_hook, hooks
+from app.state import address
+from app.text import numbers
+from app.text.escaping import escape
+from app.widgets import input_view, question_bar, result_panel
+from app.widgets.hook_choice import Hook, choose_hook, hooks
 from workbench.analysis.activations import Activations
-from workbench.experiments.spec import Spec
+from workbench.experiments.questions.spec import Spec
 from workbench.figures.table import table
 
 
@@ -62,8 +64,8 @@ def of_unit(result: Activations, axis: str, unit: int) -> Activations:
     return replace(result, hook=f"{result.hook}[{axis}={unit}]", axes=axes, values=values)
 
 
-asked = questions.strip()
-examples = shown.batch(asked.model, asked.inputs)
+asked = question_bar.strip()
+examples = input_view.batch(asked.model, asked.inputs)
 places = st.columns([5, 2, 2], vertical_alignment="bottom")
 with places[0]:
     name = choose_hook(asked.model)
@@ -73,28 +75,28 @@ with places[1]:
 with places[2]:
     unit = choose_unit(hook)
 spec = Spec(asked.model, "activations", asked.inputs, parameters={"hook": name})
-questions.share(asked, spec)
-result = panel.ask(spec)
+question_bar.share(asked, spec)
+result = result_panel.ask(spec)
 if result is not None:
     seen = result if hook.unit is None or unit is None else of_unit(result, hook.unit, unit)
     seen = replace(seen, values=seen.values[row : row + 1], logits=seen.logits[row : row + 1])
     left, right = st.columns([1, 2.4], gap="large")
     with left:
         st.subheader("Input", anchor=False)
-        shown.example(asked.model, examples, row, shown.per_position(seen, 0), name)
+        input_view.example(asked.model, examples, row, input_view.per_position(seen, 0), name)
         st.subheader("Answer", anchor=False)
-        if asked.kind == "image" and shown.makes_pictures(asked.model):
-            shown.reconstruction(asked.model, examples, row)
+        if asked.kind == "image" and input_view.makes_pictures(asked.model):
+            input_view.reconstruction(asked.model, examples, row)
         else:
-            shown.answers(asked.model, seen, 0)
+            input_view.answers(asked.model, seen, 0)
     with right:
         st.subheader("Activation", anchor=False)
         statistics(seen.values.numpy())
-        panel.show(seen, "activation")
-        panel.twin(seen, "The values of this activation", "activation")
+        result_panel.show(seen, "activation")
+        result_panel.twin(seen, "The values of this activation", "activation")
         take_away(seen, asked.model)
     if address.switch("All hooks on these inputs", "overview"):
-        overview = panel.ask(Spec(asked.model, "statistics", asked.inputs))
+        overview = result_panel.ask(Spec(asked.model, "statistics", asked.inputs))
         if overview is not None:
-            panel.show(overview, "statistics")
-            panel.twin(overview, "Spread of each hook's values", "statistics")
+            result_panel.show(overview, "statistics")
+            result_panel.twin(overview, "Spread of each hook's values", "statistics")

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from app import address, panel, questions
-from app.escaping import escape
+from app.state import address
+from app.text.escaping import escape
+from app.widgets import question_bar, result_panel
 from workbench.analysis.rlhf.tracing import Trace
 from workbench.checkpoints.card import read_card
-from workbench.experiments.dependencies import current_key
 from workbench.experiments.difference import trace, tuned_beside, tuned_models
+from workbench.experiments.store.dependencies import current_key
 from workbench.figures.alt import describe
 
 ROWS = 15
@@ -19,7 +20,7 @@ def traced(tuned: str, examples: int, seed: int, restore: bool, key: str) -> Tra
     return trace([tuned], examples=examples, seed=seed, restore=restore)
 
 
-asked = questions.strip(inputs=False, first="tales_ppo")
+asked = question_bar.strip(inputs=False, first="tales_ppo")
 known = tuned_models()
 if asked.model not in known:
     some = next(iter(known), "none")
@@ -40,13 +41,13 @@ found = [
     for name in (asked.model, *beside)
 ]
 together = found[0].join(found[1:])
-panel.show(together, f"difference {asked.model}")
+result_panel.show(together, f"difference {asked.model}")
 for title, rows in together.tables(ROWS).items():
     with st.expander(escape(title), icon=":material/table:"):
         st.dataframe(rows, hide_index=True, alt=title)
-panel.twin(together, describe(together), f"difference {asked.model}")
+result_panel.twin(together, describe(together), f"difference {asked.model}")
 words = " ".join([asked.model, *beside])
-questions.share_code(
+question_bar.share_code(
     asked,
     f"from workbench.experiments.difference import trace\n\n"
     f"found = trace({words.split()}, examples={examples}, seed={seed}, restore={restore})",

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from app import address, episodes, panel, questions
-from app.escaping import code, escape
-from app.hooks import choose_hook, hooks
+from app.state import address
+from app.text.escaping import code, escape
+from app.widgets import episode_view, question_bar, result_panel
+from app.widgets.hook_choice import choose_hook, hooks
 from workbench.checkpoints.card import read_card
 from workbench.experiments.episodes import Played, environments_of
 from workbench.figures.alt import describe
@@ -44,7 +45,7 @@ def outcome(name: str, episode: Played) -> str:
     return f"{name}: {len(told.action)} steps, return {float(told.reward.sum()):.4g}, {end}"
 
 
-asked = questions.strip(inputs=False, first="maze_ppo")
+asked = question_bar.strip(inputs=False, first="maze_ppo")
 if asked.kind != "policy":
     st.info(
         f"{escape(asked.model)} is no policy and plays no episodes. Choose one, such as maze\\_ppo or cartpole\\_ppo."
@@ -62,8 +63,8 @@ with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap
     edit, amount = choose_change(hook, known.sizes, known.unit)
     with st.container(width=170):
         kind = address.choose("Saliency", ["gradient", "perturbation"], "saliency")
-original = episodes.played(asked.model, seed, hook, environment)
-changed = episodes.played(asked.model, seed, hook, environment, edit, amount) if edit else None
+original = episode_view.played(asked.model, seed, hook, environment)
+changed = episode_view.played(asked.model, seed, hook, environment, edit, amount) if edit else None
 shown = [("Original", original)] + ([(f"Changed at {edit}", changed)] if changed else [])
 longest = max(len(episode.trace.action) for _, episode in shown)
 step = address.scrub("Step", longest - 1, "step") if longest > 1 else 0
@@ -72,18 +73,18 @@ columns = st.columns(2, gap="large")
 for column, (name, episode) in zip(columns, shown, strict=False):
     at = min(step, len(episode.trace.action) - 1)
     with column:
-        episodes.frame(card, episode, at, kind, name)
-        episodes.choices(card, episode, at)
-        episodes.figures(episode, at)
+        episode_view.frame(card, episode, at, kind, name)
+        episode_view.choices(card, episode, at)
+        episode_view.figures(episode, at)
 with columns[1] if changed is None else st.container():
     st.markdown(f"**Activations** at {code(hook)}, original, step {min(step, len(original.trace.action) - 1)}")
-    episodes.inside(original, min(step, len(original.trace.action) - 1))
+    episode_view.inside(original, min(step, len(original.trace.action) - 1))
 finding = describe(original.trace)
-panel.plot(draw_timeline(original.trace, changed.trace if changed else None, step), "timeline", finding)
+result_panel.plot(draw_timeline(original.trace, changed.trace if changed else None, step), "timeline", finding)
 st.markdown(escape(finding))
-panel.twin(original.trace, finding, "episode")
+result_panel.twin(original.trace, finding, "episode")
 st.caption(
     f"greedy episode of {escape(asked.model)} in {escape(environment)} · seed {seed:d} · n = 1 episode · "
     f"discount {original.discount:g} · saliency of the greedy action's logit minus the runner-up's"
 )
-questions.share_code(asked, python(changed or original, asked.model))
+question_bar.share_code(asked, python(changed or original, asked.model))

@@ -2,20 +2,20 @@
 
 import streamlit as st
 
-from app import exhibits, panel, policy_states, questions, shown, techniques
-from app.escaping import code, escape
-from workbench.experiments.spec import Spec
+from app.text.escaping import code, escape
+from app.widgets import exhibits, input_view, question_bar, result_panel, state_view, technique_form
+from workbench.experiments.questions.spec import Spec
 
 COST = "Every unit is searched for by gradient ascent: seconds for a small network, a minute or two for the largest."
 
-asked = questions.strip(default=-1)
+asked = question_bar.strip(default=-1)
 with st.container(border=True):
-    filled = techniques.form("maximization", asked.model)
+    filled = technique_form.form("maximization", asked.model)
 spec = Spec(asked.model, "maximization", asked.inputs, parameters=filled.parameters, seed=filled.seed)
-result = panel.ask(spec, COST)
-questions.share(asked, spec)
+result = result_panel.ask(spec, COST)
+question_bar.share(asked, spec)
 if result is not None:
-    share, n = 100 * result.success.float().mean().item(), len(shown.batch(asked.model, asked.inputs).labels)
+    share, n = 100 * result.success.float().mean().item(), len(input_view.batch(asked.model, asked.inputs).labels)
     compared = f"above all of {n:,} natural inputs" if n > 1 else "above the one natural input"
     st.markdown(
         f"{len(result.units):,} units of {code(result.hook)}: {share:.0f} % are driven {escape(compared)} "
@@ -24,7 +24,7 @@ if result is not None:
     )
     exhibits.wall(asked.model, result, n)
     with st.expander("As one figure", icon=":material/imagesmode:"):
-        panel.show(result, "search")
-    panel.below(result, spec)
+        result_panel.show(result, "search")
+    result_panel.below(result, spec)
     if asked.kind == "policy":
-        policy_states.also_reached(spec, result)
+        state_view.also_reached(spec, result)

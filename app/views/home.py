@@ -2,8 +2,10 @@
 
 import streamlit as st
 
-from app import address, cards, runs, style
-from app.escaping import code, escape
+from app import style
+from app.state import address
+from app.text.escaping import code, escape
+from app.widgets import model_card, run_table
 from workbench.checkpoints.card import models_folder, names, read_card
 from workbench.core.errors import WorkbenchError
 
@@ -49,7 +51,7 @@ def zoo() -> None:
     for start in range(0, len(ordered), 3):
         for column, name in zip(st.columns(3), ordered[start : start + 3], strict=False):
             with column:
-                cards.card(name)
+                model_card.card(name)
 
 
 def rank(name: str) -> int:
@@ -65,4 +67,4 @@ def rank(name: str) -> int:
 task_cards()
 zoo()
 st.subheader("Recent runs", anchor=False)
-runs.recent(5)
+run_table.recent(5)

@@ -5,12 +5,14 @@ import html
 import pandas as pd
 import streamlit as st
 
-from app import address, cards, numbers, panel, questions
 from app.components.architecture import diagram
-from app.escaping import code, escape
-from app.hooks import Hook, anatomy, choose_hook, hooks
+from app.state import address
+from app.text import numbers
+from app.text.escaping import code, escape
+from app.widgets import model_card, question_bar, result_panel
+from app.widgets.hook_choice import Hook, anatomy, choose_hook, hooks
 from workbench.checkpoints.card import Card, read_card, read_curve
-from workbench.experiments.spec import Spec
+from workbench.experiments.questions.spec import Spec
 from workbench.training.curve import Curve
 
 
@@ -71,16 +73,16 @@ def hook_table(known: dict[str, Hook]) -> pd.DataFrame:
 
 def training(card: Card, curve: Curve) -> None:
     """The curves of what the card measures and of the losses; all others on request."""
-    main = [name for name in curve.series if name.endswith("loss") or name == cards.headline_series(card, curve)]
+    main = [name for name in curve.series if name.endswith("loss") or name == model_card.headline_series(card, curve)]
     everything = len(main) == len(curve.series) or address.switch("All series", "series")
     shown = curve if everything else Curve(curve.step, {name: curve.series[name] for name in main})
-    panel.curve(shown, "training")
+    result_panel.curve(shown, "training")
 
 
-asked = questions.strip(inputs=False)
+asked = question_bar.strip(inputs=False)
 name = asked.model
 card, known = read_card(name), hooks(name)
-st.html(f'<div class="wb-card">{cards.chip(card.architecture)} &nbsp; {html.escape(card.title)}</div>')
+st.html(f'<div class="wb-card">{model_card.chip(card.architecture)} &nbsp; {html.escape(card.title)}</div>')
 facts(card)
 left, right = st.columns([3, 2], gap="large")
 with left:
@@ -101,4 +103,4 @@ with right:
     provenance(card)
 st.subheader("Hooks", anchor=False)
 st.dataframe(hook_table(known), hide_index=True, alt=f"The {len(known)} hooks of {name}")
-questions.share(asked, Spec(name, "anatomy"))
+question_bar.share(asked, Spec(name, "anatomy"))

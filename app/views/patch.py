@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from app import address, panel, questions, techniques
-from app.hooks import hooks
-from workbench.experiments.spec import Spec
+from app.state import address
+from app.widgets import question_bar, result_panel, technique_form
+from app.widgets.hook_choice import hooks
+from workbench.experiments.questions.spec import Spec
 
 WHAT = {
     "ablation": "Remove each unit in turn: how far does the metric move?",
@@ -18,7 +19,7 @@ def usual_hook(model: str, analysis: str, kind: str) -> str | None:
     return stream if analysis == "patching" and stream.replace("*", "0") in hooks(model) else None
 
 
-asked = questions.strip()
+asked = question_bar.strip()
 analysis = address.pick("Technique", list(WHAT), "technique")
 st.caption(WHAT[analysis])
 patching = analysis == "patching"
@@ -27,12 +28,12 @@ with st.container(border=True):
     corrupted = ""
     if patching:
         with columns[0]:
-            corrupted = questions.choose_corrupted(asked)
+            corrupted = question_bar.choose_corrupted(asked)
     with columns[1 if patching else 0]:
-        metric = questions.choose_metric(asked, contrast=patching)
-    filled = techniques.form(analysis, asked.model, usual_hook(asked.model, analysis, asked.kind), globs=patching)
+        metric = question_bar.choose_metric(asked, contrast=patching)
+    filled = technique_form.form(analysis, asked.model, usual_hook(asked.model, analysis, asked.kind), globs=patching)
 spec = Spec(asked.model, analysis, asked.inputs, corrupted, metric, filled.parameters, filled.seed)
-questions.share(asked, spec)
-result = panel.ask(spec)
+question_bar.share(asked, spec)
+result = result_panel.ask(spec)
 if result is not None:
-    panel.whole(result, spec)
+    result_panel.whole(result, spec)

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from app import address, panel, policy_states, questions, techniques
-from app.escaping import escape
-from app.hooks import hooks
+from app.state import address
+from app.text.escaping import escape
+from app.widgets import question_bar, result_panel, state_view, technique_form
+from app.widgets.hook_choice import hooks
 from workbench.core.registry import ANALYSES
-from workbench.experiments.parameters import signature_of
-from workbench.experiments.spec import Spec
+from workbench.experiments.questions.parameters import signature_of
+from workbench.experiments.questions.spec import Spec
 
 WHAT = {
     "counterfactuals": "The smallest change to what it sees that makes it do something else.",
@@ -33,21 +34,21 @@ def fitting(model: str) -> list[str]:
     return [name for name in WHAT if there.issuperset(getattr(ANALYSES[name], "needed_axes", ()))]
 
 
-asked = questions.strip(first="maze_ppo")
+asked = question_bar.strip(first="maze_ppo")
 if asked.kind != "policy":
     st.info(f"{escape(asked.model)} is no policy. Choose one, such as maze\\_ppo or cartpole\\_ppo.")
     address.stop()
 analysis = address.pick("Technique", fitting(asked.model), "technique")
 st.caption(WHAT[analysis])
 with st.container(border=True):
-    filled = techniques.form(analysis, asked.model)
+    filled = technique_form.form(analysis, asked.model)
     takes = signature_of(analysis).injected
-    metric = questions.choose_metric(asked, contrast=True) if "metric" in takes else ""
+    metric = question_bar.choose_metric(asked, contrast=True) if "metric" in takes else ""
 spec = Spec(
     asked.model, analysis, asked.inputs if "inputs" in takes else "", "", metric, filled.parameters, filled.seed
 )
-questions.share(asked, spec)
-result = panel.ask(spec, COST.get(analysis, ""))
+question_bar.share(asked, spec)
+result = result_panel.ask(spec, COST.get(analysis, ""))
 if result is not None:
-    policy_states.beside(asked.model, result)
-    panel.whole(result, spec)
+    state_view.beside(asked.model, result)
+    result_panel.whole(result, spec)

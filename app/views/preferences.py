@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from app import address, questions
-from app.escaping import escape
-from workbench.data.preferences import Choice, left_share, read
-from workbench.experiments import labelling
+from app.state import address
+from app.text.escaping import escape
+from app.widgets import question_bar
+from workbench.data.text.preferences import Choice, left_share, read
+from workbench.experiments.inputs import labelling
 
 BUTTONS: tuple[tuple[Choice, str, str], ...] = (
     ("left", "Left is better", "arrow_back"),
@@ -14,7 +15,7 @@ BUTTONS: tuple[tuple[Choice, str, str], ...] = (
 )
 
 
-asked = questions.strip(inputs=False, first="tales_gpt")
+asked = question_bar.strip(inputs=False, first="tales_gpt")
 if not labelling.tells_tales(asked.model):
     st.info(
         f"{escape(asked.model)} tells no tales to judge. Choose a model that does, such as tales\\_gpt or tales\\_ppo."
@@ -45,9 +46,10 @@ if judged:
     st.download_button(
         "JSON lines", file.read_bytes(), file.name, "application/jsonl", icon=":material/download:", on_click="ignore"
     )
-questions.share_code(
+question_bar.share_code(
     asked,
-    f"from workbench.experiments.labelling import labels_file, shown\nfrom workbench.data.preferences import read\n\n"
+    "from workbench.data.text.preferences import read\n"
+    "from workbench.experiments.inputs.labelling import labels_file, shown\n\n"
     f'pair = shown("{asked.model}", pair={pair.pair}, seed={seed})\njudged = read(labels_file("{asked.model}"))',
     f"workbench train tales_reward --folder my_reward --set labels={file.name}",
 )

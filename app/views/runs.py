@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from app import address, runs
+from app.state import address
+from app.widgets import run_table
 
 everything = address.switch("Also what pages ask in passing (activations, statistics)", "all")
-table = runs.listed(everything)
+table = run_table.listed(everything)
 if table.empty:
     st.info("Nothing has been computed yet. Try `workbench run ablation --model digits_mlp --hook blocks.0.hook_post`.")
 else:
@@ -14,7 +15,7 @@ else:
     event = st.dataframe(
         shown,
         hide_index=True,
-        column_config=runs.columns(),
+        column_config=run_table.columns(),
         on_select="rerun",
         selection_mode="single-row",
         key=f"runs {address.visit()}",
@@ -24,4 +25,4 @@ else:
     rows = event.selection.rows
     key = known[rows[0]] if rows and rows[0] < len(known) else address.asked("run")
     if key:
-        runs.detail(key, table)
+        run_table.detail(key, table)

@@ -2,24 +2,25 @@
 
 import streamlit as st
 
-from app import address, panel, trainings
-from app.errors import explained
-from app.escaping import escape
+from app.state import address
+from app.text.errors import explained
+from app.text.escaping import escape
+from app.widgets import result_panel, training_panel
 from workbench.checkpoints.card import names
 from workbench.checkpoints.writing import require_free
 from workbench.core.registry import RECIPES
-from workbench.experiments.checking import check
-from workbench.experiments.comparison import comparisons, read_comparison, read_plan, stored_at
-from workbench.experiments.dependencies import current_key
-from workbench.experiments.search import opened, ranges_from, searches
-from workbench.experiments.settings import from_words
-from workbench.experiments.training_runs import curve_so_far
+from workbench.experiments.pipelines.checking import check
+from workbench.experiments.pipelines.comparison import comparisons, read_comparison, read_plan, stored_at
+from workbench.experiments.pipelines.search import opened, ranges_from, searches
+from workbench.experiments.pipelines.training_runs import curve_so_far
+from workbench.experiments.questions.settings import from_words
+from workbench.experiments.store.dependencies import current_key
 from workbench.figures.search import describe_best, draw_search
 from workbench.training.check import TrainingCheck
 
 SETTINGS_HELP = "NAME=VALUE, separated by spaces: `steps=500 lr=0.01 hidden=32,32`"
 RANGES_HELP = "NAME=LOW..HIGH, with `,log` for a logarithmic scale, or NAME=THIS|THAT, separated by spaces"
-EVERY, CHECKABLE = trainings.recipes()
+EVERY, CHECKABLE = training_panel.recipes()
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -30,7 +31,7 @@ def checked(recipe: str, settings: str, steps: int, key: str) -> TrainingCheck:
     def report(done: int, total: int) -> None:
         shown.progress(done / total)
 
-    found = check(recipe, from_words(RECIPES[recipe], trainings.words(settings)), steps, report)
+    found = check(recipe, from_words(RECIPES[recipe], training_panel.words(settings)), steps, report)
     shown.empty()
     return found
 
@@ -41,23 +42,23 @@ def train() -> None:
     settings = address.write("Settings", "set", "steps=1000", help=SETTINGS_HELP)
     name = address.write("Name of the new model", "name", f"{recipe}_2")
     with st.expander("Every setting of this recipe", icon=":material/tune:"):
-        st.dataframe(trainings.settings_table(recipe), hide_index=True, alt=f"The settings of {recipe}")
-    folder = trainings.folder_of(name)
-    state = trainings.state_of("train", str(folder.resolve()))
+        st.dataframe(training_panel.settings_table(recipe), hide_index=True, alt=f"The settings of {recipe}")
+    folder = training_panel.folder_of(name)
+    state = training_panel.state_of("train", str(folder.resolve()))
 
     def command() -> list[str]:
         require_free(folder)
-        return ["train", recipe, "--folder", str(folder), "--set", *trainings.checked_words(recipe, settings)]
+        return ["train", recipe, "--folder", str(folder), "--set", *training_panel.checked_words(recipe, settings)]
 
     def show() -> None:
         curve = curve_so_far(folder)
         if curve is not None and curve.step:
-            panel.curve(curve, f"live {name}")
+            result_panel.curve(curve, f"live {name}")
         elif name in names():
             address.page_link("model", f"Open {escape(name)}", "arrow_forward", {"m": name})
 
-    trainings.start("Train", state, command)
-    trainings.watch("train", str(folder.resolve()), show)
+    training_panel.start("Train", state, command)
+    training_panel.watch("train", str(folder.resolve()), show)
 
 
 def look() -> None:
@@ -66,8 +67,8 @@ def look() -> None:
     settings = address.write("Settings", "set", "", help=SETTINGS_HELP)
     steps = address.number("Steps on one batch", 1, 1000, "steps", 100)
     found = checked(recipe, settings, steps, current_key((), data=[RECIPES[recipe].train.dataset]))
-    panel.show(found, f"check {recipe}")
-    panel.twin(found, f"Each parameter of {recipe} before training", f"check {recipe}")
+    result_panel.show(found, f"check {recipe}")
+    result_panel.twin(found, f"Each parameter of {recipe} before training", f"check {recipe}")
     st.dataframe(
         [vars(hook) for hook in found.hooks],
         hide_index=True,
@@ -85,9 +86,10 @@ def search() -> None:
     st.caption("Judged on a held-out tenth of the training set; the test set is never looked at.")
 
     def command() -> list[str]:
-        ranges_from(RECIPES[recipe], trainings.words(ranges))
-        fixed = trainings.checked_words(recipe, settings)
-        return ["search", recipe, *trainings.words(ranges), "--trials", str(trials), "--name", name, "--set", *fixed]
+        ranges_from(RECIPES[recipe], training_panel.words(ranges))
+        fixed = training_panel.checked_words(recipe, settings)
+        varied = training_panel.words(ranges)
+        return ["search", recipe, *varied, "--trials", str(trials), "--name", name, "--set", *fixed]
 
     def show() -> None:
         if name not in searches():
@@ -97,13 +99,13 @@ def search() -> None:
         st.markdown(escape(describe_best(study)))
         for title, picture in draw_search(study).items():
             st.subheader(escape(title), anchor=False)
-            panel.plot(picture, f"{title} {name}", f"{title} of the search {name}. {describe_best(study)}")
+            result_panel.plot(picture, f"{title} {name}", f"{title} of the search {name}. {describe_best(study)}")
         st.dataframe(
             study.trials_dataframe(attrs=("number", "value", "params", "state")), hide_index=True, alt="Trials"
         )
 
-    trainings.start("Search", trainings.state_of("search", name), command)
-    trainings.watch("search", name, show)
+    training_panel.start("Search", training_panel.state_of("search", name), command)
+    training_panel.watch("search", name, show)
 
 
 def compare() -> None:
@@ -116,11 +118,11 @@ def compare() -> None:
     def show() -> None:
         if path.is_file():
             result = read_comparison(path)
-            panel.show(result, f"comparison {name}")
-            panel.twin(result, known[name], f"comparison {name}")
+            result_panel.show(result, f"comparison {name}")
+            result_panel.twin(result, known[name], f"comparison {name}")
 
-    trainings.start("Train what is missing", trainings.state_of("compare", name), lambda: ["compare", name])
-    trainings.watch("compare", name, show)
+    training_panel.start("Train what is missing", training_panel.state_of("compare", name), lambda: ["compare", name])
+    training_panel.watch("compare", name, show)
 
 
 WAYS = {"Train": train, "Check": look, "Search": search, "Compare": compare}

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from app import panel, questions, techniques
-from app.hooks import hooks
-from workbench.experiments.spec import Spec
+from app.widgets import question_bar, result_panel, technique_form
+from app.widgets.hook_choice import hooks
+from workbench.experiments.questions.spec import Spec
 
 LATENT = ("hook_latent", "hook_input")  # hooks that hold a code, in the order of preference
 
@@ -15,11 +15,11 @@ def usual_hook(model: str) -> str | None:
     return next((name for name in LATENT if name in known and known[name].unit == "latent"), None)
 
 
-asked = questions.strip()
+asked = question_bar.strip()
 with st.container(border=True):
-    filled = techniques.form("traversal", asked.model, usual_hook(asked.model))
+    filled = technique_form.form("traversal", asked.model, usual_hook(asked.model))
 spec = Spec(asked.model, "traversal", asked.inputs, parameters=filled.parameters)
-questions.share(asked, spec)
-result = panel.ask(spec)
+question_bar.share(asked, spec)
+result = result_panel.ask(spec)
 if result is not None:
-    panel.whole(result, spec)
+    result_panel.whole(result, spec)

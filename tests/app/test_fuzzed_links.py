@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import jobs
-from workbench.experiments.run_log import RunLog
+from app.state import jobs
+from workbench.experiments.store.run_log import RunLog
 
 MAIN = str(Path(__file__).parent.parent.parent / "app" / "main.py")
 POLICY, IMAGE = "cartpole_ppo", "digits_mlp"

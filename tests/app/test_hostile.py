@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.app.server import Visit, dashboard, visit
-from workbench.experiments.run_log import RunLog
+from workbench.experiments.store.run_log import RunLog
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
 PAYLOAD = (

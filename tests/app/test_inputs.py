@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app import own_inputs, shown
-from app.questions import destination
+from app.widgets import input_view, own_input_form
+from app.widgets.question_bar import destination
 from workbench.core.errors import InputError, UnknownNameError
-from workbench.experiments.inputs import read_inputs
+from workbench.experiments.inputs.reading import read_inputs
 from workbench.experiments.run import loaded
 
 
@@ -20,24 +20,24 @@ def test_a_drawing_becomes_the_pixels_that_the_network_reads(monkeypatch: pytest
     taken: list[str] = []
     monkeypatch.setattr(own_inputs, "use", taken.append)
     pixels = tuple(range(0, 256, 4))
-    own_inputs.use_drawing(pixels, (1, 8, 8))
+    own_input_form.use_drawing(pixels, (1, 8, 8))
     batch = read_inputs(taken[0], loaded("digits_mlp"))
     np.testing.assert_allclose(batch.inputs[0].numpy(), np.array(pixels) / 255, atol=1e-6)
 
 
 def test_a_model_of_digits_wants_one_grey_channel() -> None:
-    assert own_inputs.image_shape("digits_mlp") == (1, 8, 8)
+    assert own_input_form.image_shape("digits_mlp") == (1, 8, 8)
 
 
 def test_pictures_are_shown_as_the_data_set_holds_them() -> None:
     batch = read_inputs("test:0:3", loaded("digits_mlp"))
-    images = shown.as_pictures("digits_mlp", batch.inputs)
+    images = input_view.as_pictures("digits_mlp", batch.inputs)
     assert images.shape == (3, 8, 8, 1)
     np.testing.assert_allclose(images.reshape(3, 64), batch.inputs.numpy(), atol=1e-6)
 
 
 def test_enlarging_keeps_every_pixel_a_square() -> None:
-    big = shown.enlarged(np.arange(4.0).reshape(2, 2, 1), 10)
+    big = input_view.enlarged(np.arange(4.0).reshape(2, 2, 1), 10)
     assert big.shape == (10, 10, 1)
     assert (big[:5, :5] == 0).all() and (big[5:, 5:] == 3).all()
 
@@ -67,7 +67,7 @@ def offered(content: bytes) -> AppTest:
     """The page that offers an uploaded picture to a network for 8 x 8 digits."""
 
     def page(content: bytes) -> None:
-        from app.own_inputs import offer_upload
+        from app.widgets.own_input_form import offer_upload
 
         offer_upload(content, (1, 8, 8))
 

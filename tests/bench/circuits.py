@@ -23,8 +23,8 @@ from workbench.checkpoints.store import load
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel, batch_size
 from workbench.core.metrics import KL, LogitDifference, Metric, logits_of
-from workbench.experiments.defaults import presets
-from workbench.experiments.inputs import read_inputs
+from workbench.experiments.inputs.reading import read_inputs
+from workbench.experiments.questions.defaults import presets
 from workbench.zoo.gpt import GPT, GPTConfig
 from workbench.zoo.resnet import ResNet, ResNetConfig
 

@@ -8,7 +8,7 @@ from tests.bench.harness import Figure
 from workbench.checkpoints.card import Score, names, read_card
 from workbench.checkpoints.store import load
 from workbench.core.registry import RECIPES
-from workbench.recipes.tales_preferences import policy_metrics, scorer_from, setting
+from workbench.recipes.trainings.tales_preferences import policy_metrics, scorer_from, setting
 
 COLUMNS = ("true_reward", "reward", "win_rate", "kl", "kl_per_token", "grammatical", "unique", "length")
 POLICIES = ("tales_ppo", "tales_dpo", "tales_hacked")

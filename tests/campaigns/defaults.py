@@ -16,7 +16,7 @@ from workbench.checkpoints.card import names
 from workbench.core.errors import WorkbenchError
 from workbench.core.progress import silent
 from workbench.experiments.computing import compute
-from workbench.experiments.spec import Spec
+from workbench.experiments.questions.spec import Spec
 
 SIZE = 10
 """Random circuits of each size."""

@@ -28,9 +28,9 @@ from tests.campaigns.kill import result_of
 from workbench.checkpoints.card import Card, DataSource, card_of, models_folder, names, read_curve, steps, steps_folder
 from workbench.checkpoints.store import load_folder, save, save_step, weights_of
 from workbench.core.errors import WorkbenchError
-from workbench.data.byte_pairs import train_bpe
-from workbench.experiments.store import ResultStore
-from workbench.experiments.upkeep import check
+from workbench.data.text.byte_pairs import train_bpe
+from workbench.experiments.store.results import ResultStore
+from workbench.experiments.store.upkeep import check
 from workbench.recipes.run_record import RECORD, claim, read_record
 from workbench.training.curve import Curve
 from workbench.training.fit import fit

@@ -36,9 +36,9 @@ from workbench.checkpoints.store import load_folder, save
 from workbench.core.errors import CheckpointError
 from workbench.core.registry import ANALYSES, DATASETS, MODELS
 from workbench.core.registry import RECIPES as REGISTERED
-from workbench.experiments.pipeline import run_pipeline
-from workbench.experiments.spec import Spec
-from workbench.experiments.store import ResultStore
+from workbench.experiments.pipelines.pipeline import run_pipeline
+from workbench.experiments.questions.spec import Spec
+from workbench.experiments.store.results import ResultStore
 from workbench.recipes.identity import run_of, settings_of
 from workbench.recipes.recipe import Recipe, make
 from workbench.recipes.run_record import RECORD, STATE

@@ -16,7 +16,7 @@ from workbench.core.progress import Progress
 from workbench.core.random import generator
 from workbench.data.environments import make_vector
 from workbench.recipes.recipe import Recipe, Session, Trained
-from workbench.recipes.several_seeds import best_of_seeds
+from workbench.recipes.trainings.several_seeds import best_of_seeds
 from workbench.training.a2c import A2CConfig, a2c
 from workbench.training.adversarial import train_gan
 from workbench.training.curve import Curve

@@ -164,7 +164,7 @@ FILES: tuple[tuple[str, Callable[[bytes], bytes], tuple[Question, ...]], ...] = 
     ("workbench/analysis/ablation.py", swapped(b"values[1:] - values[0]", b"values[1:] + values[0]"), (DIGITS, ROWS)),
     ("workbench/core/metrics.py", lambda text: text + b"\nMETRICS['logit'] = METRICS['loss']\n", (DIGITS, PAIRS)),
     ("workbench/data/environments/cartpole.py", lambda text: text + b"\n", (POLICY, QUESTIONS[13], QUESTIONS[15])),
-    ("workbench/data/dates.py", lambda text: text + b"\n", (PAIRS,)),
+    ("workbench/data/pairs/dates.py", lambda text: text + b"\n", (PAIRS,)),
 )
 """A file, its change, and the questions whose answer depends on it."""
 

@@ -25,8 +25,10 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "pandas", "gymnasium", "scipy.stats", "sklearn.datasets", "transformer_lens", "safetensors.torch",
          "tokenizers", "PIL.Image", "einops", "plotly.graph_objects", "networkx", "psutil")  # fmt: skip
 BOOKKEEPING = {
-    *(f"workbench.experiments.{n}" for n in ("changes", "defaults", "dependencies", "run_log", "source_code", "spec")),
-    "workbench.checkpoints.provenance", "workbench.data.storage",
+    *(f"workbench.experiments.store.{name}" for name in (
+        "catalog", "changes", "dependencies", "processes", "results", "run_log", "source_code")),
+    *(f"workbench.experiments.{name}" for name in ("questions.defaults", "questions.spec", "run")),
+    "workbench.checkpoints.provenance", "workbench.data.files.storage",
 }  # fmt: skip
 """Modules that run besides: they ask the question, find the files and compare them."""
 MODELS = ("digits_mlp", "cartpole_ppo", "cartpole_a2c", "cartpole_dqn", "frozenlake_q", "maze_ppo", "induction_gpt",
@@ -35,7 +37,7 @@ PLUGIN = {
     "stale_plugin/__init__.py": "",
     "stale_plugin/scale.py": "SCALE = 2.0\n",
     "stale_plugin/rows.py": (
-        "import os\nimport numpy as np\nimport torch\nfrom workbench.data.image_data import ImageData\n\n\n"
+        "import os\nimport numpy as np\nimport torch\nfrom workbench.data.images.image_data import ImageData\n\n\n"
         "def stale_rows() -> ImageData:\n    '''Rows of a file.'''\n"
         "    with np.load(os.environ['STALE_ROWS']) as stored:\n"
         "        pixels, targets = (torch.from_numpy(stored[n]) for n in ('pixels', 'targets'))\n"
@@ -180,8 +182,8 @@ def answered(question: Question, watch: bool) -> dict[str, Any]:
     from workbench.core.errors import WorkbenchError
     from workbench.core.registry import ANALYSES, DATASETS, MODELS
     from workbench.experiments import run
-    from workbench.experiments.data_contents import content_sha256
-    from workbench.experiments.spec import Spec
+    from workbench.experiments.questions.spec import Spec
+    from workbench.experiments.store.data_contents import content_sha256
 
     ran: set[str] = set()
     plain = run.compute

@@ -94,7 +94,7 @@ def test_the_loaded_network_has_its_card_and_no_tokenizer(folder: Path) -> None:
 
 
 def test_the_tokenizer_comes_back(models: Path) -> None:
-    from workbench.data.tokenizers import CharacterTokenizer
+    from workbench.data.text.tokenizers import CharacterTokenizer
 
     tokenizer = CharacterTokenizer(tuple("helo wrd"))
     save(models / "tiny", tiny(), card(), CURVE, tokenizer)

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from workbench.cli import status
+from workbench.experiments.questions.spec import Spec
 from workbench.experiments.run import run
-from workbench.experiments.spec import Spec
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from workbench.cli import status
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
 from workbench.core.registry import ANALYSES
-from workbench.experiments.budget import UNLIMITED, allow
+from workbench.experiments.questions.budget import UNLIMITED, allow
+from workbench.experiments.questions.spec import Spec, from_fields
 from workbench.experiments.run import run
-from workbench.experiments.spec import Spec, from_fields
 
 SPEC = Spec("digits", "share", "test:0:20", metric="loss", parameters={"factor": 2.5, "names": ["p", "q"]}, seed=3)
 

@@ -6,8 +6,8 @@ import torch
 
 from workbench.checkpoints.store import load
 from workbench.cli import status
+from workbench.experiments.questions.spec import Spec
 from workbench.experiments.run import run
-from workbench.experiments.spec import Spec
 
 
 @pytest.mark.parametrize("name", ["digits", "text", "policy"])

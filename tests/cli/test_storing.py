@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from workbench.cli import status, storing
+from workbench.experiments.questions.spec import Spec
 from workbench.experiments.run import run
-from workbench.experiments.spec import Spec
-from workbench.experiments.store import ResultStore
+from workbench.experiments.store.results import ResultStore
 
 SPEC = Spec("digits", "share", "test:0:4", parameters={"factor": 2.0})
 

@@ -16,7 +16,7 @@ from workbench.core.arguments import check_arguments
 from workbench.core.errors import ConfigError, InputError, ShapeError
 from workbench.core.ranges import PositiveInt, is_ranged, without_range
 from workbench.core.registry import ANALYSES
-from workbench.experiments.parameters import signature_of
+from workbench.experiments.questions.parameters import signature_of
 
 
 @check_arguments

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.data import storage
+from workbench.data.files import storage
 
 
 @dataclass(frozen=True)

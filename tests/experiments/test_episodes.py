@@ -6,7 +6,7 @@ import torch
 from workbench.core.errors import InputError
 from workbench.experiments.episodes import discount_of, environments_of, play
 from workbench.experiments.run import loaded
-from workbench.recipes.maze_ppo import RECIPE
+from workbench.recipes.policies.maze_ppo import RECIPE
 
 UNIT = "actor.blocks.0.hook_post[unit=3]"
 

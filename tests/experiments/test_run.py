@@ -17,10 +17,10 @@ from workbench.checkpoints.store import load
 from workbench.core.errors import Cancelled, CheckpointError, InputError, UnknownNameError, WorkbenchError
 from workbench.core.registry import ANALYSES, DATASETS
 from workbench.experiments import computing
-from workbench.experiments.changes import UNRECORDED
+from workbench.experiments.questions.spec import Spec
 from workbench.experiments.run import answer, catalog, full_key, loaded, read, run, run_analysis
-from workbench.experiments.spec import Spec
-from workbench.experiments.store import ResultStore
+from workbench.experiments.store.changes import UNRECORDED
+from workbench.experiments.store.results import ResultStore
 
 SPEC = Spec("digits", "share", "test:0:4", parameters={"factor": 2.0})
 
@@ -252,7 +252,7 @@ import sys
 from tests.experiments.tiny_models import share
 from workbench.core.registry import ANALYSES
 from workbench.experiments.run import run
-from workbench.experiments.spec import Spec
+from workbench.experiments.questions.spec import Spec
 ANALYSES.register("share")(share)
 sys.stdout.write(str(run(Spec("digits", "share", "test:0:4", parameters={"factor": 2.0})).value.tolist()))
 """

@@ -8,7 +8,7 @@ import pytest
 
 from workbench.checkpoints.card import names
 from workbench.core.errors import UnknownNameError
-from workbench.experiments.pipeline import read_pipeline, studies
+from workbench.experiments.pipelines.pipeline import read_pipeline, studies
 
 
 @pytest.mark.parametrize("name", studies())

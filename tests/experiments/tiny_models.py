@@ -16,7 +16,7 @@ from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
-from workbench.data.tokenizers import character_tokenizer
+from workbench.data.text.tokenizers import character_tokenizer
 from workbench.training.curve import Curve
 from workbench.zoo.actor_critic import ActorCritic, ActorCriticConfig
 from workbench.zoo.gpt import GPT, GPTConfig

@@ -18,13 +18,13 @@ from tests.fuzz.questions import hooks, inputs, question, site
 from tests.fuzz.words import number, pick, spoil, text, value
 from workbench.core.errors import Cancelled, short
 from workbench.core.registry import ANALYSES, CIRCUITS, MODELS, RECIPES
-from workbench.experiments.circuit_formats import circuit_json
-from workbench.experiments.inputs import read_inputs
-from workbench.experiments.parameters import signature_of
+from workbench.experiments.inputs.reading import read_inputs
+from workbench.experiments.questions.parameters import signature_of
+from workbench.experiments.questions.settings import from_words, typed
+from workbench.experiments.questions.spec import Spec
 from workbench.experiments.run import loaded
-from workbench.experiments.settings import from_words, typed
-from workbench.experiments.spec import Spec
-from workbench.experiments.store import ResultStore
+from workbench.experiments.store.circuit_formats import circuit_json
+from workbench.experiments.store.results import ResultStore
 
 Call = tuple[str, Callable[[], Any]]
 I = workbench.interventions  # noqa: E741

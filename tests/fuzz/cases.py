@@ -16,7 +16,6 @@ from typing import Any
 from unittest.mock import patch
 
 import workbench.cli
-from app import trainings
 from tests.fuzz import questions
 from tests.fuzz.calls import call, stop_soon
 from tests.fuzz.commands import FAST, command
@@ -26,10 +25,10 @@ from tests.fuzz.pages import open_page
 from workbench.checkpoints.card import model_folder
 from workbench.checkpoints.provenance import commit
 from workbench.core.registry import ANALYSES, CIRCUITS, DATASETS, RECIPES
-from workbench.experiments.comparison import read_plan
-from workbench.experiments.data_contents import data_set
-from workbench.experiments.pipeline import read_pipeline
+from workbench.experiments.pipelines.comparison import read_plan
+from workbench.experiments.pipelines.pipeline import read_pipeline
 from workbench.experiments.run import loaded
+from workbench.experiments.store.data_contents import data_set
 
 MODELS = ("digits_mlp", "induction_gpt", "shapes_gan", "dates_encoder_decoder", "cartpole_dqn")
 """One network of each kind of inputs, whose data is made in code."""

@@ -10,7 +10,7 @@ from tests.fuzz.questions import question, setting
 from tests.fuzz.words import mutate, number, pick, spoil, text
 from workbench.checkpoints.card import names
 from workbench.cli import COMMANDS
-from workbench.experiments.store import ResultStore
+from workbench.experiments.store.results import ResultStore
 
 FAST = ("digits_mlp", "induction_gpt", "modular_addition_gpt", "cartpole_dqn", "cartpole_ppo", "cliffwalking_q",
         "dates_encoder_decoder")  # fmt: skip

@@ -9,8 +9,8 @@ from typing import Any
 from tests.fuzz.questions import question
 from tests.fuzz.words import mutate, number, pick, text
 from workbench.core.registry import ANALYSES
-from workbench.experiments.parameters import signature_of
-from workbench.experiments.spelling import from_text
+from workbench.experiments.questions.parameters import signature_of
+from workbench.experiments.questions.spelling import from_text
 
 
 def pipeline(rng: Random, models: tuple[str, ...]) -> bytes:

@@ -13,11 +13,11 @@ from workbench.core.fitting import missing_axes
 from workbench.core.metrics import METRICS
 from workbench.core.ranges import items, members, without_range
 from workbench.core.registry import ANALYSES, RECIPES
-from workbench.experiments.defaults import presets
-from workbench.experiments.inputs import READERS, kind_of
-from workbench.experiments.parameters import Parameter, signature_of
+from workbench.experiments.inputs.reading import READERS, kind_of
+from workbench.experiments.questions.defaults import presets
+from workbench.experiments.questions.parameters import Parameter, signature_of
+from workbench.experiments.questions.settings import kinds
 from workbench.experiments.run import loaded
-from workbench.experiments.settings import kinds
 
 SMALL = {"steps": "2", "episodes": "2", "states": "5", "limit": "20", "generations": "1", "cuts": "3", "controls": "2",
          "resamples": "2", "sampled": "3", "points": "2", "draws": "1", "threshold": "0.02"}  # fmt: skip

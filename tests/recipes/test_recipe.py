@@ -11,8 +11,8 @@ import torch
 from workbench.checkpoints.store import load_folder
 from workbench.core.errors import Cancelled, ConfigError, TrainingError, UnknownNameError
 from workbench.core.registry import RECIPES
-from workbench.experiments.settings import from_words
-from workbench.recipes.digits_mlp import RECIPE
+from workbench.experiments.questions.settings import from_words
+from workbench.recipes.image_classifiers.digits_mlp import RECIPE
 from workbench.recipes.recipe import Recipe, make
 
 

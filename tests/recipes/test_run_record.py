@@ -15,8 +15,8 @@ from workbench.checkpoints.store import load_folder
 from workbench.core.errors import Cancelled, CheckpointError
 from workbench.core.registry import DATASETS, RECIPES
 from workbench.recipes import identity
-from workbench.recipes.digits_mlp import RECIPE
 from workbench.recipes.identity import run_of, settings_of
+from workbench.recipes.image_classifiers.digits_mlp import RECIPE
 from workbench.recipes.recipe import Recipe, make
 from workbench.recipes.run_record import RECORD, STATE
 

@@ -13,7 +13,7 @@ from workbench.analysis.circuits.tracing import Tracing, trace_circuit
 from workbench.core.metrics import ProbabilityDifference
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.data.sequences import SequenceData, random_rows
+from workbench.data.tasks.sequences import SequenceData, random_rows
 
 STEPS = 400
 

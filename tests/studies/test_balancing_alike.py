@@ -11,8 +11,8 @@ from workbench.analysis.policies.alike import compare_policies
 from workbench.core.hooked import HookedModel
 from workbench.core.random import seed_everything
 from workbench.data.environments import make_vector
-from workbench.experiments.inputs import read_inputs
-from workbench.experiments.pipeline import located, read_pipeline
+from workbench.experiments.inputs.reading import read_inputs
+from workbench.experiments.pipelines.pipeline import located, read_pipeline
 from workbench.experiments.run import loaded, loaded_at
 from workbench.training.ppo import PPOConfig, ppo
 from workbench.zoo.actor_critic import ActorCritic, ActorCriticConfig

@@ -16,7 +16,7 @@ from workbench.core.hooked import HookedModel
 from workbench.core.metrics import ProbabilityDifference
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.data.greater_than import START, YEARS, mark_later_years
+from workbench.data.tasks.greater_than import START, YEARS, mark_later_years
 
 HEADS = (1, 2)
 MLP, END = "blocks.0.hook_mlp_out", "blocks.1.hook_resid_post"

@@ -15,7 +15,7 @@ from workbench.core.interventions import zero
 from workbench.core.metrics import LogitDifference
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.data.indirect_objects import NAMES
+from workbench.data.tasks.indirect_objects import NAMES
 
 HEAD = "blocks.2.attn.hook_z[head=3]"
 

@@ -13,7 +13,7 @@ from workbench.core.errors import UnknownNameError
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Correct
 from workbench.core.registry import DATASETS
-from workbench.data.sequences import SequenceData
+from workbench.data.tasks.sequences import SequenceData
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from torch import Tensor
 from workbench.analysis.circuits.fourier import FourierSpectrum, measure_frequencies, spectrum, sum_logits
 from workbench.checkpoints.store import load
 from workbench.core.registry import DATASETS
-from workbench.data.modular_addition import PRIME
+from workbench.data.tasks.modular_addition import PRIME
 
 
 def taken_apart(step: int | None = None) -> tuple[FourierSpectrum, Tensor]:

@@ -16,7 +16,7 @@ from workbench.checkpoints.store import load
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import LogitDifference
 from workbench.core.registry import DATASETS
-from workbench.data.image_data import ImageData
+from workbench.data.images.image_data import ImageData
 
 pytestmark = pytest.mark.skipif(bool(missing_data("mnist")), reason="needs MNIST")
 INK, LENGTH, WIDTH = 253, 9, 3

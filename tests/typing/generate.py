@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from workbench.core.metrics import METRICS
 from workbench.core.registry import ANALYSES
 from workbench.experiments import run as run_module
-from workbench.experiments.parameters import Parameter, signature_of
+from workbench.experiments.questions.parameters import Parameter, signature_of
 
 STUB = Path(run_module.__file__).with_name("run_overloads.pyi")
 INJECTED = {
@@ -40,7 +40,7 @@ def overloads() -> str:
     modules = {(kind.__module__, kind.__name__) for kind in results.values()}
     imports = [f"from {module} import {kind}" for module, kind in modules]
     imports.append("from workbench.core.progress import Progress")
-    imports.append("from workbench.experiments.budget import Budget")
+    imports.append("from workbench.experiments.questions.budget import Budget")
     lines = [HEAD, "from typing import Literal, overload", "", *sorted(imports), ""]
     lines += [f"MetricName = {spell(Literal[tuple(METRICS)])}", ""]  # type: ignore[valid-type]
     for name, kind in results.items():

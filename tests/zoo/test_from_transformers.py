@@ -9,7 +9,7 @@ from torch import nn
 from workbench.analysis.circuits.tracing import Tracing, trace_circuit
 from workbench.core.errors import ConfigError
 from workbench.core.metrics import LogitDifference
-from workbench.data.tokenizers import ByteTokenizer
+from workbench.data.text.tokenizers import ByteTokenizer
 from workbench.zoo.from_transformers import from_transformers
 
 transformers = pytest.importorskip("transformers")

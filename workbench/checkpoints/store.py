@@ -269,7 +269,7 @@ def tokenizer_of(texts: Mapping[str, bytes], about: Mapping[str, Any], folder: P
             f"{folder / TOKENIZER} is missing or altered: it is not the one the weights were trained with. "
             "Restore the file, or train the model again."
         )
-    from workbench.data.tokenizers import from_json
+    from workbench.data.text.tokenizers import from_json
 
     return from_json(texts[TOKENIZER].decode())
 

@@ -35,8 +35,8 @@ def check_recipe(
         Write JSON.
     """
     from workbench.core.registry import RECIPES
-    from workbench.experiments.checking import check
-    from workbench.experiments.settings import from_words
+    from workbench.experiments.pipelines.checking import check
+    from workbench.experiments.questions.settings import from_words
     from workbench.figures.alt import describe
     from workbench.training.comparison import finite
 

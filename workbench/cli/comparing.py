@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from workbench.cli.writing import bar, write, write_json, write_table
 
 if TYPE_CHECKING:
-    from workbench.experiments.comparison import Plan
+    from workbench.experiments.pipelines.comparison import Plan
 
 
 def compare_settings(
@@ -34,8 +34,8 @@ def compare_settings(
     json
         Write curves, gradients and accuracies as JSON.
     """
-    from workbench.experiments.comparison import compare, comparisons, read_plan
-    from workbench.experiments.training_runs import key_of, logged
+    from workbench.experiments.pipelines.comparison import compare, comparisons, read_plan
+    from workbench.experiments.pipelines.training_runs import key_of, logged
 
     if not comparison:
         write_table([{"comparison": name, "question": question} for name, question in comparisons().items()])
@@ -64,7 +64,7 @@ def compare_settings(
 
 def kept_before(plan: Plan, folder: Path | None) -> list[dict[str, str]]:
     """What becomes of each variant that was trained before: kept or trained again, and why."""
-    from workbench.experiments.comparison import outdated_variants, read_comparison, stored_at
+    from workbench.experiments.pipelines.comparison import outdated_variants, read_comparison, stored_at
 
     if not (path := stored_at(plan, folder)).is_file():
         return []

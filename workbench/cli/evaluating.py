@@ -26,7 +26,7 @@ def evaluate_model(
     json
         Write JSON.
     """
-    from workbench.experiments.evaluation import evaluate, record_intervals
+    from workbench.experiments.pipelines.evaluation import evaluate, record_intervals
 
     found = evaluate(model)
     added = record_intervals(model, found) if record else []

@@ -35,9 +35,9 @@ def export_result(
     output
         File to write; left out, csv and json go to stdout.
     """
-    from workbench.experiments.export import export, format_of, rendered
     from workbench.experiments.run import full_key
-    from workbench.experiments.store import ResultStore
+    from workbench.experiments.store.export import export, format_of, rendered
+    from workbench.experiments.store.results import ResultStore
 
     chosen = to or (format_of(output) if output else "csv")
     store = ResultStore()

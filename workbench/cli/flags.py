@@ -15,7 +15,7 @@ def read_flag(kind: Any, tokens: Sequence[Token]) -> Any:
     """Convert the tokens of a flag; a number that is none stays text, for `check_flags` to refuse."""
     if kind not in (int, float):
         return convert(kind, tokens)
-    from workbench.experiments.spelling import from_text
+    from workbench.experiments.questions.spelling import from_text
 
     return from_text(kind, tokens[0].value)
 

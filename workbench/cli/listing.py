@@ -69,7 +69,7 @@ def architectures() -> list[dict[str, Any]]:
 def analyses() -> list[dict[str, Any]]:
     """Every analysis with what it takes."""
     from workbench.core.registry import ANALYSES
-    from workbench.experiments.parameters import signature_of
+    from workbench.experiments.questions.parameters import signature_of
 
     def described(name: str) -> dict[str, Any]:
         signature = signature_of(name)
@@ -106,14 +106,14 @@ def datasets() -> list[dict[str, Any]]:
 
 def kept_studies() -> list[dict[str, Any]]:
     """Every study that comes with the workbench, for `workbench pipeline`."""
-    from workbench.experiments.pipeline import studies
+    from workbench.experiments.pipelines.pipeline import studies
 
     return [{"name": name, "about": about} for name, about in studies().items()]
 
 
 def runs() -> list[dict[str, Any]]:
     """Every run, newest first."""
-    from workbench.experiments.run_log import RunLog
+    from workbench.experiments.store.run_log import RunLog
 
     return [
         {"key": row["key"], "status": row["status"], "model": row["spec"].get("model"),

@@ -13,9 +13,9 @@ from cyclopts import Parameter
 from workbench.cli.writing import bar, write, write_json, write_table
 
 if TYPE_CHECKING:
-    from workbench.experiments.parameters import Signature
-    from workbench.experiments.pipeline import Outcome
-    from workbench.experiments.spec import Spec
+    from workbench.experiments.pipelines.pipeline import Outcome
+    from workbench.experiments.questions.parameters import Signature
+    from workbench.experiments.questions.spec import Spec
 
 SHOWN = 12
 """Rows of a result that are written out."""
@@ -35,8 +35,8 @@ def run_one(analysis: Token = "", /, *tokens: Token) -> int:
     """One analysis of one model; its flags follow from its signature."""
     from workbench.cli import call, command_line
     from workbench.core.registry import ANALYSES
-    from workbench.experiments.docstrings import description
-    from workbench.experiments.parameters import signature_of
+    from workbench.experiments.questions.docstrings import description
+    from workbench.experiments.questions.parameters import signature_of
 
     if not analysis or analysis in HELP:
         write("Usage: workbench run ANALYSIS --model MODEL [OPTIONS]\n")
@@ -53,9 +53,9 @@ def asking(signature: Signature) -> Callable[..., int]:
     """The command for one analysis: a function whose keywords are its flags."""
 
     def ask(**flags: Any) -> int:
-        from workbench.experiments.budget import allow, raised
-        from workbench.experiments.spec import Spec
-        from workbench.experiments.spelling import from_text
+        from workbench.experiments.questions.budget import allow, raised
+        from workbench.experiments.questions.spec import Spec
+        from workbench.experiments.questions.spelling import from_text
 
         given = {name: value for name, value in flags.items() if name in signature.parameters and value is not None}
         texts = {name: value for name, value in given.items() if isinstance(value, str)}
@@ -113,7 +113,7 @@ def own_flags(signature: Signature) -> list[inspect.Parameter]:
 
 def flag(parameter: Any) -> inspect.Parameter:
     """The flag of one parameter: true or false, or a text that is read as the parameter's type."""
-    from workbench.experiments.spelling import in_text
+    from workbench.experiments.questions.spelling import in_text
 
     if parameter.annotation is bool:
         return keyword(parameter.name, bool | None, parameter.help, parameter.default if parameter.required else None)
@@ -129,8 +129,8 @@ def flag(parameter: Any) -> inspect.Parameter:
 def answer(spec: Spec, output: Path | None, json: bool) -> int:
     """Runs one specification and writes its finding, its strongest parts or first rows, and its key."""
     from workbench.experiments import run
-    from workbench.experiments.export import as_json, export, format_of
-    from workbench.experiments.store import ResultStore
+    from workbench.experiments.store.export import as_json, export, format_of
+    from workbench.experiments.store.results import ResultStore
     from workbench.figures.ranking import ranking
     from workbench.figures.table import table
 
@@ -179,8 +179,8 @@ def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False, allow:
     dry_run
         Only check the file and list its questions.
     """
-    from workbench.experiments.budget import allow as budget
-    from workbench.experiments.budget import raised
+    from workbench.experiments.questions.budget import allow as budget
+    from workbench.experiments.questions.budget import raised
 
     with budget(raised(allow or ())):
         return ask_all(file, json, dry_run)
@@ -188,7 +188,7 @@ def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False, allow:
 
 def ask_all(file: Path, json: bool, dry_run: bool) -> int:
     """Ask every question of a pipeline file and write what became of them."""
-    from workbench.experiments.pipeline import read_pipeline, run_pipeline
+    from workbench.experiments.pipelines.pipeline import read_pipeline, run_pipeline
 
     specs = read_pipeline(file)
     if dry_run:

@@ -49,9 +49,9 @@ def search_settings(
         Write every trial as JSON.
     """
     from workbench.core.registry import RECIPES
-    from workbench.experiments.search import SearchPlan, ranges_from, search
-    from workbench.experiments.settings import from_words
-    from workbench.experiments.training_runs import key_of, logged
+    from workbench.experiments.pipelines.search import SearchPlan, ranges_from, search
+    from workbench.experiments.pipelines.training_runs import key_of, logged
+    from workbench.experiments.questions.settings import from_words
     from workbench.figures.search import describe_best, draw_search, finished_trials
 
     plain = RECIPES[recipe]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.cli.writing import cell, write, write_json, write_table
 
 if TYPE_CHECKING:
-    from workbench.experiments.store import ResultStore, Stored
+    from workbench.experiments.store.results import ResultStore, Stored
 
 
 def show(name: str, /, *, json: bool = False) -> None:
@@ -24,7 +24,7 @@ def show(name: str, /, *, json: bool = False) -> None:
         Write JSON.
     """
     from workbench.checkpoints.card import names
-    from workbench.experiments.store import ResultStore
+    from workbench.experiments.store.results import ResultStore
 
     if name not in names():
         store = ResultStore()
@@ -36,8 +36,8 @@ def show(name: str, /, *, json: bool = False) -> None:
 
 def show_result(start: str, store: ResultStore, json: bool) -> None:
     """What a stored result answers, what the answer depended on, and whether it would be used today."""
+    from workbench.experiments.questions.spec import Spec
     from workbench.experiments.run import full_key
-    from workbench.experiments.spec import Spec
 
     stored = next(one for one in store.listed() if one.key == full_key(start, store))
     answers = store.answers_to(stored.spec)
@@ -62,8 +62,8 @@ def show_result(start: str, store: ResultStore, json: bool) -> None:
 def not_used_today(stored: Stored) -> list[str]:
     """Why the question of a stored result would be computed again; nothing when it would not."""
     from workbench.core.errors import WorkbenchError
-    from workbench.experiments.changes import differences
-    from workbench.experiments.spec import Spec
+    from workbench.experiments.questions.spec import Spec
+    from workbench.experiments.store.changes import differences
 
     try:
         spec = Spec(**stored.spec)
@@ -74,7 +74,7 @@ def not_used_today(stored: Stored) -> list[str]:
 
 def not_used_for(earlier: Stored, stored: Stored) -> list[str]:
     """Why a result was computed when an earlier answer to its question was stored."""
-    from workbench.experiments.changes import differences
+    from workbench.experiments.store.changes import differences
 
     return list(differences(earlier.facts, stored.facts))
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from workbench.cli.writing import write, write_json, write_table
 
 if TYPE_CHECKING:
-    from workbench.experiments.store import ResultStore
-    from workbench.experiments.upkeep import Finding
+    from workbench.experiments.store.results import ResultStore
+    from workbench.experiments.store.upkeep import Finding
 
 FOUND, NOT_DONE = 1, 1
 
@@ -34,7 +34,7 @@ def keep_store(
     json
         Write JSON; `clean` then deletes nothing without `--yes`.
     """
-    from workbench.experiments.store import ResultStore
+    from workbench.experiments.store.results import ResultStore
 
     store = ResultStore()
     if action == "check":
@@ -46,7 +46,7 @@ def keep_store(
 
 def check_store(store: ResultStore, superseded: bool, json: bool) -> int:
     """What is wrong in a store, and how much it holds."""
-    from workbench.experiments.upkeep import REPAIRED, check, result_files, size_of
+    from workbench.experiments.store.upkeep import REPAIRED, check, result_files, size_of
 
     found = check(store, superseded)
     files = result_files(store.folder)
@@ -62,7 +62,7 @@ def check_store(store: ResultStore, superseded: bool, json: bool) -> int:
 
 def repair_store(store: ResultStore, json: bool) -> int:
     """A catalog that agrees with the files."""
-    from workbench.experiments.upkeep import repair
+    from workbench.experiments.store.upkeep import repair
 
     done = repair(store)
     if json:
@@ -75,7 +75,7 @@ def repair_store(store: ResultStore, json: bool) -> int:
 
 def clean_store(store: ResultStore, yes: bool, superseded: bool, json: bool) -> int:
     """Deletes what is of no use any more, after it was listed and confirmed."""
-    from workbench.experiments.upkeep import CLEANED, check, clean
+    from workbench.experiments.store.upkeep import CLEANED, check, clean
 
     found = [finding for finding in check(store, superseded) if finding.kind in CLEANED]
     if not json:

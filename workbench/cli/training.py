@@ -43,8 +43,8 @@ def train_model(
 
     from workbench.checkpoints.card import models_folder
     from workbench.core.registry import RECIPES
-    from workbench.experiments.settings import from_words
-    from workbench.experiments.training_runs import train
+    from workbench.experiments.pipelines.training_runs import train
+    from workbench.experiments.questions.settings import from_words
     from workbench.training.parallel import is_first
 
     values = from_words(RECIPES[recipe], settings or []) | ({} if seed is None else {"seed": seed})

@@ -20,13 +20,13 @@ from workbench.core.metrics import METRICS, Metric, Question
 from workbench.core.progress import Progress
 from workbench.core.reading import whole
 from workbench.core.registry import ANALYSES
-from workbench.experiments.batches import Batch
-from workbench.experiments.budget import require
-from workbench.experiments.dependencies import Facts, canonical, model_facts, require_unchanged
-from workbench.experiments.inputs import read_inputs
-from workbench.experiments.parameters import signature_of
-from workbench.experiments.spec import Spec
-from workbench.experiments.worlds import world_of
+from workbench.experiments.inputs.batches import Batch
+from workbench.experiments.inputs.reading import read_inputs
+from workbench.experiments.inputs.worlds import world_of
+from workbench.experiments.questions.budget import require
+from workbench.experiments.questions.parameters import signature_of
+from workbench.experiments.questions.spec import Spec
+from workbench.experiments.store.dependencies import Facts, canonical, model_facts, require_unchanged
 
 _LOADING = threading.Lock()
 

@@ -28,9 +28,9 @@ from workbench.core.errors import InputError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS, RECIPES
-from workbench.data.questions import QuestionData, encode_answers
-from workbench.data.sequences import UNSCORED
-from workbench.recipes.tales_outcomes import N_NEW, TEMPERATURE, marks_of, prompts_of, read_back
+from workbench.data.tasks.sequences import UNSCORED
+from workbench.data.text.questions import QuestionData, encode_answers
+from workbench.recipes.trainings.tales_outcomes import N_NEW, TEMPERATURE, marks_of, prompts_of, read_back
 from workbench.training.rlhf.completions import completion_mask
 from workbench.zoo.layers.sampling import SamplingConfig
 from workbench.zoo.lora_gpt import LoRAGPT

@@ -15,8 +15,8 @@ from workbench.analysis.policies.traces import EpisodeTrace, trace_episode
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import LogitDifference, logits_of, runner_up
 from workbench.data.environments import make_vector, native_name
+from workbench.experiments.inputs.worlds import discount_of, environment_of
 from workbench.experiments.run import loaded
-from workbench.experiments.worlds import discount_of, environment_of
 
 STEPS = 500
 """An episode is shown up to this step."""

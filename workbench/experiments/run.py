@@ -14,12 +14,12 @@ from workbench.checkpoints.provenance import provenance
 from workbench.core.arguments import check_arguments
 from workbench.core.errors import Cancelled, CheckpointError, UnknownNameError
 from workbench.core.progress import Progress, silent
-from workbench.experiments.budget import Budget, allow
-from workbench.experiments.changes import differences
 from workbench.experiments.computing import compute, loaded, loaded_at
-from workbench.experiments.dependencies import Facts, facts_of, key_of
-from workbench.experiments.spec import Spec
-from workbench.experiments.store import ResultStore
+from workbench.experiments.questions.budget import Budget, allow
+from workbench.experiments.questions.spec import Spec
+from workbench.experiments.store.changes import differences
+from workbench.experiments.store.dependencies import Facts, facts_of, key_of
+from workbench.experiments.store.results import ResultStore
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,7 +27,7 @@ from workbench.analysis.policies.reachable import ReachableMaxima
 from workbench.analysis.policies.saliency import Saliency
 from workbench.analysis.policies.steering import FieldChange
 from workbench.core.progress import Progress
-from workbench.experiments.budget import Budget
+from workbench.experiments.questions.budget import Budget
 
 MetricName = Literal[
     "logit",

@@ -12,10 +12,10 @@ from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS, RECIPES
 from workbench.data.environments import make_vector
-from workbench.data.image_data import ImageData
-from workbench.data.sequences import SequenceData
+from workbench.data.images.image_data import ImageData
+from workbench.data.tasks.sequences import SequenceData
 from workbench.recipes.recipe import Metrics
-from workbench.recipes.several_seeds import EPISODES, EVALUATION_SEED
+from workbench.recipes.trainings.several_seeds import EPISODES, EVALUATION_SEED
 from workbench.training.policy_evaluation import evaluate_policy
 from workbench.training.sequence_answers import answer_metrics
 from workbench.training.supervised import classification_metrics

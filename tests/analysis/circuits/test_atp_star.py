@@ -22,7 +22,7 @@ from workbench.analysis.circuits.node_effects import Replacing, node_effects
 from workbench.analysis.circuits.node_patching import patch_nodes
 from workbench.checkpoints.store import load
 from workbench.core.metrics import METRICS, Question
-from workbench.experiments.inputs import read_inputs
+from workbench.experiments.inputs.reading import read_inputs
 from workbench.zoo.gpt import GPT, GPTConfig
 
 

@@ -10,7 +10,7 @@ import workbench
 from tests.test_registries import QUICK, hook_with_units
 from workbench.core.fitting import missing_axes
 from workbench.core.registry import ANALYSES
-from workbench.experiments.parameters import signature_of
+from workbench.experiments.questions.parameters import signature_of
 from workbench.experiments.run import run_analysis
 
 REPORTING = [

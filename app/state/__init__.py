@@ -1,0 +1,1 @@
+"""State of a dashboard session: address, access, background jobs."""

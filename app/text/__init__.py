@@ -1,0 +1,1 @@
+"""Text on pages: escaping, errors, numbers."""

@@ -1,0 +1,36 @@
+"""Errors as a page shows them: cause and fix, never a traceback."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from app.text.escaping import escape
+from workbench.core.errors import Cancelled, WorkbenchError
+
+LOG = logging.getLogger(__name__)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Shows what went wrong inside the block instead of raising it."""
+    try:
+        yield
+    except Exception as error:
+        show(error)
+
+
+def show(error: BaseException) -> None:
+    """One box: a user's mistake in its own words, a mistake of ours by its kind and where to look."""
+    if isinstance(error, Cancelled):
+        st.info(escape(error), icon=":material/cancel:")
+    elif isinstance(error, WorkbenchError):
+        st.error(escape(error), icon=":material/error:")
+    else:
+        LOG.error("A page failed", exc_info=error)
+        st.error(
+            f"This page failed with {escape(type(error).__name__)}: {escape(error)} "
+            "Reload the page; if it fails again, the server's log has the details.",
+            icon=":material/error:",
+        )

@@ -1,0 +1,1 @@
+"""Parts of pages, named for what they draw."""

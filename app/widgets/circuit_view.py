@@ -1,0 +1,176 @@
+"""A traced circuit as the graph component wants it, and what is known about one of its nodes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.components.circuit import MOST_EDGES, Curve, Edge, Link, Node, Picture
+from app.state import address
+from app.text.errors import show
+from app.text.escaping import code, escape
+from app.widgets import result_panel
+from app.widgets.hook_choice import hooks
+from workbench.analysis.circuits.circuit import Circuit
+from workbench.core.errors import UnknownNameError
+from workbench.core.sites import Site
+from workbench.core.wiring import Wiring
+from workbench.experiments.questions.spec import Spec
+from workbench.figures.alt import describe
+from workbench.figures.circuit_drawing import entries, vertex
+
+LETTERS = 6
+"""Letters that fit on a node."""
+CHECK_HELP = (
+    "Faithful, complete, minimal and stable? Beside random circuits of equal size, with intervals over the examples, "
+    "and with the scores of sampled edges next to exact patching."
+)
+CHECK_COST = "Checking traces the circuit again on draws of the examples and runs the network once for each edge."
+AT_FIRST = 80
+"""Edges that are easy to look at."""
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def picture(_result: Circuit, key: str) -> Picture:
+    """The strongest edges that matter, their nodes in layers, and the faithfulness curves."""
+    wiring = _result.wiring
+    strengths = np.sort(np.abs(wiring.as_vector(_result.scores).numpy()))
+    to = cache(lambda port: vertex(wiring, port))
+    edges = []
+    for scored in _result.top(MOST_EDGES):
+        rank = len(strengths) - int(np.searchsorted(strengths, abs(scored.score)))
+        edges.append(
+            Edge(f"{scored.writer} -> {scored.port}", scored.writer, to(scored.port), scored.score, max(1, rank))
+        )
+    layers = layer_order(wiring)
+    ends = sorted({end for edge in edges for end in (edge.source, edge.target)}, key=lambda end: place(end, layers))
+    sinks, sources = set(wiring.sinks), set(wiring.sources)
+    nodes = [
+        Node(end, label(end), layers.index(hook), hook in sources, hook in sinks)
+        for end in ends
+        for hook in [Site.parse(end).hook]
+    ]
+    drawn = _result.random_faithfulness
+    curve = Curve(
+        *(x.tolist() for x in (_result.sizes, _result.faithfulness, drawn.mean(dim=0))),
+        low=drawn.min(dim=0).values.tolist(),
+        high=drawn.max(dim=0).values.tolist(),
+    )
+    names = [hook.replace("hook_", "") for hook in layers]
+    return Picture(
+        key=key,
+        nodes=nodes,
+        edges=edges,
+        inner=inner_links(wiring, ends),
+        layers=names,
+        curve=curve,
+        total=wiring.n_edges,
+        finding=describe(_result),
+        start=first_size(_result),
+        counterfactual=_result.ablation == "resample",
+    )
+
+
+def inner_links(wiring: Wiring, ends: list[str]) -> list[Link]:
+    """The ways from ports that several nodes share to those of them that are in the picture."""
+    by_hook: dict[str, list[str]] = {}
+    for end in ends:
+        by_hook.setdefault(Site.parse(end).hook, []).append(end)
+    return [
+        Link(port, node)
+        for hook, group in wiring.nodes.items()
+        for read in group.reads
+        if wiring.ports[read].size != group.size
+        for port in by_hook.get(read, [])
+        for node in by_hook.get(hook, [])
+        if Site.parse(port).index.get("pos") == Site.parse(node).index.get("pos")
+    ]
+
+
+def layer_order(wiring: Wiring) -> list[str]:
+    """Hooks in the order in which the graph shows them: ports that several nodes share come before these."""
+    order: list[str] = []
+    for hook, group in wiring.nodes.items():
+        order += [port for port in group.reads if wiring.ports[port].size != group.size]
+        order.append(hook)
+    return [*order, *wiring.sinks]
+
+
+def place(end: str, layers: list[str]) -> tuple[int, ...]:
+    """Where a node comes: by layer, then by index."""
+    site = Site.parse(end)
+    return (layers.index(site.hook), *entries(site))
+
+
+def label(end: str) -> str:
+    """The few letters on a node: its axes and indices, else the end of its hook's name."""
+    site = Site.parse(end)
+    if site.index.keys() - {"pos"}:
+        return "".join(f"{axis[0]}{entry}" for axis, entry in zip(site.index, entries(site), strict=True))
+    name = site.hook.rpartition("hook_")[2]
+    short = name if len(name) <= LETTERS else name.partition("_")[0][:LETTERS]
+    return f"{short[:3]} p{site.index['pos']}" if site.index else short
+
+
+def first_size(result: Circuit) -> int:
+    """The smallest measured circuit that keeps nine tenths of the behaviour, if it is small; else one to look at."""
+    measured = [(size, live_edges(result, size), kept) for size, kept in curve_points(result)]
+    faithful = [size for size, live, faithfulness in measured if faithfulness >= 0.9 and live <= 4 * AT_FIRST]
+    visible = [size for size, live, _ in measured if live >= AT_FIRST // 4]
+    return next(iter([*faithful, *visible, measured[-1][0]]))
+
+
+def curve_points(result: Circuit) -> list[tuple[int, float]]:
+    """Numbers of edges kept and the faithfulness of these circuits."""
+    return list(zip(result.sizes.tolist(), result.faithfulness.tolist(), strict=True))
+
+
+def live_edges(result: Circuit, size: int) -> int:
+    """How many of the `size` strongest edges lie on a path that matters."""
+    return sum(int(kept.sum()) for kept in result.mask(size).values())
+
+
+def check(traced: Spec) -> None:
+    """The same circuit put to the test, when asked: its complement, controls, resamples and exact effects."""
+    if not address.switch("Is this the circuit? Check it.", "check", False, help=CHECK_HELP):
+        return
+    with st.container(border=True):
+        size = address.number("Edges (0: the fewest that keep 90 %)", 0, 10**6, "size", 0)
+        spec = replace(traced, analysis="verify", parameters={**traced.parameters, **({"size": size} if size else {})})
+        result = result_panel.ask(spec, CHECK_COST, "go-check")
+        if result is not None:
+            result_panel.whole(result, spec)
+
+
+def chosen(shown: Picture, asked: str | None) -> str | None:
+    """The node that a link asks for, if the circuit has it."""
+    known = [node.id for node in shown.nodes]
+    if asked and asked not in known:
+        show(UnknownNameError("node", asked, known, where=" in this circuit, which the link asks for"))
+    return asked if asked in known else None
+
+
+def detail(model: str, inputs: str, shown: Picture, selected: str | None) -> None:
+    """The chosen node's edges, strongest first, and the ways on from it; or what to do to choose one."""
+    if selected is None:
+        st.caption("Choose a node: click it, or press Tab until the graph has the focus, then arrow keys and Enter.")
+        return
+    site = Site.parse(selected)
+    st.markdown(f"**{code(selected)}**")
+    query: dict[str, str] = {"m": model, "inputs": inputs, "hook": site.hook}
+    hook = hooks(model).get(site.hook)
+    if hook is not None and isinstance(unit := site.index.get(hook.unit or ""), int):
+        query["unit"] = str(unit)
+    with st.container(horizontal=True):
+        for view, words, icon in (("activations", "Its activations", "grid_view"), ("patch", "Ablate", "content_cut")):
+            address.page_link(view, escape(words), icon, query)
+    rows = [
+        {"from": edge.source, "to": edge.id.partition(" -> ")[2], "effect of cutting it": edge.score, "rank": edge.rank}
+        for edge in shown.edges
+        if selected in (edge.source, edge.target)
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"The {len(rows)} strongest edges of {selected}")

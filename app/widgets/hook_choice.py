@@ -1,0 +1,66 @@
+"""The hooks of a model as pages choose among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.state import address, jobs
+from workbench.analysis.anatomy import Anatomy
+from workbench.core.axes import unit_axis
+from workbench.experiments.questions.spec import Spec
+
+UNHURRIED = 120.0
+"""Seconds to wait for what every page needs."""
+PREFERRED = ("hook_post", "hook_z", "hook_mid", "hook_pooled", "hook_out")
+"""Last parts of the names of hooks that hold a layer's units, most telling first."""
+
+
+@dataclass(frozen=True)
+class Hook:
+    """One hook: its axes after the batch with their lengths, and the axis on which its units lie."""
+
+    name: str
+    sizes: dict[str, int]
+    on_request: bool
+
+    @property
+    def unit(self) -> str | None:
+        """The axis of the units, or None."""
+        return unit_axis(tuple(self.sizes))
+
+    @property
+    def shape(self) -> str:
+        """Axes and lengths in words: channel 16, height 32, width 32."""
+        return ", ".join(f"{axis} {size}" for axis, size in self.sizes.items()) or "one number"
+
+
+def anatomy(model: str) -> Anatomy:
+    """Stages and hooks of a model."""
+    found = jobs.result_of(Spec(model, "anatomy"), slot=f"anatomy {model}", patience=UNHURRIED)
+    if found is None:
+        address.stop()
+    return found
+
+
+def hooks(model: str) -> dict[str, Hook]:
+    """The hooks of a model by name, in firing order."""
+    parts = anatomy(model)
+    rows = zip(parts.hook, parts.axes, parts.size, parts.on_request, strict=True)
+    return {name: Hook(name, dict(zip(axes[1:], size, strict=True)), asked) for name, axes, size, asked in rows}
+
+
+def usual(known: dict[str, Hook]) -> str:
+    """The hook to begin with: units in the middle of the network."""
+    for ending in PREFERRED:
+        if fitting := [name for name, hook in known.items() if name.endswith(ending) and hook.unit]:
+            return fitting[len(fitting) // 2]
+    return next((name for name, hook in known.items() if hook.unit), next(iter(known)))
+
+
+def choose_hook(model: str, default: str | None = None, with_units: bool = False, globs: bool = False) -> str:
+    """A hook of the model, kept in the address; with `globs` also a pattern such as `blocks.*.hook_resid_pre`."""
+    known = hooks(model)
+    names = [name for name, hook in known.items() if hook.unit or not with_units]
+    if globs and default and default not in names:
+        names = [default, *names]
+    return address.choose("Hook", names, "hook", default or usual(known), free=globs, help="Where to look or to cut.")

@@ -1,0 +1,195 @@
+"""The strip above a page: which model, which inputs, where to go, and how to ask the same elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.state import address, jobs
+from app.text.errors import show
+from app.text.escaping import code, escape
+from app.widgets import own_input_form
+from app.widgets.hook_choice import hooks
+from workbench.checkpoints.card import models_folder, names, read_card
+from workbench.core.errors import InputError, UnknownNameError, WorkbenchError
+from workbench.core.metrics import METRICS
+from workbench.core.sites import Site
+from workbench.experiments.inputs.kept_pictures import require_kept
+from workbench.experiments.inputs.reading import kind_of
+from workbench.experiments.questions.defaults import Preset, default_metric, presets
+from workbench.experiments.questions.spec import Spec
+
+FIRST = "digits_mlp"
+"""The model to begin with: the smallest, whose data need no download."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the strip was set to; `sharing` is the place for the ways to ask the same elsewhere."""
+
+    model: str
+    inputs: str
+    sharing: DeltaGenerator
+
+    @property
+    def kind(self) -> str:
+        """What the model reads: image, text, policy or latent."""
+        return kind_of(read_card(self.model).architecture)
+
+
+def strip(inputs: bool = True, default: int = 0, first: str = FIRST) -> Asked:
+    """Model and inputs, a box to jump to a site, the ways to share the page.
+
+    `default` is the preset and `first` the model to begin with.
+    """
+    known = names()
+    if not known:
+        raise InputError(f"There is no trained network in {models_folder()}. Train one: workbench train digits_mlp.")
+    follow_jump(first if first in known else known[0])
+    with st.container(key="strip"):
+        places = st.columns([3, 4, 3, 1.3] if inputs else [3, 7, 1.3], vertical_alignment="bottom")
+        with places[0]:
+            model = address.choose("Model", known, "m", first, kind="trained model")
+        chosen = ""
+        if inputs:
+            with places[1]:
+                chosen = choose_inputs(model, default)
+        with places[-2]:
+            st.text_input(
+                "Jump to a site",
+                key="jump",
+                placeholder="hook[axis=3] or model/hook",
+                help="Enter opens it under Activations.",
+                on_change=note_jump,
+            )
+        sharing = places[-1].container()
+        running()
+    return Asked(model, chosen, sharing)
+
+
+def choose_inputs(model: str, default: int) -> str:
+    """Inputs of the model: a preset, a text of one's own, or what the panel behind the button makes."""
+    offered = offers(model)
+    with st.container(horizontal=True, vertical_alignment="bottom", wrap=False, gap="small"):
+        chosen = address.choose(
+            "Inputs",
+            [preset.inputs for preset in offered],
+            "inputs",
+            offered[default].inputs,
+            free=True,
+            help=f"Written as on the command line: {'; '.join(f'{code(p.inputs)} {escape(p.label)}' for p in offered)}",
+        )
+        own_input_form.panel(model)
+    require_kept(chosen)
+    return chosen
+
+
+def offers(model: str) -> tuple[Preset, ...]:
+    """The presets of a model; a choice left over from a model of another kind gives way to its default."""
+    previous = address.earlier("m")
+    if previous not in (None, model):
+        before, now = (kind_of(read_card(name).architecture) for name in (str(previous), model))
+        if before != now or (address.asked("inputs") or "").startswith(("file:", "fitted:")):
+            address.forget("inputs", "corrupted")
+    return presets(model)
+
+
+def choose_corrupted(asked: Asked) -> str:
+    """Inputs that differ from the clean ones in what is to be found."""
+    usual = {preset.inputs: preset.corrupted for preset in presets(asked.model)}
+    options = list(dict.fromkeys([usual.get(asked.inputs, ""), *usual.values()]))
+    chosen = address.choose(
+        "Corrupted inputs",
+        [option for option in options if option],
+        "corrupted",
+        free=True,
+        help="As many examples, of the same size, as the inputs.",
+    )
+    require_kept(chosen)
+    return chosen
+
+
+def choose_metric(asked: Asked, contrast: bool = False) -> str:
+    """What is measured at the end of the network; the usual metric of a contrast with corrupted inputs comes first."""
+    autoencoder = read_card(asked.model).architecture == "vae"
+    hidden = set() if autoencoder else {"reconstruction", "divergence", "signed_reconstruction", "signed_divergence"}
+    hidden |= {"correct", "loss", "probability"} if autoencoder else set()
+    hidden |= set() if asked.kind == "policy" else {"value", "signed_value"}
+    hidden |= set() if contrast else {name for name in METRICS if name.startswith("signed_")}
+    options = [name for name in METRICS if name not in hidden]
+    return address.choose(
+        "Metric",
+        options,
+        "metric",
+        default_metric(asked.model, contrast or autoencoder),
+        help="One number per example, from the output.",
+    )
+
+
+def follow_jump(first: str) -> None:
+    """Goes to the site that was typed into the box, on the same inputs when the model stays the same."""
+    text = st.session_state.pop("jump to", "")
+    if not text:
+        return
+    model = address.asked("m") or first
+    try:
+        target = destination(text, model)
+    except WorkbenchError as error:
+        show(error)
+        return
+    inputs = address.asked("inputs")
+    address.go("activations", target | ({"inputs": inputs} if inputs and target["m"] == model else {}))
+
+
+def note_jump() -> None:
+    """Takes what was typed out of the box."""
+    st.session_state["jump to"] = st.session_state["jump"].strip()
+    st.session_state["jump"] = ""
+
+
+def destination(text: str, model: str) -> dict[str, str]:
+    """The choices that show a site; raises with the nearest name when there is none."""
+    head, slash, tail = text.partition("/")
+    name, site = (head, Site.parse(tail)) if slash else (model, Site.parse(text))
+    if name not in names():
+        raise UnknownNameError("trained model", name, names())
+    known = hooks(name)
+    if site.hook not in known:
+        raise UnknownNameError("hook", site.hook, known, where=f" in {name}")
+    sizes = known[site.hook].sizes
+    for axis in site.index:
+        if axis not in sizes:
+            raise UnknownNameError("axis", axis, sizes, where=f" at {site.hook}")
+    site.check(sizes)
+    unit = site.index.get(known[site.hook].unit or "")
+    return {"m": name, "hook": site.hook} | ({"unit": str(unit)} if isinstance(unit, int) else {})
+
+
+def running() -> None:
+    """What is being computed at the moment, with a way to stop it."""
+    work = jobs.board().running()
+    if work:
+        with st.popover(f"{len(work)} running", icon=":material/hourglass_top:"):
+            for job in work:
+                st.progress(job.share, text=escape(job.text))
+                if st.button("Cancel", key=f"stop {job.key}"):
+                    job.cancel.set()
+
+
+def share(asked: Asked, spec: Spec) -> None:
+    """The same question as a link, in Python and on the command line; each gives the same numbers."""
+    share_code(asked, f"import workbench\n\nresult = {spec.as_python()}", spec.as_command())
+
+
+def share_code(asked: Asked, python: str, command: str = "") -> None:
+    """A link to the page, and the code and the command that give the same numbers."""
+    with asked.sharing, st.popover("Share", icon=":material/share:", help="Copy as link, Python or command line"):
+        st.caption("Link to this page")
+        st.code(address.link(), language=None, wrap_lines=True)
+        st.caption("Python")
+        st.code(python, language="python", wrap_lines=True)
+        if command:
+            st.caption("Command line")
+            st.code(command, language="bash", wrap_lines=True)

@@ -1,0 +1,123 @@
+"""A result on a page: its figure, the finding in words, the table behind it, and files to take away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+from plotly.graph_objects import Figure
+
+from app import style
+from app.state import jobs
+from app.text.escaping import code, escape
+from workbench.experiments.inputs.reading import rows_of
+from workbench.experiments.questions.spec import Spec
+from workbench.experiments.store.export import rendered
+from workbench.experiments.store.results import ResultStore
+from workbench.figures.alt import describe
+from workbench.figures.figure import figure
+from workbench.figures.markup import inert
+from workbench.figures.table import table
+
+PLOT = {
+    "displaylogo": False,
+    "toImageButtonOptions": {"format": "svg"},
+    "modeBarButtonsToRemove": ["lasso2d", "select2d"],
+}
+FONT, CODE = '"Source Sans", sans-serif', '"Source Code Pro", monospace'
+ROWS = 5000
+"""Rows of a table shown; the files have all."""
+MANY = 256
+"""Examples beyond which an analysis waits for a press on Run."""
+PASSING = ("activations", "statistics", "anatomy")
+"""Analyses of one forward pass, which pages ask in passing."""
+
+
+def show(result: Any, key: str) -> None:
+    """Figure, finding and table of any result."""
+    finding = describe(result)
+    plot(figure(result), f"figure {key}", finding)
+    st.markdown(escape(finding))
+
+
+def plot(picture: Figure, key: str, finding: str) -> None:
+    """A figure in the page's own font and colours."""
+    text = "#d5dce6" if style.dark() else "#3a4656"
+    picture.update_layout(font={"color": text, "family": FONT}, hoverlabel={"font": {"family": CODE}})
+    picture.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "rgba(128,128,128,0.7)", "activecolor": text})
+    picture.update_yaxes(title_standoff=10)  # else it lies on long tick labels
+    st.plotly_chart(inert(picture), key=key, alt=finding, config=PLOT, theme=None)
+
+
+def twin(result: Any, finding: str, key: str) -> None:
+    """The table behind a figure."""
+    rows = table(result)
+    with st.expander(f"Table ({len(rows):,} rows)", icon=":material/table:"):
+        st.dataframe(rows.head(ROWS), hide_index=True, key=f"table {key}", alt=finding)
+        if len(rows) > ROWS:
+            st.caption(f"The first {ROWS:,} of {len(rows):,} rows; the files have all.")
+
+
+def whole(result: Any, spec: Spec) -> None:
+    """Everything about a stored result."""
+    show(result, spec.key)
+    below(result, spec)
+
+
+def below(result: Any, spec: Spec) -> None:
+    """What stands under a figure: how it was made, the table, the files."""
+    key = spec.key
+    st.caption(method(spec, key))
+    twin(result, describe(result), key)
+    downloads(key, spec.analysis)
+
+
+def method(spec: Spec, key: str) -> str:
+    """Technique, inputs and their number, metric, parameters, seed and time in one line of Markdown."""
+    full = spec.completed()
+    rows, corrupted = rows_of(full.inputs), f"corrupted {code(full.corrupted)}" if full.corrupted else ""
+    facts = [escape(f"{full.analysis} of {full.model}"), full.inputs and f"inputs {code(full.inputs)}", corrupted]
+    facts += [f"n = {rows:,}" if rows else "", full.metric and escape(f"metric {full.metric}")]
+    facts += [escape(f"{name} {value}") for name, value in full.parameters.items() if value not in (None, "", [])]
+    if not ResultStore().has(key):  # deleted while this page kept it in memory
+        jobs.board().forget(key)
+        return " · ".join([*filter(None, facts), "deleted from the store: reload the page to compute it again"])
+    about, _ = ResultStore().read(key)
+    seconds = about["provenance"].get("seconds")
+    facts += [f"seed {full.seed}", f"{seconds:.3g} s" if isinstance(seconds, int | float) else "", f"result {key[:12]}"]
+    return " · ".join(filter(None, facts))
+
+
+def downloads(key: str, name: str) -> None:
+    """The result as CSV, JSON, Parquet, a web page with its figure, and a circuit as such; made when asked for."""
+    kinds = [("CSV", "csv"), ("JSON", "json"), ("Parquet", "parquet"), ("Figure", "html")]
+    if name == "circuit":
+        kinds += [("Circuit", "circuit"), ("GraphML", "graphml")]
+    with st.container(horizontal=True, gap="small"):
+        for label, kind in kinds:
+            st.download_button(
+                escape(label),
+                data=lambda kind=kind: rendered(key, kind, ResultStore()),
+                file_name=f"{name}-{key[:8]}.{'circuit.json' if kind == 'circuit' else kind}",
+                key=f"{kind} {key}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+
+
+def curve(result: Any, key: str) -> None:
+    """Training curves with their table."""
+    finding = describe(result)
+    plot(figure(result).update_layout(title=None), f"curve {key}", finding)
+    twin(result, finding, f"curve {key}")
+
+
+def ask(spec: Spec, cost: str = "", go: str = "go") -> Any:
+    """The result of a question; with a `cost`, only once the reader pressed Run, which is in the link as `go`.
+
+    A question about many examples is never asked by opening a link alone.
+    """
+    rows = rows_of(spec.inputs)
+    if not cost and spec.analysis not in PASSING and (rows is None or rows > MANY):
+        cost = f"It asks about {f'{rows:,}' if rows else 'all'} examples."
+    return jobs.offered(spec, cost, go) if cost else jobs.result_of(spec)

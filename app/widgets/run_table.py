@@ -1,0 +1,101 @@
+"""The list of runs and results that every process leaves behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app.state import address
+from app.text.escaping import escape
+from workbench.experiments.store.run_log import RunLog
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+QUIET = ("activations", "statistics", "anatomy")
+"""Analyses that pages ask all the time, not worth a line among the runs."""
+
+
+def listed(everything: bool = False) -> pd.DataFrame:
+    """One row per run, newest first, with what was asked."""
+    table = RunLog().runs()
+    for column in ("analysis", "model", "inputs", "metric"):
+        table[column] = [spec.get(column, "") for spec in table["spec"]]
+    table["seconds"] = (table["updated"] - table["started"]).dt.total_seconds()
+    return table if everything else table[~table["analysis"].isin(QUIET)].reset_index(drop=True)
+
+
+def recent(n: int) -> None:
+    """The last few runs, or how to get one."""
+    table = listed().head(n)
+    if table.empty:
+        st.info("Nothing yet. Open a network above and ablate a unit, or run `workbench run --help`.")
+        return
+    shown = table[["status", "analysis", "model", "inputs", "started", "key"]]
+    st.dataframe(shown, hide_index=True, column_config=columns(), alt=f"The last {len(shown)} runs")
+    address.page_link("runs", "All runs", "history")
+
+
+def columns() -> Any:
+    """How the columns of a list of runs are shown."""
+    return {
+        "started": st.column_config.DatetimeColumn("started", format="distance"),
+        "seconds": st.column_config.NumberColumn("seconds", format="%.1f"),
+        "key": st.column_config.TextColumn("key", width="small"),
+        "status": st.column_config.TextColumn("status", width="small"),
+    }
+
+
+def detail(start: str, table: pd.DataFrame) -> None:
+    """One run: how it went, what was asked, its figure, and the ways to take it away or delete it."""
+    from workbench.core.errors import UnknownNameError
+    from workbench.experiments.store.results import ResultStore
+
+    found = table[table["key"].str.startswith(start)]
+    if found.empty:
+        raise UnknownNameError("run", start, table["key"])
+    row = found.iloc[0]
+    address.remember("run", row["key"], "")
+    st.subheader(f"{escape(row['analysis'])} of {escape(row['model'])}", anchor=False)
+    store = ResultStore()
+    with st.container(horizontal=True):
+        if row["status"] in ("queued", "running"):
+            st.progress(
+                row["done"] / row["total"] if row["total"] else 0.0, text=f"{row['done']:,} of {row['total']:,}"
+            )
+            st.button(
+                "Cancel this run", on_click=store.cancel, args=(row["key"], int(row["pid"])), icon=":material/cancel:"
+            )
+        if store.has(row["key"]):
+            st.button("Delete this result", on_click=delete, args=(row["key"],), icon=":material/delete:")
+    if row["error"]:
+        st.error(escape(row["error"]))
+    if store.has(row["key"]):
+        picture(row["key"])
+    with st.expander("Specification", icon=":material/data_object:"):
+        st.json(row["spec"])
+
+
+def delete(key: str) -> None:
+    """Deletes a stored result and what this process remembers of it."""
+    from app.state import jobs
+    from workbench.experiments.store.results import ResultStore
+
+    ResultStore().delete(key)
+    jobs.board().forget(key)
+    address.forget("run")
+
+
+def picture(key: str) -> None:
+    """The figure, table and files of a stored result, read back without its model."""
+    from app.state import jobs
+
+    jobs.wait_for_library()
+    from app.widgets import result_panel
+    from workbench.experiments.run import read
+
+    result = read(key)
+    result_panel.show(result, key)
+    result_panel.twin(result, "The rows of this result", key)
+    result_panel.downloads(key, type(result).__name__.lower())

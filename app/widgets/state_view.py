@@ -1,0 +1,104 @@
+"""States that a technique found, as one looks at them: what was seen beside what it became, or where a unit peaks."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.state import address
+from app.text import numbers
+from app.text.escaping import escape
+from app.widgets import result_panel
+from app.widgets.episode_view import as_png, tinted
+from app.widgets.observation_view import action_names, grid, observation_names
+from workbench.analysis.maximization import Maximization
+from workbench.analysis.policies.counterfactuals import Counterfactuals
+from workbench.analysis.policies.reachable import ReachableMaxima
+from workbench.checkpoints.card import Card, read_card
+from workbench.core.sites import Site
+from workbench.experiments.questions.spec import Spec
+
+COLUMNS = "grid-template-columns:repeat(auto-fill,minmax(165px,1fr))"
+SHOWN = 8
+"""States side by side, at most; the table below has all."""
+
+
+def beside(model: str, result: Any) -> None:
+    """The states of a result, when it has some."""
+    card = read_card(model)
+    if isinstance(result, Counterfactuals):
+        flips(card, result)
+    elif isinstance(result, ReachableMaxima):
+        peaks(card, result)
+
+
+def flips(card: Card, result: Counterfactuals) -> None:
+    """What was seen and what it must become for another action, the easiest first."""
+    order = result.distance.where(result.found, result.distance.new_tensor(np.inf)).argsort()[:SHOWN].tolist()
+    named = action_names(card)
+    act = [
+        named[i] if i < len(named) else f"action {i}"
+        for i in range(1 + int(max(result.before.max(), result.after.max())))
+    ]
+    said = [f"example {i}: {act[int(result.before[i])]} → {act[int(result.after[i])]}" for i in order]
+    change = (result.changed - result.observation).numpy()
+    if result.observation.ndim == 4:
+        wall(said, [[grid(card, result.observation[i].numpy()), tinted(change[i].sum(axis=0))] for i in order],
+             ("seen", "what to change: orange more, blue less"))  # fmt: skip
+        return
+    if card.architecture == "q_table":
+        return
+    names = observation_names(card, change.shape[1])
+    cells = [[f"{numbers.short(float(result.observation[i, k]))} → {numbers.short(float(result.changed[i, k]))}"
+              for k in range(len(names))] for i in order]  # fmt: skip
+    rows = pd.DataFrame(cells, columns=names)
+    rows.insert(0, "", said)
+    st.dataframe(rows, hide_index=True, alt="What was seen, and the nearest observation with another action")
+
+
+def peaks(card: Card, result: ReachableMaxima) -> None:
+    """Where each unit is strongest: in the box, and in the environment."""
+    units = range(min(SHOWN, len(result.units)))
+    pairs = (result.bounded_observation, result.reached_observation)
+    said = [f"{result.axis} {result.units[i]}: {numbers.short(float(result.bounded[i]))} in the box, "
+            f"{numbers.short(float(result.reachable[i]))} reached" for i in units]  # fmt: skip
+    if pairs[0].ndim == 4:
+        wall(said, [[grid(card, x[i].numpy()) for x in pairs] for i in units], ("in the box", "reached"))
+    elif card.architecture != "q_table":
+        names = observation_names(card, pairs[0].shape[1])
+        for title, values in zip(("In the box", "Reached in the environment"), pairs, strict=True):
+            rows = pd.DataFrame(values[: len(said)].numpy(), columns=names)
+            rows.insert(0, result.axis, list(result.units[: len(said)]))
+            st.markdown(f"**{escape(title)}**")
+            st.dataframe(rows, hide_index=True, alt=f"{title}: the observation that each unit likes best")
+
+
+def also_reached(spec: Spec, result: Maximization) -> None:
+    """The same units among the states that really come up, when the reader wants them: found by playing."""
+    if not address.switch("Compare with states that can be reached", "reach"):
+        return
+    parameters = {"hook": Site.parse(result.hook).hook, "units": list(result.units[:SHOWN])}
+    asked = replace(spec, analysis="reachable", parameters=parameters)
+    found = result_panel.ask(asked)
+    if found is not None:
+        beside(spec.model, found)
+        result_panel.whole(found, asked)
+
+
+def wall(titles: list[str], pictures: list[list[np.ndarray]], alts: tuple[str, str]) -> None:
+    """Cards with two pictures each."""
+    cards = []
+    for title, pair in zip(titles, pictures, strict=True):
+        images = [
+            f'<img alt="{html.escape(alt)}, {html.escape(title)}" style="width:48%" src="{as_png(x)}">'
+            for x, alt in zip(pair, alts, strict=True)
+        ]
+        row = f'<div style="display:flex;justify-content:space-between">{"".join(images)}</div>'
+        cards.append(f'<figure class="wb-exhibit"><figcaption><b>{html.escape(title)}</b></figcaption>{row}</figure>')
+    st.html(f'<div class="wb-wall" style="{COLUMNS}">{"".join(cards)}</div>')
+    st.caption(f"Left: {escape(alts[0])}; right: {escape(alts[1])}.")

@@ -1,0 +1,86 @@
+"""A technique's parameters as a form, from its signature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from app.state import address
+from app.text.escaping import escape
+from app.widgets.hook_choice import choose_hook, hooks
+from workbench.core.ranges import checked
+from workbench.experiments.questions.parameters import Parameter, signature_of
+from workbench.experiments.questions.spelling import from_text, in_text
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a form was filled with: the parameters that differ from their default, and the seed."""
+
+    parameters: dict[str, Any]
+    seed: int
+
+
+def form(analysis: str, model: str, hook: str | None = None, globs: bool = False) -> Filled:
+    """The parameters of an analysis and its seed; `hook` is the one to begin with."""
+    signature = signature_of(analysis)
+    given: dict[str, str] = {}
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        for name, parameter in signature.parameters.items():
+            with st.container(width=360 if name == "hook" else 200):
+                text = value(parameter, model, given, hook, globs)
+            if text != in_form(parameter):
+                given[name] = text
+        with st.container(width=150):
+            drawn = seed() if "seed" in signature.injected else 0
+    return Filled(signature.parsed(given), drawn)
+
+
+def value(parameter: Parameter, model: str, given: dict[str, str], hook: str | None, globs: bool) -> str:
+    """The text of one parameter's value."""
+    name = parameter.name
+    if name == "hook":
+        return choose_hook(model, default=hook, with_units=not globs, globs=globs)
+    if name == "axis":
+        return axis(model, given.get("hook", ""))
+    default = in_form(parameter)
+    label = name.replace("_", " ").capitalize()
+    if parameter.choices:
+        return address.choose(
+            escape(label), parameter.choices, name, default, kind=label.lower(), help=escape(parameter.help) or None
+        )
+    if parameter.annotation is bool:
+        return in_text(
+            bool, address.switch(escape(label), name, default == "true", help=escape(parameter.help) or None)
+        )
+
+    def check(text: str) -> None:
+        if text:
+            checked(parameter.annotation, from_text(parameter.annotation, text), f"{name!r}, which the link asks for,")
+
+    help_text = f"{parameter.help} ({parameter.type})".strip()
+    return address.write(escape(label), name, default, help=escape(help_text), check=check)
+
+
+def axis(model: str, hook: str) -> str:
+    """An axis of the hook to go along; empty for that of its units."""
+    known = hooks(model)
+    if hook not in known:
+        return ""
+    units = known[hook].unit
+    chosen = address.choose("Axis", list(known[hook].sizes), "axis", units)
+    return "" if chosen == units else chosen
+
+
+def in_form(parameter: Parameter) -> str:
+    """A default value as a form shows it; nothing stands for none, and for a value that must be given."""
+    if parameter.required or parameter.default is None:
+        return ""
+    return in_text(parameter.annotation, parameter.default)
+
+
+def seed() -> int:
+    """The seed of whatever is drawn at random."""
+    return address.number("Seed", 0, 2**31 - 1, "seed", 0, help="The same seed gives the same numbers.")

@@ -1,0 +1,1 @@
+"""Image data sets, their augmentation and their minibatches."""

@@ -1,0 +1,1 @@
+"""Data sets of source and target sequences for encoder-decoders."""

@@ -1,0 +1,1 @@
+"""Algorithmic tasks made in code, with known circuits."""

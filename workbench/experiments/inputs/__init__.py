@@ -1,0 +1,1 @@
+"""Model inputs named by text, and the tensors they stand for."""

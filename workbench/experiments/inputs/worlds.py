@@ -1,0 +1,76 @@
+"""The environment that a trained policy belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gymnasium
+
+from workbench.checkpoints.card import read_card
+from workbench.core.errors import InputError
+from workbench.core.protocols import World
+from workbench.core.registry import RECIPES
+from workbench.data.environments import make_vector, native_name
+from workbench.experiments.inputs.reading import kind_of
+from workbench.experiments.store.source_code import module_of
+
+DISCOUNT = 0.99
+"""Where the recipe names none."""
+
+
+def environment_of(model: str) -> str:
+    """The name of the environment that a policy was trained in."""
+    card = read_card(model)
+    if kind_of(card.architecture) != "policy":
+        raise InputError(
+            f"{model} is no policy, so it plays no episodes. Choose one, such as maze_ppo or cartpole_ppo."
+        )
+    return card.data.name
+
+
+def discount_of(model: str) -> float:
+    """The discount that a policy was trained with."""
+    recipe = read_card(model).recipe
+    return float(getattr(RECIPES[recipe].training, "discount", DISCOUNT)) if recipe in RECIPES else DISCOUNT
+
+
+def world_of(model: str) -> World:
+    """The environment of a policy's training, in our vectorised version where there is one, and its discount."""
+    name = native_name(environment_of(model))
+    return World(name, lambda n, steps: make_vector(name, n, steps), discount_of(model))
+
+
+@dataclass(frozen=True)
+class EnvironmentFacts:
+    """What decides how an environment behaves: its settings by name, and the modules that hold its rules.
+
+    `installed` are modules of gymnasium itself, for which its version stands as well.
+    """
+
+    settings: dict[str, Any]
+    modules: tuple[str, ...]
+    installed: tuple[str, ...]
+
+
+def environment_facts(name: str) -> EnvironmentFacts:
+    """The facts of an environment and of our vectorised version; of one that is not known here there are none."""
+    names = dict.fromkeys((name, native_name(name)))
+    specs = [gymnasium.registry[known] for known in names if known in gymnasium.registry]
+    settings = {spec.id: {"kwargs": repr(spec.kwargs), "max_episode_steps": spec.max_episode_steps} for spec in specs}
+    entries = [entry for spec in specs for entry in (spec.entry_point, spec.vector_entry_point) if entry]
+    found = {module for entry in entries for module in modules_of(entry)}
+    theirs = {module for module in found if module.partition(".")[0] == "gymnasium"}
+    return EnvironmentFacts(settings, tuple(sorted(found - theirs)), tuple(sorted(theirs)))
+
+
+def modules_of(entry: str | Callable[..., Any]) -> Iterator[str]:
+    """The modules that an entry point of gymnasium names."""
+    if isinstance(entry, str):
+        yield entry.partition(":")[0]
+    elif isinstance(entry, partial):
+        yield from modules_of(entry.func)
+    else:
+        yield module_of(entry)

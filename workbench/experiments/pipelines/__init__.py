@@ -1,0 +1,1 @@
+"""Work made of several runs: pipelines, comparisons, searches, trainings."""

@@ -1,0 +1,195 @@
+"""Better settings for a recipe, by Optuna: a study on disk that goes on where it stopped.
+
+Settings are judged on a held-out tenth of the training set; the test set is never looked at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from workbench.core.errors import ConfigError, InputError, TrainingError, UnknownNameError
+from workbench.core.progress import Progress, silent
+from workbench.core.ranges import checked
+from workbench.core.registry import RECIPES
+from workbench.experiments.pipelines.comparison import require_lesson
+from workbench.experiments.pipelines.model_size import require_size
+from workbench.experiments.questions.parameters import as_json, from_text
+from workbench.experiments.questions.settings import kinds, typed
+from workbench.experiments.store.changes import training_differences
+from workbench.experiments.store.dependencies import recipe_facts
+from workbench.experiments.store.processes import Process, this_process
+from workbench.experiments.store.run_log import require_slug, runs_folder
+from workbench.recipes.recipe import Recipe, Session, fresh
+
+if TYPE_CHECKING:
+    import optuna
+
+HELD_OUT = 0.1
+PLAN, FACTS, OWNER = "plan", "facts", "owner"
+"""What a study knows besides: its plan, what its scores depend on, and of each trial the process that trains it."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """A setting that is searched: numbers from `low` to `high`, on a logarithmic scale if `log`; or `choices`."""
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    whole: bool = False
+    choices: tuple[str, ...] = ()
+
+    def suggested(self, trial: optuna.Trial) -> Any:
+        """The value that a trial tries; a choice as the text that a command line takes."""
+        if self.choices:
+            return trial.suggest_categorical(self.name, self.choices)
+        if self.whole:
+            return trial.suggest_int(self.name, int(self.low or 0), int(self.high or 0), log=self.log)
+        return trial.suggest_float(self.name, float(self.low or 0), float(self.high or 0), log=self.log)
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What is searched: ranges of a recipe's settings, others fixed, and the metric that says what is better."""
+
+    recipe: str
+    ranges: tuple[Range, ...]
+    settings: Mapping[str, Any]
+    metric: str = "test_accuracy"
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """Losses, errors and distances are to be low."""
+        return "minimize" if self.metric.endswith(("loss", "error", "distance")) else "maximize"
+
+
+def ranges_from(recipe: Recipe, words: Sequence[str]) -> tuple[Range, ...]:
+    """The ranges of `NAME=LOW..HIGH`, `NAME=LOW..HIGH,log` and `NAME=THIS|THAT`."""
+    if not words:
+        raise InputError("Nothing to search. Write at least one range, such as lr=1e-4..1e-1,log.")
+    return tuple(range_from(recipe, word) for word in words)
+
+
+def range_from(recipe: Recipe, word: str) -> Range:
+    """The range that one word spells."""
+    name, equals, text = word.partition("=")
+    known = kinds(recipe)
+    if name not in known:
+        raise UnknownNameError("setting", name, known, where=f" in recipe {recipe.name}")
+    if not equals or not text:
+        raise InputError(f"{word!r} is no range. Write NAME=LOW..HIGH, NAME=LOW..HIGH,log or NAME=THIS|THAT.")
+    if ".." not in text:
+        choices = tuple(text.split("|"))
+        for choice in choices:
+            checked(known[name], from_text(known[name], choice), f"{name!r} of {recipe.name}")
+        return Range(name, choices=choices)
+    span, _, scale = text.partition(",")
+    ends = span.split("..")
+    if len(ends) != 2:
+        raise InputError(f"{span!r} is not LOW..HIGH with two numbers.")
+    where = f"{name!r} of {recipe.name}"
+    low, high = (checked(known[name], from_text(known[name], end), where) for end in ends)
+    if not all(type(end) in (int, float) for end in (low, high)):
+        raise InputError(f"{name!r} of {recipe.name} is no number. Write its values as {name}=THIS|THAT.")
+    if not low < high or scale not in ("", "log") or (scale and low <= 0):
+        raise InputError(f"{word!r} is no range: LOW below HIGH, and above 0 with `,log`.")
+    return Range(name, float(low), float(high), scale == "log", type(low) is int)
+
+
+def stored_in() -> Path:
+    """The folder of the searches."""
+    return runs_folder() / "searches"
+
+
+def searches() -> list[str]:
+    """The names of the searches there are."""
+    return sorted(path.stem for path in stored_in().glob("*.db"))
+
+
+def opened(name: str, plan: SearchPlan | None = None) -> optuna.Study:
+    """The study of that name; a new one with `plan`, which must be the stored one when it is there."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    require_slug(name)
+    path = stored_in() / f"{name}.db"
+    if plan is None and not path.is_file():
+        raise UnknownNameError("search", name, searches(), where=f" in {stored_in()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    direction = None if plan is None else plan.direction
+    study = optuna.create_study(storage=f"sqlite:///{path}", study_name=name, direction=direction, load_if_exists=True)
+    # The seed moves on with the trials: else a search that is continued would draw its first ones again.
+    study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
+    if plan is not None:
+        told = json.loads(json.dumps({**asdict(plan), "settings": as_json_settings(plan.settings)}))
+        if study.user_attrs.setdefault(PLAN, told) != told:
+            raise ConfigError(
+                f"The search {name} is another one: {study.user_attrs[PLAN]}. Give this one another --name."
+            )
+        study.set_user_attr(PLAN, told)
+        require_same_training(name, study, recipe_facts(fixed_recipe(plan)))
+    return study
+
+
+def require_same_training(name: str, study: optuna.Study, facts: Mapping[str, Any]) -> None:
+    """Raise when trials were scored with other data or code than the next ones would be: they do not compare."""
+    if study.trials and (changes := training_differences(study.user_attrs.get(FACTS, {}), facts)):
+        raise ConfigError(
+            f"The trials of the search {name} do not compare with new ones, since {'; '.join(changes)}. "
+            "Give this one another --name."
+        )
+    study.set_user_attr(FACTS, facts)
+
+
+def fixed_recipe(plan: SearchPlan) -> Recipe:
+    """The recipe with the settings that all trials share."""
+    plain = RECIPES[plan.recipe]
+    return require_size(plain.with_settings(typed(plain, {**plan.settings, "held_out": HELD_OUT})))
+
+
+def as_json_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as JSON has them."""
+    return {name: as_json(value) for name, value in settings.items()}
+
+
+def search(name: str, plan: SearchPlan, trials: int, progress: Progress = silent) -> optuna.Study:
+    """The study after `trials` more trials, each a training; what was tried before is kept and learned from.
+
+    A training whose loss is not finite counts as failed. Cancelled or killed, at most one trial is lost.
+    """
+    import optuna
+
+    require_lesson(RECIPES[plan.recipe])
+    study = opened(name, plan)
+    for left in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        owner = left.user_attrs.get(OWNER)
+        if owner is None or not Process(*owner).is_alive:
+            study.tell(left.number, state=optuna.trial.TrialState.FAIL)
+    for place in range(trials):
+        report: Progress = lambda done, total, place=place: progress(place * total + done, trials * total)
+        study.optimize(lambda trial, report=report: score(plan, trial, report), n_trials=1, catch=(TrainingError,))
+    return study
+
+
+def score(plan: SearchPlan, trial: optuna.Trial, progress: Progress) -> float:
+    """The metric of one training with suggested settings, on the held-out part of the training set."""
+    trial.set_user_attr(OWNER, list(this_process()))
+    plain = RECIPES[plan.recipe]
+    suggested = {r.name: r.suggested(trial) for r in plan.ranges}
+    texts = {n: from_text(kinds(plain)[n], v) if isinstance(v, str) else v for n, v in suggested.items()}
+    recipe = require_size(plain.with_settings(typed(plain, {**plan.settings, **texts, "held_out": HELD_OUT})))
+    torch.set_num_threads(recipe.threads)
+    with TemporaryDirectory() as scratch:
+        session = Session(Path(scratch) / "state", progress, lambda step, m: None)
+        metrics = recipe.train(recipe, fresh(recipe), session).metrics
+    if plan.metric not in metrics:
+        raise UnknownNameError("metric", plan.metric, metrics, where=f" of recipe {plan.recipe}")
+    return float(metrics[plan.metric]["value"])

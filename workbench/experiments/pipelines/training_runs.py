@@ -1,0 +1,106 @@
+"""Trainings in the run log, where any page or command sees how far each is, and can stop it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from workbench.checkpoints.card import Card, models_folder
+from workbench.core.errors import Cancelled, InputError
+from workbench.core.progress import Progress, silent
+from workbench.core.registry import RECIPES
+from workbench.experiments.pipelines.model_size import require_size
+from workbench.experiments.store.run_log import RunLog
+from workbench.recipes.recipe import make
+from workbench.recipes.run_record import STATE
+from workbench.training.curve import Curve
+from workbench.training.parallel import is_first
+from workbench.training.resume import read_state
+
+
+def train(
+    name: str,
+    settings: Mapping[str, Any],
+    folder: Path | None = None,
+    progress: Progress = silent,
+    overwrite: bool = False,
+) -> Card:
+    """Train a recipe's model with other settings and save it; continues an interrupted run with the same settings.
+
+    Whoever cancels the run in the log stops it at its next step; its state stays on disk for the same call.
+
+    Args:
+        name: Name of a recipe.
+        settings: Other values for its settings.
+        folder: Where to save; required with other settings than the recipe's own.
+        progress: Called with the steps done and all steps.
+        overwrite: Replace a finished model in the folder, and drop an interrupted training with other settings.
+
+    Returns:
+        The card of the saved model.
+    """
+    plain = RECIPES[name]
+    chosen = require_size(plain.with_settings(settings))
+    if chosen != plain and folder is None:
+        raise InputError(
+            f"With these settings it is another model than {name}, which would be written over. "
+            f"Say where to save it: --folder {models_folder() / f'{name}_2'}"
+        )
+    folder = folder or models_folder() / name
+    spec = {
+        "analysis": "train",
+        "model": folder.name,
+        "recipe": name,
+        "settings": told(settings),
+        "folder": str(folder),
+    }
+    log = logged(key_of("train", str(folder.resolve())), spec, progress) if is_first() else nullcontext(silent)
+    with log as report:
+        return make(chosen, folder, report, overwrite)
+
+
+@contextmanager
+def logged(key: str, spec: Mapping[str, Any], progress: Progress = silent) -> Iterator[Progress]:
+    """Work that the run log knows of, as long as the block lasts: the progress to report, which may be cancelled there.
+
+    How the block ends (done, failed, cancelled) is written down; its errors pass through.
+    """
+    log = RunLog()
+    log.start(key, spec)
+
+    def report(done: int, total: int) -> None:
+        progress(done, total)
+        log.progress(key, done, total)
+
+    try:
+        yield report
+    except (Cancelled, KeyboardInterrupt):
+        log.withdraw(key)
+        raise
+    except BaseException as error:
+        log.fail(key, str(error) or type(error).__name__)
+        raise
+    log.finish(key)
+
+
+def key_of(kind: str, name: str) -> str:
+    """The key of a training, a search or a comparison: one of a name goes on at a time."""
+    return hashlib.sha256(f"{kind} {name}".encode()).hexdigest()[:32]
+
+
+def told(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as the run log writes them."""
+    return json.loads(json.dumps(dict(settings), default=str))
+
+
+def curve_so_far(folder: Path) -> Curve | None:
+    """The curve of a training under way or interrupted, as of its last stored state; None where there is none."""
+    path = folder / STATE
+    if not path.is_file():
+        return None
+    facts = read_state(path).facts
+    return Curve(*facts["curve"]) if "curve" in facts else None

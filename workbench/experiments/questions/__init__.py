@@ -1,0 +1,1 @@
+"""Specifications of an analysis: parameters, defaults, spelling and limits."""

@@ -1,0 +1,45 @@
+"""What a recipe can be told: the fields of its training, architecture and lesson, and a few of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from typing import Any, get_type_hints
+
+from workbench.core.errors import InputError, UnknownNameError, short
+from workbench.core.ranges import checked, is_carried
+from workbench.experiments.questions.spelling import from_text
+from workbench.recipes.recipe import OWN, Recipe
+
+
+def kinds(recipe: Recipe) -> dict[str, Any]:
+    """The type of every setting that text can carry, by name."""
+    known: dict[str, Any] = {}
+    for holder in (recipe.train, recipe.config, recipe.training):
+        known |= get_type_hints(type(holder), include_extras=True) if is_dataclass(holder) else {}
+    own = get_type_hints(Recipe, include_extras=True)
+    return {name: kind for name, kind in (known | {name: own[name] for name in OWN}).items() if is_carried(kind)}
+
+
+def typed(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON values as the recipe takes them.
+
+    Raises:
+        UnknownNameError: For a name that is no setting, and for a part of the recipe that no text can carry.
+    """
+    known = kinds(recipe)
+    for name in settings:
+        if name not in known:
+            raise UnknownNameError("setting", name, known, where=f" in recipe {recipe.name}")
+    return {name: checked(known[name], value, f"{name!r} of {recipe.name}") for name, value in settings.items()}
+
+
+def from_words(recipe: Recipe, words: Sequence[str]) -> dict[str, Any]:
+    """The values of `NAME=VALUE`, each read as the type of its setting."""
+    known, values = kinds(recipe), {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise InputError(f"{short(word)} sets nothing. Write NAME=VALUE, such as steps=100.")
+        values[name] = from_text(known[name], text) if name in known else text
+    return typed(recipe, values)

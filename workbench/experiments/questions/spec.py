@@ -1,0 +1,145 @@
+"""A specification: what to ask of which model, in words that a file, a link and a command line can hold."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from workbench.checkpoints.card import read_card
+from workbench.core.errors import ConfigError, InputError, UnknownNameError, short
+from workbench.core.metrics import METRICS
+from workbench.core.ranges import Seed, checked
+from workbench.core.reading import is_text, read_json
+from workbench.experiments.inputs.reading import require_known
+from workbench.experiments.questions.budget import require_parameters
+from workbench.experiments.questions.defaults import default_corrupted, default_inputs, default_metric
+from workbench.experiments.questions.parameters import as_json, signature_of
+from workbench.experiments.questions.spelling import in_text
+from workbench.experiments.store.dependencies import canonical, facts_of, key_of
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One question to one model. Empty `inputs`, `corrupted` and `metric` stand for the model's usual ones.
+
+    `parameters` are those of the analysis, as JSON values; `inputs` and `corrupted` are texts such as `test:0:16`.
+    """
+
+    model: str
+    analysis: str
+    inputs: str = ""
+    corrupted: str = ""
+    metric: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", {name: as_json(v) for name, v in self.parameters.items()})
+
+    def __hash__(self) -> int:
+        return hash(self.to_json())
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that the result depends on; `dependencies.facts_of` says what that is."""
+        return key_of(self.facts)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Everything that the result depends on, as JSON values."""
+        return facts_of(self.completed())
+
+    def completed(self) -> Spec:
+        """The same question with every default spelled out; raises when it cannot be asked.
+
+        What the analysis does not take is empty, so that it makes no difference.
+        """
+        require_texts({f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("parameters", "seed")})
+        card, signature = read_card(self.model), signature_of(self.analysis)
+        if self.metric and self.metric not in METRICS:
+            raise UnknownNameError("metric", self.metric, METRICS)
+        seed = checked(Seed, self.seed, "The seed")
+        takes = signature.injected
+        inputs = (self.inputs or default_inputs(self.model)) if "inputs" in takes else ""
+        corrupted = self.corrupted
+        if not corrupted and takes.get("corrupted"):
+            corrupted = default_corrupted(self.model, inputs)
+        for text in filter(None, (inputs, corrupted)):
+            require_known(text, card.architecture)
+        if inputs.startswith("other:"):
+            raise InputError(f"{inputs!r} corrupts other inputs and cannot stand alone. Give it as `corrupted`.")
+        parameters = signature.completed(self.parameters)
+        require_parameters(parameters)
+        usual = default_metric(self.model, contrast=takes.get("corrupted", False))
+        return replace(
+            self,
+            inputs=inputs,
+            corrupted=corrupted if {"corrupted", "metric"} & takes.keys() else "",
+            metric=(self.metric or usual) if "metric" in takes else "",
+            parameters=parameters,
+            seed=seed if "seed" in takes else 0,
+        )
+
+    def to_json(self) -> str:
+        """One line of JSON, always the same for the same question."""
+        return canonical(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Spec:
+        """The specification that `to_json` wrote, or that somebody wrote by hand."""
+        return from_fields(read_json(text, "A specification"))
+
+    def as_command(self) -> str:
+        """The command line that asks this."""
+        kinds = {name: p.annotation for name, p in signature_of(self.analysis).parameters.items()}
+        given = {"model": self.model} | {name: value for name, value in self.differing().items() if name != "model"}
+        flags = (as_flag(name, kinds.get(name, str), value) for name, value in given.items())
+        return " ".join(["workbench run", shlex.quote(self.analysis), *flags])
+
+    def as_python(self) -> str:
+        """The Python call that asks this."""
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.differing().items())
+        return f"workbench.run({self.analysis!r}, {arguments})"
+
+    def differing(self) -> dict[str, Any]:
+        """The fields that are not at their default, and the parameters, side by side."""
+        own = {f.name: (getattr(self, f.name), f.default) for f in fields(self) if f.name != "parameters"}
+        plain = {name: value for name, (value, usual) in own.items() if value not in (usual, "") and name != "analysis"}
+        return plain | dict(self.parameters)
+
+
+def from_fields(stored: object) -> Spec:
+    """A specification from named values: its own fields, and beside them or in `parameters` those of the analysis."""
+    if not isinstance(stored, Mapping):
+        raise ConfigError(f"A specification is an object with named values, not {short(stored)}.")
+    for name in ("model", "analysis"):
+        if name not in stored:
+            raise InputError(
+                f"A specification needs {name!r}; this one has {short(list(stored)) if stored else 'nothing'}."
+            )
+    own = {f.name: stored[f.name] for f in fields(Spec) if f.name in stored and f.name != "parameters"}
+    require_texts({name: value for name, value in own.items() if name != "seed"})
+    checked(Seed, own.get("seed", 0), "The seed")
+    nested = stored.get("parameters", {})
+    if not isinstance(nested, Mapping):
+        raise ConfigError(f"'parameters' of a specification should be named values, not {short(nested)}.")
+    beside = {name: value for name, value in stored.items() if name not in own and name != "parameters"}
+    return Spec(**own, parameters={**nested, **beside})
+
+
+def require_texts(values: Mapping[str, Any]) -> None:
+    """Raise unless every value is a text that files and other programs can hold."""
+    for name, value in values.items():
+        if not isinstance(value, str) or not is_text(value):
+            raise ConfigError(f"{name!r} of a specification should be text, not {short(value)}.")
+
+
+def as_flag(name: str, annotation: Any, value: Any) -> str:
+    """A value as a command line spells it; `--name=-1` where `--name -1` would be read as two flags."""
+    name = name.replace("_", "-")
+    if annotation is bool and isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    text = in_text(annotation, value)
+    return f"--{name}{'=' if text.startswith('-') or not text else ' '}{shlex.quote(text)}"

@@ -1,0 +1,1 @@
+"""Stored results: files, catalog, run log, dependencies and upkeep."""

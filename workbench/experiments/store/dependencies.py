@@ -1,0 +1,193 @@
+"""Everything that an answer depends on, as one JSON value; its hash is the answer's key.
+
+| fact | what it holds |
+|---|---|
+| `question` | the completed specification, with the hash of each file of the user's in place of its path |
+| `functions` | module and name of the analysis and of the metric |
+| `models` | architecture, config and the files' hashes of the model, and of every other one that is named |
+| `data` | hash of the contents of the data set that the inputs are read from |
+| `environment` | settings of the environment that a policy acts in, and the discount |
+| `code` | digest of every module that computes the answer |
+| `versions` | version of every package that these import |
+
+Not among them: the processor and the number of threads, which change the last digits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.checkpoints.card import model_folder, names, read_card, steps_folder
+from workbench.checkpoints.provenance import file_sha256
+from workbench.checkpoints.store import TOKENIZER, WEIGHTS, load
+from workbench.core.errors import CheckpointError, DataError
+from workbench.core.metrics import METRICS
+from workbench.core.reading import whole
+from workbench.core.registry import ANALYSES, DATASETS, MODELS
+from workbench.experiments.inputs.reading import READERS, identity, kind_of
+from workbench.experiments.inputs.text_batches import is_task
+from workbench.experiments.inputs.worlds import discount_of, environment_facts
+from workbench.experiments.questions.parameters import as_json, signature_of
+from workbench.experiments.store.changes import differences
+from workbench.experiments.store.data_contents import contents_sha256
+from workbench.experiments.store.source_code import code_of, definition_of
+from workbench.recipes.recipe import HOLDERS, OWN, Recipe
+
+if TYPE_CHECKING:
+    from workbench.experiments.questions.spec import Spec
+
+Facts = Mapping[str, Any]
+
+FORMAT = 2
+"""Version of stored results; a new one makes every older result be computed again."""
+GLUE = (
+    "workbench.experiments.computing",
+    "workbench.experiments.inputs.reading",
+    "workbench.experiments.questions.parameters",
+    "workbench.experiments.store.data_contents",
+)
+"""Modules between an analysis and what it is given, whose own code counts and whose imports do not."""
+OF_ROWS = ("test", "train", "other", "file", "fitted")
+"""Sources of inputs that look at a data set; of pictures its size and its units."""
+
+
+def facts_of(spec: Spec) -> dict[str, Any]:
+    """Everything that the answer to a completed specification depends on.
+
+    Costs about a millisecond, and some twenty more for the first question of a process; a data set is read when its
+    contents are not known yet.
+    """
+    injected, card = signature_of(spec.analysis).injected, read_card(spec.model)
+    inputs = [text for text in (spec.inputs, spec.corrupted) if text]
+    readers = [READERS[kind_of(card.architecture)][text.partition(":")[0]] for text in inputs]
+    plays = kind_of(card.architecture) == "policy" and bool(inputs or "world" in injected)
+    world = environment_facts(card.data.name) if plays else None
+    discount = {"discount": discount_of(spec.model)} if "world" in injected else {}
+    data = {card.data.name: data_fact(card.data.name)} if reads_data(card.data.name, card.architecture, inputs) else {}
+    loaded = {name: model_facts(name) for name in (spec.model, *(named_models(spec) if "load" in injected else ()))}
+    roots = [
+        ANALYSES[spec.analysis],
+        load,
+        "workbench.core.fitting",
+        *(MODELS[facts["architecture"]] for facts in loaded.values()),
+        *([METRICS[spec.metric]] if spec.metric else []),
+        *readers,
+        *(DATASETS[name] for name in data),
+        *(["workbench.experiments.inputs.worlds"] if "world" in injected else []),
+        *(world.modules if world else ()),
+    ]
+    code = code_of(roots, (*GLUE, *(world.installed if world else ())))
+    return {
+        "format": FORMAT,
+        "question": asdict(spec) | {"inputs": identity(spec.inputs), "corrupted": identity(spec.corrupted)},
+        "functions": {
+            "analysis": definition_of(ANALYSES[spec.analysis]),
+            "metric": definition_of(METRICS[spec.metric]) if spec.metric else "",
+        },
+        "models": loaded,
+        "data": data,
+        "environment": (world.settings if world else {}) | discount,
+        "code": code.modules,
+        "versions": code.versions,
+    }
+
+
+def key_of(facts: Facts) -> str:
+    """The key of the answer that depends on these facts."""
+    return hashlib.sha256(canonical(facts).encode()).hexdigest()[:32]
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted names and no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def model_facts(name: str) -> dict[str, Any]:
+    """What a trained network (`name`, or `name@step`) is: architecture, config, and the hashes of its files."""
+    name, _, at = name.partition("@")
+    card, folder, step = read_card(name), model_folder(name), whole(at)
+    facts = {
+        "architecture": card.architecture,
+        "config": card.config,
+        "weights": file_sha256(folder / WEIGHTS),
+        "step": "" if step is None else file_sha256(steps_folder(folder, card.run) / f"{step}.safetensors"),
+        "tokenizer": file_sha256(folder / TOKENIZER),
+        "data": card.data.name,
+    }
+    return facts | ({"base": model_facts(base)} if (base := card.config.get("base")) else {})
+
+
+def named_models(spec: Spec) -> Iterator[str]:
+    """The trained networks that the parameters of a question name, for an analysis that loads more than one."""
+    known = set(names())
+    for text in texts_in(spec.parameters.values()):
+        if text.partition("@")[0] in known:
+            yield text
+
+
+def texts_in(values: Iterable[Any]) -> Iterator[str]:
+    """The texts among JSON values, at any depth."""
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            yield from texts_in(value)
+
+
+def reads_data(name: str, architecture: str, inputs: list[str]) -> bool:
+    """Whether inputs are read from the model's data set; a prompt is when that is a task with its own tokenizer."""
+    if name not in DATASETS or kind_of(architecture) in ("policy", "latent"):
+        return False
+    return any(text.partition(":")[0] in OF_ROWS or is_task(name) for text in inputs)
+
+
+def data_fact(name: str) -> str:
+    """The hash of a data set's contents; one that cannot be had is an error only where it is used."""
+    try:
+        return contents_sha256(name)
+    except DataError:
+        return "unavailable"
+
+
+def recipe_facts(recipe: Recipe) -> dict[str, Any]:
+    """Everything that a training by a recipe depends on but its seed, as JSON values."""
+    holders = {name: holder for name in HOLDERS if is_dataclass(holder := getattr(recipe, name))}
+    values = {f"{name}.{f.name}": getattr(holder, f.name) for name, holder in holders.items() for f in fields(holder)}
+    values |= {name: getattr(recipe, name) for name in OWN if name != "seed"}
+    functions = [value for value in (recipe.train, *values.values()) if callable(value)]
+    code = code_of([MODELS[recipe.architecture], type(recipe), *functions])
+    name = getattr(recipe.train, "dataset", "")
+    return {
+        "settings": {name: definition_of(v) if callable(v) else as_json(v) for name, v in values.items()},
+        "data": {name: data_fact(name)} if name else {},
+        "code": code.modules,
+        "versions": code.versions,
+    }
+
+
+def current_key(models: Iterable[str], inputs: str = "", data: Iterable[str] = ()) -> str:
+    """A hash of what may change under a running process, for whoever keeps something in memory.
+
+    Args:
+        models: Names of networks, whose files may change.
+        inputs: Inputs of the first of them, read from its data set or from files.
+        data: Names of data sets.
+    """
+    models, named = list(models), set(data)
+    if inputs and reads_data((card := read_card(models[0])).data.name, card.architecture, [inputs]):
+        named.add(card.data.name)
+    facts = [[model_facts(name) for name in models], identity(inputs), {name: data_fact(name) for name in named}]
+    return hashlib.sha256(canonical(facts).encode()).hexdigest()[:32]
+
+
+def require_unchanged(before: Facts, spec: Spec) -> None:
+    """Raises when something has changed since the key was made: the answer would belong to another question."""
+    if changes := differences(before, facts_of(spec)):
+        raise CheckpointError(
+            f"{spec.analysis} of {spec.model} was stopped before it began: {', '.join(changes)} in this moment. "
+            "Nothing was stored. Run it again."
+        )

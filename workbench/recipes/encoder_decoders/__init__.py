@@ -1,0 +1,1 @@
+"""Recipes of encoder-decoder transformers."""

@@ -1,0 +1,1 @@
+"""Recipes of generative adversarial networks and variational autoencoders on images."""

@@ -1,0 +1,1 @@
+"""Recipes of decoder-only transformers."""

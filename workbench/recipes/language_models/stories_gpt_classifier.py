@@ -1,0 +1,15 @@
+"""A GPT on stories, all its weights fine-tuned, to tell six books apart."""
+
+from dataclasses import replace
+
+from workbench.recipes.trainings.finetuning import FineTuning
+from workbench.recipes.trainings.stories_finetuning import TUNING, fine_tuned
+
+RECIPE = fine_tuned(
+    "stories_gpt_classifier",
+    "tell six books apart",
+    FineTuning("story_books", batch_size=24, lm_coef=0.2),
+    replace(TUNING, steps=500, lr=1e-3, evaluate_every=250, checkpoint_every=100),
+    targets={"test_accuracy": 0.93},
+    dropout=0.1,
+)

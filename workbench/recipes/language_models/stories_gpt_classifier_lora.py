@@ -1,0 +1,16 @@
+"""Adapters beside a GPT on stories, to tell six books apart."""
+
+from dataclasses import replace
+
+from workbench.recipes.trainings.finetuning import FineTuning
+from workbench.recipes.trainings.stories_finetuning import TUNING, fine_tuned
+
+RECIPE = fine_tuned(
+    "stories_gpt_classifier_lora",
+    "tell six books apart",
+    FineTuning("story_books", batch_size=24, lm_coef=0.2),
+    replace(TUNING, steps=2000, lr=5e-3, evaluate_every=500, checkpoint_every=100),
+    targets={"test_accuracy": 0.922},
+    rank=8,
+    dropout=0.1,
+)

@@ -1,0 +1,16 @@
+"""Adapters beside a GPT on stories, to find the missing name."""
+
+from dataclasses import replace
+
+from workbench.recipes.trainings.finetuning import FineTuning
+from workbench.recipes.trainings.stories_finetuning import TUNING, fine_tuned
+
+RECIPE = fine_tuned(
+    "stories_gpt_qa_lora",
+    "find the missing name",
+    FineTuning("story_cloze", batch_size=16, lm_coef=0.2),
+    replace(TUNING, steps=150, lr=5e-4, evaluate_every=75, checkpoint_every=50),
+    targets={"test_accuracy": 0.38},
+    rank=8,
+    dropout=0.1,
+)

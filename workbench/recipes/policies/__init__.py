@@ -1,0 +1,1 @@
+"""Recipes of reinforcement-learning policies, tabular and deep."""

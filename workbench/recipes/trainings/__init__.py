@@ -1,0 +1,1 @@
+"""Trainings and measurements that several recipes share."""

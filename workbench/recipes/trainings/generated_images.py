@@ -1,0 +1,82 @@
+"""What a trained generator's images are worth: measured against the test images with a trained classifier's eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from workbench.analysis.generative.samples import classes_covered, frechet_distance, nearest_distance
+from workbench.checkpoints.store import load
+from workbench.core.hooked import HookedModel
+from workbench.data.images.image_data import ImageData
+from workbench.recipes.trainings.resampling import resampled, resampled_spread
+
+Images = Float[Tensor, "batch channel height width"]
+FEATURES = "readout.hook_pooled"
+"""Where a classifier's features are read."""
+NEIGHBOURS = 1000
+"""Images of each kind whose nearest training image is looked for."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A trained classifier, and the data set it was trained on, in whose units it sees images."""
+
+    classifier: HookedModel
+    data: ImageData
+
+    @torch.no_grad()
+    def seen(self, images: Images) -> tuple[Float[Tensor, "batch feature"], Float[Tensor, "batch class"]]:
+        """Features and logits for images in 0..1. Costs one forward pass."""
+        features, logits = [], []
+        for part in self.data.normalize(images).split(500):
+            output, cache = self.classifier.run_with_cache(part, FEATURES)
+            features.append(cache[FEATURES])
+            logits.append(output)
+        return torch.cat(features), torch.cat(logits)
+
+
+def judge(classifier: str, data: ImageData) -> Judge:
+    """The trained classifier of that name as a judge."""
+    return Judge(load(classifier), data)
+
+
+@torch.no_grad()
+def generated(make: Callable[[Tensor], Images], latents: Float[Tensor, "batch latent"]) -> Images:
+    """The images of many codes."""
+    return torch.cat([make(part) for part in latents.split(500)])
+
+
+def sample_metrics(images: Images, eyes: Judge, seed: int = 0, draws: int = 2) -> dict[str, dict[str, Any]]:
+    """Metrics of generated images in 0..1, as many as there are test images at most.
+
+    `frechet_distance` to the test images; `frechet_distance_of_data`, that of as many training images, is what perfect
+    samples would have. `classes_covered` counts those with a tenth of an equal share or more. `nearest_ratio` is the
+    median distance to the nearest training image, over that of test images: far below 1 means copies. Intervals are
+    from `draws` resamples of images of both kinds.
+    """
+    data = eyes.data
+    train, test = data.unit_range(data.train_pixels), data.unit_range(data.test_pixels)
+    n, few = min(len(images), len(test)), min(NEIGHBOURS, len(images), len(test))
+    features, logits = eyes.seen(images[:n])
+    reference, real = eyes.seen(test[:n])[0], eyes.seen(train[:n])[0]
+    certainty = logits.softmax(dim=1).amax(dim=1)
+    near, test_near = (nearest_distance(x[:few], train) for x in (images, test))
+    return {
+        "frechet_distance": resampled_spread(
+            lambda rows: float(frechet_distance(features[rows], reference[rows])), n, seed, draws
+        ),
+        "classes_covered": {"value": classes_covered(logits.argmax(dim=1), len(data.class_names)), "n": n},
+        "frechet_distance_of_data": resampled_spread(
+            lambda rows: float(frechet_distance(real[rows], reference[rows])), n, seed, draws
+        ),
+        "confidence": resampled(lambda rows: float(certainty[rows].mean()), n, seed, draws),
+        "nearest_ratio": resampled(
+            lambda rows: float(near[rows].median() / test_near[rows].median()), few, seed, draws
+        ),
+    }

@@ -1,0 +1,77 @@
+"""The training that all image classifiers' recipes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workbench.checkpoints.card import DataSource
+from workbench.core.hooked import HookedModel
+from workbench.core.ranges import NonNegativeInt, PositiveInt, ShareBelowOne, check_fields
+from workbench.core.registry import DATASETS
+from workbench.data.images.image_data import ImageData, hold_out
+from workbench.data.images.minibatches import Augment, minibatches
+from workbench.recipes.recipe import Recipe, Session, Trained
+from workbench.training.fit import Batch
+from workbench.training.sanity import Lesson
+from workbench.training.supervised import (
+    channels_last,
+    classification_metrics,
+    least_loss,
+    smoothed_cross_entropy,
+    train_classifier,
+)
+
+
+@dataclass(frozen=True)
+class ImageClassification:
+    """Cross entropy on random mini-batches of a data set; accuracy over its whole test split."""
+
+    dataset: str
+    """One of the registered data sets of images."""
+    batch_size: PositiveInt = 128
+    augment: Augment | None = None
+    finish: Augment | None = None
+    """Takes the place of `augment` in the last `finish_steps`."""
+    finish_steps: NonNegativeInt = 0
+    label_smoothing: ShareBelowOne = 0.0
+    """Share of the target that is spread over all classes."""
+    alternate: bool = False
+    """Mirrors half of the pictures in even epochs and the other half in odd ones."""
+    held_out: ShareBelowOne = 0.0
+    """Share of the training set that takes the test set's place: to choose settings by."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def __call__(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
+        data = self.data()
+        batch = self.batches(recipe, data)
+        test = (data.test_inputs, data.test_targets)
+        curve = train_classifier(
+            model, batch, recipe.training, test, self.label_smoothing, session.state, session.progress, session.keep
+        )
+        return Trained(curve, classification_metrics(model, *test), DataSource(data.name, data.sha256, data.note))
+
+    def batches(self, recipe: Recipe, data: ImageData) -> Batch:
+        """From a step to its batch."""
+        first, last = (
+            minibatches(data, self.batch_size, recipe.seed, augment, self.alternate)
+            for augment in (self.augment, self.finish)
+        )
+        begin = recipe.training.steps - self.finish_steps
+        return lambda step: (first if step < begin else last)(step)
+
+    def data(self) -> ImageData:
+        """What is learned and what is tested on."""
+        data = DATASETS[self.dataset]()
+        return hold_out(data, self.held_out) if self.held_out else data
+
+    def lesson(self, recipe: Recipe) -> Lesson:
+        """Batches and loss of this training, for checks before it."""
+        data = self.data()
+        batch = self.batches(recipe, data)
+        loss, floor = (
+            smoothed_cross_entropy(self.label_smoothing),
+            least_loss(self.label_smoothing, len(data.class_names)),
+        )
+        return Lesson(channels_last(batch), loss, floor)

@@ -1,0 +1,107 @@
+"""What a GPT makes of orders for tales: its tales, and what the simulated annotator and the grammar say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from workbench.core.errors import InputError, short
+from workbench.core.random import generator
+from workbench.data.text.annotator import true_reward
+from workbench.data.text.byte_pairs import END_OF_TEXT, BytePairTokenizer
+from workbench.data.text.tales import is_grammatical
+from workbench.recipes.trainings.maze_outcomes import share
+from workbench.training.rlhf.completions import Marks, completion_mask, rows_of
+from workbench.zoo.layers.sampling import SamplingConfig
+
+N_NEW = 72
+"""Tokens after the longest prompt of a batch; nearly every tale of the grammar is shorter."""
+TEMPERATURE = 0.7
+"""At which policies are tuned and measured (TRL's default); pairs to learn preferences from are sampled at 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """Prompts and the tales that followed; `rows` are both in tokens. `ended` is False for what was cut off."""
+
+    prompts: Sequence[str]
+    tales: Sequence[str]
+    rows: Int[Tensor, "row pos"]
+    ended: Bool[Tensor, " row"]
+    length: Int[Tensor, " row"]
+    """Tokens of the tale, the end included."""
+    true_reward: Float[Tensor, " row"]
+
+    def row(self, i: int) -> Told:
+        """One of the tales."""
+        at = slice(i, i + 1)
+        columns = (self.rows[at], self.ended[at], self.length[at], self.true_reward[at])
+        return Told(self.prompts[at], self.tales[at], *columns)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Told], end: int) -> Told:
+        """Several sets of tales as one, rows filled up with the token `end`."""
+        prompts, tales = ([text for part in parts for text in getattr(part, name)] for name in ("prompts", "tales"))
+        rows = pad_sequence([row for part in parts for row in part.rows], batch_first=True, padding_value=end)
+        ended, length, reward = (
+            torch.cat([getattr(part, name) for part in parts]) for name in ("ended", "length", "true_reward")
+        )
+        return cls(prompts, tales, rows, ended, length, reward)
+
+
+def marks_of(tokenizer: Any) -> Marks:
+    """A line break ends the prompt, `<|endoftext|>` the tale."""
+    return Marks(int(tokenizer.encode("\n")[0]), int(tokenizer.encode(END_OF_TEXT)[0]))
+
+
+def tale_rows(text: str, tokenizer: BytePairTokenizer, marks: Marks) -> Int[Tensor, "row pos"]:
+    """Each order with its tale as one row of tokens."""
+    return rows_of([tokenizer.encode(tale + END_OF_TEXT) for tale in text.split(END_OF_TEXT)[:-1]], marks)
+
+
+def prompts_of(text: str) -> list[str]:
+    """The orders in a text of tales."""
+    return [tale.partition("\n")[0] + "\n" for tale in text.split(END_OF_TEXT)[:-1]]
+
+
+def told_by(model: Any, prompts: Sequence[str], tokenizer: Any, seed: int, temperature: float = 1.0) -> Told:
+    """One sampled tale for each order, which is one line and ends with a line break."""
+    for number, prompt in enumerate(prompts):
+        if prompt.find("\n") != len(prompt) - 1 or len(prompt) < 2:
+            raise InputError(
+                f"Order {number}, {short(prompt)}, is not one line with a line break at its end, where a tale begins."
+            )
+    encoded = [tokenizer.encode(prompt) for prompt in prompts]
+    rows = model.complete(
+        encoded, N_NEW, marks_of(tokenizer).end, generator(seed, "tales"), SamplingConfig(temperature)
+    )
+    return read_back(rows, prompts, tokenizer)
+
+
+def read_back(rows: Int[Tensor, "row pos"], prompts: Sequence[str], tokenizer: Any) -> Told:
+    """Rows of tokens as tales."""
+    marks = marks_of(tokenizer)
+    mask = completion_mask(rows, marks)
+    ended = (mask & (rows == marks.end)).any(dim=1)
+    tales = [
+        tokenizer.decode(row[kept]).removesuffix(END_OF_TEXT) for row, kept in zip(rows, mask, strict=True)
+    ]  # fmt: skip
+    rewards = torch.tensor([true_reward(prompt, tale) for prompt, tale in zip(prompts, tales, strict=True)])
+    return Told(prompts, tales, rows, ended, mask.sum(dim=1), rewards)
+
+
+def tale_metrics(told: Told, seed: int = 0) -> dict[str, dict[str, Any]]:
+    """True reward (of the simulated annotator), shares of grammatical and of unique tales, length in tokens.
+
+    Grammatical is what the tales' own grammar accepts and what ended; unique are those told once, of all.
+    """
+    right = torch.tensor([is_grammatical(tale) for tale in told.tales]) & told.ended
+    unique = torch.tensor([told.tales.count(tale) == 1 for tale in told.tales])
+    columns = {"true_reward": told.true_reward, "grammatical": right, "unique": unique, "length": told.length}
+    return {name: share(column, seed) for name, column in columns.items()}
