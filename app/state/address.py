@@ -104,7 +104,7 @@ def page_link(view: str, label: str, icon: str, choices: Mapping[str, str] | Non
 
 def remember(key: str, value: Any, usual: Any = None) -> Any:
     """Note a choice for the address, which leaves `usual` out, and return it."""
-    state, text, usual = current(), spelled(value), None if usual is None else spelled(usual)
+    state, text, usual = current(), as_text(value), None if usual is None else as_text(usual)
     state.drawn[key] = text, usual
     state.fresh.discard(key)
     if text == usual:
@@ -116,13 +116,13 @@ def remember(key: str, value: Any, usual: Any = None) -> Any:
     return value
 
 
-def asked(key: str) -> str | None:
+def requested(key: str) -> str | None:
     """The text of a choice, of the reader or the link, before its widget is drawn; None where it is the usual one."""
     held = st.session_state.get(key)
-    return current().chosen.get(key) if held is None else spelled(held)
+    return current().chosen.get(key) if held is None else as_text(held)
 
 
-def earlier(key: str) -> str | None:
+def previous(key: str) -> str | None:
     """The text of a choice in the run before this one; None where this is the first since the link."""
     return current().before.get(key, (None, None))[0]
 
@@ -154,7 +154,7 @@ def touch() -> None:
     st.session_state[TOUCHED] = True
 
 
-def spelled(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A value as the address spells it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -166,7 +166,7 @@ def take(key: str, read: Callable[[str], Any], usual: Any) -> Any:
     for it, and may carry the nearest one that can as `error.nearest`.
     """
     state, held = current(), st.session_state.get(key) is not None
-    text, value = asked(key), usual
+    text, value = requested(key), usual
     if held and text == state.before.get(key, (None, None))[1]:
         text = None  # the usual choice, of which there may be another one by now
     if text is not None:
@@ -176,7 +176,7 @@ def take(key: str, read: Callable[[str], Any], usual: Any) -> Any:
             value = getattr(error, "nearest", usual)
             if not held and key in state.fresh:
                 show(error)
-    if not held or spelled(st.session_state[key]) != spelled(value):
+    if not held or as_text(st.session_state[key]) != as_text(value):
         st.session_state[key] = value
     return value
 
@@ -219,18 +219,18 @@ def one_of(text: str, options: Sequence[str], default: str, free: bool, kind: st
 def number(label: str, low: int, high: int, key: str, default: int, help: str | None = None) -> int:
     """A whole number kept in the address; one beyond the limits gives way to the nearest."""
     default = min(max(default, low), high)
-    take(key, lambda text: whole(text, low, high, default, label), default)
+    take(key, lambda text: parse_whole(text, low, high, default, label), default)
     value = st.number_input(label, low, high, key=key, help=help, on_change=touch)
     return remember(key, value, default)
 
 
 def scrub(label: str, last: int, key: str) -> int:
     """A place from 0 to `last` on a slider, kept in the address."""
-    take(key, lambda text: whole(text, 0, last, 0, label), 0)
+    take(key, lambda text: parse_whole(text, 0, last, 0, label), 0)
     return remember(key, st.slider(label, 0, last, key=key, on_change=touch), 0)
 
 
-def whole(text: str, low: int, high: int, default: int, label: str) -> int:
+def parse_whole(text: str, low: int, high: int, default: int, label: str) -> int:
     """The whole number from `low` to `high` that a text spells."""
     try:
         value = float(text) if len(text) <= 40 else float("nan")
@@ -261,11 +261,11 @@ def write(
 
 def switch(label: str, key: str, default: bool = False, help: str | None = None) -> bool:
     """Yes or no, kept in the address."""
-    take(key, lambda text: yes_or_no(text, key, default), default)
+    take(key, lambda text: parse_bool(text, key, default), default)
     return remember(key, st.toggle(label, key=key, help=help, on_change=touch), default)
 
 
-def yes_or_no(text: str, key: str, default: bool) -> bool:
+def parse_bool(text: str, key: str, default: bool) -> bool:
     """The truth value that a text spells."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"

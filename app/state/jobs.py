@@ -202,14 +202,14 @@ def board() -> Board:
     return Board()
 
 
-def reader() -> str:
+def reader_id() -> str:
     """A name for this session."""
     return st.session_state.setdefault("reader", secrets.token_hex(8))
 
 
 def leave_page() -> None:
     """Stop what only this reader waited for on the page before."""
-    board().leave(reader(), st.session_state.pop("slots", {}).values())
+    board().leave(reader_id(), st.session_state.pop("slots", {}).values())
 
 
 def result_of(spec: Spec, slot: str = "", patience: float | None = None, lasting: bool = False) -> Any:
@@ -261,10 +261,10 @@ def result(
 def replace_in_slot(slot: str, job: Job) -> None:
     """Stops the question that this reader asked here before, when it was another one that nobody else waits for."""
     slots = st.session_state.setdefault("slots", {})
-    job.readers.add(reader())
+    job.readers.add(reader_id())
     earlier = board().find(slots.get(slot, ""))
     if earlier is not None and earlier is not job:
-        earlier.readers.discard(reader())
+        earlier.readers.discard(reader_id())
         if earlier.running and not earlier.readers:
             earlier.stop()
     slots[slot] = job.key
@@ -282,7 +282,7 @@ def watch(key: str) -> None:
         job.cancel.set()
 
 
-def offered(spec: Spec, cost: str, go: str = "go") -> Any:
+def result_on_request(spec: Spec, cost: str, go: str = "go") -> Any:
     """Like `result_of` for work that takes long: stored results come at once, others after a press on Run.
 
     The press is in the link (under the name `go`), so that it starts the same run wherever it is opened.
@@ -292,7 +292,7 @@ def offered(spec: Spec, cost: str, go: str = "go") -> Any:
 
     require_kept(spec.inputs, spec.corrupted)
     key = spec.key
-    pressed = address.asked(go) == key[:12]
+    pressed = address.requested(go) == key[:12]
     if pressed or board().find(key) is not None or ResultStore().has(key):
         address.remember(go, key[:12])
         return result_of(spec, lasting=pressed)

@@ -7,9 +7,9 @@ import numpy as np
 import streamlit as st
 
 from app.state import address
-from app.text import numbers
+from app.text import format
 from app.text.escaping import escape
-from app.widgets import input_view, question_bar, result_panel
+from app.widgets import example_view, model_strip, result_view
 from app.widgets.hook_choice import Hook, choose_hook, hooks
 from workbench.analysis.activations import Activations
 from workbench.experiments.questions.spec import Spec
@@ -21,10 +21,10 @@ def statistics(values: np.ndarray) -> None:
     finite = values[np.isfinite(values)]
     told = {
         "values": f"{values.size:,}",
-        "mean": numbers.short(finite.mean()),
-        "standard deviation": numbers.short(finite.std()),
-        "smallest": numbers.short(finite.min()),
-        "largest": numbers.short(finite.max()),
+        "mean": format.short(finite.mean()),
+        "standard deviation": format.short(finite.std()),
+        "smallest": format.short(finite.min()),
+        "largest": format.short(finite.max()),
         "zeros": f"{100 * (finite == 0).mean():.3g} %",
     }
     with st.container(horizontal=True, gap="small"):
@@ -64,8 +64,8 @@ def of_unit(result: Activations, axis: str, unit: int) -> Activations:
     return replace(result, hook=f"{result.hook}[{axis}={unit}]", axes=axes, values=values)
 
 
-asked = question_bar.strip()
-examples = input_view.batch(asked.model, asked.inputs)
+asked = model_strip.model_strip()
+examples = example_view.batch(asked.model, asked.inputs)
 places = st.columns([5, 2, 2], vertical_alignment="bottom")
 with places[0]:
     name = choose_hook(asked.model)
@@ -75,28 +75,28 @@ with places[1]:
 with places[2]:
     unit = choose_unit(hook)
 spec = Spec(asked.model, "activations", asked.inputs, parameters={"hook": name})
-question_bar.share(asked, spec)
-result = result_panel.ask(spec)
+model_strip.share(asked, spec)
+result = result_view.result_or_run_button(spec)
 if result is not None:
     seen = result if hook.unit is None or unit is None else of_unit(result, hook.unit, unit)
     seen = replace(seen, values=seen.values[row : row + 1], logits=seen.logits[row : row + 1])
     left, right = st.columns([1, 2.4], gap="large")
     with left:
         st.subheader("Input", anchor=False)
-        input_view.example(asked.model, examples, row, input_view.per_position(seen, 0), name)
+        example_view.show_example(asked.model, examples, row, example_view.per_position(seen, 0), name)
         st.subheader("Answer", anchor=False)
-        if asked.kind == "image" and input_view.makes_pictures(asked.model):
-            input_view.reconstruction(asked.model, examples, row)
+        if asked.kind == "image" and example_view.makes_pictures(asked.model):
+            example_view.show_reconstruction(asked.model, examples, row)
         else:
-            input_view.answers(asked.model, seen, 0)
+            example_view.show_predictions(asked.model, seen, 0)
     with right:
         st.subheader("Activation", anchor=False)
         statistics(seen.values.numpy())
-        result_panel.show(seen, "activation")
-        result_panel.twin(seen, "The values of this activation", "activation")
+        result_view.show(seen, "activation")
+        result_view.data_table(seen, "The values of this activation", "activation")
         take_away(seen, asked.model)
     if address.switch("All hooks on these inputs", "overview"):
-        overview = result_panel.ask(Spec(asked.model, "statistics", asked.inputs))
+        overview = result_view.result_or_run_button(Spec(asked.model, "statistics", asked.inputs))
         if overview is not None:
-            result_panel.show(overview, "statistics")
-            result_panel.twin(overview, "Spread of each hook's values", "statistics")
+            result_view.show(overview, "statistics")
+            result_view.data_table(overview, "Spread of each hook's values", "statistics")

@@ -5,30 +5,32 @@ import streamlit as st
 from app.components.circuit import circuit
 from app.state import address
 from app.text.escaping import escape
-from app.widgets import circuit_view, question_bar, result_panel, technique_form
+from app.widgets import circuit_view, model_strip, parameter_form, result_view
 from workbench.experiments.questions.spec import Spec
 from workbench.figures.alt import describe
 
 COST = "Tracing scores every edge and then runs the network about 15 times, and as often for each random circuit."
 
-asked = question_bar.strip()
+asked = model_strip.model_strip()
 with st.container(border=True):
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     with left:
-        corrupted = question_bar.choose_corrupted(asked)
+        corrupted = model_strip.choose_corrupted(asked)
     with right:
-        metric = question_bar.choose_metric(asked, contrast=True)
-    filled = technique_form.form("circuit", asked.model)
+        metric = model_strip.choose_metric(asked, contrast=True)
+    filled = parameter_form.form("circuit", asked.model)
 spec = Spec(asked.model, "circuit", asked.inputs, corrupted, metric, filled.parameters, filled.seed)
-result = result_panel.ask(spec, COST)
+result = result_view.result_or_run_button(spec, COST)
 if result is not None:
     picture = circuit_view.picture(result, spec.key)
     st.markdown(escape(describe(result)))
     selected = circuit(
-        picture, key=f"circuit {address.visit()}", selected=circuit_view.chosen(picture, address.asked("node"))
+        picture,
+        key=f"circuit {address.visit()}",
+        selected=circuit_view.requested_node(picture, address.requested("node")),
     )
     address.remember("node", selected or "", "")
-    circuit_view.detail(asked.model, asked.inputs, picture, selected)
-    result_panel.below(result, spec)
-    circuit_view.check(spec)
-question_bar.share(asked, spec)
+    circuit_view.show_node(asked.model, asked.inputs, picture, selected)
+    result_view.result_footer(result, spec)
+    circuit_view.show_check(spec)
+model_strip.share(asked, spec)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.state import address
 from app.text.escaping import escape
-from app.widgets import question_bar, result_panel
+from app.widgets import model_strip, result_view
 from workbench.analysis.rlhf.tracing import Trace
 from workbench.checkpoints.card import read_card
 from workbench.experiments.difference import trace, tuned_beside, tuned_models
@@ -20,7 +20,7 @@ def traced(tuned: str, examples: int, seed: int, restore: bool, key: str) -> Tra
     return trace([tuned], examples=examples, seed=seed, restore=restore)
 
 
-asked = question_bar.strip(inputs=False, first="tales_ppo")
+asked = model_strip.model_strip(inputs=False, first="tales_ppo")
 known = tuned_models()
 if asked.model not in known:
     some = next(iter(known), "none")
@@ -41,13 +41,13 @@ found = [
     for name in (asked.model, *beside)
 ]
 together = found[0].join(found[1:])
-result_panel.show(together, f"difference {asked.model}")
+result_view.show(together, f"difference {asked.model}")
 for title, rows in together.tables(ROWS).items():
     with st.expander(escape(title), icon=":material/table:"):
         st.dataframe(rows, hide_index=True, alt=title)
-result_panel.twin(together, describe(together), f"difference {asked.model}")
+result_view.data_table(together, describe(together), f"difference {asked.model}")
 words = " ".join([asked.model, *beside])
-question_bar.share_code(
+model_strip.share_code(
     asked,
     f"from workbench.experiments.difference import trace\n\n"
     f"found = trace({words.split()}, examples={examples}, seed={seed}, restore={restore})",

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.state import address
 from app.text.escaping import code, escape
-from app.widgets import episode_view, question_bar, result_panel
+from app.widgets import episode_view, model_strip, result_view
 from app.widgets.hook_choice import choose_hook, hooks
 from workbench.checkpoints.card import read_card
 from workbench.experiments.episodes import Played, environments_of
@@ -45,7 +45,7 @@ def outcome(name: str, episode: Played) -> str:
     return f"{name}: {len(told.action)} steps, return {float(told.reward.sum()):.4g}, {end}"
 
 
-asked = question_bar.strip(inputs=False, first="maze_ppo")
+asked = model_strip.model_strip(inputs=False, first="maze_ppo")
 if asked.kind != "policy":
     st.info(
         f"{escape(asked.model)} is no policy and plays no episodes. Choose one, such as maze\\_ppo or cartpole\\_ppo."
@@ -63,8 +63,8 @@ with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap
     edit, amount = choose_change(hook, known.sizes, known.unit)
     with st.container(width=170):
         kind = address.choose("Saliency", ["gradient", "perturbation"], "saliency")
-original = episode_view.played(asked.model, seed, hook, environment)
-changed = episode_view.played(asked.model, seed, hook, environment, edit, amount) if edit else None
+original = episode_view.cached_episode(asked.model, seed, hook, environment)
+changed = episode_view.cached_episode(asked.model, seed, hook, environment, edit, amount) if edit else None
 shown = [("Original", original)] + ([(f"Changed at {edit}", changed)] if changed else [])
 longest = max(len(episode.trace.action) for _, episode in shown)
 step = address.scrub("Step", longest - 1, "step") if longest > 1 else 0
@@ -73,18 +73,18 @@ columns = st.columns(2, gap="large")
 for column, (name, episode) in zip(columns, shown, strict=False):
     at = min(step, len(episode.trace.action) - 1)
     with column:
-        episode_view.frame(card, episode, at, kind, name)
-        episode_view.choices(card, episode, at)
-        episode_view.figures(episode, at)
+        episode_view.show_frame(card, episode, at, kind, name)
+        episode_view.show_actions(card, episode, at)
+        episode_view.show_metrics(episode, at)
 with columns[1] if changed is None else st.container():
     st.markdown(f"**Activations** at {code(hook)}, original, step {min(step, len(original.trace.action) - 1)}")
-    episode_view.inside(original, min(step, len(original.trace.action) - 1))
+    episode_view.show_activations(original, min(step, len(original.trace.action) - 1))
 finding = describe(original.trace)
-result_panel.plot(draw_timeline(original.trace, changed.trace if changed else None, step), "timeline", finding)
+result_view.plot(draw_timeline(original.trace, changed.trace if changed else None, step), "timeline", finding)
 st.markdown(escape(finding))
-result_panel.twin(original.trace, finding, "episode")
+result_view.data_table(original.trace, finding, "episode")
 st.caption(
     f"greedy episode of {escape(asked.model)} in {escape(environment)} · seed {seed:d} · n = 1 episode · "
     f"discount {original.discount:g} · saliency of the greedy action's logit minus the runner-up's"
 )
-question_bar.share_code(asked, python(changed or original, asked.model))
+model_strip.share_code(asked, python(changed or original, asked.model))

@@ -3,28 +3,28 @@
 import streamlit as st
 
 from app.text.escaping import code, escape
-from app.widgets import exhibits, input_view, question_bar, result_panel, state_view, technique_form
+from app.widgets import example_view, model_strip, parameter_form, result_view, state_view, unit_cards
 from workbench.experiments.questions.spec import Spec
 
 COST = "Every unit is searched for by gradient ascent: seconds for a small network, a minute or two for the largest."
 
-asked = question_bar.strip(default=-1)
+asked = model_strip.model_strip(default=-1)
 with st.container(border=True):
-    filled = technique_form.form("maximization", asked.model)
+    filled = parameter_form.form("maximization", asked.model)
 spec = Spec(asked.model, "maximization", asked.inputs, parameters=filled.parameters, seed=filled.seed)
-result = result_panel.ask(spec, COST)
-question_bar.share(asked, spec)
+result = result_view.result_or_run_button(spec, COST)
+model_strip.share(asked, spec)
 if result is not None:
-    share, n = 100 * result.success.float().mean().item(), len(input_view.batch(asked.model, asked.inputs).labels)
+    share, n = 100 * result.success.float().mean().item(), len(example_view.batch(asked.model, asked.inputs).labels)
     compared = f"above all of {n:,} natural inputs" if n > 1 else "above the one natural input"
     st.markdown(
         f"{len(result.units):,} units of {code(result.hook)}: {share:.0f} % are driven {escape(compared)} "
         f"({code(asked.inputs)}). "
         "People predict a unit better from natural examples than from optimised ones: look at both."
     )
-    exhibits.wall(asked.model, result, n)
+    unit_cards.show_cards(asked.model, result, n)
     with st.expander("As one figure", icon=":material/imagesmode:"):
-        result_panel.show(result, "search")
-    result_panel.below(result, spec)
+        result_view.show(result, "search")
+    result_view.result_footer(result, spec)
     if asked.kind == "policy":
-        state_view.also_reached(spec, result)
+        state_view.compare_reachable(spec, result)

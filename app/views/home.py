@@ -67,4 +67,4 @@ def rank(name: str) -> int:
 task_cards()
 zoo()
 st.subheader("Recent runs", anchor=False)
-run_table.recent(5)
+run_table.show_recent(5)

@@ -7,9 +7,9 @@ import streamlit as st
 
 from app.components.architecture import diagram
 from app.state import address
-from app.text import numbers
+from app.text import format
 from app.text.escaping import code, escape
-from app.widgets import model_card, question_bar, result_panel
+from app.widgets import model_card, model_strip, result_view
 from app.widgets.hook_choice import Hook, anatomy, choose_hook, hooks
 from workbench.checkpoints.card import Card, read_card, read_curve
 from workbench.experiments.questions.spec import Spec
@@ -19,10 +19,10 @@ from workbench.training.curve import Curve
 def facts(card: Card) -> None:
     """Headline metrics, then where the network came from."""
     columns = st.columns(max(2, min(4, len(card.metrics) + 1)))
-    columns[0].metric("parameters", numbers.amount(card.parameters), border=True)
+    columns[0].metric("parameters", format.amount(card.parameters), border=True)
     for column, (name, score) in zip(columns[1:], card.metrics.items(), strict=False):
-        value = numbers.measured(name, score.value)
-        column.metric(escape(numbers.title(name)), escape(value), border=True, help=escape(numbers.detail(name, score)))
+        value = format.measured(name, score.value)
+        column.metric(escape(format.title(name)), escape(value), border=True, help=escape(format.detail(name, score)))
     if card.note or card.data.note:
         st.info(escape(" ".join(filter(None, (card.note, card.data.note)))), icon=":material/info:")
 
@@ -76,10 +76,10 @@ def training(card: Card, curve: Curve) -> None:
     main = [name for name in curve.series if name.endswith("loss") or name == model_card.headline_series(card, curve)]
     everything = len(main) == len(curve.series) or address.switch("All series", "series")
     shown = curve if everything else Curve(curve.step, {name: curve.series[name] for name in main})
-    result_panel.curve(shown, "training")
+    result_view.show_curve(shown, "training")
 
 
-asked = question_bar.strip(inputs=False)
+asked = model_strip.model_strip(inputs=False)
 name = asked.model
 card, known = read_card(name), hooks(name)
 st.html(f'<div class="wb-card">{model_card.chip(card.architecture)} &nbsp; {html.escape(card.title)}</div>')
@@ -103,4 +103,4 @@ with right:
     provenance(card)
 st.subheader("Hooks", anchor=False)
 st.dataframe(hook_table(known), hide_index=True, alt=f"The {len(known)} hooks of {name}")
-question_bar.share(asked, Spec(name, "anatomy"))
+model_strip.share(asked, Spec(name, "anatomy"))

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.state import address
-from app.widgets import question_bar, result_panel, technique_form
+from app.widgets import model_strip, parameter_form, result_view
 from app.widgets.hook_choice import hooks
 from workbench.experiments.questions.spec import Spec
 
@@ -19,7 +19,7 @@ def usual_hook(model: str, analysis: str, kind: str) -> str | None:
     return stream if analysis == "patching" and stream.replace("*", "0") in hooks(model) else None
 
 
-asked = question_bar.strip()
+asked = model_strip.model_strip()
 analysis = address.pick("Technique", list(WHAT), "technique")
 st.caption(WHAT[analysis])
 patching = analysis == "patching"
@@ -28,12 +28,12 @@ with st.container(border=True):
     corrupted = ""
     if patching:
         with columns[0]:
-            corrupted = question_bar.choose_corrupted(asked)
+            corrupted = model_strip.choose_corrupted(asked)
     with columns[1 if patching else 0]:
-        metric = question_bar.choose_metric(asked, contrast=patching)
-    filled = technique_form.form(analysis, asked.model, usual_hook(asked.model, analysis, asked.kind), globs=patching)
+        metric = model_strip.choose_metric(asked, contrast=patching)
+    filled = parameter_form.form(analysis, asked.model, usual_hook(asked.model, analysis, asked.kind), globs=patching)
 spec = Spec(asked.model, analysis, asked.inputs, corrupted, metric, filled.parameters, filled.seed)
-question_bar.share(asked, spec)
-result = result_panel.ask(spec)
+model_strip.share(asked, spec)
+result = result_view.result_or_run_button(spec)
 if result is not None:
-    result_panel.whole(result, spec)
+    result_view.result_view(result, spec)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.state import address
 from app.text.escaping import escape
-from app.widgets import question_bar, result_panel, state_view, technique_form
+from app.widgets import model_strip, parameter_form, result_view, state_view
 from app.widgets.hook_choice import hooks
 from workbench.core.registry import ANALYSES
 from workbench.experiments.questions.parameters import signature_of
@@ -34,21 +34,21 @@ def fitting(model: str) -> list[str]:
     return [name for name in WHAT if there.issuperset(getattr(ANALYSES[name], "needed_axes", ()))]
 
 
-asked = question_bar.strip(first="maze_ppo")
+asked = model_strip.model_strip(first="maze_ppo")
 if asked.kind != "policy":
     st.info(f"{escape(asked.model)} is no policy. Choose one, such as maze\\_ppo or cartpole\\_ppo.")
     address.stop()
 analysis = address.pick("Technique", fitting(asked.model), "technique")
 st.caption(WHAT[analysis])
 with st.container(border=True):
-    filled = technique_form.form(analysis, asked.model)
+    filled = parameter_form.form(analysis, asked.model)
     takes = signature_of(analysis).injected
-    metric = question_bar.choose_metric(asked, contrast=True) if "metric" in takes else ""
+    metric = model_strip.choose_metric(asked, contrast=True) if "metric" in takes else ""
 spec = Spec(
     asked.model, analysis, asked.inputs if "inputs" in takes else "", "", metric, filled.parameters, filled.seed
 )
-question_bar.share(asked, spec)
-result = result_panel.ask(spec, COST.get(analysis, ""))
+model_strip.share(asked, spec)
+result = result_view.result_or_run_button(spec, COST.get(analysis, ""))
 if result is not None:
-    state_view.beside(asked.model, result)
-    result_panel.whole(result, spec)
+    state_view.show_states(asked.model, result)
+    result_view.result_view(result, spec)

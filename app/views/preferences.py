@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.state import address
 from app.text.escaping import escape
-from app.widgets import question_bar
+from app.widgets import model_strip
 from workbench.data.text.preferences import Choice, left_share, read
 from workbench.experiments.inputs import labelling
 
@@ -15,7 +15,7 @@ BUTTONS: tuple[tuple[Choice, str, str], ...] = (
 )
 
 
-asked = question_bar.strip(inputs=False, first="tales_gpt")
+asked = model_strip.model_strip(inputs=False, first="tales_gpt")
 if not labelling.tells_tales(asked.model):
     st.info(
         f"{escape(asked.model)} tells no tales to judge. Choose a model that does, such as tales\\_gpt or tales\\_ppo."
@@ -46,7 +46,7 @@ if judged:
     st.download_button(
         "JSON lines", file.read_bytes(), file.name, "application/jsonl", icon=":material/download:", on_click="ignore"
     )
-question_bar.share_code(
+model_strip.share_code(
     asked,
     "from workbench.data.text.preferences import read\n"
     "from workbench.experiments.inputs.labelling import labels_file, shown\n\n"

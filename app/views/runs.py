@@ -6,7 +6,7 @@ from app.state import address
 from app.widgets import run_table
 
 everything = address.switch("Also what pages ask in passing (activations, statistics)", "all")
-table = run_table.listed(everything)
+table = run_table.list_runs(everything)
 if table.empty:
     st.info("Nothing has been computed yet. Try `workbench run ablation --model digits_mlp --hook blocks.0.hook_post`.")
 else:
@@ -23,6 +23,6 @@ else:
     )
     known = list(table["key"])
     rows = event.selection.rows
-    key = known[rows[0]] if rows and rows[0] < len(known) else address.asked("run")
+    key = known[rows[0]] if rows and rows[0] < len(known) else address.requested("run")
     if key:
-        run_table.detail(key, table)
+        run_table.show_run(key, table)

@@ -5,7 +5,7 @@ import streamlit as st
 from app.state import address
 from app.text.errors import explained
 from app.text.escaping import escape
-from app.widgets import result_panel, training_panel
+from app.widgets import result_view, training_panel
 from workbench.checkpoints.card import names
 from workbench.checkpoints.writing import require_free
 from workbench.core.registry import RECIPES
@@ -31,7 +31,7 @@ def checked(recipe: str, settings: str, steps: int, key: str) -> TrainingCheck:
     def report(done: int, total: int) -> None:
         shown.progress(done / total)
 
-    found = check(recipe, from_words(RECIPES[recipe], training_panel.words(settings)), steps, report)
+    found = check(recipe, from_words(RECIPES[recipe], training_panel.split_words(settings)), steps, report)
     shown.empty()
     return found
 
@@ -53,7 +53,7 @@ def train() -> None:
     def show() -> None:
         curve = curve_so_far(folder)
         if curve is not None and curve.step:
-            result_panel.curve(curve, f"live {name}")
+            result_view.show_curve(curve, f"live {name}")
         elif name in names():
             address.page_link("model", f"Open {escape(name)}", "arrow_forward", {"m": name})
 
@@ -67,8 +67,8 @@ def look() -> None:
     settings = address.write("Settings", "set", "", help=SETTINGS_HELP)
     steps = address.number("Steps on one batch", 1, 1000, "steps", 100)
     found = checked(recipe, settings, steps, current_key((), data=[RECIPES[recipe].train.dataset]))
-    result_panel.show(found, f"check {recipe}")
-    result_panel.twin(found, f"Each parameter of {recipe} before training", f"check {recipe}")
+    result_view.show(found, f"check {recipe}")
+    result_view.data_table(found, f"Each parameter of {recipe} before training", f"check {recipe}")
     st.dataframe(
         [vars(hook) for hook in found.hooks],
         hide_index=True,
@@ -86,9 +86,9 @@ def search() -> None:
     st.caption("Judged on a held-out tenth of the training set; the test set is never looked at.")
 
     def command() -> list[str]:
-        ranges_from(RECIPES[recipe], training_panel.words(ranges))
+        ranges_from(RECIPES[recipe], training_panel.split_words(ranges))
         fixed = training_panel.checked_words(recipe, settings)
-        varied = training_panel.words(ranges)
+        varied = training_panel.split_words(ranges)
         return ["search", recipe, *varied, "--trials", str(trials), "--name", name, "--set", *fixed]
 
     def show() -> None:
@@ -99,7 +99,7 @@ def search() -> None:
         st.markdown(escape(describe_best(study)))
         for title, picture in draw_search(study).items():
             st.subheader(escape(title), anchor=False)
-            result_panel.plot(picture, f"{title} {name}", f"{title} of the search {name}. {describe_best(study)}")
+            result_view.plot(picture, f"{title} {name}", f"{title} of the search {name}. {describe_best(study)}")
         st.dataframe(
             study.trials_dataframe(attrs=("number", "value", "params", "state")), hide_index=True, alt="Trials"
         )
@@ -118,8 +118,8 @@ def compare() -> None:
     def show() -> None:
         if path.is_file():
             result = read_comparison(path)
-            result_panel.show(result, f"comparison {name}")
-            result_panel.twin(result, known[name], f"comparison {name}")
+            result_view.show(result, f"comparison {name}")
+            result_view.data_table(result, known[name], f"comparison {name}")
 
     training_panel.start("Train what is missing", training_panel.state_of("compare", name), lambda: ["compare", name])
     training_panel.watch("compare", name, show)

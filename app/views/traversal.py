@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.widgets import question_bar, result_panel, technique_form
+from app.widgets import model_strip, parameter_form, result_view
 from app.widgets.hook_choice import hooks
 from workbench.experiments.questions.spec import Spec
 
@@ -15,11 +15,11 @@ def usual_hook(model: str) -> str | None:
     return next((name for name in LATENT if name in known and known[name].unit == "latent"), None)
 
 
-asked = question_bar.strip()
+asked = model_strip.model_strip()
 with st.container(border=True):
-    filled = technique_form.form("traversal", asked.model, usual_hook(asked.model))
+    filled = parameter_form.form("traversal", asked.model, usual_hook(asked.model))
 spec = Spec(asked.model, "traversal", asked.inputs, parameters=filled.parameters)
-question_bar.share(asked, spec)
-result = result_panel.ask(spec)
+model_strip.share(asked, spec)
+result = result_view.result_or_run_button(spec)
 if result is not None:
-    result_panel.whole(result, spec)
+    result_view.result_view(result, spec)

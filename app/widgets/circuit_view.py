@@ -13,7 +13,7 @@ from app.components.circuit import MOST_EDGES, Curve, Edge, Link, Node, Picture
 from app.state import address
 from app.text.errors import show
 from app.text.escaping import code, escape
-from app.widgets import result_panel
+from app.widgets import result_view
 from app.widgets.hook_choice import hooks
 from workbench.analysis.circuits.circuit import Circuit
 from workbench.core.errors import UnknownNameError
@@ -47,7 +47,7 @@ def picture(_result: Circuit, key: str) -> Picture:
             Edge(f"{scored.writer} -> {scored.port}", scored.writer, to(scored.port), scored.score, max(1, rank))
         )
     layers = layer_order(wiring)
-    ends = sorted({end for edge in edges for end in (edge.source, edge.target)}, key=lambda end: place(end, layers))
+    ends = sorted({end for edge in edges for end in (edge.source, edge.target)}, key=lambda end: sort_key(end, layers))
     sinks, sources = set(wiring.sinks), set(wiring.sources)
     nodes = [
         Node(end, label(end), layers.index(hook), hook in sources, hook in sinks)
@@ -100,7 +100,7 @@ def layer_order(wiring: Wiring) -> list[str]:
     return [*order, *wiring.sinks]
 
 
-def place(end: str, layers: list[str]) -> tuple[int, ...]:
+def sort_key(end: str, layers: list[str]) -> tuple[int, ...]:
     """Where a node comes: by layer, then by index."""
     site = Site.parse(end)
     return (layers.index(site.hook), *entries(site))
@@ -134,19 +134,19 @@ def live_edges(result: Circuit, size: int) -> int:
     return sum(int(kept.sum()) for kept in result.mask(size).values())
 
 
-def check(traced: Spec) -> None:
+def show_check(traced: Spec) -> None:
     """The same circuit put to the test, when asked: its complement, controls, resamples and exact effects."""
     if not address.switch("Is this the circuit? Check it.", "check", False, help=CHECK_HELP):
         return
     with st.container(border=True):
         size = address.number("Edges (0: the fewest that keep 90 %)", 0, 10**6, "size", 0)
         spec = replace(traced, analysis="verify", parameters={**traced.parameters, **({"size": size} if size else {})})
-        result = result_panel.ask(spec, CHECK_COST, "go-check")
+        result = result_view.result_or_run_button(spec, CHECK_COST, "go-check")
         if result is not None:
-            result_panel.whole(result, spec)
+            result_view.result_view(result, spec)
 
 
-def chosen(shown: Picture, asked: str | None) -> str | None:
+def requested_node(shown: Picture, asked: str | None) -> str | None:
     """The node that a link asks for, if the circuit has it."""
     known = [node.id for node in shown.nodes]
     if asked and asked not in known:
@@ -154,7 +154,7 @@ def chosen(shown: Picture, asked: str | None) -> str | None:
     return asked if asked in known else None
 
 
-def detail(model: str, inputs: str, shown: Picture, selected: str | None) -> None:
+def show_node(model: str, inputs: str, shown: Picture, selected: str | None) -> None:
     """The chosen node's edges, strongest first, and the ways on from it; or what to do to choose one."""
     if selected is None:
         st.caption("Choose a node: click it, or press Tab until the graph has the focus, then arrow keys and Enter.")

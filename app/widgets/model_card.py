@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import style
 from app.state import address
-from app.text import numbers
+from app.text import format
 from app.text.escaping import escape
 from workbench.checkpoints.card import Card, read_card, read_curve
 from workbench.core.errors import WorkbenchError
@@ -53,9 +53,9 @@ def training(card: Card, name: str) -> str:
     if series is None:
         return '<p class="wb-muted wb-small">no training curve</p>'
     points = curve.points(series)
-    first, last = (numbers.measured(series, value) for value in (points[0][1], points[-1][1]))
+    first, last = (format.measured(series, value) for value in (points[0][1], points[-1][1]))
     look = style.family(card.architecture)
-    label = f"{numbers.title(series)}: {first} to {last} in {points[-1][0]:,} steps of training"
+    label = f"{format.title(series)}: {first} to {last} in {points[-1][0]:,} steps of training"
     line = sparkline(points, look.dark if style.dark() else look.light, label)
     return f'{line}<div class="wb-muted wb-small">{html.escape(label)}</div>'
 
@@ -78,12 +78,12 @@ def body(name: str, known: Card) -> str:
     parts = [
         f'<div class="wb-row"><h3>{html.escape(name)}</h3>{chip(known.architecture)}</div>',
         f'<div class="wb-muted wb-small">{html.escape(known.title)} · '
-        f"{numbers.amount(known.parameters)} parameters</div>",
+        f"{format.amount(known.parameters)} parameters</div>",
     ]
     for metric, score in list(known.metrics.items())[:1]:
         parts.append(
-            f'<div class="wb-row"><span class="wb-figure">{numbers.measured(metric, score.value)}</span>'
-            f'<span class="wb-small">{html.escape(numbers.title(metric))}</span></div>'
-            f'<div class="wb-muted wb-small">{html.escape(numbers.detail(metric, score))}</div>'
+            f'<div class="wb-row"><span class="wb-figure">{format.measured(metric, score.value)}</span>'
+            f'<span class="wb-small">{html.escape(format.title(metric))}</span></div>'
+            f'<div class="wb-muted wb-small">{html.escape(format.detail(metric, score))}</div>'
         )
     return "".join([*parts, training(known, name)])

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.text import numbers
+from app.text import format
 from app.text.escaping import escape
 from workbench.checkpoints.card import Card
 from workbench.data.environments import breakout, maze
@@ -36,7 +36,7 @@ ACTIONS = {
 SCENES = {"Maze-v0": ("the maze", maze.draw), "MinAtarBreakout-v0": ("the board", breakout.draw)}
 
 
-def observation(card: Card, values: np.ndarray, label: str) -> None:
+def show_observation(card: Card, values: np.ndarray, label: str) -> None:
     """One observation, with what it is called."""
     if values.ndim == 3:
         st.image(grid(card, values), alt=f"{scene(card)} at {label}", caption=escape(label))
@@ -47,7 +47,7 @@ def observation(card: Card, values: np.ndarray, label: str) -> None:
         return
     rows = {
         "observation": observation_names(card, values.size),
-        "value": [numbers.short(float(v)) for v in values.ravel()],
+        "value": [format.short(float(v)) for v in values.ravel()],
     }
     st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"Observation at {label}")
 

@@ -28,10 +28,10 @@ LARGEST_CANVAS = 28
 """Pixels along a side that one can still draw one by one."""
 
 
-def panel(model: str) -> None:
+def own_input_button(model: str) -> None:
     """A button that opens the way to inputs of one's own, by what the model reads, and back to the last ones."""
     kind = kind_of(read_card(model).architecture)
-    if (inputs := address.asked("inputs") or "").startswith(OWN):
+    if (inputs := address.requested("inputs") or "").startswith(OWN):
         st.session_state["last own"] = (kind, inputs)
     label = {"text": "Type", "pair": "Type", "image": "Own", "policy": "Seed", "latent": "Seed"}[kind]
     with st.popover(escape(label), icon=":material/edit:", help="Use an input of your own"):

@@ -17,7 +17,7 @@ QUIET = ("activations", "statistics", "anatomy")
 """Analyses that pages ask all the time, not worth a line among the runs."""
 
 
-def listed(everything: bool = False) -> pd.DataFrame:
+def list_runs(everything: bool = False) -> pd.DataFrame:
     """One row per run, newest first, with what was asked."""
     table = RunLog().runs()
     for column in ("analysis", "model", "inputs", "metric"):
@@ -26,9 +26,9 @@ def listed(everything: bool = False) -> pd.DataFrame:
     return table if everything else table[~table["analysis"].isin(QUIET)].reset_index(drop=True)
 
 
-def recent(n: int) -> None:
+def show_recent(n: int) -> None:
     """The last few runs, or how to get one."""
-    table = listed().head(n)
+    table = list_runs().head(n)
     if table.empty:
         st.info("Nothing yet. Open a network above and ablate a unit, or run `workbench run --help`.")
         return
@@ -47,7 +47,7 @@ def columns() -> Any:
     }
 
 
-def detail(start: str, table: pd.DataFrame) -> None:
+def show_run(start: str, table: pd.DataFrame) -> None:
     """One run: how it went, what was asked, its figure, and the ways to take it away or delete it."""
     from workbench.core.errors import UnknownNameError
     from workbench.experiments.store.results import ResultStore
@@ -92,10 +92,10 @@ def picture(key: str) -> None:
     from app.state import jobs
 
     jobs.wait_for_library()
-    from app.widgets import result_panel
+    from app.widgets import result_view
     from workbench.experiments.run import read
 
     result = read(key)
-    result_panel.show(result, key)
-    result_panel.twin(result, "The rows of this result", key)
-    result_panel.downloads(key, type(result).__name__.lower())
+    result_view.show(result, key)
+    result_view.data_table(result, "The rows of this result", key)
+    result_view.downloads(key, type(result).__name__.lower())

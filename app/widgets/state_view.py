@@ -11,10 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from app.state import address
-from app.text import numbers
+from app.text import format
 from app.text.escaping import escape
-from app.widgets import result_panel
-from app.widgets.episode_view import as_png, tinted
+from app.widgets import result_view
+from app.widgets.episode_view import as_png, tint
 from app.widgets.observation_view import action_names, grid, observation_names
 from workbench.analysis.maximization import Maximization
 from workbench.analysis.policies.counterfactuals import Counterfactuals
@@ -28,16 +28,16 @@ SHOWN = 8
 """States side by side, at most; the table below has all."""
 
 
-def beside(model: str, result: Any) -> None:
+def show_states(model: str, result: Any) -> None:
     """The states of a result, when it has some."""
     card = read_card(model)
     if isinstance(result, Counterfactuals):
-        flips(card, result)
+        show_counterfactuals(card, result)
     elif isinstance(result, ReachableMaxima):
-        peaks(card, result)
+        show_maxima(card, result)
 
 
-def flips(card: Card, result: Counterfactuals) -> None:
+def show_counterfactuals(card: Card, result: Counterfactuals) -> None:
     """What was seen and what it must become for another action, the easiest first."""
     order = result.distance.where(result.found, result.distance.new_tensor(np.inf)).argsort()[:SHOWN].tolist()
     named = action_names(card)
@@ -48,27 +48,27 @@ def flips(card: Card, result: Counterfactuals) -> None:
     said = [f"example {i}: {act[int(result.before[i])]} → {act[int(result.after[i])]}" for i in order]
     change = (result.changed - result.observation).numpy()
     if result.observation.ndim == 4:
-        wall(said, [[grid(card, result.observation[i].numpy()), tinted(change[i].sum(axis=0))] for i in order],
-             ("seen", "what to change: orange more, blue less"))  # fmt: skip
+        pictures = [[grid(card, result.observation[i].numpy()), tint(change[i].sum(axis=0))] for i in order]
+        show_picture_pairs(said, pictures, ("observation", "change: orange increases, blue decreases"))
         return
     if card.architecture == "q_table":
         return
     names = observation_names(card, change.shape[1])
-    cells = [[f"{numbers.short(float(result.observation[i, k]))} → {numbers.short(float(result.changed[i, k]))}"
+    cells = [[f"{format.short(float(result.observation[i, k]))} → {format.short(float(result.changed[i, k]))}"
               for k in range(len(names))] for i in order]  # fmt: skip
     rows = pd.DataFrame(cells, columns=names)
     rows.insert(0, "", said)
     st.dataframe(rows, hide_index=True, alt="What was seen, and the nearest observation with another action")
 
 
-def peaks(card: Card, result: ReachableMaxima) -> None:
+def show_maxima(card: Card, result: ReachableMaxima) -> None:
     """Where each unit is strongest: in the box, and in the environment."""
     units = range(min(SHOWN, len(result.units)))
     pairs = (result.bounded_observation, result.reached_observation)
-    said = [f"{result.axis} {result.units[i]}: {numbers.short(float(result.bounded[i]))} in the box, "
-            f"{numbers.short(float(result.reachable[i]))} reached" for i in units]  # fmt: skip
+    said = [f"{result.axis} {result.units[i]}: {format.short(float(result.bounded[i]))} in the box, "
+            f"{format.short(float(result.reachable[i]))} reached" for i in units]  # fmt: skip
     if pairs[0].ndim == 4:
-        wall(said, [[grid(card, x[i].numpy()) for x in pairs] for i in units], ("in the box", "reached"))
+        show_picture_pairs(said, [[grid(card, x[i].numpy()) for x in pairs] for i in units], ("in the box", "reached"))
     elif card.architecture != "q_table":
         names = observation_names(card, pairs[0].shape[1])
         for title, values in zip(("In the box", "Reached in the environment"), pairs, strict=True):
@@ -78,19 +78,19 @@ def peaks(card: Card, result: ReachableMaxima) -> None:
             st.dataframe(rows, hide_index=True, alt=f"{title}: the observation that each unit likes best")
 
 
-def also_reached(spec: Spec, result: Maximization) -> None:
+def compare_reachable(spec: Spec, result: Maximization) -> None:
     """The same units among the states that really come up, when the reader wants them: found by playing."""
     if not address.switch("Compare with states that can be reached", "reach"):
         return
     parameters = {"hook": Site.parse(result.hook).hook, "units": list(result.units[:SHOWN])}
     asked = replace(spec, analysis="reachable", parameters=parameters)
-    found = result_panel.ask(asked)
+    found = result_view.result_or_run_button(asked)
     if found is not None:
-        beside(spec.model, found)
-        result_panel.whole(found, asked)
+        show_states(spec.model, found)
+        result_view.result_view(found, asked)
 
 
-def wall(titles: list[str], pictures: list[list[np.ndarray]], alts: tuple[str, str]) -> None:
+def show_picture_pairs(titles: list[str], pictures: list[list[np.ndarray]], alts: tuple[str, str]) -> None:
     """Cards with two pictures each."""
     cards = []
     for title, pair in zip(titles, pictures, strict=True):

@@ -54,15 +54,15 @@ def watch(kind: str, name: str, show: Callable[[], None]) -> None:
     active = under_way(state_of(kind, name), launched)
 
     @st.fragment(run_every=2.0 if active else None)
-    def seen() -> None:
+    def redraw() -> None:
         now = state_of(kind, name)
         if active and not under_way(now, launched):
             st.rerun()
         if now is not None:
-            told(now)
+            show_status(now)
         show()
 
-    seen()
+    redraw()
 
 
 def under_way(state: dict[str, Any] | None, launched: float) -> bool:
@@ -72,7 +72,7 @@ def under_way(state: dict[str, Any] | None, launched: float) -> bool:
     return time.time() - launched < PATIENCE
 
 
-def told(state: dict[str, Any]) -> None:
+def show_status(state: dict[str, Any]) -> None:
     """One line, or a bar, for the state of a run."""
     status, done, total = state["status"], int(state["done"]), int(state["total"])
     if status in UNDER_WAY:
@@ -89,7 +89,7 @@ def told(state: dict[str, Any]) -> None:
         )
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """The settings or ranges of a line, separated by spaces."""
     return text.split()
 
@@ -125,8 +125,8 @@ def checked_words(recipe: str, text: str) -> list[str]:
     from workbench.core.registry import RECIPES
     from workbench.experiments.questions.settings import from_words
 
-    RECIPES[recipe].with_settings(from_words(RECIPES[recipe], words(text)))
-    return words(text)
+    RECIPES[recipe].with_settings(from_words(RECIPES[recipe], split_words(text)))
+    return split_words(text)
 
 
 def folder_of(name: str) -> Path:

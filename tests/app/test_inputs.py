@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app.widgets import input_view, own_input_form
-from app.widgets.question_bar import destination
+from app.widgets import example_view, own_input_form
+from app.widgets.model_strip import destination
 from workbench.core.errors import InputError, UnknownNameError
 from workbench.experiments.inputs.reading import read_inputs
 from workbench.experiments.run import loaded
@@ -18,7 +18,7 @@ from workbench.experiments.run import loaded
 
 def test_a_drawing_becomes_the_pixels_that_the_network_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[str] = []
-    monkeypatch.setattr(own_inputs, "use", taken.append)
+    monkeypatch.setattr(own_input_form, "use", taken.append)
     pixels = tuple(range(0, 256, 4))
     own_input_form.use_drawing(pixels, (1, 8, 8))
     batch = read_inputs(taken[0], loaded("digits_mlp"))
@@ -31,13 +31,13 @@ def test_a_model_of_digits_wants_one_grey_channel() -> None:
 
 def test_pictures_are_shown_as_the_data_set_holds_them() -> None:
     batch = read_inputs("test:0:3", loaded("digits_mlp"))
-    images = input_view.as_pictures("digits_mlp", batch.inputs)
+    images = example_view.as_pictures("digits_mlp", batch.inputs)
     assert images.shape == (3, 8, 8, 1)
     np.testing.assert_allclose(images.reshape(3, 64), batch.inputs.numpy(), atol=1e-6)
 
 
 def test_enlarging_keeps_every_pixel_a_square() -> None:
-    big = input_view.enlarged(np.arange(4.0).reshape(2, 2, 1), 10)
+    big = example_view.enlarged(np.arange(4.0).reshape(2, 2, 1), 10)
     assert big.shape == (10, 10, 1)
     assert (big[:5, :5] == 0).all() and (big[5:, 5:] == 3).all()
 

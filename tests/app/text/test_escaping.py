@@ -85,8 +85,8 @@ def arguments(node: ast.Call, name: str) -> Iterator[ast.expr]:
 
 MARKUP = {
     "body", "chip", "training", "symbol", "line", "bar", "big", "inside", "row", "drawing", "label", "images", "cards",
-    "small", "lines", "spans", "maps", "as_png", "cart_drawing", "tag", "frame", "parts", "readable", "verdict", "kind",
-    "decode",
+    "small", "lines", "spans", "maps", "as_png", "cart_drawing", "image_tag", "card", "parts", "visible_spaces",
+    "verdict", "kind", "decode",
 }  # fmt: skip
 """Names of the app's own functions and variables that hold HTML made of escaped text."""
 LOOKS = {"colour", "fill", "columns", "places", "COLUMNS", "at", "top", "stroke"}
@@ -108,7 +108,9 @@ def is_markup(node: ast.expr, constants: set[str]) -> bool:
     name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
     if name.endswith(".join"):
         return True  # of pieces that are looked at where they are made
-    return name in ("html.escape", "quote", "value") or name.rpartition(".")[2] in MARKUP | (SAFE - {"escape", "code"})
+    return name in ("html.escape", "quote", "format_value") or name.rpartition(".")[2] in MARKUP | (
+        SAFE - {"escape", "code"}
+    )
 
 
 def test_no_page_builds_html_of_text_that_was_not_escaped() -> None:

@@ -49,7 +49,7 @@ def plot(picture: Figure, key: str, finding: str) -> None:
     st.plotly_chart(inert(picture), key=key, alt=finding, config=PLOT, theme=None)
 
 
-def twin(result: Any, finding: str, key: str) -> None:
+def data_table(result: Any, finding: str, key: str) -> None:
     """The table behind a figure."""
     rows = table(result)
     with st.expander(f"Table ({len(rows):,} rows)", icon=":material/table:"):
@@ -58,17 +58,17 @@ def twin(result: Any, finding: str, key: str) -> None:
             st.caption(f"The first {ROWS:,} of {len(rows):,} rows; the files have all.")
 
 
-def whole(result: Any, spec: Spec) -> None:
+def result_view(result: Any, spec: Spec) -> None:
     """Everything about a stored result."""
     show(result, spec.key)
-    below(result, spec)
+    result_footer(result, spec)
 
 
-def below(result: Any, spec: Spec) -> None:
+def result_footer(result: Any, spec: Spec) -> None:
     """What stands under a figure: how it was made, the table, the files."""
     key = spec.key
     st.caption(method(spec, key))
-    twin(result, describe(result), key)
+    data_table(result, describe(result), key)
     downloads(key, spec.analysis)
 
 
@@ -105,14 +105,14 @@ def downloads(key: str, name: str) -> None:
             )
 
 
-def curve(result: Any, key: str) -> None:
+def show_curve(result: Any, key: str) -> None:
     """Training curves with their table."""
     finding = describe(result)
     plot(figure(result).update_layout(title=None), f"curve {key}", finding)
-    twin(result, finding, f"curve {key}")
+    data_table(result, finding, f"curve {key}")
 
 
-def ask(spec: Spec, cost: str = "", go: str = "go") -> Any:
+def result_or_run_button(spec: Spec, cost: str = "", go: str = "go") -> Any:
     """The result of a question; with a `cost`, only once the reader pressed Run, which is in the link as `go`.
 
     A question about many examples is never asked by opening a link alone.
@@ -120,4 +120,4 @@ def ask(spec: Spec, cost: str = "", go: str = "go") -> Any:
     rows = rows_of(spec.inputs)
     if not cost and spec.analysis not in PASSING and (rows is None or rows > MANY):
         cost = f"It asks about {f'{rows:,}' if rows else 'all'} examples."
-    return jobs.offered(spec, cost, go) if cost else jobs.result_of(spec)
+    return jobs.result_on_request(spec, cost, go) if cost else jobs.result_of(spec)

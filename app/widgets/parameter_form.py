@@ -16,14 +16,14 @@ from workbench.experiments.questions.spelling import from_text, in_text
 
 
 @dataclass(frozen=True)
-class Filled:
+class FormValues:
     """What a form was filled with: the parameters that differ from their default, and the seed."""
 
     parameters: dict[str, Any]
     seed: int
 
 
-def form(analysis: str, model: str, hook: str | None = None, globs: bool = False) -> Filled:
+def form(analysis: str, model: str, hook: str | None = None, globs: bool = False) -> FormValues:
     """The parameters of an analysis and its seed; `hook` is the one to begin with."""
     signature = signature_of(analysis)
     given: dict[str, str] = {}
@@ -35,7 +35,7 @@ def form(analysis: str, model: str, hook: str | None = None, globs: bool = False
                 given[name] = text
         with st.container(width=150):
             drawn = seed() if "seed" in signature.injected else 0
-    return Filled(signature.parsed(given), drawn)
+    return FormValues(signature.parsed(given), drawn)
 
 
 def value(parameter: Parameter, model: str, given: dict[str, str], hook: str | None, globs: bool) -> str:

@@ -11,9 +11,9 @@ import streamlit as st
 
 from app import style
 from app.state import address, jobs
-from app.text import numbers
+from app.text import format
 from app.text.escaping import escape
-from app.widgets.observation_view import action_names, observation
+from app.widgets.observation_view import action_names, show_observation
 from workbench.analysis.activations import Activations
 from workbench.checkpoints.card import read_card
 from workbench.data.pairs.pair_tokenizer import PAD
@@ -51,7 +51,7 @@ def makes_pictures(model: str) -> bool:
     return image_hook(loaded(model)) is not None
 
 
-def made(model: str, inputs: Any) -> np.ndarray:
+def made_pictures(model: str, inputs: Any) -> np.ndarray:
     """The pictures that a network makes of inputs, as (batch, height, width, channel), 0 to 1."""
     network = loaded(model)
     with network.lock:
@@ -61,7 +61,7 @@ def made(model: str, inputs: Any) -> np.ndarray:
 def as_pictures(model: str, inputs: Any) -> np.ndarray:
     """Inputs of a network as pictures (batch, height, width, channel), 0 to 1; codes as what is made of them."""
     if kind_of(read_card(model).architecture) == "latent":
-        return made(model, inputs)
+        return made_pictures(model, inputs)
     data = data_set(read_card(model).data.name)
     images = data.denormalize(inputs).clamp(0, 1)
     if images.ndim == 2:
@@ -76,25 +76,25 @@ def enlarged(image: np.ndarray, size: int = 224) -> np.ndarray:
     return np.repeat(np.repeat(image, factor, axis=0), factor, axis=1)
 
 
-def example(model: str, examples: Batch, row: int, strengths: np.ndarray | None = None, hook: str = "") -> None:
+def show_example(model: str, examples: Batch, row: int, strengths: np.ndarray | None = None, hook: str = "") -> None:
     """One input as one looks at it; `strengths` at `hook` shade the tokens of a text, or of one side of a pair."""
     card = read_card(model)
     kind = kind_of(card.architecture)
     if kind == "image":
-        picture(as_pictures(model, examples.inputs[row : row + 1])[0], examples.labels[row])
+        show_picture(as_pictures(model, examples.inputs[row : row + 1])[0], examples.labels[row])
     elif kind == "latent":
-        picture(as_pictures(model, examples.inputs[row : row + 1])[0], examples.labels[row], "generated picture")
+        show_picture(as_pictures(model, examples.inputs[row : row + 1])[0], examples.labels[row], "generated picture")
     elif kind == "text":
-        tokens(examples.tokens[row], strengths)
+        show_tokens(examples.tokens[row], strengths)
     elif kind == "pair":
         of_source = along_source(hook)
         st.markdown("**Source**")
         source = examples.sources[row]
-        tokens(source[: len("".join(source).rstrip(PAD))], strengths if of_source else None)
+        show_tokens(source[: len("".join(source).rstrip(PAD))], strengths if of_source else None)
         st.markdown("**Answer so far**")
-        tokens(examples.tokens[row], None if of_source else strengths)
+        show_tokens(examples.tokens[row], None if of_source else strengths)
     else:
-        observation(card, examples.inputs[row].numpy(), examples.labels[row])
+        show_observation(card, examples.inputs[row].numpy(), examples.labels[row])
     st.caption(escape(examples.note))
 
 
@@ -103,7 +103,7 @@ def along_source(hook: str) -> bool:
     return hook.startswith("encoder.") or hook.endswith(ENCODED)
 
 
-def picture(image: np.ndarray, label: str, what: str = "input picture") -> None:
+def show_picture(image: np.ndarray, label: str, what: str = "input picture") -> None:
     """A picture, its pixels visible, with its label."""
     big = enlarged(image)
     st.image(
@@ -111,13 +111,13 @@ def picture(image: np.ndarray, label: str, what: str = "input picture") -> None:
     )
 
 
-def tokens(texts: tuple[str, ...], strengths: np.ndarray | None = None) -> None:
+def show_tokens(texts: tuple[str, ...], strengths: np.ndarray | None = None) -> None:
     """A strip of tokens with visible spaces, shaded by `strengths` where given."""
     top = float(np.abs(strengths).max()) if strengths is not None and len(strengths) else 0.0
     spans = []
     for place, text in enumerate(texts):
         shade = 0.0 if strengths is None or not top else 0.65 * abs(float(strengths[place])) / top
-        told = "" if strengths is None else f", {numbers.short(float(strengths[place]))}"
+        told = "" if strengths is None else f", {format.short(float(strengths[place]))}"
         spans.append(
             f'<span style="background:rgba(213,94,0,{shade:.2f})" title="position {place:d}{html.escape(told)}">'
             f"{html.escape(text.translate(SPACE))}</span>"
@@ -125,7 +125,7 @@ def tokens(texts: tuple[str, ...], strengths: np.ndarray | None = None) -> None:
     st.html(f'<div class="wb-tokens" role="img" aria-label="{html.escape("".join(texts))}">{"".join(spans)}</div>')
 
 
-def choices(model: str) -> list[str]:
+def output_names(model: str) -> list[str]:
     """What the network chooses among: classes, tokens or actions."""
     card = read_card(model)
     kind = kind_of(card.architecture)
@@ -138,25 +138,25 @@ def choices(model: str) -> list[str]:
     return action_names(card)
 
 
-def reconstruction(model: str, examples: Batch, row: int) -> None:
+def show_reconstruction(model: str, examples: Batch, row: int) -> None:
     """What an autoencoder makes of one example."""
-    image = made(model, examples.inputs[row : row + 1])[0]
-    picture(image, f"reconstruction of {examples.labels[row]}", "reconstructed picture")
+    image = made_pictures(model, examples.inputs[row : row + 1])[0]
+    show_picture(image, f"reconstruction of {examples.labels[row]}", "reconstructed picture")
 
 
-def answers(model: str, result: Activations, row: int, most: int = 5) -> None:
+def show_predictions(model: str, result: Activations, row: int, most: int = 5) -> None:
     """The network's most likely answers for one example, as bars with their probabilities or, of Q's, returns."""
     if not predicts_tokens(model):
         st.caption("A reward model: its head scores a whole text, so there is no next token to show.")
         return
-    names, architecture = choices(model), read_card(model).architecture
+    names, architecture = output_names(model), read_card(model).architecture
     colour = style.family(architecture)
     fill = colour.dark if style.dark() else colour.light
     values = result.logits[row] if architecture in Q_FUNCTIONS else result.logits[row].softmax(dim=0)
     lines = []
     for place in values.argsort(descending=True)[:most].tolist():
         name, number = (names[place] if place < len(names) else f"action {place}"), float(values[place])
-        told = numbers.short(number) if architecture in Q_FUNCTIONS else f"{100 * number:.1f} %"
+        told = format.short(number) if architecture in Q_FUNCTIONS else f"{100 * number:.1f} %"
         share = number / (float(values.abs().max()) or 1.0) if architecture in Q_FUNCTIONS else number
         bar = f'<span class="wb-bar"><i style="width:{100 * abs(share):.1f}%;background:{fill}"></i></span>'
         lines.append(

@@ -26,7 +26,7 @@ FIRST = "digits_mlp"
 
 
 @dataclass(frozen=True)
-class Asked:
+class Selection:
     """What the strip was set to; `sharing` is the place for the ways to ask the same elsewhere."""
 
     model: str
@@ -39,7 +39,7 @@ class Asked:
         return kind_of(read_card(self.model).architecture)
 
 
-def strip(inputs: bool = True, default: int = 0, first: str = FIRST) -> Asked:
+def model_strip(inputs: bool = True, default: int = 0, first: str = FIRST) -> Selection:
     """Model and inputs, a box to jump to a site, the ways to share the page.
 
     `default` is the preset and `first` the model to begin with.
@@ -65,13 +65,13 @@ def strip(inputs: bool = True, default: int = 0, first: str = FIRST) -> Asked:
                 on_change=note_jump,
             )
         sharing = places[-1].container()
-        running()
-    return Asked(model, chosen, sharing)
+        running_jobs()
+    return Selection(model, chosen, sharing)
 
 
 def choose_inputs(model: str, default: int) -> str:
     """Inputs of the model: a preset, a text of one's own, or what the panel behind the button makes."""
-    offered = offers(model)
+    offered = offered_presets(model)
     with st.container(horizontal=True, vertical_alignment="bottom", wrap=False, gap="small"):
         chosen = address.choose(
             "Inputs",
@@ -81,22 +81,22 @@ def choose_inputs(model: str, default: int) -> str:
             free=True,
             help=f"Written as on the command line: {'; '.join(f'{code(p.inputs)} {escape(p.label)}' for p in offered)}",
         )
-        own_input_form.panel(model)
+        own_input_form.own_input_button(model)
     require_kept(chosen)
     return chosen
 
 
-def offers(model: str) -> tuple[Preset, ...]:
+def offered_presets(model: str) -> tuple[Preset, ...]:
     """The presets of a model; a choice left over from a model of another kind gives way to its default."""
-    previous = address.earlier("m")
+    previous = address.previous("m")
     if previous not in (None, model):
         before, now = (kind_of(read_card(name).architecture) for name in (str(previous), model))
-        if before != now or (address.asked("inputs") or "").startswith(("file:", "fitted:")):
+        if before != now or (address.requested("inputs") or "").startswith(("file:", "fitted:")):
             address.forget("inputs", "corrupted")
     return presets(model)
 
 
-def choose_corrupted(asked: Asked) -> str:
+def choose_corrupted(asked: Selection) -> str:
     """Inputs that differ from the clean ones in what is to be found."""
     usual = {preset.inputs: preset.corrupted for preset in presets(asked.model)}
     options = list(dict.fromkeys([usual.get(asked.inputs, ""), *usual.values()]))
@@ -111,7 +111,7 @@ def choose_corrupted(asked: Asked) -> str:
     return chosen
 
 
-def choose_metric(asked: Asked, contrast: bool = False) -> str:
+def choose_metric(asked: Selection, contrast: bool = False) -> str:
     """What is measured at the end of the network; the usual metric of a contrast with corrupted inputs comes first."""
     autoencoder = read_card(asked.model).architecture == "vae"
     hidden = set() if autoencoder else {"reconstruction", "divergence", "signed_reconstruction", "signed_divergence"}
@@ -133,13 +133,13 @@ def follow_jump(first: str) -> None:
     text = st.session_state.pop("jump to", "")
     if not text:
         return
-    model = address.asked("m") or first
+    model = address.requested("m") or first
     try:
         target = destination(text, model)
     except WorkbenchError as error:
         show(error)
         return
-    inputs = address.asked("inputs")
+    inputs = address.requested("inputs")
     address.go("activations", target | ({"inputs": inputs} if inputs and target["m"] == model else {}))
 
 
@@ -167,7 +167,7 @@ def destination(text: str, model: str) -> dict[str, str]:
     return {"m": name, "hook": site.hook} | ({"unit": str(unit)} if isinstance(unit, int) else {})
 
 
-def running() -> None:
+def running_jobs() -> None:
     """What is being computed at the moment, with a way to stop it."""
     work = jobs.board().running()
     if work:
@@ -178,12 +178,12 @@ def running() -> None:
                     job.cancel.set()
 
 
-def share(asked: Asked, spec: Spec) -> None:
+def share(asked: Selection, spec: Spec) -> None:
     """The same question as a link, in Python and on the command line; each gives the same numbers."""
     share_code(asked, f"import workbench\n\nresult = {spec.as_python()}", spec.as_command())
 
 
-def share_code(asked: Asked, python: str, command: str = "") -> None:
+def share_code(asked: Selection, python: str, command: str = "") -> None:
     """A link to the page, and the code and the command that give the same numbers."""
     with asked.sharing, st.popover("Share", icon=":material/share:", help="Copy as link, Python or command line"):
         st.caption("Link to this page")

@@ -13,42 +13,44 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from app.text import numbers
-from app.widgets.input_view import SPACE, as_pictures, enlarged
+from app.text import format
+from app.widgets.example_view import SPACE, as_pictures, enlarged
 from app.widgets.observation_view import grid, observation_names
 from workbench.analysis.maximization import Maximization
 from workbench.checkpoints.card import read_card
 from workbench.experiments.inputs.reading import kind_of
 
 
-def wall(model: str, result: Maximization, n: int) -> None:
+def show_cards(model: str, result: Maximization, n: int) -> None:
     """One card for each unit, compared with `n` natural inputs."""
     card = read_card(model)
     kind = kind_of(card.architecture)
     if kind == "policy" and result.inputs.ndim == 2:
-        vectors(result, observation_names(card, result.inputs.shape[-1]))
+        show_vectors(result, observation_names(card, result.inputs.shape[-1]))
         return
     words = kind in ("text", "pair")
-    cards = texts(result, n) if words else pictures(model, result, n)
+    cards = text_cards(result, n) if words else picture_cards(model, result, n)
     st.html(f'<div class="wb-wall {"text" if words else "image"}">{"".join(cards)}</div>')
 
 
-def pictures(model: str, result: Maximization, n: int) -> list[str]:
+def picture_cards(model: str, result: Maximization, n: int) -> list[str]:
     """Cards of units that look at pictures."""
-    found = seen(model, result.inputs)
-    natural = [seen(model, examples) for examples in result.examples]
+    found = to_pictures(model, result.inputs)
+    natural = [to_pictures(model, examples) for examples in result.examples]
     cards = []
     for place, unit in enumerate(result.units):
-        big = tag(found[place], f"input found for {result.axis} {unit}, activation {value(result.reached[place])}")
+        big = image_tag(
+            found[place], f"input found for {result.axis} {unit}, activation {format_value(result.reached[place])}"
+        )
         small = [
-            tag(image, f"natural example {rank + 1} of {result.axis} {unit}, activation {value(strength)}")
+            image_tag(image, f"natural example {rank + 1} of {result.axis} {unit}, activation {format_value(strength)}")
             for rank, (image, strength) in enumerate(zip(natural[place], result.activations[place], strict=True))
         ]
-        cards.append(frame(result, place, n, f'{big}<div class="wb-natural">{"".join(small)}</div>'))
+        cards.append(card(result, place, n, f'{big}<div class="wb-natural">{"".join(small)}</div>'))
     return cards
 
 
-def seen(model: str, inputs: Any) -> np.ndarray:
+def to_pictures(model: str, inputs: Any) -> np.ndarray:
     """Inputs as pictures (batch, height, width, channel), 0 to 1."""
     card = read_card(model)
     if kind_of(card.architecture) == "policy":
@@ -56,18 +58,18 @@ def seen(model: str, inputs: Any) -> np.ndarray:
     return as_pictures(model, inputs)
 
 
-def texts(result: Maximization, n: int) -> list[str]:
+def text_cards(result: Maximization, n: int) -> list[str]:
     """Cards of units that read text."""
     cards = []
     for place in range(len(result.units)):
-        lines = [f'<p class="wb-found">{readable(result.texts[place])}</p>']
+        lines = [f'<p class="wb-found">{visible_spaces(result.texts[place])}</p>']
         for text, strength in zip(result.example_texts[place], result.activations[place], strict=True):
-            lines.append(f'<p class="wb-small">{value(strength)} &nbsp; <code>{readable(text)}</code></p>')
-        cards.append(frame(result, place, n, "".join(lines)))
+            lines.append(f'<p class="wb-small">{format_value(strength)} &nbsp; <code>{visible_spaces(text)}</code></p>')
+        cards.append(card(result, place, n, "".join(lines)))
     return cards
 
 
-def vectors(result: Maximization, names: list[str]) -> None:
+def show_vectors(result: Maximization, names: list[str]) -> None:
     """A row for each unit: what was found, feature by feature."""
     rows = pd.DataFrame(result.inputs.numpy(), columns=names)
     rows.insert(0, result.axis, list(result.units))
@@ -75,7 +77,7 @@ def vectors(result: Maximization, names: list[str]) -> None:
     st.dataframe(rows, hide_index=True, alt=f"The observation that each unit of {result.hook} likes best")
 
 
-def frame(result: Maximization, place: int, n: int, inside: str) -> str:
+def card(result: Maximization, place: int, n: int, inside: str) -> str:
     """A card with the unit's number, what was reached and how that compares."""
     unit, best = result.units[place], result.activations[place, 0]
     gain = float(result.gain[place])
@@ -84,13 +86,13 @@ def frame(result: Maximization, place: int, n: int, inside: str) -> str:
     verdict = f"above {'all ' if n > 1 else ''}{natural}" if bool(result.success[place]) else f"not above {natural}"
     return (
         f'<figure class="wb-exhibit"><figcaption><b>{html.escape(result.axis)} {unit:d}</b>'
-        f'<span class="wb-small">{value(result.reached[place])} found, {value(best)} natural{html.escape(times)}</span>'
-        "</figcaption>"
+        f'<span class="wb-small">{format_value(result.reached[place])} found, {format_value(best)} natural'
+        f"{html.escape(times)}</span></figcaption>"
         f'{inside}<div class="wb-muted wb-small">{verdict}</div></figure>'
     )
 
 
-def tag(image: np.ndarray, alt: str) -> str:
+def image_tag(image: np.ndarray, alt: str) -> str:
     """An image that needs no request."""
     values = (255 * np.clip(enlarged(image, 96), 0, 1)).astype(np.uint8)
     picture = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
@@ -98,11 +100,11 @@ def tag(image: np.ndarray, alt: str) -> str:
     return f'<img src="data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}" alt="{html.escape(alt)}">'
 
 
-def value(number: object) -> str:
+def format_value(number: object) -> str:
     """An activation in three digits."""
-    return numbers.short(float(number))  # type: ignore[arg-type]
+    return format.short(float(number))  # type: ignore[arg-type]
 
 
-def readable(text: str) -> str:
+def visible_spaces(text: str) -> str:
     """Text with its spaces visible, safe in HTML."""
     return html.escape(text.translate(SPACE))
