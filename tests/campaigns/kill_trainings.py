@@ -96,7 +96,7 @@ def balance_by_ppo(recipe: Recipe, model: HookedModel, session: Session) -> Trai
     def judge(policy: Any, seed: int) -> PolicyEvaluation:
         score = float(sum(p.detach().sum() for p in policy.parameters()))
         returns = torch.full((4,), score, dtype=torch.float64)
-        return PolicyEvaluation(returns, torch.ones(4, dtype=torch.int64), score, (score, score))
+        return PolicyEvaluation(returns, torch.ones(4, dtype=torch.int64), {"value": score})
 
     found = best_of_seeds(recipe, model, session, learn, judge, DATA, seeds=2)
     return replace(found, metrics={"made": {"value": 1.0, "n": 1}})

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from app.widgets.training_panel import recipes as recipe_choices
+from tests import test_registries as registry_checks
+from workbench.checkpoints.card import read_card
 from workbench.checkpoints.store import load_folder
+from workbench.cli.listing import recipes
 from workbench.core.errors import Cancelled, ConfigError, TrainingError, UnknownNameError
 from workbench.core.registry import RECIPES
 from workbench.experiments.questions.settings import from_words
@@ -59,6 +63,26 @@ def test_an_unknown_setting_is_refused_with_the_nearest() -> None:
 def test_every_recipe_is_named_like_its_file_and_has_targets() -> None:
     for name in RECIPES:
         assert RECIPES[name].name == name and RECIPES[name].targets
+
+
+def test_a_recipe_without_weights_is_listed_as_untrained_until_it_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RECIPES._items, "new_mlp", replace(short(), name="new_mlp"))
+    monkeypatch.setenv("WORKBENCH_MODELS", str(tmp_path))
+    registry_checks.test_a_recipe_fits_its_architecture_and_has_a_target("new_mlp")
+    registry_checks.test_every_number_that_a_recipe_takes_declares_a_range("new_mlp")
+    with pytest.raises(pytest.skip.Exception, match="run `workbench train new_mlp`"):
+        registry_checks.test_the_committed_model_of_a_recipe_meets_its_targets("new_mlp")
+    with pytest.raises(UnknownNameError, match="trained model named 'new_mlp'"):
+        read_card("new_mlp")
+    assert trained("new_mlp") == "no" and "new_mlp" in recipe_choices()[0]
+    make(RECIPES["new_mlp"])
+    assert trained("new_mlp") == "yes" and read_card("new_mlp").recipe == "new_mlp"
+
+
+def trained(name: str) -> str:
+    return next(row["trained"] for row in recipes() if row["name"] == name)
 
 
 def test_settings_are_applied_together_and_a_shorter_run_keeps_no_steps_beyond_its_end() -> None:

@@ -142,7 +142,7 @@ def test_a_short_run_learns_to_balance(method, cfg) -> None:
     evaluate = partial(evaluate_policy, model, cartpoles, episodes=40, seed=1)
     before = evaluate().mean
     method(model, cartpoles(16), cfg)
-    assert evaluate().interval[0] > 2 * before
+    assert evaluate().score["interval"][0] > 2 * before
 
 
 @pytest.mark.parametrize(

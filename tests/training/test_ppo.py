@@ -139,7 +139,7 @@ def test_a_short_run_learns_to_balance() -> None:
     evaluate = partial(evaluate_policy, model, partial(make_vector, "workbench/CartPole-v1"), episodes=40, seed=1)
     before = evaluate().mean
     ppo(model, cartpoles(64), PPOConfig(steps=30_000))
-    assert evaluate().interval[0] > 2 * before
+    assert evaluate().score["interval"][0] > 2 * before
 
 
 def test_the_curve_tells_the_story_by_environment_step() -> None:

@@ -3,21 +3,17 @@ import re
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from workbench.core.errors import ConfigError, InputError, TrainingError
 from workbench.training.fit import fit
 from workbench.training.fit_config import FitConfig
+from workbench.training.scores import wilson_interval
 from workbench.training.supervised import (
     classification_metrics,
     full_batch,
-    mean_interval,
     train_classifier,
-    wilson_interval,
 )
 
 
@@ -26,26 +22,6 @@ class Answers(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return 50.0 * one_hot(inputs[:, 0].long(), 3).float()
-
-
-@given(n=st.integers(1, 2000), share=st.floats(0, 1))
-def test_the_wilson_interval_is_scipys(n: int, share: float) -> None:
-    successes = round(share * n)
-    theirs = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    assert wilson_interval(successes, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
-
-
-def test_an_interval_of_nothing_is_refused() -> None:
-    with pytest.raises(ConfigError, match="at least one example"):
-        wilson_interval(0, 0)
-
-
-def test_the_interval_of_a_mean_covers_it_nineteen_times_in_twenty() -> None:
-    draws = torch.randn(4000, 30, generator=torch.Generator().manual_seed(0)) + 2
-    intervals = [mean_interval(row) for row in draws]
-    covered = sum(low <= 2 <= high for low, high in intervals) / len(intervals)
-    assert covered == pytest.approx(0.94, abs=0.015)  # 30 draws and a normal interval: a little under 0.95
-    assert mean_interval(torch.ones(1)) is None
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])

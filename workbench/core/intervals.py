@@ -21,7 +21,12 @@ FEW = 8
 
 
 def bootstrap_interval(
-    statistic: Callable[..., Any], *sizes: int, seed: int = 0, level: float = 0.95, width: int = 1
+    statistic: Callable[..., Any],
+    *sizes: int,
+    seed: int = 0,
+    level: float = 0.95,
+    width: int = 1,
+    draws: int = RESAMPLES,
 ) -> Float[Tensor, " 2 *any"]:
     """Compute the percentile bootstrap interval of a statistic of examples.
 
@@ -34,6 +39,7 @@ def bootstrap_interval(
         seed: Seeds the draws.
         level: Share of the draws between both ends.
         width: Numbers that the statistic holds for one member of one draw, to bound its memory.
+        draws: Number of resamples.
 
     Returns:
         The low and the high end, in double precision.
@@ -41,17 +47,24 @@ def bootstrap_interval(
     if min(sizes) < 2:
         value = torch.as_tensor(statistic(*(torch.arange(n)[None] for n in sizes)))[..., 0]
         return torch.full((2, *value.shape), torch.nan, dtype=torch.float64)
+    return torch.from_numpy(np.stack(resample(statistic, *sizes, seed=seed, level=level, width=width, draws=draws)[:2]))
+
+
+def resample(
+    statistic: Callable[..., Any], *sizes: int, seed: int, draws: int, level: float = 0.95, width: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute low end, high end and standard error by `scipy.stats.bootstrap`; arguments as in `bootstrap_interval`."""
 
     def of_draws(*rows: np.ndarray, axis: int = -1) -> np.ndarray:
         found = statistic(*(torch.from_numpy(np.atleast_2d(x)) for x in rows)).numpy(force=True)
         return found if rows[0].ndim > 1 else found[..., 0]
 
     found = bootstrap(
-        tuple(np.arange(n) for n in sizes), of_draws, n_resamples=RESAMPLES, confidence_level=level,
+        tuple(np.arange(n) for n in sizes), of_draws, n_resamples=draws, confidence_level=level,
         method="percentile", vectorized=True, rng=np.random.default_rng(derived_seed(seed, "bootstrap")),
         batch=max(1, AT_ONCE // (width * max(sizes))),
     )  # fmt: skip
-    return torch.from_numpy(np.stack(found.confidence_interval))
+    return *found.confidence_interval, found.standard_error
 
 
 def mean_interval(values: Float[Tensor, "*any sample"], seed: int = 0, level: float = 0.95) -> Float[Tensor, " 2 *any"]:
@@ -63,7 +76,7 @@ def mean_interval(values: Float[Tensor, "*any sample"], seed: int = 0, level: fl
     n, rows = x.shape[-1], max(1, x[..., 0].numel())
 
     def means(drawn: Tensor) -> Tensor:
-        share = torch.zeros(len(drawn), n, dtype=torch.float64)
-        return x @ share.scatter_add_(1, drawn, torch.full_like(drawn, 1 / n, dtype=torch.float64)).T
+        count = torch.zeros(len(drawn), n, dtype=torch.float64)
+        return x @ count.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64)).T / n
 
     return bootstrap_interval(means, n, seed=seed, level=level, width=max(1, rows // n))

@@ -36,7 +36,7 @@ def measured(model: HookedModel, card: Card) -> Metrics:
 def returns(model: Any, environment: str) -> Metrics:
     """The mean return of greedy episodes in gymnasium's own environment."""
     found = evaluate_policy(model, partial(make_vector, environment), EPISODES, EVALUATION_SEED)
-    return {"return_mean": {"value": found.mean, "n": len(found.returns), "interval": found.interval}}
+    return {"return_mean": found.score}
 
 
 def answers(model: HookedModel, data: Any, whole: bool) -> Metrics:

@@ -14,7 +14,7 @@ from workbench.core.errors import ConfigError, DataError
 from workbench.core.progress import Progress, silent
 from workbench.training.curve import Curve
 from workbench.training.fit import Batch, FitConfig, fit
-from workbench.training.supervised import mean_interval
+from workbench.training.scores import normal_interval
 
 
 def train_language_model(
@@ -74,7 +74,7 @@ def language_metrics(
     n = len(losses)
     loss = losses.double().mean().item()
     whole_windows = losses[: n // context * context].reshape(-1, context)
-    interval = mean_interval(whole_windows.mean(dim=1), mean=loss)
+    interval = normal_interval(whole_windows.mean(dim=1), mean=loss)
     # The first token is given, not predicted: it takes its share of the bytes with it.
     bits = len(tokens) / n_bytes / math.log(2)
     scaled = None if interval is None else (interval[0] * bits, interval[1] * bits)

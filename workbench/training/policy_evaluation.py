@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,19 +11,23 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from workbench.core.progress import Progress, silent
-from workbench.core.random import derived_seed
 from workbench.core.stepping import stepped
 from workbench.training.rollouts import Policy, as_observation, start
+from workbench.training.scores import bootstrapped_mean
 
 
 @dataclass(frozen=True)
 class PolicyEvaluation:
-    """Return and length of each episode, the mean return, and its 95 % bootstrap interval."""
+    """Return and length of each episode, and the mean return with its bootstrap interval as a card's score."""
 
     returns: Float[Tensor, " episode"]
     lengths: Int[Tensor, " episode"]
-    mean: float
-    interval: tuple[float, float]
+    score: dict[str, Any]
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return self.score["value"]
 
 
 @torch.no_grad()
@@ -53,13 +58,5 @@ def evaluate_policy(
         observation = as_observation(shown)
         progress(int((~running).sum()), episodes)
     envs.close()
-    mean, interval = float(returns.mean()), bootstrap_interval(returns, seed)
-    return PolicyEvaluation(torch.from_numpy(returns), torch.from_numpy(lengths), mean, interval)
-
-
-def bootstrap_interval(sample: np.ndarray, seed: int, level: float = 0.95, draws: int = 10_000) -> tuple[float, float]:
-    """Percentile interval of the mean over resamples with replacement (Efron 1979)."""
-    rng = np.random.default_rng(derived_seed(seed, "bootstrap"))
-    means = sample[rng.integers(0, len(sample), (draws, len(sample)))].mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    episode_returns = torch.from_numpy(returns)
+    return PolicyEvaluation(episode_returns, torch.from_numpy(lengths), bootstrapped_mean(episode_returns, seed))

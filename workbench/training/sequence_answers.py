@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from workbench.training.supervised import mean_interval, wilson_interval
+from workbench.training.scores import mean_score, share_score
 
 CHUNK = 1000
 """Sequences in one forward pass."""
@@ -30,10 +30,4 @@ def answer_metrics(
         losses.append(cross_entropy(logits, wanted[scored], reduction="none"))
         right.append(logits.argmax(dim=-1) == wanted[scored])
     model.train(was_training)
-    loss, correct = torch.cat(losses), torch.cat(right)
-    n = len(loss)
-    share = correct.double().mean().item()
-    return {
-        f"{prefix}_loss": {"value": loss.double().mean().item(), "n": n, "interval": mean_interval(loss)},
-        f"{prefix}_accuracy": {"value": share, "n": n, "interval": wilson_interval(int(correct.sum()), n)},
-    }
+    return {f"{prefix}_loss": mean_score(torch.cat(losses)), f"{prefix}_accuracy": share_score(torch.cat(right))}

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from workbench.training.supervised import mean_interval, wilson_interval
+from workbench.training.scores import normal_interval, share_score
 
 Sequences = Sequence[Sequence[int]]
 
@@ -38,10 +38,10 @@ def error_rates(
     """
     pairs = [nearest(answer, right) for answer, right in zip(answers, references, strict=True)]
     edits, length = (torch.tensor(column, dtype=torch.float64) for column in zip(*pairs, strict=True))
-    n, wrong, rate = len(pairs), int((edits > 0).sum()), float(edits.sum() / length.sum())
+    rate = float(edits.sum() / length.sum())
     # A ratio of means varies as the mean of what its numerator exceeds it by (Cochran 1977, section 2.11).
-    spread = mean_interval((edits - rate * length) / length.mean() + rate, mean=rate)
+    spread = normal_interval((edits - rate * length) / length.mean() + rate, mean=rate)
     return {
-        f"{token}_error": {"value": rate, "n": n, "interval": spread},
-        f"{sequence}_error": {"value": wrong / n, "n": n, "interval": wilson_interval(wrong, n)},
+        f"{token}_error": {"value": rate, "n": len(pairs), "interval": spread},
+        f"{sequence}_error": share_score(edits > 0),
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -14,9 +14,7 @@ from workbench.core.errors import ConfigError, InputError
 from workbench.core.progress import Progress, silent
 from workbench.training.curve import Curve
 from workbench.training.fit import Batch, FitConfig, Loss, fit
-
-Z95 = 1.959963984540054
-"""Half-width, in standard errors, of a 95 % interval of the normal distribution."""
+from workbench.training.scores import mean_score, share_score
 
 
 def train_classifier(
@@ -100,11 +98,7 @@ def classification_metrics(
     model.train(was_training)
     losses, hits = (torch.cat(part) for part in zip(*scored, strict=True))
     refuse_infinite_losses(losses)
-    correct, n = int(hits.sum()), len(hits)
-    return {
-        "test_accuracy": {"value": correct / n, "n": n, "interval": wilson_interval(correct, n)},
-        "test_loss": {"value": losses.mean().item(), "n": n, "interval": mean_interval(losses)},
-    }
+    return {"test_accuracy": share_score(hits), "test_loss": mean_score(losses)}
 
 
 def refuse_infinite_losses(losses: Float[Tensor, " example"]) -> None:
@@ -117,29 +111,7 @@ def refuse_infinite_losses(losses: Float[Tensor, " example"]) -> None:
         )
 
 
-def wilson_interval(successes: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927): stays within 0 and 1 and is right near both."""
-    if n < 1:
-        raise ConfigError("A share of nothing has no interval. Evaluate at least one example.")
-    share, spread = successes / n, Z95**2 / n
-    centre = (share + spread / 2) / (1 + spread)
-    half = Z95 * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def mean_interval(values: Float[Tensor, " n"], mean: float | None = None) -> tuple[float, float] | None:
-    """The 95 % interval around a mean of independent values, by the normal approximation; None for fewer than two.
-
-    `mean` takes the place of the values' own, for instance when it also counts a shorter last window.
-    """
-    if len(values) < 2:
-        return None
-    centre = values.double().mean().item() if mean is None else mean
-    half = Z95 * values.double().std().item() / math.sqrt(len(values))
-    return centre - half, centre + half
-
-
 def _scores(
     logits: Float[Tensor, "batch class"], targets: Int[Tensor, " batch"]
-) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
-    return cross_entropy(logits, targets, reduction="none"), (logits.argmax(dim=1) == targets).float()
+) -> tuple[Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
+    return cross_entropy(logits, targets, reduction="none"), logits.argmax(dim=1) == targets

@@ -17,7 +17,8 @@ from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
 from workbench.training.curve import Curve
 from workbench.training.fit import Batch, FitConfig, fit
-from workbench.training.supervised import lay_out, mean_interval
+from workbench.training.scores import mean_score
+from workbench.training.supervised import lay_out
 
 Images = Float[Tensor, "batch *shape"]
 Codes = Float[Tensor, "batch latent"]
@@ -143,4 +144,4 @@ def autoencoder_metrics(
     found = {"elbo_loss": apart - likely, "reconstruction_loss": -likely, "divergence": apart}
     if samples:
         found["importance_weighted_loss"] = -torch.cat(tighter)
-    return {n: {"value": x.mean().item(), "n": len(x), "interval": mean_interval(x)} for n, x in found.items()}
+    return {name: mean_score(values) for name, values in found.items()}

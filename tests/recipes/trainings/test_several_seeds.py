@@ -49,7 +49,7 @@ def test_the_best_seed_is_chosen_by_other_episodes_than_the_reported_ones(tmp_pa
     def evaluate(policy: QTable, seed: int) -> PolicyEvaluation:
         mean = {SELECTION_SEED: chances, EVALUATION_SEED: reports}[seed][int(policy.table[0, 0]) - RECIPE.seed]
         returns = torch.full((EPISODES,), mean, dtype=torch.float64)
-        return PolicyEvaluation(returns, torch.ones(EPISODES, dtype=torch.int64), mean, (mean, mean))
+        return PolicyEvaluation(returns, torch.ones(EPISODES, dtype=torch.int64), {"value": mean})
 
     model = fresh(RECIPE)
     session = Session(tmp_path / "state", silent, lambda step, kept: None)

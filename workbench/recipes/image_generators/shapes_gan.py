@@ -12,7 +12,7 @@ from workbench.recipes.recipe import Recipe, register
 from workbench.recipes.trainings.generated_images import Images
 from workbench.recipes.trainings.image_gan import ImageGeneration
 from workbench.training.fit import FitConfig
-from workbench.training.supervised import wilson_interval
+from workbench.training.scores import share_score
 from workbench.zoo.gan import GANConfig
 
 
@@ -27,11 +27,7 @@ def factors_of_samples(images: Images, data: FactorData) -> dict[str, dict[str, 
     covered = classes_covered(nearest_colour(images), len(COLOURS))
     return {
         "colours_covered": {"value": covered, "n": len(images)},
-        "left_out_share": {
-            "value": float(left_out.float().mean()),
-            "n": len(images),
-            "interval": wilson_interval(int(left_out.sum()), len(images)),
-        },
+        "left_out_share": share_score(left_out),
     }
 
 

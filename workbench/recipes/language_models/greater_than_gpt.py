@@ -16,7 +16,7 @@ from workbench.data.tasks.sequences import SequenceData
 from workbench.recipes.recipe import Metrics, Recipe, register
 from workbench.recipes.trainings.sequence_task import train_on
 from workbench.training.fit import FitConfig
-from workbench.training.supervised import mean_interval
+from workbench.training.scores import mean_score
 from workbench.zoo.gpt import GPTConfig
 
 
@@ -33,7 +33,7 @@ def year_metrics(
     probability, first = logits[:, -1].softmax(dim=-1), inputs[:, START, None]
     cutoff = (probability.gather(1, first + 1) - probability.gather(1, first - 1))[:, 0]
     found = {"probability_difference": difference, "cutoff_sharpness": cutoff}
-    return {k: {"value": x.mean().item(), "n": len(x), "interval": mean_interval(x)} for k, x in found.items()}
+    return {name: mean_score(values) for name, values in found.items()}
 
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:

@@ -25,9 +25,9 @@ from workbench.data.text.questions import Question, QuestionData, Rows, pad_left
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained
 from workbench.recipes.trainings.pair_task import round_weights
 from workbench.recipes.trainings.question_baselines import BASELINES
-from workbench.training.choices import share_right
 from workbench.training.fit import Batch, fit
 from workbench.training.language_modelling import next_token_loss
+from workbench.training.scores import share_score
 from workbench.training.sequence_errors import error_rates
 from workbench.zoo.layers.attention import KeyValueCache
 from workbench.zoo.layers.sampling import SamplingConfig
@@ -68,7 +68,7 @@ class FineTuning:
         round_weights(model, recipe.dtype)
         metrics = score(model, data.test, tokenizer) | before
         for name, baseline in BASELINES.get(self.data, {}).items():
-            metrics |= share_right(baseline(data.train, data.test), f"{name}_accuracy")
+            metrics[f"{name}_accuracy"] = share_score(baseline(data.train, data.test))
         return Trained(curve, metrics, DataSource(data.name, data.sha256, data.note), tokenizer)
 
     def measure(self, recipe: Recipe, model: Any) -> Metrics:
@@ -126,7 +126,7 @@ def score(model: Any, questions: Sequence[Question], tokenizer: Any) -> dict[str
     training = model.training
     model.eval()
     if questions[0].choices:
-        metrics = share_right(chosen_rightly(model, questions, tokenizer), "test_accuracy")
+        metrics = {"test_accuracy": share_score(chosen_rightly(model, questions, tokenizer))}
     else:
         given = free_answers(model, questions, tokenizer)
         metrics = error_rates(*in_numbers(given, [q.answer for q in questions]), "phoneme", "sentence")

@@ -14,7 +14,7 @@ from workbench.analysis.generative.samples import classes_covered, frechet_dista
 from workbench.checkpoints.store import load
 from workbench.core.hooked import HookedModel
 from workbench.data.images.image_data import ImageData
-from workbench.recipes.trainings.resampling import resampled, resampled_spread
+from workbench.training.scores import biased_score, bootstrapped_score
 
 Images = Float[Tensor, "batch channel height width"]
 FEATURES = "readout.hook_pooled"
@@ -68,15 +68,15 @@ def sample_metrics(images: Images, eyes: Judge, seed: int = 0, draws: int = 2) -
     certainty = logits.softmax(dim=1).amax(dim=1)
     near, test_near = (nearest_distance(x[:few], train) for x in (images, test))
     return {
-        "frechet_distance": resampled_spread(
+        "frechet_distance": biased_score(
             lambda rows: float(frechet_distance(features[rows], reference[rows])), n, seed, draws
         ),
         "classes_covered": {"value": classes_covered(logits.argmax(dim=1), len(data.class_names)), "n": n},
-        "frechet_distance_of_data": resampled_spread(
+        "frechet_distance_of_data": biased_score(
             lambda rows: float(frechet_distance(real[rows], reference[rows])), n, seed, draws
         ),
-        "confidence": resampled(lambda rows: float(certainty[rows].mean()), n, seed, draws),
-        "nearest_ratio": resampled(
+        "confidence": bootstrapped_score(lambda rows: float(certainty[rows].mean()), n, seed, draws),
+        "nearest_ratio": bootstrapped_score(
             lambda rows: float(near[rows].median() / test_near[rows].median()), few, seed, draws
         ),
     }

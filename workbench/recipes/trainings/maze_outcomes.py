@@ -12,8 +12,8 @@ from torch import Tensor
 
 from workbench.data.environments.maze import AGENT, VectorMaze, Where, in_corner
 from workbench.data.environments.maze_layouts import distances
-from workbench.training.policy_evaluation import bootstrap_interval
 from workbench.training.rollouts import Policy, as_observation
+from workbench.training.scores import bootstrapped_mean
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,4 @@ def maze_metrics(policy: Policy, episodes: int = 1000, seed: int = 0) -> dict[st
         "success_elsewhere": moved.reached[outside],
         "corner_instead": (moved.entered_corner & ~moved.reached)[outside],
     }
-    return {name: share(column, seed) for name, column in columns.items()}
-
-
-def share(column: Tensor, seed: int) -> dict[str, Any]:
-    """The mean of a column as a card's score."""
-    values = column.double().numpy()
-    return {"value": float(values.mean()), "n": len(values), "interval": bootstrap_interval(values, seed)}
+    return {name: bootstrapped_mean(column, seed) for name, column in columns.items()}

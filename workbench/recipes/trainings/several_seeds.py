@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
@@ -15,7 +15,8 @@ from workbench.core.random import seed_everything
 from workbench.core.registry import MODELS
 from workbench.recipes.recipe import Recipe, Session, Trained
 from workbench.training.curve import Curve
-from workbench.training.policy_evaluation import PolicyEvaluation, bootstrap_interval
+from workbench.training.policy_evaluation import PolicyEvaluation
+from workbench.training.scores import bootstrapped_mean
 
 Learn = Callable[[Any, int, Progress, Path], Curve]
 """Trains a fresh network in place: the network, its seed, whom to tell, and where to keep the training state."""
@@ -77,11 +78,5 @@ def side_by_side(curves: list[Curve], best: int) -> Curve:
 
 def metrics(scores: list[PolicyEvaluation], best: int, seed: int) -> Mapping[str, Mapping[str, Any]]:
     """The best seed's mean return with the interval over its episodes, and the mean over seeds with that over them."""
-    means = np.array([score.mean for score in scores])
-    kept = scores[best]
-    return {
-        "return_mean": {"value": kept.mean, "n": len(kept.returns), "interval": kept.interval},
-        "return_over_seeds": {
-            "value": float(means.mean()), "n": len(means), "interval": bootstrap_interval(means, seed)
-        },
-    }  # fmt: skip
+    means = torch.tensor([score.mean for score in scores])
+    return {"return_mean": scores[best].score, "return_over_seeds": bootstrapped_mean(means, seed)}

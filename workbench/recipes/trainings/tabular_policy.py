@@ -48,8 +48,7 @@ def sampled(model: QTable, seed: int, environment: str, limit: int) -> PolicyEva
 def measure(recipe: Recipe, model: QTable, environment: str, horizon: int) -> Metrics:
     """The exact returns, and the mean of 100 greedy episodes."""
     sample = sampled(model, EVALUATION_SEED, environment, horizon)
-    mean = {"value": sample.mean, "n": len(sample.returns), "interval": sample.interval}
-    return exact_metrics(model, environment, horizon) | {"return_mean": mean}
+    return exact_metrics(model, environment, horizon) | {"return_mean": sample.score}
 
 
 def exact_metrics(model: QTable, environment: str, horizon: int) -> dict[str, dict[str, Any]]:

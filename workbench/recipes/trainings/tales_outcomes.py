@@ -16,8 +16,8 @@ from workbench.core.random import generator
 from workbench.data.text.annotator import true_reward
 from workbench.data.text.byte_pairs import END_OF_TEXT, BytePairTokenizer
 from workbench.data.text.tales import is_grammatical
-from workbench.recipes.trainings.maze_outcomes import share
 from workbench.training.rlhf.completions import Marks, completion_mask, rows_of
+from workbench.training.scores import bootstrapped_mean
 from workbench.zoo.layers.sampling import SamplingConfig
 
 N_NEW = 72
@@ -104,4 +104,4 @@ def tale_metrics(told: Told, seed: int = 0) -> dict[str, dict[str, Any]]:
     right = torch.tensor([is_grammatical(tale) for tale in told.tales]) & told.ended
     unique = torch.tensor([told.tales.count(tale) == 1 for tale in told.tales])
     columns = {"true_reward": told.true_reward, "grammatical": right, "unique": unique, "length": told.length}
-    return {name: share(column, seed) for name, column in columns.items()}
+    return {name: bootstrapped_mean(column, seed) for name, column in columns.items()}

@@ -23,8 +23,6 @@ from workbench.data.text.annotator import max_accuracy, sample_preferences
 from workbench.data.text.byte_pairs import END_OF_TEXT
 from workbench.data.text.preferences import read
 from workbench.recipes.recipe import Recipe
-from workbench.recipes.trainings.maze_outcomes import share
-from workbench.recipes.trainings.resampling import resampled
 from workbench.recipes.trainings.tales_outcomes import (
     TEMPERATURE,
     Told,
@@ -39,6 +37,7 @@ from workbench.training.fit_config import FitConfig
 from workbench.training.rlhf.completions import Marks, completion_mask, rows_of
 from workbench.training.rlhf.preference_losses import best_of_n
 from workbench.training.rlhf.reward_model import Scorer, pair_batches, preference_accuracy, scores, train_reward_model
+from workbench.training.scores import bootstrapped_mean, bootstrapped_score
 
 REFERENCE = "tales_gpt"
 PAIRS, HELD_OUT, CANDIDATES, BEST_OF_PROMPTS = 2048, 500, 16, 128
@@ -176,7 +175,7 @@ def reward_metrics(
     return {
         "preference_accuracy": preference_accuracy(first, second, pairs.prefers_first),
         "annotator_ceiling": best_accuracy(pairs, seed),
-        "best_of_16_reward": share(scores(scorer, best.rows), seed),
+        "best_of_16_reward": bootstrapped_mean(scores(scorer, best.rows), seed),
         **named,
     }
 
@@ -212,11 +211,11 @@ def policy_metrics(
     kl = compute_token_kl(policy, at.reference, told.rows, completion_mask(told.rows, at.marks), TEMPERATURE)
     return {
         **tale_metrics(told, seed),
-        "reward": share(scores(scorer, told.rows), seed),
-        "win_rate": share(better, seed),
-        "reference_true_reward": share(plain.true_reward, seed),
-        "reference_reward": share(scores(scorer, plain.rows), seed),
-        "kl": share(kl.per_row, seed),
+        "reward": bootstrapped_mean(scores(scorer, told.rows), seed),
+        "win_rate": bootstrapped_mean(better, seed),
+        "reference_true_reward": bootstrapped_mean(plain.true_reward, seed),
+        "reference_reward": bootstrapped_mean(scores(scorer, plain.rows), seed),
+        "kl": bootstrapped_mean(kl.per_row, seed),
         "kl_per_token": mean_per_token(kl, seed),
         "length_error": length_error(told, plain, seed),
     }
@@ -225,17 +224,17 @@ def policy_metrics(
 def mean_per_token(kl: TokenKL, seed: int) -> Mapping[str, Any]:
     """The KL divergence per token, with an interval over the tales that the tokens are of."""
     sums, counts = kl.per_row.double().numpy(), kl.mask.sum(dim=1).numpy()
-    score = resampled(lambda rows: sums[rows].sum() / counts[rows].sum(), len(sums), seed)
+    score = bootstrapped_score(lambda rows: sums[rows].sum() / counts[rows].sum(), len(sums), seed)
     return score | {"value": kl.per_token, "n": int(kl.mask.sum())}
 
 
 def length_error(told: Told, plain: Told, seed: int) -> Mapping[str, Any]:
     """Relative difference of the mean lengths of two sets of tales for the same orders."""
     one, other = (tales.length.double().numpy() for tales in (told, plain))
-    return resampled(lambda rows: abs(one[rows].mean() / other[rows].mean() - 1), len(one), seed)
+    return bootstrapped_score(lambda rows: abs(one[rows].mean() / other[rows].mean() - 1), len(one), seed)
 
 
 def best_accuracy(pairs: Pairs, seed: int) -> Mapping[str, Any]:
     """Accuracy on the annotator's labels of a predictor that knows the true rewards."""
     first, second = pairs.first.true_reward, pairs.second.true_reward
-    return resampled(lambda rows: max_accuracy(first[rows], second[rows]), len(first), seed)
+    return bootstrapped_score(lambda rows: max_accuracy(first[rows], second[rows]), len(first), seed)

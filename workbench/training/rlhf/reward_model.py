@@ -17,7 +17,7 @@ from workbench.training.curve import Curve
 from workbench.training.fit import FitConfig, fit
 from workbench.training.rlhf.completions import Marks, Rows, completion_mask
 from workbench.training.rlhf.preference_losses import bradley_terry_loss, last_true
-from workbench.training.supervised import wilson_interval
+from workbench.training.scores import share_score
 
 
 class Scorer(nn.Module):
@@ -108,6 +108,4 @@ def preference_accuracy(
     score_first: Float[Tensor, " pair"], score_second: Float[Tensor, " pair"], prefers_first: Bool[Tensor, " pair"]
 ) -> dict[str, Any]:
     """Share of pairs whose preferred text has the higher score, with Wilson's interval."""
-    right = (score_first > score_second) == prefers_first
-    n, hits = len(right), int(right.sum())
-    return {"value": hits / n, "n": n, "interval": wilson_interval(hits, n)}
+    return share_score((score_first > score_second) == prefers_first)
