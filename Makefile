@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help app test test-full coverage lint bench lock
+.PHONY: help app test test-full coverage lint bench lock wheels
 
 PY := .venv/bin/python
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check --no-input
@@ -90,8 +90,11 @@ $(PY):
 
 .venv/installed-%: pyproject.toml constraints.txt requirements/test.lock | $(PY)
 	@echo "Installing the workbench and what '$*' needs into .venv (a few minutes the first time)"
-	$(call install,[test$(comma)bench],app test)
+	$(call install,[test$(comma)bench$(comma)docs],app test)
 	@touch $@ .venv/installed-app
+
+wheels: .venv/installed-test ## build dist/*.whl: the workbench, and the weights of its models as a package of their own
+	@for project in . packaging/models; do $(PY) -m build --wheel --no-isolation --outdir dist $$project | tail -1; done
 
 lock: ## write requirements/*.lock anew, after a change of constraints.txt (needs uv)
 	@$(PY) requirements/lock.py

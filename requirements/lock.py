@@ -1,9 +1,9 @@
 """Write the pinned versions with the hash of each of their files: `make lock`, after a change of constraints.txt.
 
-`app.lock` is what the dashboard and the library need, `test.lock` what tests and benchmarks need besides, `cuda.lock`
-the libraries of torch's build for Linux with CUDA, which its other builds do without. Each holds for Python 3.11 and
-newer on Linux (x86-64 and arm64) and macOS. Builds of torch in the folder named by PIP_FIND_LINKS are added to those of
-the index.
+`app.lock` is what the dashboard and the library need, `test.lock` what tests, benchmarks and the documentation need
+besides, `cuda.lock` the libraries of torch's build for Linux with CUDA, which its other builds do without. Each holds
+for Python 3.11.5 and newer on Linux (x86-64 and arm64) and macOS. Builds of torch in the folder named by
+PIP_FIND_LINKS are added to those of the index.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CUDA = re.compile(r"(nvidia|cuda|triton)\b")
 OPTIONS = (
-    "--universal", "--generate-hashes", "--python-version=3.11", "--no-annotate", "--no-header", "--no-emit-index-url",
-    "--no-emit-find-links", "--quiet", "--constraint=constraints.txt", "--no-emit-package=colorama",
-    "--no-emit-package=httpx2-jsfetch", "pyproject.toml", "-",
+    "--universal", "--generate-hashes", "--python-version=3.11.5", "--no-annotate", "--no-header",
+    "--no-emit-index-url", "--no-emit-find-links", "--quiet", "--constraint=constraints.txt",
+    "--no-emit-package=httpx2-jsfetch", "--no-emit-package=cffi", "--no-emit-package=pycparser", "pyproject.toml", "-",
 )  # fmt: skip
 HEAD = "# Made by requirements/lock.py from pyproject.toml and constraints.txt.\n"
 
@@ -53,7 +53,8 @@ def with_local_builds(torch: str) -> str:
 
 def main() -> None:
     """Write the three files."""
-    app, everything = compiled(), compiled("test", "bench")
+    app, everything = compiled(), compiled("test", "bench", "docs")
+    app.pop("colorama", None)  # click needs it on Windows alone, mkdocs-material everywhere
     app["torch"] = everything["torch"] = with_local_builds(app["torch"])
     parts = {
         "app": [app[name] for name in app if not CUDA.match(name)],

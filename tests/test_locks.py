@@ -47,7 +47,8 @@ def test_every_dependency_is_locked() -> None:
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needed = {"app": project["dependencies"], "test": [*(e := project["optional-dependencies"])["test"], *e["bench"]]}
+    extras = project["optional-dependencies"]
+    needed = {"app": project["dependencies"], "test": [*extras["test"], *extras["bench"], *extras["docs"]]}
     for part, wanted in needed.items():
         names = {canonical(re.split(r"[<>=!\[; ]", one)[0]) for one in wanted}
         assert names <= set(locked(part)) | set(locked("app"))

@@ -10,7 +10,7 @@ from workbench.checkpoints.card import names
 from workbench.checkpoints.writing import require_free
 from workbench.core.registry import RECIPES
 from workbench.experiments.pipelines.checking import check
-from workbench.experiments.pipelines.comparison import comparisons, read_comparison, read_plan, stored_at
+from workbench.experiments.pipelines.comparison import comparisons, kept_at, read_comparison, read_plan
 from workbench.experiments.pipelines.search import opened, ranges_from, searches
 from workbench.experiments.pipelines.training_runs import curve_so_far
 from workbench.experiments.questions.settings import from_words
@@ -113,7 +113,7 @@ def compare() -> None:
     known = comparisons()
     name = address.choose("Comparison", list(known), "comparison")
     st.markdown(escape(known[name]))
-    path = stored_at(read_plan(name))
+    path = kept_at(read_plan(name))
 
     def show() -> None:
         if path.is_file():

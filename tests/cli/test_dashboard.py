@@ -40,7 +40,7 @@ def test_the_dashboard_starts_from_the_installed_package_and_neither_reports_nor
     port = free_port()
     assert status(["app", "--port", str(port), "--headless"]) == 0
     ((command, token),) = started
-    assert Path(command[4]) == entry_script() and command[1:4] == ["-m", "streamlit", "run"] and token is None
+    assert Path(command[5]) == entry_script() and command[1:5] == ["-P", "-m", "streamlit", "run"] and token is None
     assert {f"--server.port={port}", "--server.headless=true", "--server.address=localhost"} <= set(command)
     assert {"--browser.gatherUsageStats=false", "--logger.hideWelcomeMessage=true"} <= set(command)
     assert f"http://localhost:{port} (" in capsys.readouterr().out

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench.checkpoints import packaged
+from workbench.checkpoints.packaged import require_own, weights_header, weights_in
 from workbench.checkpoints.restoring import restore
-from workbench.checkpoints.sealed import header_of, seal, unseal
+from workbench.checkpoints.sealed import seal, unseal
 from workbench.core.atomic import write_atomically
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError, short
 from workbench.core.reading import whole
@@ -77,18 +79,35 @@ ADDED: dict[str, Any] = {"settings": {}, "run": ""}
 
 
 def models_folder() -> Path:
-    """Where trained networks lie: $WORKBENCH_MODELS, else in an installed package, else in the checkout."""
+    """Where trained networks are saved: the first of `model_folders()`."""
+    return model_folders()[0]
+
+
+def model_folders() -> list[Path]:
+    """Return the folders that hold trained networks; one in an earlier folder hides its namesakes in later ones.
+
+    That is $WORKBENCH_MODELS if it is set, else `models/` of the checkout. An installed package has the user's data
+    folder first and then the networks that came with it.
+    """
     if chosen := os.environ.get("WORKBENCH_MODELS"):
-        return Path(chosen)
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "models"
-    return installed if installed.is_dir() else package.parent / "models"
+        return [Path(chosen)]
+    if not packaged.FOLDER.is_dir():
+        return [packaged.FOLDER.parents[1] / "models"]
+    from platformdirs import user_data_path
+
+    return [user_data_path("workbench", appauthor=False) / "models", packaged.FOLDER]
+
+
+def find_file(name: str) -> Path:
+    """Return the first file of that name in the folders of trained networks, or where it would be saved."""
+    places = [folder / name for folder in model_folders()]
+    return next((path for path in places if path.is_file()), places[0])
 
 
 def names() -> list[str]:
     """The trained networks there are, sorted; a folder without a card is none."""
-    cards = models_folder().glob("*/card.json")
-    return sorted(card.parent.name for card in cards if SLUG.fullmatch(card.parent.name))
+    cards = {card.parent.name for folder in model_folders() for card in folder.glob("*/card.json")}
+    return sorted(name for name in cards if SLUG.fullmatch(name))
 
 
 def model_folder(name: str) -> Path:
@@ -98,10 +117,10 @@ def model_folder(name: str) -> Path:
             f"{short(name)} cannot be the name of a model: names are letters, digits, '_', '-' and '.', "
             f"and start with a letter or a digit. {UnknownNameError('model', name, names())}"
         )
-    folder = models_folder() / name
-    if not (folder / "card.json").is_file():
+    card = find_file(f"{name}/card.json")
+    if not card.is_file():
         raise UnknownNameError("trained model", name, names(), where=f" in {models_folder()}")
-    return folder
+    return card.parent
 
 
 def read_card(name: str) -> Card:
@@ -128,6 +147,7 @@ def card_of(folder: Path) -> Card:
 def seal_card(name: str) -> Card:
     """Give the card of a trained network the hash of its present text, whatever hash it has; return the card."""
     path, where = model_folder(name) / "card.json", f"{name}/card.json"
+    require_own(path.parent)
     try:
         card = restore(Card, ADDED | unseal(path.read_bytes(), where, checked=False), where)
     except (ValueError, ConfigError) as error:
@@ -149,7 +169,8 @@ def read_curve(name: str) -> Curve:
         raise CheckpointError(
             f"{path}: {wrong[0]!r} has {lengths[wrong[0]]} values for {len(curve.step)} steps. Restore the file."
         )
-    if hashlib.sha256(content).hexdigest() != header_of(path.with_name("weights.safetensors")).get("curve.json_sha256"):
+    about = weights_header(path.with_name("weights.safetensors"))
+    if hashlib.sha256(content).hexdigest() != about.get("curve.json_sha256"):
         raise CheckpointError(f"{path} was altered: it is not the curve that was saved with the weights. Restore it.")
     return curve
 
@@ -162,5 +183,5 @@ def steps_folder(folder: Path, run: str) -> Path:
 def steps(name: str) -> list[int]:
     """The training steps at which the network was kept as well, ascending."""
     folder = model_folder(name)
-    kept = steps_folder(folder, card_of(folder).run).glob("*.safetensors")
-    return sorted(step for path in kept if (step := whole(path.stem)) is not None)
+    kept = weights_in(steps_folder(folder, card_of(folder).run))
+    return sorted(step for file in kept if (step := whole(Path(file).stem)) is not None)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from workbench.checkpoints.card import SLUG, Card, card_of, model_folder, steps, steps_folder
 from workbench.checkpoints.inheritance import base_of, own, told, whole
+from workbench.checkpoints.packaged import local_copy, weights_in
 from workbench.checkpoints.restoring import restore
 from workbench.checkpoints.ties import TIED, tie, ties_of
 from workbench.checkpoints.writing import drop_steps, require_free, writing
@@ -130,8 +131,8 @@ def weights_of(folder: Path) -> dict[str, Tensor]:
 
 
 def weights_file(folder: Path) -> Path:
-    """The weights in a checkpoint's folder."""
-    path = folder / WEIGHTS
+    """The weights in a checkpoint's folder, fetched if they are the installed package's and not here yet."""
+    path = local_copy(folder / WEIGHTS)
     if path.is_file():
         return path
     if pickles := sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES):
@@ -152,9 +153,9 @@ def verified(content: bytes, card: Card, folder: Path) -> tuple[dict[str, Tensor
 
 def step_weights(folder: Path, step: int, run: str) -> tuple[dict[str, Tensor], dict[str, str] | None]:
     """The verified tensors kept at one training step of a run, and which names share them."""
-    path = steps_folder(folder, run) / f"{step}.safetensors"
+    path = local_copy(steps_folder(folder, run) / f"{step}.safetensors")
     if not path.is_file():
-        kept = sorted((p.stem for p in path.parent.glob("*.safetensors")), key=len)
+        kept = sorted((Path(file).stem for file in weights_in(path.parent)), key=len)
         raise UnknownNameError("training step", step, kept, where=f" kept in {path.parent}")
     tensors, about = unpack(path.read_bytes(), str(path), sealed=True)
     if about.get("step") != step or about.get("run", "") != run:

@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from workbench.checkpoints.card import card_of
+from workbench.checkpoints.packaged import require_own
 from workbench.core.atomic import explained
 from workbench.core.errors import CheckpointError
 
@@ -23,8 +24,10 @@ def writing(folder: Path, size: int = 0) -> Iterator[None]:
     The block may save into the folder, which takes the same lock again. `size` is how many bytes are to be written.
 
     Raises:
-        CheckpointError: If another process or thread writes there, or the folder cannot be written.
+        CheckpointError: If another process or thread writes there, the folder cannot be written, or it belongs to the
+            installed package.
     """
+    require_own(folder)
     with explained(folder / CARD, size):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK, timeout=0, is_singleton=True)

@@ -64,9 +64,9 @@ def compare_settings(
 
 def kept_before(plan: Plan, folder: Path | None) -> list[dict[str, str]]:
     """What becomes of each variant that was trained before: kept or trained again, and why."""
-    from workbench.experiments.pipelines.comparison import outdated_variants, read_comparison, stored_at
+    from workbench.experiments.pipelines.comparison import kept_at, outdated_variants, read_comparison
 
-    if not (path := stored_at(plan, folder)).is_file():
+    if not (path := kept_at(plan, folder)).is_file():
         return []
     stored = read_comparison(path)
     outdated = outdated_variants(plan, stored)

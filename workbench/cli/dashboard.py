@@ -7,7 +7,6 @@ import secrets
 import socket
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from workbench.cli.writing import write
@@ -45,8 +44,11 @@ def open_dashboard(*, port: int = 8501, address: str = "localhost", headless: bo
     flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
     host = f"[{address}]" if ":" in address else address
     write(f"The dashboard: http://{host}:{port}{f'/?token={token}' if token else ''} (Ctrl-C ends it)")
-    command = [sys.executable, "-m", "streamlit", "run", str(script), *flags]
-    return subprocess.call(command, env=os.environ | ({TOKEN_VARIABLE: token} if token else {}))
+    # -P: a module of the reader's own, in the folder where this was started, is not taken for one of the dashboard's.
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(script), *flags]
+    path = os.pathsep.join(filter(None, (str(script.parents[1]), os.environ.get("PYTHONPATH"))))
+    surroundings = {"PYTHONPATH": path} | ({TOKEN_VARIABLE: token} if token else {})
+    return subprocess.call(command, env=os.environ | surroundings)
 
 
 def require_usable(address: str, port: int) -> None:
@@ -77,9 +79,11 @@ def only_this_machine(address: str) -> bool:
 
 
 def entry_script() -> Path:
-    """The dashboard's entry script in the installed package."""
-    package = find_spec("app")
-    for folder in (package.submodule_search_locations or []) if package else []:
-        if (script := Path(folder) / "main.py").is_file():
+    """The dashboard's entry script: inside an installed package, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "dashboard", package.parent):
+        if (script := folder / "app" / "main.py").is_file():
             return script
-    raise ConfigError("The dashboard is not installed. Install the whole distribution: pip install -e .")
+    raise ConfigError(
+        "The dashboard is not installed. Install the whole distribution: pip install interpretability-workbench"
+    )

@@ -28,7 +28,7 @@ from typing import Annotated, Any
 import torch
 from annotated_types import MinLen
 
-from workbench.checkpoints.card import models_folder
+from workbench.checkpoints.card import find_file, models_folder
 from workbench.checkpoints.provenance import commit
 from workbench.checkpoints.restoring import restore
 from workbench.core.atomic import write_atomically
@@ -122,6 +122,11 @@ def stored_at(plan: Plan, folder: Path | None = None) -> Path:
     return (folder or models_folder() / "comparisons") / f"{plan.name}.json"
 
 
+def kept_at(plan: Plan, folder: Path | None = None) -> Path:
+    """Where the comparison is read from: where it is kept, else where the installed package has it."""
+    return stored_at(plan, folder) if folder else find_file(f"comparisons/{plan.name}.json")
+
+
 def read_comparison(path: Path) -> Comparison:
     """The comparison that `compare` kept."""
     stored = {"facts": {}, **read_json(read_text(path, "comparison"), path.name)}  # older files do not have these
@@ -134,8 +139,8 @@ def compare(plan: Plan, folder: Path | None = None, progress: Progress = silent)
     What was trained before is kept while everything that the training depends on is the same: settings, data, code and
     versions. Of files that do not say what code they depended on, settings and data are compared.
     """
-    path = stored_at(plan, folder)
-    found, result = start_of(plan, read_comparison(path) if path.is_file() else None)
+    path, before = stored_at(plan, folder), kept_at(plan, folder)
+    found, result = start_of(plan, read_comparison(before) if before.is_file() else None)
     total, done = len(found) * len(plan.seeds), sum(len(v.attempts) for v in found)
     for seed, (place, label) in product(plan.seeds, enumerate(plan.variants)):
         if seed in {attempt.seed for attempt in found[place].attempts}:

@@ -22,6 +22,7 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.checkpoints.card import model_folder, names, read_card, steps_folder
+from workbench.checkpoints.packaged import weights_sha256
 from workbench.checkpoints.provenance import file_sha256
 from workbench.checkpoints.store import TOKENIZER, WEIGHTS, load
 from workbench.core.errors import CheckpointError, DataError
@@ -113,8 +114,8 @@ def model_facts(name: str) -> dict[str, Any]:
     facts = {
         "architecture": card.architecture,
         "config": card.config,
-        "weights": file_sha256(folder / WEIGHTS),
-        "step": "" if step is None else file_sha256(steps_folder(folder, card.run) / f"{step}.safetensors"),
+        "weights": weights_sha256(folder / WEIGHTS),
+        "step": "" if step is None else weights_sha256(steps_folder(folder, card.run) / f"{step}.safetensors"),
         "tokenizer": file_sha256(folder / TOKENIZER),
         "data": card.data.name,
     }
