@@ -118,3 +118,15 @@ def test_what_the_shell_does_to_the_output_is_no_traceback(line: str, code: int,
     ended = shell(line)
     assert ended.returncode == code and "Traceback" not in ended.stderr and "Exception" not in ended.stderr
     assert says in ended.stderr and ended.stderr.count("\n") <= 1
+
+
+@pytest.mark.parametrize("command", ["train", "check"])
+def test_a_limit_is_raised_on_every_command_that_has_one(
+    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    wide = ["--set", "hidden=20000,20000", *(["--folder", str(tmp_path / "wide")] if command == "train" else [])]
+    assert status([command, "digits_mlp", *wide]) == 2
+    refusal = capsys.readouterr().err
+    assert "--allow parameters=" in refusal
+    assert status([command, "digits_mlp", *wide, "--allow", "parameters=7"]) == 2
+    assert "which may have 7" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from workbench.cli.flags import check_flags, read_flag
+from workbench.cli.flags import call, read_flag
 from workbench.core.errors import Cancelled, InputError, WorkbenchError
 
 COMMANDS = {
@@ -79,12 +79,11 @@ def installed_version() -> str:
     return release(DISTRIBUTION)
 
 
-def call(app: App, tokens: Sequence[str]) -> int:
+def run_command(app: App, tokens: Sequence[str]) -> int:
     """The exit code of one command; its errors pass through."""
     command, bound, _ = app.parse_args(list(tokens), exit_on_error=False, print_error=False)
-    if command.__module__.startswith("workbench."):
-        check_flags(command, bound)
-    code = command(*bound.args, **bound.kwargs)
+    ours = command.__module__.startswith("workbench.")
+    code = call(command, bound) if ours else command(*bound.args, **bound.kwargs)
     return code if isinstance(code, int) else 0
 
 
@@ -96,7 +95,7 @@ def run(tokens: Sequence[str]) -> int:
         from workbench.core.allocator import keep_freed_pages
 
         keep_freed_pages()
-    code = call(build(), tokens)
+    code = run_command(build(), tokens)
     sys.stdout.flush()  # a full disk and a closed pipe are noticed here and not after the last line of this program
     return code
 

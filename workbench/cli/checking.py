@@ -7,12 +7,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from workbench.cli.flags import with_limits
 from workbench.cli.writing import bar, write, write_json, write_table
 from workbench.core.ranges import PositiveInt
 
 FAILS = 1
 
 
+@with_limits
 def check_recipe(
     recipe: str,
     /,

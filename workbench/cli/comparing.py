@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from workbench.cli.flags import with_limits
 from workbench.cli.writing import bar, write, write_json, write_table
 
 if TYPE_CHECKING:
     from workbench.experiments.pipelines.comparison import Plan
 
 
+@with_limits
 def compare_settings(
     comparison: str = "",
     /,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from workbench.cli.flags import with_limits
 from workbench.cli.writing import bar, write, write_json, write_table
 from workbench.core.ranges import PositiveInt, Seed
 
 
+@with_limits
 def show_difference(
     *tuned: str,
     original: str = "",

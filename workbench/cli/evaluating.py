@@ -7,11 +7,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from workbench.cli.flags import with_limits
 from workbench.cli.writing import write, write_json, write_table
 
 DISAGREES = 1
 
 
+@with_limits
 def evaluate_model(
     model: str, /, *, record: Annotated[bool, Parameter(negative="")] = False, json: bool = False
 ) -> int:

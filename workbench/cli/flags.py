@@ -4,11 +4,40 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from cyclopts import Parameter, Token, convert
 
 from workbench.core.ranges import checked, is_carried, limits
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Allow = Annotated[
+    list[str] | None,
+    Parameter(
+        consume_multiple=True,
+        negative="",
+        help="Raise limits of one request: rows=100000 units=20000 steps=50000 bytes=4000000000, or all.",
+    ),
+]
+
+
+def with_limits(command: Command) -> Command:
+    """Add `--allow` to the flags of a command; `call` lets these limits hold while it runs."""
+    plain = inspect.signature(command, eval_str=True)
+    added = inspect.Parameter("allow", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Allow)
+    command.__signature__ = plain.replace(parameters=[*plain.parameters.values(), added])  # type: ignore[attr-defined]
+    return command
+
+
+def call(command: Callable[..., Any], bound: inspect.BoundArguments) -> Any:
+    """Check the flags of a command and run it, within the limits of `--allow` if it has that flag."""
+    from workbench.experiments.questions import budget
+
+    check_flags(command, bound)
+    flags = dict(bound.kwargs)
+    words = flags.pop("allow", None) if hasattr(command, "__signature__") else None
+    with budget.allow(budget.raised(words or ())):
+        return command(*bound.args, **flags)
 
 
 def read_flag(kind: Any, tokens: Sequence[Token]) -> Any:

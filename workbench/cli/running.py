@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from workbench.cli.flags import Allow, with_limits
 from workbench.cli.writing import bar, write, write_json, write_table
 
 if TYPE_CHECKING:
@@ -21,19 +22,11 @@ SHOWN = 12
 """Rows of a result that are written out."""
 HELP = ("--help", "-h")
 Token = Annotated[str, Parameter(allow_leading_hyphen=True)]
-Allow = Annotated[
-    list[str] | None,
-    Parameter(
-        consume_multiple=True,
-        negative="",
-        help="Raise limits of one request: rows=100000 units=20000 steps=50000 bytes=4000000000, or all.",
-    ),
-]
 
 
 def run_one(analysis: Token = "", /, *tokens: Token) -> int:
     """One analysis of one model; its flags follow from its signature."""
-    from workbench.cli import call, command_line
+    from workbench.cli import command_line, run_command
     from workbench.core.registry import ANALYSES
     from workbench.experiments.questions.docstrings import description
     from workbench.experiments.questions.parameters import signature_of
@@ -46,14 +39,13 @@ def run_one(analysis: Token = "", /, *tokens: Token) -> int:
     signature = signature_of(analysis)
     app = command_line(f"workbench run {analysis}", description(ANALYSES[analysis]))
     app.default(asking(signature))
-    return call(app, tokens)
+    return run_command(app, tokens)
 
 
 def asking(signature: Signature) -> Callable[..., int]:
     """The command for one analysis: a function whose keywords are its flags."""
 
     def ask(**flags: Any) -> int:
-        from workbench.experiments.questions.budget import allow, raised
         from workbench.experiments.questions.spec import Spec
         from workbench.experiments.questions.spelling import from_text
 
@@ -62,9 +54,8 @@ def asking(signature: Signature) -> Callable[..., int]:
         own = {n: flags[n] for n in ("model", "inputs", "corrupted", "metric") if flags.get(n) is not None}
         if "seed" in flags:
             own["seed"] = from_text(int, flags["seed"])
-        with allow(raised(flags.get("allow") or ())):
-            spec = Spec(analysis=signature.analysis, parameters=given | signature.parsed(texts), **own)
-            return answer(spec.completed(), flags.get("output"), flags.get("json", False))
+        spec = Spec(analysis=signature.analysis, parameters=given | signature.parsed(texts), **own)
+        return answer(spec.completed(), flags.get("output"), flags.get("json", False))
 
     keywords = [*own_flags(signature), *(flag(p) for p in signature.parameters.values()), *OUTPUT]
     ask.__signature__ = inspect.Signature(sorted(keywords, key=lambda k: k.default is not k.empty))  # type: ignore[attr-defined]
@@ -166,7 +157,8 @@ def finding(result: Any) -> str:
     return describe(result).replace("; ", "\n")
 
 
-def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False, allow: Allow = None) -> int:
+@with_limits
+def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False) -> int:
     """Runs every question of a pipeline file; what is stored is not computed again, after a kill it goes on.
 
     Parameters
@@ -179,15 +171,6 @@ def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False, allow:
     dry_run
         Only check the file and list its questions.
     """
-    from workbench.experiments.questions.budget import allow as budget
-    from workbench.experiments.questions.budget import raised
-
-    with budget(raised(allow or ())):
-        return ask_all(file, json, dry_run)
-
-
-def ask_all(file: Path, json: bool, dry_run: bool) -> int:
-    """Ask every question of a pipeline file and write what became of them."""
     from workbench.experiments.pipelines.pipeline import read_pipeline, run_pipeline
 
     specs = read_pipeline(file)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from workbench.cli.flags import with_limits
 from workbench.cli.writing import bar, write, write_json, write_table
 from workbench.core.ranges import NonNegativeInt
 
@@ -14,6 +15,7 @@ SHOWN = 10
 """Trials written out, the best first."""
 
 
+@with_limits
 def search_settings(
     recipe: str,
     /,

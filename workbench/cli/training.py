@@ -7,9 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from workbench.cli.flags import with_limits
 from workbench.cli.writing import bar, write, write_json
 
 
+@with_limits
 def train_model(
     recipe: str,
     /,
