@@ -10,7 +10,7 @@ import streamlit as st
 from app.state import address
 from app.text.escaping import escape
 from app.widgets.hook_choice import choose_hook, hooks
-from workbench.core.ranges import checked
+from workbench.core.ranges import check_value
 from workbench.experiments.questions.parameters import Parameter, signature_of
 from workbench.experiments.questions.spelling import from_text, in_text
 
@@ -58,7 +58,9 @@ def value(parameter: Parameter, model: str, given: dict[str, str], hook: str | N
 
     def check(text: str) -> None:
         if text:
-            checked(parameter.annotation, from_text(parameter.annotation, text), f"{name!r}, which the link asks for,")
+            check_value(
+                parameter.annotation, from_text(parameter.annotation, text), f"{name!r}, which the link asks for,"
+            )
 
     help_text = f"{parameter.help} ({parameter.type})".strip()
     return address.write(escape(label), name, default, help=escape(help_text), check=check)

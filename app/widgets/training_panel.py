@@ -104,7 +104,7 @@ def recipes() -> tuple[list[str], list[str]]:
 
 def settings_table(recipe: str) -> list[dict[str, str]]:
     """Each setting of a recipe with its value and the values that it may have."""
-    from workbench.core.ranges import in_words, is_carried
+    from workbench.core.ranges import describe_type, is_carried
     from workbench.core.registry import RECIPES
     from workbench.experiments.questions.settings import kinds
 
@@ -114,7 +114,7 @@ def settings_table(recipe: str) -> list[dict[str, str]]:
         {
             "setting": name,
             "value": str(next(getattr(holder, name) for holder in holders if hasattr(holder, name))),
-            "valid": in_words(kind) if is_carried(kind) else "",
+            "valid": describe_type(kind) if is_carried(kind) else "",
         }
         for name, kind in kinds(made).items()
     ]

@@ -137,7 +137,7 @@ def test_the_model_and_the_random_state_are_left_as_they_were(name: str) -> None
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert flags == [p.requires_grad for p in model.parameters()]
     assert all(p.grad is None for p in model.parameters())
-    assert model.router.handlers is None
+    assert model.router.active_hooks is None
     assert not any(getattr(result, field).requires_grad for field in ("inputs", "start", "reached", "trace"))
 
 
@@ -200,7 +200,7 @@ def test_progress_is_reported_and_can_stop_the_search() -> None:
     with pytest.raises(Cancelled):
         maximize(model, example(model, 3), HIDDEN["mlp"], steps=9, progress=stop)
     assert seen == [(1, 9), (2, 9)]
-    assert model.router.handlers is None
+    assert model.router.active_hooks is None
 
 
 @pytest.mark.parametrize(

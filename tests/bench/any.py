@@ -91,10 +91,10 @@ def measure(network: Network, model: TapeModel, graph: Graph) -> Errors:
     outputs = [network.call(inputs) for inputs in (clean, other)]
     writes, other_writes = graph.writes(clean), graph.writes(other)
     reads = model.cache(clean, list(graph.ports))
-    conservation = max(difference(reads[port], graph.explained(port, writes)) for port in graph.ports)
+    conservation = max(difference(reads[port], graph.predict_reads(port, writes)) for port in graph.ports)
     ends = []
     for cut, expected in ((1e-300, outputs[0]), (1.0, outputs[1])):
-        with graph.patched(other_writes, {name: mask.double() for name, mask in graph.full(cut).items()}):
+        with graph.patch(other_writes, {name: mask.double() for name, mask in graph.full(cut).items()}):
             ends.append(difference(model(clean), expected))
     replayed = difference(model.run_stages(other, 0, len(model.stages)), outputs[1])
     return Errors(replayed, conservation, *ends, one_edge(network.module, model, graph, clean, other_writes))
@@ -105,7 +105,7 @@ def one_edge(module: nn.Module, model: TapeModel, graph: Graph, clean: object, o
     wire = next(iter(graph.wires.values()))
     cut = graph.full(0.0)
     cut[wire.name][0, 0] = 1.0
-    with graph.patched(other, cut):
+    with graph.patch(other, cut):
         ours = model(clean)
     here = graph.writes(clean)[wire.writer]
     change = wire.carry(graph.group(wire.writer, other[wire.writer] - here), cut[wire.name].to(here))

@@ -15,9 +15,9 @@ from torch.utils._pytree import tree_map
 from tests.bench import ground_truth
 from tests.bench.harness import Figure, paired, peak_memory
 from tests.bench.invariants import in_double, largest_difference
-from workbench.analysis.circuits.acdc import discover
-from workbench.analysis.circuits.attribution import attribute_edges, integrate_edges, other_writes
-from workbench.analysis.circuits.exact import patch_edges
+from workbench.analysis.circuits.acdc import acdc
+from workbench.analysis.circuits.attribution import eap, eap_ig, other_writes
+from workbench.analysis.circuits.exact import exact
 from workbench.checkpoints.card import names
 from workbench.checkpoints.store import load
 from workbench.core.graph import Graph
@@ -64,8 +64,8 @@ def difference(batch: int) -> Metric:
 def attribution(name: str, model: HookedModel, clean: Tensor, corrupted: Tensor, target: str) -> Iterator[Figure]:
     """EAP and EAP-IG, each with its run on the corrupted inputs, over the passes that they cannot do without."""
     graph, metric = model.graph(), difference(batch_size(clean))
-    eap = partial(with_corrupted, attribute_edges, graph, clean, corrupted, metric)
-    integrated = partial(with_corrupted, integrate_edges, graph, clean, corrupted, metric)
+    attribution = partial(with_corrupted, eap, graph, clean, corrupted, metric)
+    integrated = partial(with_corrupted, eap_ig, graph, clean, corrupted, metric)
     for trained, peer in ((False, PLAIN), (True, TRAINING)):
         backward = partial(forward_backward, model, clean, metric, trained)
         two_and_one, several = (
@@ -75,11 +75,17 @@ def attribution(name: str, model: HookedModel, clean: Tensor, corrupted: Tensor,
         label = "with_parameters" if trained else "frozen"
         bounds = (None, None) if trained else (target, "<= 2")
         unit = f"x, {graph.n_edges} edges"
-        yield Figure(f"circuits.eap.{name}.{label}", paired(eap, two_and_one, 3, 1.0).median, unit, peer, bounds[0])
+        yield Figure(
+            f"circuits.eap.{name}.{label}", paired(attribution, two_and_one, 3, 1.0).median, unit, peer, bounds[0]
+        )
         yield Figure(
             f"circuits.eap_ig.{name}.{label}", paired(integrated, several, 3, 1.0).median, unit, peer, bounds[1]
         )
-    for label, run in (("eap", eap), ("eap_ig", integrated), ("plain", partial(passes, model, clean, 2, backward, 1))):
+    for label, run in (
+        ("eap", attribution),
+        ("eap_ig", integrated),
+        ("plain", partial(passes, model, clean, 2, backward, 1)),
+    ):
         yield Figure(f"circuits.{label}.{name}.memory", peak_memory(run), "MB of tensors at most")
 
 
@@ -103,7 +109,7 @@ def forward_backward(model: HookedModel, inputs: Tensor, metric: Metric, trained
     flags = [parameter.requires_grad for parameter in model.parameters()]
     for parameter in model.parameters():
         parameter.requires_grad_(trained)
-    with model.routed({first: lambda x: x.detach().requires_grad_()}):
+    with model.attach({first: lambda x: x.detach().requires_grad_()}):
         metric(model(inputs)).mean().backward()
     for parameter, flag in zip(model.parameters(), flags, strict=True):
         parameter.requires_grad_(flag).grad = None
@@ -114,7 +120,7 @@ def exactness(name: str, model: HookedModel, sample: int = 20) -> Iterator[Figur
     graph, clean = model.graph(), model.example(2)
     other, metric = graph.writes(model.example(2, seed=1)), difference(2)
     begin = perf_counter()
-    scores = patch_edges(graph, clean, other, metric)
+    scores = exact(graph, clean, other, metric)
     ours = (perf_counter() - begin) / graph.n_edges
     chosen = Random(0).sample(list(graph.wiring.edges()), sample)
     begin = perf_counter()
@@ -140,7 +146,7 @@ def savings(name: str, model: HookedModel) -> Iterator[Figure]:
     inputs = clean.inputs[:4]
     metric, other = KL(logits_of(model(inputs)).detach()), graph.writes(corrupted)
     for threshold in (0.01, 0.02, 0.05):
-        found = discover(graph, inputs, other, metric, threshold)
+        found = acdc(graph, inputs, other, metric, threshold)
         n_kept = sum(int(kept.sum()) for kept in found.kept.values())
         unit = f"x fewer passes, {n_kept} of {graph.n_edges} edges kept at a threshold of {threshold:.0%}"
         target = ">= 10" if n_kept else None  # an empty circuit is cheap, and says nothing
@@ -153,7 +159,7 @@ def one_edge(graph: Graph, clean: Tensor, other: dict[str, Tensor], metric: Metr
     """The metric with one edge cut, by a full pass."""
     cut = graph.full(0.0)
     cut[wire][place] = 1
-    with graph.patched(other, cut) as model:
+    with graph.patch(other, cut) as model:
         return float(metric(model(clean)).mean())
 
 
@@ -163,9 +169,9 @@ def against_autograd(model: HookedModel) -> float:
     clean, corrupted = (tree_map(in_double, model.example(4, seed)) for seed in (0, 1))
     other, metric = graph.writes(corrupted), difference(4)
     cut = {wire: mask.double().requires_grad_() for wire, mask in graph.full(0.0).items()}
-    with graph.patched(other, cut):
+    with graph.patch(other, cut):
         metric(model(clean)).mean().backward()
-    scores = attribute_edges(graph, clean, other, metric)
+    scores = eap(graph, clean, other, metric)
     return max(float((scores[w] - (0 if m.grad is None else m.grad)).abs().max()) for w, m in cut.items())
 
 
@@ -177,6 +183,6 @@ def held(model: HookedModel) -> bool:
     other = graph.writes(corrupted)
     errors = []
     for share, expected in ((0.0, model(clean)), (1.0, model(corrupted))):
-        with graph.patched(other, graph.full(share)):
+        with graph.patch(other, graph.full(share)):
             errors.append(largest_difference(model(clean), expected))
     return max(errors) <= 1e-8

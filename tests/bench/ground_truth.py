@@ -10,18 +10,18 @@ from typing import Any
 from torch import Tensor
 
 from tests.bench.harness import Figure
-from workbench.analysis.circuits.attribution import attribute_edges, integrate_edges, other_writes
-from workbench.analysis.circuits.exact import patch_edges
-from workbench.analysis.circuits.local_exact import attribute_locally
+from workbench.analysis.circuits.attribution import eap, eap_ig, other_writes
+from workbench.analysis.circuits.exact import exact
+from workbench.analysis.circuits.local_exact import local_exact
 from workbench.core.registry import CIRCUITS
 from workbench.ground_truth.known import Ablation, KnownCircuit, known_circuit
 
 Score = Callable[[Any, Any, Any, Any], dict[str, Tensor]]
 METHODS: dict[str, Score] = {
-    "exact": patch_edges,
-    "eap": attribute_edges,
-    "eap_ig": integrate_edges,
-    "local": attribute_locally,
+    "exact": exact,
+    "eap": eap,
+    "eap_ig": eap_ig,
+    "local": local_exact,
 }
 ABLATIONS: tuple[Ablation, ...] = ("zero", "resample")
 TARGETS = {"exact zero": (">= 1", ">= 1"), "local zero": (">= 0.95", ">= 0.9")}

@@ -31,10 +31,10 @@ def of_graph(name: str, model: HookedModel, clean: Tensor, other: Tensor) -> Ite
     graph = model.graph()
     writes, other_writes = graph.writes(clean), graph.writes(other)
     reads = model.cache(clean, list(graph.ports))
-    conservation = max(float((reads[port] - graph.explained(port, writes)).abs().max()) for port in graph.ports)
+    conservation = max(float((reads[port] - graph.predict_reads(port, writes)).abs().max()) for port in graph.ports)
     yield Figure(f"invariants.{name}.conservation", conservation, "largest error", "what ports really read", "<= 1e-8")
     for cut, expected in ((0.0, model(clean)), (1.0, model(other))):
-        with graph.patched(other_writes, graph.full(cut)):
+        with graph.patch(other_writes, graph.full(cut)):
             output = model(clean)
         label = "all_cut_is_corrupted" if cut else "all_kept_is_clean"
         yield Figure(

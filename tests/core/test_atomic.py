@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.core.atomic import NEXT, finish_replacing, locked, replace_together, write_atomically
+from workbench.core.atomic import NEXT, finish_replacing, lock_folder, replace_together, write_atomically
 from workbench.core.errors import CheckpointError
 
 
@@ -131,17 +131,17 @@ def test_killed_at_any_moment_the_old_or_the_new_file_is_whole(tmp_path: Path) -
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_any_moment_files_that_change_together_are_all_old_or_all_new(tmp_path: Path) -> None:
     versions = [{name: f"{name}{i}".encode() * 5_000 for name in ("weights", "curve", "card")} for i in range(4)]
-    with locked(tmp_path):
+    with lock_folder(tmp_path):
         replace_together(tmp_path, versions[0])
 
     def overwrite() -> None:
         for version in versions:
-            with locked(tmp_path):
+            with lock_folder(tmp_path):
                 replace_together(tmp_path, version)
 
     for trial in range(15):
         killed_while(overwrite, random.Random(trial).uniform(0.0, 0.04))
-        with locked(tmp_path):
+        with lock_folder(tmp_path):
             finish_replacing(tmp_path, seal="card")
         assert everything_in(tmp_path) in versions
 

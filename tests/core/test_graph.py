@@ -32,7 +32,7 @@ def graph_of(name: str, detail: str) -> Graph:
     if detail in model.details[1:]:
         return model.graph(detail)
     kept = example(model) if detail == "kept" else None
-    return model.graph().detailed({"pairs": 2, "layers": 0}.get(detail, 1), kept)
+    return model.graph().refine({"pairs": 2, "layers": 0}.get(detail, 1), kept)
 
 
 def assert_same(one: Any, other: Any) -> None:
@@ -47,7 +47,7 @@ def random_masks(graph: Graph, share: float, seed: int) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def cut_output(graph: Graph, inputs: Any, other: dict[str, Tensor], cut: dict[str, Tensor]) -> Any:
-    with graph.patched(other, cut) as model:
+    with graph.patch(other, cut) as model:
         return model(inputs)
 
 
@@ -57,7 +57,7 @@ def test_every_port_reads_its_constant_and_the_transported_writes(name: str, det
     model, inputs = graph.model, example(graph.model)
     writes, reads = graph.writes(inputs), model.cache(inputs, list(graph.ports))
     for port in graph.ports:
-        assert_same(graph.explained(port, writes), reads[port])
+        assert_same(graph.predict_reads(port, writes), reads[port])
 
 
 @every_graph
@@ -79,7 +79,7 @@ def test_pruning_never_changes_the_output(name: str, detail: str, share: float) 
     runs[False] = {hook: torch.zeros_like(x) for hook, x in runs[True].items()}
     for counterfactual, other in runs.items():
         keep = random_masks(graph, share, seed=3)
-        pruned = graph.wiring.pruned(keep, counterfactual)
+        pruned = graph.wiring.prune(keep, counterfactual)
         assert all(bool((~pruned[wire] | keep[wire].bool()).all()) for wire in keep)
         whole, rest = ({w: 1 - mask.double() for w, mask in masks.items()} for masks in (keep, pruned))
         assert_same(cut_output(graph, clean, other, whole), cut_output(graph, clean, other, rest))
@@ -88,8 +88,8 @@ def test_pruning_never_changes_the_output(name: str, detail: str, share: float) 
 @every_graph
 def test_what_was_pruned_has_nothing_left_to_prune(name: str, detail: str) -> None:
     graph = graph_of(name, detail)
-    pruned = graph.wiring.pruned(random_masks(graph, 0.5, seed=1))
-    again = graph.wiring.pruned(pruned)
+    pruned = graph.wiring.prune(random_masks(graph, 0.5, seed=1))
+    again = graph.wiring.prune(pruned)
     assert all(torch.equal(pruned[wire], again[wire]) for wire in pruned)
 
 
@@ -97,7 +97,7 @@ def test_what_was_pruned_has_nothing_left_to_prune(name: str, detail: str) -> No
 def test_pruning_leaves_only_edges_on_a_path_from_a_source_to_a_sink(name: str) -> None:
     graph = small(name).graph()
     wiring = graph.wiring
-    pruned = wiring.pruned(random_masks(graph, 0.5, seed=1))
+    pruned = wiring.prune(random_masks(graph, 0.5, seed=1))
     for wire, (writer, port) in wiring.wires.items():
         for node, entry in pruned[wire].nonzero().tolist():
             group = wiring.nodes[writer]
@@ -249,14 +249,14 @@ def test_an_edge_between_two_positions_or_inside_a_group_is_refused() -> None:
 def test_positions_are_refused_where_there_are_none() -> None:
     model = small("cnn")
     with pytest.raises(ConfigError, match="keeps no token positions"):
-        model.graph().detailed(kept=example(model))
+        model.graph().refine(kept=example(model))
 
 
 def test_hooks_are_as_before_when_a_patched_run_fails() -> None:
     model = small("gpt")
     graph, inputs = model.graph(), example(model)
     clean = model(inputs)
-    with pytest.raises(ZeroDivisionError), graph.patched(graph.writes(example(model, seed=1)), graph.full(1.0)):
+    with pytest.raises(ZeroDivisionError), graph.patch(graph.writes(example(model, seed=1)), graph.full(1.0)):
         1 / 0  # noqa: B018
     assert torch.equal(model(inputs), clean)
 
@@ -264,10 +264,10 @@ def test_hooks_are_as_before_when_a_patched_run_fails() -> None:
 def test_a_mask_of_another_model_is_refused_with_both_shapes() -> None:
     masks, other = small("mlp").graph().full(1.0), small("actor_critic").graph()
     with pytest.raises(ShapeError, match=r"nothing.*another model"):
-        other.wiring.checked(masks)
+        other.wiring.check(masks)
     wire = "hook_input -> blocks.0.hook_pre"
     with pytest.raises(ShapeError, match=r"\(6, 4\).*\(6, 5\)"):
-        small("mlp").graph().wiring.checked({**masks, wire: torch.ones(6, 4)})
+        small("mlp").graph().wiring.check({**masks, wire: torch.ones(6, 4)})
 
 
 @pytest.mark.parametrize(

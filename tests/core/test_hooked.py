@@ -111,7 +111,7 @@ def test_everything_is_as_it_was_after_an_exception(error: type[BaseException]) 
 
     with pytest.raises(error), model.edited({"blocks.0.hook_mlp_out": fail}):
         model(x)
-    assert model.router.handlers is None and torch.equal(model(x), clean)
+    assert model.router.active_hooks is None and torch.equal(model(x), clean)
     assert all(p.requires_grad for p in model.parameters())
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from workbench.core.arguments import check_arguments
 from workbench.core.errors import ConfigError, UnknownNameError
-from workbench.core.ranges import PositiveFloat, PositiveInt, Share, check_fields, checked, in_words
+from workbench.core.ranges import PositiveFloat, PositiveInt, Share, check_fields, check_value, describe_type
 
 
 @dataclass(frozen=True)
@@ -93,26 +93,26 @@ def test_each_kind_of_limit_is_kept_and_worded(
     limits: tuple[Any, ...], words: str, inside: list[float], outside: list[float]
 ) -> None:
     kind = Annotated[(float, *limits)]
-    assert in_words(kind) == words
+    assert describe_type(kind) == words
     for value in inside:
-        assert checked(kind, value, "x") == value
+        assert check_value(kind, value, "x") == value
     for value in outside:
         with pytest.raises(ConfigError):
-            checked(kind, value, "x")
+            check_value(kind, value, "x")
 
 
 def test_limits_that_are_no_range_are_refused() -> None:
     with pytest.raises(ConfigError, match="Use Ge or Gt"):
-        in_words(Annotated[float, Interval(gt=0)])
+        describe_type(Annotated[float, Interval(gt=0)])
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))
 def test_a_share_is_taken_exactly_when_it_lies_in_0_to_1(value: float) -> None:
     if 0 <= value <= 1:
-        assert checked(Share, value, "x") == value
+        assert check_value(Share, value, "x") == value
     else:
         with pytest.raises(ConfigError, match="'x' should be number from 0 to 1"):
-            checked(Share, value, "'x'")
+            check_value(Share, value, "'x'")
 
 
 @check_arguments

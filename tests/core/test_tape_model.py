@@ -12,8 +12,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 import workbench
 from tests.bench.any import Errors, example_of, measure, open_network, take
 from tests.networks import made, networks
-from workbench.analysis.circuits.attribution import attribute_edges
-from workbench.analysis.circuits.exact import patch_edges
+from workbench.analysis.circuits.attribution import eap
+from workbench.analysis.circuits.exact import exact
 from workbench.core.errors import InputError
 from workbench.core.tape_model import TapeModel
 
@@ -58,16 +58,16 @@ def test_derived_and_declared_graphs_score_the_same_edges(name: str, detail: str
         return tree_leaves(output)[0].flatten(1)[:, -3:].square().sum(dim=1)
 
     scores = [
-        torch.cat([s.flatten() for s in attribute_edges(graph, clean, graph.writes(other), metric).values()])
+        torch.cat([s.flatten() for s in eap(graph, clean, graph.writes(other), metric).values()])
         for graph in (derived, declared)
     ]
     torch.testing.assert_close(*(s.sort().values for s in scores), rtol=0, atol=1e-8)
     if derived.n_edges < 120:
-        exact = [
-            torch.cat([s.flatten() for s in patch_edges(graph, clean, graph.writes(other), metric).values()])
+        totals = [
+            torch.cat([s.flatten() for s in exact(graph, clean, graph.writes(other), metric).values()])
             for graph in (derived, declared)
         ]
-        torch.testing.assert_close(*(s.sort().values for s in exact), rtol=0, atol=1e-8)
+        torch.testing.assert_close(*(s.sort().values for s in totals), rtol=0, atol=1e-8)
 
 
 def test_every_value_is_what_plain_hooks_see_and_rows_come_first() -> None:

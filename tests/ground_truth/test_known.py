@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from tests.ground_truth.by_hand import by_hand
 from workbench.analysis.circuits.attribution import other_writes
-from workbench.analysis.circuits.exact import patch_edges
+from workbench.analysis.circuits.exact import exact
 from workbench.analysis.circuits.faithfulness import metric_kept
 from workbench.core.errors import UnknownNameError
 from workbench.core.registry import CIRCUITS
@@ -98,8 +98,6 @@ def metric_without(it: KnownCircuit, other: dict[str, Tensor], edges: set[str] |
 @both_ablations
 def test_exact_patching_tells_every_edge_that_matters_from_those_that_do_not(name: str, ablation: str) -> None:
     it = known(name)
-    area = it.auroc(
-        patch_edges(it.graph, it.inputs, other_writes(it.graph, it.corrupted, ablation), it.metric), ablation
-    )
+    area = it.auroc(exact(it.graph, it.inputs, other_writes(it.graph, it.corrupted, ablation), it.metric), ablation)
     unknown = ablation not in it.labelled or (name, ablation) == ("tracr_length", "resample")
     assert area is None if unknown else area == 1.0

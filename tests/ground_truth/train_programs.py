@@ -87,7 +87,7 @@ def trained(name: str) -> tuple[GPT, float]:
 
 def with_cuts(graph: Graph, base: Tensor, source: Tensor, masks: dict[str, Tensor]) -> Tensor:
     """The outputs on `base` when cut edges carry what was written on `source`."""
-    with graph.patched(graph.writes(source), masks) as model:
+    with graph.patch(graph.writes(source), masks) as model:
         return model(base)
 
 

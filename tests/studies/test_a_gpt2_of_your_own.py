@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import workbench
-from workbench.analysis.circuits.tracing import Tracing, trace_circuit
+from workbench.analysis.circuits.tracing import CircuitConfig, trace_circuit
 from workbench.core.metrics import ProbabilityDifference
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
@@ -49,7 +49,7 @@ def test_the_circuit_of_a_trained_gpt2_is_found_and_carries_the_answer(
     metric = ProbabilityDifference(data.right(inputs))
     assert metric(model(inputs)).mean() > 0.6
     corrupted = data.counterpart(inputs, generator(0, "test"))
-    circuit = trace_circuit(model, inputs, corrupted, metric, Tracing(method="exact"))
+    circuit = trace_circuit(model, inputs, corrupted, metric, CircuitConfig(method="exact"))
     assert circuit.faithfulness[circuit.sizes <= 24].max() > 0.9
     assert circuit.cmd < 0.15 and circuit.random_cmd > 0.5
     assert any("mlp_out" in edge.writer for edge in circuit.top(8))

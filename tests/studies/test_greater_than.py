@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from workbench.analysis.circuits.circuit import Circuit
-from workbench.analysis.circuits.tracing import Tracing, trace_circuit
+from workbench.analysis.circuits.tracing import CircuitConfig, trace_circuit
 from workbench.checkpoints.store import load
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import ProbabilityDifference
@@ -45,7 +45,7 @@ def sentences() -> Sentences:
 @pytest.fixture(scope="module")
 def circuit(model: HookedModel, sentences: Sentences) -> Circuit:
     metric = ProbabilityDifference(mark_later_years(sentences.inputs))
-    return trace_circuit(model, sentences.inputs, sentences.corrupted, metric, Tracing(method="exact"))
+    return trace_circuit(model, sentences.inputs, sentences.corrupted, metric, CircuitConfig(method="exact"))
 
 
 def test_two_heads_of_the_first_layer_look_at_the_first_year(model: HookedModel, sentences: Sentences) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from workbench.analysis.circuits.tracing import Tracing, trace_circuit
+from workbench.analysis.circuits.tracing import CircuitConfig, trace_circuit
 from workbench.checkpoints.store import load
 from workbench.core.hooked import HookedModel
 from workbench.core.interventions import zero
@@ -55,7 +55,7 @@ def last_name_attention(model: HookedModel, inputs: Tensor, places: Tensor) -> T
 
 def test_two_edges_of_one_head_explain_the_choice(model: HookedModel, sentences: Sentences) -> None:
     metric = LogitDifference(sentences.answer, sentences.subject)
-    how = Tracing(method="eap_ig")
+    how = CircuitConfig(method="eap_ig")
     circuit = trace_circuit(model, sentences.inputs, sentences.corrupted, metric, how)
     found = {(edge.writer, edge.port) for edge in circuit.top(2)}
     assert found == {

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from tests.conftest import missing_data
 from workbench.analysis.circuits.node_effects import node_effects
-from workbench.analysis.circuits.tracing import Tracing
-from workbench.analysis.circuits.verification import Checking, verify_circuit
+from workbench.analysis.circuits.tracing import CircuitConfig
+from workbench.analysis.circuits.verification import VerifyConfig, verify_circuit
 from workbench.checkpoints.store import load
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import LogitDifference
@@ -102,7 +102,7 @@ def test_few_edges_carry_it_and_without_them_nothing_of_it_is_left(
     some = ones[:32]
     clean, corrupted = (data.inputs_from(pixels) for pixels in (painted(some), some))
     metric = LogitDifference(torch.full((32,), 7), torch.full((32,), 1))
-    check = Checking(size=450, controls=3, resamples=2, sampled=8)
-    found = verify_circuit(model, clean, corrupted, metric, Tracing(), check)
+    check = VerifyConfig(size=450, controls=3, resamples=2, sampled=8)
+    found = verify_circuit(model, clean, corrupted, metric, CircuitConfig(), check)
     assert found.live < 0.06 * found.n_edges
     assert found.faithfulness > 0.5 and abs(found.complement) < 0.1 and found.random.max() < 0.05

@@ -97,14 +97,14 @@ def test_every_port_reads_what_the_graph_says(model: ActorCritic) -> None:
     writes, reads = graph.writes(x), model.cache(x)
     assert graph.sinks == ("actor.hook_logits", "critic.hook_value")
     for port in graph.ports:
-        torch.testing.assert_close(graph.explained(port, writes), reads[port], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(graph.predict_reads(port, writes), reads[port], rtol=1e-5, atol=1e-6)
 
 
 def test_with_every_edge_cut_the_output_is_that_of_the_other_input(model: ActorCritic) -> None:
     graph = model.graph()
     x, other = model.example(batch=3, seed=0), model.example(batch=3, seed=1)
     for cut, expected in ((1.0, model(other)), (0.0, model(x))):
-        with torch.no_grad(), graph.patched(graph.writes(other), graph.full(cut)) as patched:
+        with torch.no_grad(), graph.patch(graph.writes(other), graph.full(cut)) as patched:
             output = patched(x)
         torch.testing.assert_close(tuple(output), tuple(expected), rtol=1e-4, atol=1e-5)
 
@@ -132,7 +132,7 @@ def test_a_trunk_that_cannot_read_the_observation_is_refused() -> None:
 def test_acting_gives_the_logits_without_the_critics_own_trunk(model: ActorCritic) -> None:
     observation, ran = model.example(batch=5), []
     full = model(observation).logits
-    with model.routed({"actor.hook_logits": lambda x: x}):
+    with model.attach({"actor.hook_logits": lambda x: x}):
         torch.testing.assert_close(model.act(observation), full)
     handle = model.critic.readout.register_forward_hook(lambda *_: ran.append(1))
     model.act(observation)

@@ -148,7 +148,7 @@ def test_an_encoders_head_reaches_the_decoder_through_the_key_of_one_cross_atten
     wire, node, entry = graph.wiring.find(f"{writer}[head=1] -> {port}[head=0]")[0], 1, 0
     cut, other = graph.full(0.0), graph.writes(corrupted)
     cut[wire][node, entry] = 1
-    with graph.patched(other, cut):
+    with graph.patch(other, cut):
         patched = model(inputs)
     moved = (other[writer] - graph.writes(inputs)[writer])[:, :, 1] @ model.encoder.blocks[0].attn.W_O[1]
     change = torch.stack([moved, torch.zeros_like(moved)], dim=2)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from workbench.analysis.circuits.tracing import Tracing, trace_circuit
+from workbench.analysis.circuits.tracing import CircuitConfig, trace_circuit
 from workbench.core.errors import ConfigError
 from workbench.core.metrics import LogitDifference
 from workbench.data.text.tokenizers import ByteTokenizer
@@ -43,7 +43,7 @@ def test_its_circuits_are_traced_like_those_of_ours_and_its_weights_are_its_own(
     model = from_transformers(theirs)
     clean, corrupted = torch.arange(24).reshape(2, 12), torch.arange(24).flip(0).reshape(2, 12)
     metric = LogitDifference(torch.tensor([1, 2]), torch.tensor([3, 4]))
-    found = trace_circuit(model, clean, corrupted, metric, Tracing(method="eap_ig"))
+    found = trace_circuit(model, clean, corrupted, metric, CircuitConfig(method="eap_ig"))
     assert found.wiring.n_edges == model.graph().n_edges and found.faithfulness[-1] == pytest.approx(1)
     with torch.no_grad():
         model.embed.W_E.zero_()

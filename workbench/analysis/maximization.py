@@ -203,10 +203,10 @@ def check_reference(model: HookedModel, inputs: Any, joined: bool) -> Shaped[Ten
             "Pass a batch, such as 16 rows of the data."
         )
     example = model.example(1)
-    wanted = tuple(example.shape[1:]) if isinstance(example, Tensor) else None
+    expected = tuple(example.shape[1:]) if isinstance(example, Tensor) else None
     tokens = joined or model.input_axes == "batch pos"
-    if (tokens and inputs.ndim != 2) or (not tokens and wanted is not None and tuple(inputs.shape[1:]) != wanted):
-        size = ("batch", "pos") if tokens else ("batch", *(wanted or ()))
+    if (tokens and inputs.ndim != 2) or (not tokens and expected is not None and tuple(inputs.shape[1:]) != expected):
+        size = ("batch", "pos") if tokens else ("batch", *(expected or ()))
         raise ShapeError(f"{type(model).__name__} expects inputs of shape {size}, got {tuple(inputs.shape)}.")
     if tokens and inputs.is_floating_point():
         raise InputError(f"{type(model).__name__} expects integer tokens, got {inputs.dtype}.")

@@ -73,7 +73,7 @@ def save(
         replaced = (folder / CARD).exists()
         if not overwrite:
             require_free(folder, card.run)
-        with atomic.locked(folder):
+        with atomic.lock_folder(folder):
             atomic.replace_together(folder, files)
         drop_steps(folder, set() if replaced and not card.run else {card.run})
     return card
@@ -104,9 +104,9 @@ def load(name: str, step: int | None = None) -> HookedModel:
 def load_folder(folder: Path, step: int | None = None) -> HookedModel:
     """The trained network in a checkpoint's folder; see `load`."""
     if (folder / atomic.NEXT).exists():  # a save was killed after it was decided
-        with atomic.locked(folder):
+        with atomic.lock_folder(folder):
             atomic.finish_replacing(folder, CARD)
-    with atomic.locked(folder, shared=True):
+    with atomic.lock_folder(folder, shared=True):
         card = card_of(folder)
         content = weights_file(folder).read_bytes()
         texts = {n: (folder / n).read_bytes() for n in (TOKENIZER,) if (folder / n).is_file()}
@@ -126,7 +126,7 @@ def load_folder(folder: Path, step: int | None = None) -> HookedModel:
 
 def weights_of(folder: Path) -> dict[str, Tensor]:
     """The verified tensors in a checkpoint's folder."""
-    with atomic.locked(folder, shared=True):
+    with atomic.lock_folder(folder, shared=True):
         return verified(weights_file(folder).read_bytes(), card_of(folder), folder)[0]
 
 

@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from workbench.checkpoints.card import card_of
 from workbench.checkpoints.packaged import require_own
-from workbench.core.atomic import explained
+from workbench.core.atomic import explain_write_errors
 from workbench.core.errors import CheckpointError
 
 LOCK = ".writing.lock"
@@ -28,7 +28,7 @@ def writing(folder: Path, size: int = 0) -> Iterator[None]:
             installed package.
     """
     require_own(folder)
-    with explained(folder / CARD, size):
+    with explain_write_errors(folder / CARD, size):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK, timeout=0, is_singleton=True)
         try:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from cyclopts import Parameter, Token, convert
 
-from workbench.core.ranges import checked, is_carried, limits
+from workbench.core.ranges import check_value, is_carried, limits
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Allow = Annotated[
@@ -60,4 +60,4 @@ def check_flags(command: Callable[..., Any], bound: inspect.BoundArguments) -> N
         described = any(isinstance(part, Parameter) for part in limits(annotation))
         several = name in takes and takes[name].kind is inspect.Parameter.VAR_POSITIONAL
         if name in bound.arguments and is_carried(annotation) and not described and not several:
-            checked(annotation, bound.arguments[name], f"--{name.replace('_', '-')}")
+            check_value(annotation, bound.arguments[name], f"--{name.replace('_', '-')}")

@@ -87,7 +87,7 @@ def linear_part(op: Operation, changes: Mapping[Ref, Tensor], tape: Tape, weight
         return next(iter(changes.values())).new_zeros(()).expand(tape.shapes[leaf])
 
     if op.name in ("add", "sub"):
-        return _sum(op, changes, tape.shapes[op.outputs[0]])  # type: ignore[index]
+        return _add(op, changes, tape.shapes[op.outputs[0]])  # type: ignore[index]
     if (special := LINEAR.get(op.name)) is not None:
         return special(op, changes, read)
     function = torch.reshape if op.name in ("view", "_unsafe_view") else op.function
@@ -99,7 +99,7 @@ def weights_of(op: Operation) -> Ref:
     return op.args[2] if op.name in BIASED else op.args[1]
 
 
-def _sum(op: Operation, changes: Mapping[Ref, Tensor], shape: tuple[int, ...]) -> Tensor:
+def _add(op: Operation, changes: Mapping[Ref, Tensor], shape: tuple[int, ...]) -> Tensor:
     """Return the change of a sum or a difference: what does not change counts nothing."""
     left, right = op.args[:2]
     weight = op.kwargs.get("alpha", op.args[2] if len(op.args) > 2 else 1)
@@ -112,7 +112,7 @@ def _sum(op: Operation, changes: Mapping[Ref, Tensor], shape: tuple[int, ...]) -
     return total if total.shape == shape else total.expand(shape)
 
 
-def _joined(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
+def _join(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
     """Return the change of joined values; those that do not change are zeros."""
 
     def part(leaf: Any) -> Any:
@@ -121,7 +121,7 @@ def _joined(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], 
     return op.function(*tree_map(part, op.args), **op.kwargs)
 
 
-def _product(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
+def _multiply(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
     """Return the change of `bias + a @ b`: that of the product."""
     left, right = map(read, op.args[1:3])
     product = torch.mm(left, right) if op.name == "addmm" else torch.bmm(left, right)
@@ -129,13 +129,13 @@ def _product(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any],
     return product if scale == 1 else product * scale
 
 
-def _convolution(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
+def _convolve(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
     """Return the convolution without its bias."""
     x, weight, _, *rest = tree_map(read, op.args)
     return op.function(x, weight, None, *rest)
 
 
-def _batch_norm(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> tuple[Tensor, None, None]:
+def _normalize(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> tuple[Tensor, None, None]:
     """Return the change times the gain of a norm in evaluation mode."""
     x, weight, _, _, variance = map(read, op.args[:5])
     eps = op.args[-1]
@@ -143,17 +143,17 @@ def _batch_norm(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[An
     return x * gain.reshape(1, -1, *[1] * (x.ndim - 2)), None, None
 
 
-def _padded(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
+def _pad(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
     """Return the change padded with zeros."""
     return torch.constant_pad_nd(read(op.args[0]), op.args[1], 0)
 
 
-def _filled(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
+def _fill(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
     """Return the change where nothing is filled in."""
     return read(op.args[0]).masked_fill(read(op.args[1]), 0)
 
 
-def _chosen(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
+def _choose(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
     """Return the change of the values that a constant condition chooses."""
     condition, left, right = op.args
     parts = [changes[x] if isinstance(x, Ref) and x in changes else torch.zeros(()) for x in (left, right)]
@@ -162,26 +162,26 @@ def _chosen(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], 
     return torch.where(read(condition), left_part, right_part)
 
 
-def _reversed_difference(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
+def _subtract_reversed(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
     """Return the change of `constant - alpha * x`."""
     alpha = op.kwargs.get("alpha", op.args[2] if len(op.args) > 2 else 1)
     return read(op.args[0]) * -alpha
 
 
 LINEAR: dict[str, Callable[[Operation, Mapping[Ref, Tensor], Callable[[Any], Any]], Any]] = {
-    "rsub": _reversed_difference,
-    "cat": _joined,
-    "stack": _joined,
-    "select_scatter": _joined,
-    "slice_scatter": _joined,
-    "copy": _joined,
-    "addmm": _product,
-    "baddbmm": _product,
-    "convolution": _convolution,
-    "native_batch_norm": _batch_norm,
-    "_native_batch_norm_legit_no_training": _batch_norm,
-    "constant_pad_nd": _padded,
-    "masked_fill": _filled,
-    "where": _chosen,
+    "rsub": _subtract_reversed,
+    "cat": _join,
+    "stack": _join,
+    "select_scatter": _join,
+    "slice_scatter": _join,
+    "copy": _join,
+    "addmm": _multiply,
+    "baddbmm": _multiply,
+    "convolution": _convolve,
+    "native_batch_norm": _normalize,
+    "_native_batch_norm_legit_no_training": _normalize,
+    "constant_pad_nd": _pad,
+    "masked_fill": _fill,
+    "where": _choose,
 }
 """The linear part of each affine operation that is not linear itself."""

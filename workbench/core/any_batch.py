@@ -45,7 +45,7 @@ class BatchedTape:
     def at(self, rows: int) -> Tape:
         """Return the tape for a number of rows."""
         if rows not in self.made:
-            fill = _filling(rows)
+            fill = _make_fill(rows)
             operations = tuple(
                 replace(op, args=fill(op.args), kwargs=fill(op.kwargs)) for op in self.pattern.operations
             )
@@ -92,7 +92,7 @@ class BatchedTape:
         return one.repeat([rows if i == axis else 1 for i in range(x.ndim)])
 
 
-def _filling(rows: int) -> Callable[[Any], Any]:
+def _make_fill(rows: int) -> Callable[[Any], Any]:
     def fill(leaf: Any) -> Any:
         return leaf.times * rows if isinstance(leaf, PerRow) else leaf
 
@@ -124,7 +124,7 @@ def generalize(one: Tape, rows: int, other: Tape, more: int) -> BatchedTape:
             f"The network runs other operations for {more} rows than for {rows}, from {place.name!r} in "
             f"{place.module or 'the network itself'!r} on. Record it for each number of rows."
         )
-    match = _matching(rows, more)
+    match = _make_match(rows, more)
     operations = tuple(
         Operation(a.function, match(a.args, b.args, a), match(a.kwargs, b.kwargs, a), a.outputs, a.module)
         for a, b in zip(one.operations, other.operations, strict=True)
@@ -150,7 +150,7 @@ def generalize(one: Tape, rows: int, other: Tape, more: int) -> BatchedTape:
     return tape
 
 
-def _matching(rows: int, more: int) -> Callable[[Any, Any, Operation], Any]:
+def _make_match(rows: int, more: int) -> Callable[[Any, Any, Operation], Any]:
     def leaf(a: Any, b: Any, op: Operation) -> Any:
         if isinstance(a, list | tuple):
             if len(a) != len(b):

@@ -9,7 +9,7 @@ from functools import cache, wraps
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from workbench.core.errors import InputError, short
-from workbench.core.ranges import checked, fits, in_words, is_carried, members
+from workbench.core.ranges import check_value, describe_type, fits, is_carried, members
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,17 +29,17 @@ def check_arguments(function: F) -> F:
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         bound = takes.bind(*args, **kwargs)
-        for name, hint in checked_hints(call).items():
+        for name, hint in hints_to_check(call).items():
             if name in bound.arguments:
                 where = f"{name!r} of {function.__name__}"
-                bound.arguments[name] = checked_argument(hint, bound.arguments[name], where)
+                bound.arguments[name] = check_argument(hint, bound.arguments[name], where)
         return function(*bound.args, **bound.kwargs)
 
     return cast(F, call)
 
 
 @cache
-def checked_hints(function: Callable[..., Any]) -> dict[str, Any]:
+def hints_to_check(function: Callable[..., Any]) -> dict[str, Any]:
     """The annotations of a function's arguments, without those of `*args` and `**kwargs`."""
     plain = inspect.unwrap(function)
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -48,12 +48,12 @@ def checked_hints(function: Callable[..., Any]) -> dict[str, Any]:
     return {name: hint for name, hint in hints.items() if name in named and hint is not Any}
 
 
-def checked_argument(hint: Any, value: Any, where: str) -> Any:
+def check_argument(hint: Any, value: Any, where: str) -> Any:
     """The argument as its annotation has it."""
     if is_carried(hint) and not (float in members(hint) and isinstance(value, float)):  # inf may be meant
-        return checked(hint, value, where)
+        return check_value(hint, value, where)
     if not is_a(hint, value):
-        raise InputError(f"{where} should be {kind_in_words(hint)}, not {short(value)}.")
+        raise InputError(f"{where} should be {describe_kind(hint)}, not {short(value)}.")
     return value
 
 
@@ -74,12 +74,12 @@ def is_a(hint: Any, value: Any) -> bool:
         return True
 
 
-def kind_in_words(hint: Any) -> str:
+def describe_kind(hint: Any) -> str:
     """An annotated kind as an error names it."""
     if is_carried(hint):
-        return in_words(hint)
+        return describe_type(hint)
     if len(several := members(hint)) > 1:
-        return " or ".join(map(kind_in_words, several))
+        return " or ".join(map(describe_kind, several))
     kind = getattr(hint, "array_type", None) or get_origin(hint) or hint
     return "a function" if kind is collections.abc.Callable else f"a {getattr(kind, '__name__', kind)}"
 
@@ -96,13 +96,13 @@ def prepare_analysis(name: str, function: F) -> F:
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         from workbench.core.fitting import require_fit
-        from workbench.core.inputs import check_inputs, inputs_explained
+        from workbench.core.inputs import check_inputs, explain_input_errors
 
         given = takes.bind(*args, **kwargs).arguments
         require_fit(name, function, given.get("model"))
         for argument in ("inputs", "corrupted"):
             check_inputs(given.get(argument), argument)
-        with inputs_explained(given["model"], given.get("inputs")):
+        with explain_input_errors(given["model"], given.get("inputs")):
             return checks(*args, **kwargs)
 
     return cast(F, call)

@@ -21,7 +21,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     if path.name in ("", "..") or "\0" in str(path):
         raise CheckpointError(f"Cannot write {short(str(path))}: it is no name of a file. Choose another one.")
-    with explained(path, len(content)):
+    with explain_write_errors(path, len(content)):
         if path.exists() and not path.is_file() and not path.is_dir():
             write_into(path, content)
             return
@@ -60,7 +60,7 @@ def replace_together(folder: Path, files: Mapping[str, bytes]) -> None:
     seal, waiting = list(files)[-1], folder / NEXT
     finish_replacing(folder, seal)
     try:
-        with explained(folder / seal, sum(map(len, files.values()))):
+        with explain_write_errors(folder / seal, sum(map(len, files.values()))):
             waiting.mkdir()
             for name, content in files.items():
                 place(waiting / name, content)
@@ -75,7 +75,7 @@ def finish_replacing(folder: Path, seal: str) -> None:
     waiting = folder / NEXT
     if not waiting.exists():
         return
-    with explained(folder / seal, 0):
+    with explain_write_errors(folder / seal, 0):
         if (waiting / seal).exists():
             written = [p for p in waiting.iterdir() if p.suffix != ".tmp"]
             for path in sorted(written, key=lambda p: p.name == seal):
@@ -85,7 +85,7 @@ def finish_replacing(folder: Path, seal: str) -> None:
 
 
 @contextmanager
-def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
+def lock_folder(folder: Path, *, shared: bool = False) -> Iterator[None]:
     """The folder to oneself among processes (or, `shared`, among readers) while the block runs."""
     try:
         import fcntl
@@ -124,27 +124,27 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def explained(path: Path, size: int) -> Iterator[None]:
+def explain_write_errors(path: Path, size: int) -> Iterator[None]:
     """Turns the operating system's refusal to write `size` bytes at `path` into one clear error."""
     try:
         yield
     except OSError as error:
         raise CheckpointError(
-            f"Cannot write {short(str(path))[1:-1]}: {reason(error, path.parent, size)} "
+            f"Cannot write {short(str(path))[1:-1]}: {explain_refusal(error, path.parent, size)} "
             "What was there before is unchanged."
         ) from error
 
 
-def reason(error: OSError, folder: Path, size: int) -> str:
+def explain_refusal(error: OSError, folder: Path, size: int) -> str:
     """Why a write failed and what to do about it."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{megabytes(size)} are needed and {room(folder)}. Free some room or choose another folder."
+        return f"{megabytes(size)} are needed and {describe_room(folder)}. Free some room or choose another folder."
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"the folder {folder} is read-only for this user. Make it writable or choose another folder."
     return f"{error.strerror or error}. Choose another folder, or mend this one."
 
 
-def room(folder: Path) -> str:
+def describe_room(folder: Path) -> str:
     """How much room the folder's disk has left, in words."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent

@@ -68,10 +68,10 @@ def names_after(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Na
     if rule is not None:
         return rule(op, names, shapes)
     shape = shapes[op.outputs[0]] if op.outputs[0] is not None else ()
-    return aligned([(names[ref], shapes[ref]) for ref in op.reads if ref in names], shape)
+    return align([(names[ref], shapes[ref]) for ref in op.reads if ref in names], shape)
 
 
-def aligned(operands: Sequence[tuple[Names, tuple[int, ...]]], shape: tuple[int, ...]) -> Names:
+def align(operands: Sequence[tuple[Names, tuple[int, ...]]], shape: tuple[int, ...]) -> Names:
     """Return the names of an elementwise result: those of its operands, lined up at the last axis."""
     found = list(unnamed(shape))
     for names, operand in operands:
@@ -117,7 +117,7 @@ def _names(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     return names.get(_first(op)) or unnamed(shapes[_first(op)])
 
 
-def _permuted(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+def _permute(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     old = _names(op, names, shapes)
     if op.name == "permute":
         return tuple(old[i] for i in op.args[1])
@@ -127,27 +127,27 @@ def _permuted(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Name
     return tuple(new)
 
 
-def _unsqueezed(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+def _unsqueeze(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     old, place = list(_names(op, names, shapes)), op.args[1]
     old.insert(place if place >= 0 else len(old) + 1 + place, ((None, 1),))
     return tuple(old)
 
 
-def _without(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+def _drop(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     """Drop the axis that is selected."""
     old = list(_names(op, names, shapes))
     old.pop(op.args[1])
     return tuple(old)
 
 
-def _squeezed(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+def _squeeze(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     old, shape = _names(op, names, shapes), shapes[_first(op)]
     places = op.args[1] if len(op.args) > 1 else range(len(shape))
     gone = {place % len(shape) for place in ([places] if isinstance(places, int) else places)}
     return tuple(name for i, name in enumerate(old) if not (i in gone and shape[i] == 1))
 
 
-def _reduced(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+def _reduce(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     old = _names(op, names, shapes)
     places = op.args[1] if len(op.args) > 1 and isinstance(op.args[1], list | tuple) else range(len(old))
     gone = {place % len(old) for place in places} if old else set()
@@ -156,7 +156,7 @@ def _reduced(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names
     return tuple(name for i, name in enumerate(old) if i not in gone)
 
 
-def _viewed(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+def _view(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     """Group the merged axes anew; one that is split keeps no name."""
     factors = [factor for axis in _names(op, names, shapes) for factor in axis if factor[1] != 1]
     new: list[Axis] = []
@@ -178,28 +178,28 @@ def _viewed(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     return tuple(new)
 
 
-def _expanded(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+def _expand(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     old, before, after = _names(op, names, shapes), shapes[_first(op)], shapes[op.outputs[0]]  # type: ignore[index]
     new = len(after) - len(before)
     kept = (axis if a == b else ((None, b),) for axis, a, b in zip(old, before, after[new:], strict=True))
     return (*unnamed(after[:new]), *kept)
 
 
-def _product(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+def _multiply(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     left, right = op.args[1:3] if op.name in ("addmm", "baddbmm") else op.args[:2]
     one, two = (names.get(ref) or unnamed(shapes[ref]) for ref in (left, right))
     width = shapes[right][-1]
     return (*one[:-1], two[-1] if right in names else (("unit" if left in names else None, width),))
 
 
-def _convolved(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+def _convolve(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     shape = shapes[op.outputs[0]]  # type: ignore[index]
     old = [axis[0][0] for axis in _names(op, names, shapes)[2:]]
     places = old if any(old) else SPATIAL.get(len(shape) - 2, old)
     return single(["rows", "channel", *places], shape)
 
 
-def _embedded(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+def _embed(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     index = names.get(op.args[1]) or unnamed(shapes[op.args[1]])
     return (*index, (("d_model", shapes[op.args[0]][-1]),))
 
@@ -208,12 +208,12 @@ def _same(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     return _names(op, names, shapes)
 
 
-def _resized(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+def _resize(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     old, shape = _names(op, names, shapes), shapes[op.outputs[0]]  # type: ignore[index]
     return single([axis[0][0] if len(axis) == 1 else None for axis in old], shape)
 
 
-def _joined(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
+def _join(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
     parts = [ref for ref in op.args[0] if ref in names]
     found = names[parts[0]] if parts else ()
     joined = shapes[op.outputs[0]]  # type: ignore[index]
@@ -226,21 +226,21 @@ def _joined(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
 
 
 RULES: dict[str, Callable[[Operation, Mapping[Ref, Names], Shapes], Names]] = {
-    **dict.fromkeys(("permute", "transpose", "t"), _permuted),
-    **dict.fromkeys(("view", "_unsafe_view", "reshape", "_reshape_alias"), _viewed),
-    **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm"), _product),
-    **dict.fromkeys(("mean", "sum", "amax", "amin", "var"), _reduced),
-    **dict.fromkeys(("cat", "stack"), _joined),
-    **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "upsample_nearest2d"), _resized),
+    **dict.fromkeys(("permute", "transpose", "t"), _permute),
+    **dict.fromkeys(("view", "_unsafe_view", "reshape", "_reshape_alias"), _view),
+    **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm"), _multiply),
+    **dict.fromkeys(("mean", "sum", "amax", "amin", "var"), _reduce),
+    **dict.fromkeys(("cat", "stack"), _join),
+    **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "upsample_nearest2d"), _resize),
     **dict.fromkeys(("native_layer_norm", "native_batch_norm", "_softmax", "constant_pad_nd", "slice"), _same),
     **dict.fromkeys(("split", "split_with_sizes", "masked_fill", "pow", "clone", "_to_copy"), _same),
     "_native_batch_norm_legit_no_training": _same,
     "_scaled_dot_product_flash_attention_for_cpu": _same,
-    "unsqueeze": _unsqueezed,
-    "squeeze": _squeezed,
-    "select": _without,
-    "expand": _expanded,
-    "convolution": _convolved,
-    "embedding": _embedded,
+    "unsqueeze": _unsqueeze,
+    "squeeze": _squeeze,
+    "select": _drop,
+    "expand": _expand,
+    "convolution": _convolve,
+    "embedding": _embed,
 }
 """Where the axes of an operation's first operand go; elementwise operations need no rule."""

@@ -35,14 +35,16 @@ def expose_constants(batched: BatchedTape) -> tuple[BatchedTape, tuple[Ref, ...]
             returned = {
                 name: tuple(value if ref == constant else ref for ref in refs) for name, refs in returned.items()
             }
-        operations.append(op if constant is None else _reading(op, constant, made[constant]))
+        operations.append(op if constant is None else _make_read(op, constant, made[constant]))
     pattern = replace(tape, operations=tuple(operations), shapes=shapes, returned=returned)
-    guards = tuple(replace(guard, after=_moved(guard.after, tape.operations, operations)) for guard in tape.guards)
+    guards = tuple(
+        replace(guard, after=_count_moved(guard.after, tape.operations, operations)) for guard in tape.guards
+    )
     exposed = BatchedTape(replace(pattern, guards=guards), batched.rows, batch_axis, per_row)
     return exposed, tuple(made.values())
 
 
-def _reading(op: Operation, old: Ref, new: Ref) -> Operation:
+def _make_read(op: Operation, old: Ref, new: Ref) -> Operation:
     """Return an operation that reads another value."""
     return replace(op, args=tuple(new if isinstance(arg, Ref) and arg == old else arg for arg in op.args))
 
@@ -64,7 +66,7 @@ def _added_constant(op: Operation, batched: BatchedTape) -> Ref | None:
     return None
 
 
-def _moved(after: int, old: tuple[Operation, ...], new: list[Operation]) -> int:
+def _count_moved(after: int, old: tuple[Operation, ...], new: list[Operation]) -> int:
     """Return how many operations run before a place, when some were inserted."""
     if after >= len(old):
         return len(new)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from workbench.core.errors import ConfigError
 from workbench.core.hook_points import HookInfo
-from workbench.core.hooked import Handler, HookedModel
+from workbench.core.hooked import HookedModel, HookFn
 from workbench.core.wiring import Group, Masks, Sees, Wiring
 
 Carry = Callable[[Tensor, Tensor], Tensor]
@@ -147,7 +147,7 @@ class Graph:
         if kept is not None and (stuck := next((hook for hook, g in groups.items() if g.positions is None), None)):
             raise ConfigError(f"{type(model).__name__} keeps no token positions: {stuck} has none. Leave them out.")
 
-    def detailed(self, width: int = 1, kept: Any = None) -> Graph:
+    def refine(self, width: int = 1, kept: Any = None) -> Graph:
         """The same graph with nodes of `width` neighbouring entries, or with the token positions of `kept`."""
         return Graph(self.model, [*self.nodes.values()], [*self.ports.values()], [*self.wires.values()], width, kept)
 
@@ -194,7 +194,7 @@ class Graph:
         """What every node writes on `inputs`, by hook, in the hooks' own layout."""
         return self.model.cache(inputs, list(self.nodes))
 
-    def explained(self, port: str, writes: Mapping[str, Tensor]) -> Tensor:
+    def predict_reads(self, port: str, writes: Mapping[str, Tensor]) -> Tensor:
         """Right-hand side of the equation for a group of ports, in the hook's own layout."""
         total: Tensor | None = None
         for wire in self.wires_into(port):
@@ -210,12 +210,12 @@ class Graph:
         return [wire for wire in self.wires.values() if wire.port == port]
 
     @contextmanager
-    def patched(self, other: Mapping[str, Tensor], cut: Masks) -> Iterator[HookedModel]:
+    def patch(self, other: Mapping[str, Tensor], cut: Masks) -> Iterator[HookedModel]:
         """The model with each cut edge carrying the write of another run; `cut` is 1 (or a weight) on cut edges.
 
         Adds T(other write - write) to what the port reads. The stream itself and all other ports stay as they are.
         """
-        self.wiring.checked(cut)
+        self.wiring.check(cut)
         changes: dict[str, Tensor] = {}
         into = {port: [w for w in self.wires_into(port) if matters(cut[w.name])] for port in self.ports}
         needed = {wire.writer for wires in into.values() for wire in wires}
@@ -230,11 +230,11 @@ class Graph:
                 x = x + self.ungroup(port, wire.carry(change, cut[wire.name].to(change)))
             return x
 
-        handlers: dict[str, Handler] = {port: partial(read, port) for port, wires in into.items() if wires}
+        handlers: dict[str, HookFn] = {port: partial(read, port) for port, wires in into.items() if wires}
         for hook in needed:
             first = handlers.get(hook)
             handlers[hook] = partial(_both, first, partial(remember, hook)) if first else partial(remember, hook)
-        with self.model.routed(handlers):
+        with self.model.attach(handlers):
             yield self.model
 
 
@@ -251,5 +251,5 @@ def sizes(group: Nodes | Ports, info: HookInfo, width: int, kept: Any) -> dict[s
     return {"axis": group.axis, "size": ceil(n / wide), "width": wide, "positions": positions}
 
 
-def _both(first: Handler, second: Handler, x: Tensor) -> Tensor:
+def _both(first: HookFn, second: HookFn, x: Tensor) -> Tensor:
     return second(first(x))

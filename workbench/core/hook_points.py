@@ -15,7 +15,7 @@ from workbench.core.errors import UnknownNameError
 from workbench.core.hook_functions import apply_lens_function
 from workbench.core.run_lock import RunLock
 
-Handler = Callable[[Tensor], Tensor]
+HookFn = Callable[[Tensor], Tensor]
 """What a hook point's activation is sent through; it returns the activation to go on with."""
 
 
@@ -28,7 +28,7 @@ class Router:
     """
 
     def __init__(self) -> None:
-        self.handlers: dict[str, Handler] | None = None
+        self.active_hooks: dict[str, HookFn] | None = None
         self.listened = False
         self.lock = RunLock()
 
@@ -57,10 +57,10 @@ class AxisHookPoint(HookPoint):
         # torch's own call costs more than a small policy's layer: it is made only where torch's hooks may listen.
         if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks:
             return super().__call__(x)
-        return x if self.router.handlers is None else self.forward(x)
+        return x if self.router.active_hooks is None else self.forward(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        handlers = self.router.handlers
+        handlers = self.router.active_hooks
         if handlers is None:
             return x
         handler = handlers.get(self.name)  # type: ignore[arg-type]
@@ -80,9 +80,9 @@ class AxisHookPoint(HookPoint):
         return super().add_hook(partial(apply_lens_function, hook), dir, is_permanent, level, prepend, alias_names)
 
     @property
-    def wanted(self) -> bool:
+    def is_observed(self) -> bool:
         """Whether anybody listens: a handler of the runner, or a plain torch or TransformerLens hook."""
-        handlers = self.router.handlers
+        handlers = self.router.active_hooks
         return bool(self._forward_hooks or self._backward_hooks) or (handlers is not None and self.name in handlers)
 
 

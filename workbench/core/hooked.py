@@ -14,17 +14,17 @@ from torch.utils._pytree import tree_leaves, tree_map
 from transformer_lens.HookedRootModule import HookedRootModule
 
 from workbench.core.errors import ConfigError, InputError, NeverFiredError, UnknownNameError
-from workbench.core.hook_points import AxisHookPoint, Handler, HookInfo, Router
-from workbench.core.inputs import inputs_explained
+from workbench.core.hook_points import AxisHookPoint, HookFn, HookInfo, Router
+from workbench.core.inputs import explain_input_errors
 from workbench.core.interventions import Intervention, apply_all, require_interventions
 from workbench.core.listeners import (
     Capture,
     Everything,
-    chained,
+    chain,
+    compose,
     function_handler,
     gradient_handler,
-    then,
-    unchanged,
+    identity,
     value_handler,
     versions,
 )
@@ -144,22 +144,22 @@ class HookedModel(HookedRootModule):
     # Running
 
     @contextmanager
-    def routed(self, handlers: Mapping[str, Handler], pinned: Iterable[str] = ()) -> Iterator[None]:
+    def attach(self, handlers: Mapping[str, HookFn], force: Iterable[str] = ()) -> Iterator[None]:
         """Sends the named activations through `handlers` while the context lasts, inside any outer one.
 
-        `pinned` hooks are asked for and left as they are, so that the network takes the path that computes them.
+        `force` hooks are asked for and left as they are, so that the network takes the path that computes them.
         Raises when the model is in training mode, and at the end when a handler never saw its activation.
         """
         require_evaluation_mode(self)
         with self.router.lock:
-            outer = self.router.handlers
+            outer = self.router.active_hooks
             fired: set[str] = set()
-            inner = {name: chained(outer, name, handler, fired) for name, handler in handlers.items()}
-            self.router.handlers = {**dict.fromkeys(pinned, unchanged), **(outer or {}), **inner}
+            inner = {name: chain(outer, name, handler, fired) for name, handler in handlers.items()}
+            self.router.active_hooks = {**dict.fromkeys(force, identity), **(outer or {}), **inner}
             try:
                 yield
             finally:
-                self.router.handlers = outer
+                self.router.active_hooks = outer
         if silent := [name for name in handlers if name not in fired]:
             raise NeverFiredError(
                 f"Hook {silent[0]!r}{self._where} never fired: no forward pass ran inside the context, or this "
@@ -196,7 +196,7 @@ class HookedModel(HookedRootModule):
     ) -> tuple[Any, dict[str, Tensor]]:
         """The run's output and activations; it runs again when some turn out to be overwritten in place."""
         store, before = Capture(self.overwritten if copy is None else Everything() if copy else ()), versions(inputs)
-        with self.routed({name: partial(store.keep, name) for name in names}), inputs_explained(self, inputs):
+        with self.attach({name: partial(store.keep, name) for name in names}), explain_input_errors(self, inputs):
             output = run(inputs)
         if not (bad := store.overwritten):
             return output, store.tensors
@@ -215,29 +215,29 @@ class HookedModel(HookedRootModule):
 
         A backward hook gets the gradient, stays as long as the output's graph does, and needs no clean-up.
         """
-        handlers: dict[str, Handler] = {}
+        handlers: dict[str, HookFn] = {}
         for hooks, kind in ((bwd_hooks, gradient_handler), (fwd_hooks, value_handler)):
             for names, function in hooks:
                 for name in self.select(names):
-                    handlers[name] = then(handlers.get(name), kind(function, self.hook_dict[name]))
-        with self.routed(handlers):
+                    handlers[name] = compose(handlers.get(name), kind(function, self.hook_dict[name]))
+        with self.attach(handlers):
             return self(inputs)
 
     @contextmanager
-    def edited(self, edits: Mapping[str, Handler] | Iterable[Intervention]) -> Iterator[HookedModel]:
+    def edited(self, edits: Mapping[str, HookFn] | Iterable[Intervention]) -> Iterator[HookedModel]:
         """The model with interventions (or `{hook: function}`) in place while the context lasts."""
         if isinstance(edits, Mapping):
-            handlers: dict[str, Handler] = {
+            handlers: dict[str, HookFn] = {
                 name: function_handler(name, function)
                 for key, function in edits.items()
                 for name in self.select(str(key))
             }
         else:
-            handlers = self.handlers_for(edits)
-        with self.routed(handlers):
+            handlers = self.compile_edits(edits)
+        with self.attach(handlers):
             yield self
 
-    def handlers_for(self, interventions: Iterable[Intervention]) -> dict[str, Handler]:
+    def compile_edits(self, interventions: Iterable[Intervention]) -> dict[str, HookFn]:
         """One handler for each hook that the interventions touch; their sites are resolved here."""
         by_hook: dict[str, list[Intervention]] = {}
         for intervention in require_interventions(interventions):
@@ -254,13 +254,13 @@ class HookedModel(HookedRootModule):
         tensors = () if inputs is None else (leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
         key = (None if inputs is None else tuple(tuple(leaf.shape) for leaf in tensors), on_request)
         if key not in self._traces:
-            self._traces[key] = survey(self, self._converted(self.example()) if inputs is None else inputs, on_request)
+            self._traces[key] = survey(self, self._convert(self.example()) if inputs is None else inputs, on_request)
         return self._traces[key]
 
-    def _converted(self, inputs: State) -> State:
+    def _convert(self, inputs: State) -> State:
         """Inputs on the model's device, floating ones in its precision."""
         like = next(self.parameters(), torch.zeros(()))
-        fit = partial(_converted_like, like)
+        fit = partial(_convert_like, like)
         return tree_map(fit, inputs)
 
     def stage_of(self, hook: str) -> int:
@@ -290,7 +290,7 @@ def batch_size(inputs: Any) -> int:
     return len(leaf)
 
 
-def _converted_like(like: Tensor, x: Any) -> Any:
+def _convert_like(like: Tensor, x: Any) -> Any:
     if not isinstance(x, Tensor):
         return x
     return x.to(like) if x.is_floating_point() else x.to(like.device)

@@ -29,7 +29,7 @@ def check_inputs(inputs: Any, name: str) -> None:
             )
 
 
-class inputs_explained:
+class explain_input_errors:
     """Context in which a raw error of a model becomes an InputError if its inputs differ from those that it takes."""
 
     def __init__(self, model: Any, inputs: Any) -> None:
@@ -46,7 +46,7 @@ class inputs_explained:
 
 def explain_inputs(model: Any, inputs: Any, error: Exception) -> None:
     """Raise InputError if inputs with which a model failed differ from what it takes; else return."""
-    taken, given = described(model.example()), described(inputs)
+    taken, given = describe_inputs(model.example()), describe_inputs(inputs)
     if taken != given:
         reason = (str(error).splitlines() or [""])[0].rstrip(".")
         raise InputError(
@@ -55,7 +55,7 @@ def explain_inputs(model: Any, inputs: Any, error: Exception) -> None:
         ) from error
 
 
-def described(inputs: Any) -> list[str]:
+def describe_inputs(inputs: Any) -> list[str]:
     """The type and shape of each tensor of some inputs, without the number of rows."""
     return [
         f"{str(leaf.dtype).removeprefix('torch.')} {['batch', *leaf.shape[1:]]}"

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import InputError, OverwrittenError
 from workbench.core.hook_functions import apply_function, apply_lens_function, require_function
-from workbench.core.hook_points import AxisHookPoint, Handler
+from workbench.core.hook_points import AxisHookPoint, HookFn
 
 
 class Capture:
@@ -66,7 +66,7 @@ def versions(tree: Any) -> list[int]:
     return [x._version for x in tree_leaves(tree) if isinstance(x, Tensor) and not x.is_inference()]
 
 
-def chained(outer: Mapping[str, Handler] | None, name: str, handler: Handler, fired: set[str]) -> Handler:
+def chain(outer: Mapping[str, HookFn] | None, name: str, handler: HookFn, fired: set[str]) -> HookFn:
     """A handler inside any outer one, which notes that it fired."""
     before = (outer or {}).get(name)
 
@@ -77,27 +77,27 @@ def chained(outer: Mapping[str, Handler] | None, name: str, handler: Handler, fi
     return run
 
 
-def unchanged(x: Tensor) -> Tensor:
+def identity(x: Tensor) -> Tensor:
     """The activation as it is."""
     return x
 
 
-def then(first: Handler | None, second: Handler) -> Handler:
+def compose(first: HookFn | None, second: HookFn) -> HookFn:
     """One handler after another."""
     return second if first is None else lambda x: second(first(x))
 
 
-def function_handler(name: str, function: Callable[[Tensor], Any]) -> Handler:
+def function_handler(name: str, function: Callable[[Tensor], Any]) -> HookFn:
     """A user's `function(activation)`."""
     return partial(apply_function, name, require_function(function, name))
 
 
-def value_handler(function: Callable[..., Any], point: AxisHookPoint) -> Handler:
+def value_handler(function: Callable[..., Any], point: AxisHookPoint) -> HookFn:
     """A TransformerLens-style `function(activation, hook=point)`."""
     return partial(apply_lens_function, require_function(function, str(point.name)), hook=point)
 
 
-def gradient_handler(function: Callable[..., Any], point: AxisHookPoint) -> Handler:
+def gradient_handler(function: Callable[..., Any], point: AxisHookPoint) -> HookFn:
     """A TransformerLens-style `function(gradient, hook=point)`, called in the backward pass.
 
     The gradient is that of what reads the activation after this hook point. It is watched on a view, so that a weight

@@ -132,8 +132,8 @@ class Reconstruction:
 
     def __call__(self, output: Any) -> PerExample:
         logits = logits_of(output)
-        wanted = self.images.flatten(1).expand_as(logits)
-        return -binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(dim=1)
+        images = self.images.flatten(1).expand_as(logits)
+        return -binary_cross_entropy_with_logits(logits, images, reduction="none").sum(dim=1)
 
 
 @dataclass(frozen=True)

@@ -11,24 +11,24 @@ from torch import Tensor
 Change = Callable[[Tensor], Tensor]
 
 
-def mixed(x: Tensor) -> Tensor:
+def mix(x: Tensor) -> Tensor:
     """The same entries at other places."""
     return x.roll(1, 0).flip(-1)
 
 
-def enlarged(x: Tensor) -> Tensor:
+def enlarge(x: Tensor) -> Tensor:
     """Ten times as large and shifted; of whole numbers the largest that occurs."""
     return 10 * x + 1 if x.is_floating_point() or x.is_complex() else _largest(x).expand_as(x)
 
 
-def negated(x: Tensor) -> Tensor:
+def negate(x: Tensor) -> Tensor:
     """Three times as large, of the other sign; whole numbers in reverse order of size."""
     if x.is_floating_point() or x.is_complex():
         return -3 * x
     return ~x if x.dtype == torch.bool else _largest(x) + _smallest(x) - x
 
 
-def emptied(x: Tensor) -> Tensor:
+def empty(x: Tensor) -> Tensor:
     """Zeros; of whole numbers the smallest that occurs."""
     return torch.zeros_like(x) if x.is_floating_point() or x.is_complex() else _smallest(x).expand_as(x)
 
@@ -45,10 +45,10 @@ def neighbours(rows: int) -> Iterator[tuple[Change, Bool[Tensor, " row"]]]:
     """Changes and the rows to make them in: halves and every other row, so that each row meets changed ones."""
     place = torch.arange(rows)
     late, odd = place >= rows // 2, place % 2 == 1
-    yield from ((mixed, late), (enlarged, late), (enlarged, ~late), (negated, odd), (enlarged, ~odd), (emptied, late))
+    yield from ((mix, late), (enlarge, late), (enlarge, ~late), (negate, odd), (enlarge, ~odd), (empty, late))
 
 
-def changed(tensors: Sequence[Tensor], change: Change, rows: Bool[Tensor, " row"]) -> list[Tensor]:
+def perturb(tensors: Sequence[Tensor], change: Change, rows: Bool[Tensor, " row"]) -> list[Tensor]:
     """Copies of tensors with one row per example, changed in these rows."""
     result = []
     for x in tensors:

@@ -15,7 +15,7 @@ from workbench.core.errors import InputError
 from workbench.core.listeners import versions
 from workbench.core.module_run import Note
 from workbench.core.nested import flatten, is_plain, map_tensors
-from workbench.core.perturbations import changed, negated, neighbours
+from workbench.core.perturbations import negate, neighbours, perturb
 from workbench.core.probe import Probe
 from workbench.core.random import fixed_noise, noise_state
 
@@ -60,8 +60,8 @@ class Rows:
 
 def probe(run: Run, example: Any) -> Probe:
     """Learn what sweeps and interventions must know of a network. Costs about 15 forward passes on at most 4 rows."""
-    found = next(filter(None, (tried(run, rows) for rows in hypotheses(example))), None)
-    rows, small, base, double = found or fixed(run, example)
+    found = next(filter(None, (try_rows(run, rows) for rows in hypotheses(example))), None)
+    rows, small, base, double = found or probe_fixed_batch(run, example)
     again = observe(run, small, seed=1)
     drew = base.drew or not same(base, again)
     stateful = drew and not same(base, observe(run, small))
@@ -77,7 +77,7 @@ def probe(run: Run, example: Any) -> Probe:
     }
     if double is None:
         return Probe(**facts, fixed_batch=True, rows_interact=None, batch_axis=axes_by_change(run, rows, base))
-    axes = axes_by_doubling(base, double, len(rows.taken(few(rows))[0]))
+    axes = axes_by_doubling(base, double, len(rows.taken(take_few(rows))[0]))
     interacting, varying = interact(run, rows, small, double, axes)
     axes |= dict.fromkeys(varying)
     facts["varying"] = tuple(sorted(name for name in varying if not name.startswith(OUTPUT)))
@@ -135,9 +135,9 @@ def hypotheses(example: Any) -> Iterator[Rows]:
     yield from islice(choices, HYPOTHESES)
 
 
-def tried(run: Run, rows: Rows) -> tuple[Rows, Any, Observation, Observation] | None:
+def try_rows(run: Run, rows: Rows) -> tuple[Rows, Any, Observation, Observation] | None:
     """Observations of at most two rows and of the same rows twice, if this choice of inputs can be doubled."""
-    once = few(rows)
+    once = take_few(rows)
     small = rows.with_tensors(rows.taken(once))
     try:
         base = observe(run, small)
@@ -148,12 +148,12 @@ def tried(run: Run, rows: Rows) -> tuple[Rows, Any, Observation, Observation] | 
     return (rows, small, base, double) if doubled else None
 
 
-def few(rows: Rows) -> Int[Tensor, " row"]:
+def take_few(rows: Rows) -> Int[Tensor, " row"]:
     """The first rows, at most two."""
     return torch.arange(min(2, len(rows.leaves[rows.per_row[0]])))
 
 
-def fixed(run: Run, example: Any) -> tuple[Rows, Any, Observation, None]:
+def probe_fixed_batch(run: Run, example: Any) -> tuple[Rows, Any, Observation, None]:
     """The example as it is, for a network that runs with its number of rows only."""
     return next(hypotheses(example)), example, observe(run, example), None
 
@@ -174,7 +174,7 @@ def axes_by_change(run: Run, rows: Rows, base: Observation) -> dict[str, int | N
     tensors = [rows.leaves[i] for i in rows.per_row]
     where = torch.arange(len(tensors[0])) % 2 == (0 if len(tensors[0]) == 1 else 1)
     try:
-        other = observe(run, rows.with_tensors(changed(tensors, negated, where)))
+        other = observe(run, rows.with_tensors(perturb(tensors, negate, where)))
     except Exception:  # the changed values are not valid inputs, so nothing is learnt
         return dict.fromkeys((name for name in base.seen if not name.startswith(OUTPUT)), None)
     axes: dict[str, int | None] = {}
@@ -216,7 +216,7 @@ def interact(
     twice = [x.repeat(2, *[1] * (x.ndim - 1)) for x in tensors]
     interacting, tried_any, varying = False, False, set[str]()
     for change, where in neighbours(len(twice[0])):
-        new = changed(twice, change, where)
+        new = perturb(twice, change, where)
         if all(map(torch.equal, new, twice)):
             continue
         try:

@@ -34,7 +34,7 @@ class Program:
 
     def run(self, values: Values, start: int, stop: int) -> None:
         """Run some operations."""
-        handlers = self.model.router.handlers
+        handlers = self.model.router.active_hooks
         if start == 0 and handlers is not None:
             self._run_parts(-1, values, handlers, sinks=True)
         for i in range(start, stop):
@@ -67,7 +67,7 @@ class Program:
 
     def compute(self, part: Part, values: Values) -> Tensor:
         """Return what a node writes when its ports read what their hook points return."""
-        handlers, points = self.model.router.handlers or {}, self.model.hook_dict
+        handlers, points = self.model.router.active_hooks or {}, self.model.hook_dict
         now: Values = {operand: values[operand] for port in part.ports for operand in port.operands}
         for port in part.ports:
             if port.name not in handlers:

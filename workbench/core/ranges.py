@@ -59,13 +59,13 @@ def check_fields(config: Any) -> None:
         UnknownNameError: Names the nearest of the valid choices.
     """
     kind = type(config)
-    for name, annotation in carried_fields(kind).items():
-        value = checked(annotation, getattr(config, name), f"{name!r} of {kind.__name__}")
+    for name, annotation in fields_to_check(kind).items():
+        value = check_value(annotation, getattr(config, name), f"{name!r} of {kind.__name__}")
         object.__setattr__(config, name, value)
 
 
 @cache
-def carried_fields(kind: type) -> dict[str, Any]:
+def fields_to_check(kind: type) -> dict[str, Any]:
     """The annotations of a dataclass's fields that can be checked."""
     hints = get_type_hints(kind, include_extras=True)
     return {f.name: hints[f.name] for f in fields(kind) if is_carried(hints[f.name])}  # type: ignore[arg-type]
@@ -113,20 +113,20 @@ def is_ranged(annotation: Any) -> bool:
     return bool(limits(annotation)) or any(map(is_ranged, get_args(annotation)))
 
 
-def in_words(annotation: Any) -> str:
+def describe_type(annotation: Any) -> str:
     """A type, with its range, as a user reads it: `whole number from 1 to 64`."""
     kind = without_range(annotation)
     if get_origin(kind) is Literal:
         words = "|".join(map(str, get_args(kind)))
     elif get_origin(kind) is tuple:
-        inside = ",".join(map(in_words, items(kind)))
+        inside = ",".join(map(describe_type, items(kind)))
         words = f"{inside},{inside},..." if of_any_length(kind) else inside
     else:
-        words = WORDS.get(kind) or " or ".join(map(in_words, members(kind)))
-    return " ".join([words, *range_in_words(limits(annotation))])
+        words = WORDS.get(kind) or " or ".join(map(describe_type, members(kind)))
+    return " ".join([words, *describe_range(limits(annotation))])
 
 
-def range_in_words(declared: tuple[Any, ...]) -> list[str]:
+def describe_range(declared: tuple[Any, ...]) -> list[str]:
     """Limits as a user reads them, such as `from 0 to below 1`."""
     low = next((limit for limit in declared if isinstance(limit, Ge | Gt)), None)
     high = next((limit for limit in declared if isinstance(limit, Le | Lt)), None)
@@ -156,13 +156,13 @@ SIZES: dict[type, str] = {
 def fits(annotation: Any, value: Any) -> bool:
     """Whether a value is of a type and in its range."""
     try:
-        checked(annotation, value, "")
+        check_value(annotation, value, "")
     except (ConfigError, UnknownNameError):
         return False
     return True
 
 
-def checked(annotation: Any, value: Any, where: str) -> Any:
+def check_value(annotation: Any, value: Any, where: str) -> Any:
     """The value as its type has it: lists become tuples, whole numbers floats where floats are declared.
 
     Raises:
@@ -171,11 +171,11 @@ def checked(annotation: Any, value: Any, where: str) -> Any:
     """
     kind = without_range(annotation)
     if len(members(kind)) > 1:
-        right = checked_member(kind, value, where)
+        right = check_member(kind, value, where)
     elif get_origin(kind) is Literal:
-        right = checked_choice(get_args(kind), value, where)
+        right = check_choice(get_args(kind), value, where)
     elif get_origin(kind) is tuple:
-        right = checked_tuple(annotation, value, where)
+        right = check_tuple(annotation, value, where)
     elif is_scalar(kind, value):
         right = value if kind in (bool, NONE) else kind(value)
     else:
@@ -197,23 +197,23 @@ def is_scalar(kind: Any, value: Any) -> bool:
         return False
 
 
-def checked_member(union: Any, value: Any, where: str) -> Any:
+def check_member(union: Any, value: Any, where: str) -> Any:
     """The value as the first member of a union that takes it has it."""
     kind = next((member for member in members(union) if fits(member, value)), None)
     if kind is not None:
-        return checked(kind, value, where)
+        return check_value(kind, value, where)
     listed = [member for member in members(union) if get_origin(member) is Literal]
-    return checked(listed[0], value, where) if listed else refuse(union, value, where)
+    return check_value(listed[0], value, where) if listed else refuse(union, value, where)
 
 
-def checked_choice(choices: tuple[Any, ...], value: Any, where: str) -> Any:
+def check_choice(choices: tuple[Any, ...], value: Any, where: str) -> Any:
     """The value, which must be one of the choices."""
     if not any(value == choice and type(value) is type(choice) for choice in choices):
         raise UnknownNameError("value", value, choices, where=f" for {where}")
     return value
 
 
-def checked_tuple(annotation: Any, value: Any, where: str) -> tuple[Any, ...]:
+def check_tuple(annotation: Any, value: Any, where: str) -> tuple[Any, ...]:
     """A tuple from a list or tuple, every entry checked."""
     if not isinstance(value, list | tuple):
         return refuse(annotation, value, where)
@@ -221,7 +221,8 @@ def checked_tuple(annotation: Any, value: Any, where: str) -> tuple[Any, ...]:
     if len(kinds) != len(value):
         return refuse(annotation, value, where)
     return tuple(
-        checked(kind, entry, f"entry {i} of {where}") for i, (kind, entry) in enumerate(zip(kinds, value, strict=True))
+        check_value(kind, entry, f"entry {i} of {where}")
+        for i, (kind, entry) in enumerate(zip(kinds, value, strict=True))
     )
 
 
@@ -239,4 +240,4 @@ KEPT: dict[Any, Callable[[Any, Any], bool]] = {
 
 def refuse(annotation: Any, value: Any, where: str) -> NoReturn:
     """Raise: the value is not of the type, or out of its range."""
-    raise ConfigError(f"{where} should be {in_words(annotation)}, not {short(value)}.")
+    raise ConfigError(f"{where} should be {describe_type(annotation)}, not {short(value)}.")

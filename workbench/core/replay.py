@@ -24,13 +24,13 @@ def replay(tape: Tape, inputs: Sequence[Tensor]) -> Values:
     return values
 
 
-def evaluate(tape: Tape, changed: Mapping[Ref, Tensor], wanted: Ref, values: Mapping[Ref, Tensor]) -> Tensor:
+def evaluate(tape: Tape, changed: Mapping[Ref, Tensor], target: Ref, values: Mapping[Ref, Tensor]) -> Tensor:
     """Return a value when some others are changed and the rest stay as in `values`; runs what lies between."""
     now: Values = dict(changed)
-    for op in tape.operations[: tape.maker.get(wanted, -1) + 1]:
+    for op in tape.operations[: tape.maker.get(target, -1) + 1]:
         if any(ref in now for ref in op.reads) and not any(out in changed for out in op.outputs):
             bind(op, {ref: values[ref] for ref in op.reads if ref not in now})(now)
-    return now[wanted] if wanted in now else values[wanted]
+    return now[target] if target in now else values[target]
 
 
 def between(tape: Tape, starts: Iterable[Ref], ends: Iterable[Ref]) -> tuple[int, ...]:

@@ -47,7 +47,7 @@ class RunLock:
         self.plain.release()
 
     @contextmanager
-    def waited(self, look: Callable[[], object]) -> Iterator[None]:
+    def wait_and_hold(self, look: Callable[[], object]) -> Iterator[None]:
         """Hold the lock; call `look` while another thread has it, five times a second, which may raise to give up."""
         if not self.plain.acquire(blocking=False):
             self.wait(look)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from workbench.core.arguments import check_arguments
 from workbench.core.errors import InputError, OverwrittenError, ShapeError
-from workbench.core.hooked import Handler, HookedModel
-from workbench.core.inputs import check_inputs, inputs_explained
+from workbench.core.hooked import HookedModel, HookFn
+from workbench.core.inputs import check_inputs, explain_input_errors
 from workbench.core.interventions import Intervention, apply_all, require_interventions
 from workbench.core.listeners import versions
 from workbench.core.nested import map_tensors
@@ -57,7 +57,7 @@ def sweep(
         raise InputError("A sweep needs at least one condition. Pass [()] for the intact model alone.")
     starts = tuple(_first_stage(model, condition) for condition in conditions)
     pinned = frozenset(i.site.hook for c in conditions for i in c if _changes_path(model, i.site.hook))
-    with model.lock, inputs_explained(model, inputs):
+    with model.lock, explain_input_errors(model, inputs):
         if model.probe is not None:
             model.probe.require_repeatable()
         room = _conditions_that_fit(model, inputs, memory)
@@ -92,16 +92,16 @@ class _Sweep:
         for stage in range(len(self.model.stages)):
             todo = [c for c, start in enumerate(self.starts) if start == stage]
             for chunk in _chunks(self.model, self.conditions, todo, self.room):
-                results |= zip(chunk, self.measured(state, stage, chunk), strict=True)
+                results |= zip(chunk, self.measure_together(state, stage, chunk), strict=True)
                 progress(len(results), len(self.conditions))
             if max(self.starts, default=0) > stage:
-                with self.model.routed({}, self.pinned):
+                with self.model.attach({}, self.pinned):
                     state = self.model.run_stages(state, stage, stage + 1)
         results |= {c: self.value(state) for c, start in enumerate(self.starts) if start == len(self.model.stages)}
         progress(len(self.conditions), len(self.conditions))
         return torch.stack([results[c] for c in range(len(self.conditions))])
 
-    def measured(self, state: Any, stage: int, chunk: Sequence[int]) -> list[Tensor]:
+    def measure_together(self, state: Any, stage: int, chunk: Sequence[int]) -> list[Tensor]:
         """The measure under conditions that share a run.
 
         Where nothing is promised about rows, the first and the last condition are run by themselves and compared.
@@ -161,11 +161,11 @@ def _suffix(model: HookedModel, state: Any, stage: int, chunk: Sequence[Conditio
     """
     blocks = len(chunk)
     if blocks == 1:
-        with model.routed(model.handlers_for(chunk[0]), pinned):
+        with model.attach(model.compile_edits(chunk[0]), pinned):
             return model.run_stages(state, stage, len(model.stages))
     batch = model.count_rows(state)
     lazy = model.broadcasts_rows and batch == 1
-    with model.routed(_block_handlers(model, chunk, batch), pinned):
+    with model.attach(_block_handlers(model, chunk, batch), pinned):
         rows = torch.arange(batch).repeat(blocks)
         state = model.run_stages(state if lazy else model.take_rows(state, rows), stage, stage + 1)
         if lazy:
@@ -178,7 +178,7 @@ def _to_blocks(x: Tensor, blocks: int) -> Tensor:
     return x.expand(blocks, *x.shape[1:]) if len(x) == 1 else x
 
 
-def _block_handlers(model: HookedModel, chunk: Sequence[Condition], batch: int) -> dict[str, Handler]:
+def _block_handlers(model: HookedModel, chunk: Sequence[Condition], batch: int) -> dict[str, HookFn]:
     by_hook: dict[str, list[tuple[int, Intervention]]] = {}
     for block, condition in enumerate(chunk):
         for intervention in condition:

@@ -7,7 +7,7 @@ from typing import Any
 from workbench.core.errors import InputError, WorkbenchError
 
 
-def stepped(envs: Any, actions: Any) -> tuple[Any, ...]:
+def step_environments(envs: Any, actions: Any) -> tuple[Any, ...]:
     """What `envs.step(actions)` gives; what it raises comes as one sentence that says whose mistake it is."""
     try:
         return envs.step(actions)

@@ -53,12 +53,12 @@ def _fired(model: HookedModel, inputs: Any, asked: Sequence[str]) -> dict[str, H
         return x
 
     with model.lock, evaluating(model):
-        outer = model.router.handlers
+        outer = model.router.active_hooks
         try:
             for stage, run in enumerate(model.stages):
                 names = (*model.select(None), *asked)
-                model.router.handlers = {name: partial(note, stage, name) for name in names}
+                model.router.active_hooks = {name: partial(note, stage, name) for name in names}
                 inputs = run(inputs)
         finally:
-            model.router.handlers = outer
+            model.router.active_hooks = outer
     return seen

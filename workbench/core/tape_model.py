@@ -143,7 +143,7 @@ class TapeModel(HookedModel):
 
     def forward(self, inputs: State) -> Any:
         """Run the module itself where nothing is asked for, else the tape."""
-        if self.router.handlers is None:
+        if self.router.active_hooks is None:
             return self.call(inputs)
         return super().forward(inputs)
 

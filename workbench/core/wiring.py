@@ -158,7 +158,7 @@ class Wiring:
         """The same number on every edge."""
         return {wire: torch.full(self.shape(wire), value) for wire in self.wires}
 
-    def checked(self, masks: Masks) -> Masks:
+    def check(self, masks: Masks) -> Masks:
         """The masks, when they are of this graph; one of another model raises."""
         for name in self.wires:
             if name not in masks or tuple(masks[name].shape) != self.shape(name):
@@ -171,7 +171,7 @@ class Wiring:
 
     def as_vector(self, masks: Masks) -> Shaped[Tensor, " edge"]:
         """All edges' entries in one row, wire after wire."""
-        return torch.cat([self.checked(masks)[name].flatten() for name in self.wires])
+        return torch.cat([self.check(masks)[name].flatten() for name in self.wires])
 
     def as_masks(self, vector: Tensor) -> dict[str, Tensor]:
         """The inverse of `as_vector`."""
@@ -187,17 +187,17 @@ class Wiring:
 
     # What matters
 
-    def pruned(self, keep: Masks, counterfactual: bool = True) -> dict[str, Bool[Tensor, "_node _port *_pos"]]:
+    def prune(self, keep: Masks, counterfactual: bool = True) -> dict[str, Bool[Tensor, "_node _port *_pos"]]:
         """The kept edges on a path to a sink and, if `counterfactual`, from a source; the rest changes no output.
 
         Counterfactual: a cut edge carries the write of one other run. Then a node that hears from no source writes
         just that. With writes set to zero or a mean it does not, and stays for what it makes of its constant.
         """
-        kept = {name: torch.atleast_3d(self.checked(keep)[name].bool()) for name in self.wires}
+        kept = {name: torch.atleast_3d(self.check(keep)[name].bool()) for name in self.wires}
         heard = self._heard(kept) if counterfactual else {h: torch.ones(1, 1).bool() for h in self.nodes}
-        wanted = self.wanted(kept)
+        leads = self.reaches_output(kept)
         return {
-            name: (kept[name] & heard[writer][:, None] & wanted[port]).reshape(self.shape(name))
+            name: (kept[name] & heard[writer][:, None] & leads[port]).reshape(self.shape(name))
             for name, (writer, port) in self.wires.items()
         }
 
@@ -212,17 +212,17 @@ class Wiring:
                     heard[hook] |= _up_to(reached, self.ports[port].sees)
         return heard
 
-    def wanted(self, kept: Masks) -> dict[str, Bool[Tensor, "_port _pos"]]:
+    def reaches_output(self, kept: Masks) -> dict[str, Bool[Tensor, "_port _pos"]]:
         """For each group of ports, which lead to a sink."""
-        wanted = {h: torch.full((group.size, group.positions or 1), h in self.sinks) for h, group in self.ports.items()}
+        leads = {h: torch.full((group.size, group.positions or 1), h in self.sinks) for h, group in self.ports.items()}
         for hook, group in reversed(self.nodes.items()):
             useful = torch.zeros(group.size, group.positions or 1, dtype=torch.bool)
             for wire in self.out_of(hook):
-                useful |= (kept[wire] & wanted[self.wires[wire][1]]).any(dim=1)
+                useful |= (kept[wire] & leads[self.wires[wire][1]]).any(dim=1)
             for port in group.reads:
                 used = useful if self.ports[port].size == group.size else useful.any(dim=0, keepdim=True)
-                wanted[port] |= _up_to(used.flip(-1), self.ports[port].sees).flip(-1)
-        return wanted
+                leads[port] |= _up_to(used.flip(-1), self.ports[port].sees).flip(-1)
+        return leads
 
 
 def _up_to(here: Bool[Tensor, "_any _pos"], sees: Sees) -> Bool[Tensor, "_any _pos"]:

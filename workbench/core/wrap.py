@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from workbench.core.arguments import check_arguments
 from workbench.core.axis_names import fresh, names_of
 from workbench.core.errors import InputError
-from workbench.core.hooked import AxisHookPoint, Handler, HookedModel, HookInfo, State
+from workbench.core.hooked import AxisHookPoint, HookedModel, HookFn, HookInfo, State
 from workbench.core.module_run import Forward, ModuleRun
 from workbench.core.nested import flatten, map_tensors, tensors_in
 from workbench.core.opening import discover, follow_axes
@@ -107,7 +107,7 @@ class WrappedModel(HookedModel):
         self._require_open()
         if self.probe.writes_inputs:
             inputs = map_tensors(torch.clone, inputs)
-        listened = self.router.handlers is not None or self.router.listened
+        listened = self.router.active_hooks is not None or self.router.listened
         with fixed_noise(self._seed) if self.probe.random else nullcontext():
             return self._run(inputs, self._pass if listened else None)
 
@@ -118,10 +118,10 @@ class WrappedModel(HookedModel):
         return super().forward(inputs)
 
     @contextmanager
-    def routed(self, handlers: Mapping[str, Handler], pinned: Iterable[str] = ()) -> Iterator[None]:
+    def attach(self, handlers: Mapping[str, HookFn], force: Iterable[str] = ()) -> Iterator[None]:
         """Send the named activations through `handlers` while the context lasts."""
         self._require_open()
-        with super().routed(handlers, pinned):
+        with super().attach(handlers, force):
             yield
 
     def _require_open(self) -> None:

@@ -47,7 +47,7 @@ def compute(spec: Spec, progress: Progress, facts: Facts | None = None) -> Any:
     reading = lambda done, total: progress(0, total)  # it may be stopped, and is no part of the work that is counted
     clean = read_inputs(spec.inputs, model, progress=reading) if spec.inputs else None
     corrupted = read_inputs(spec.corrupted, model, clean, reading) if spec.corrupted else None
-    with model.lock.waited(lambda: progress(0, 0)):
+    with model.lock.wait_and_hold(lambda: progress(0, 0)):
         if clean is not None:
             require_memory(spec, model, clean)
         arguments = arguments_of(spec, model, (clean, corrupted), progress, facts)

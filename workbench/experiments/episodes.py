@@ -60,9 +60,9 @@ def play(
     known = environments_of(model)
     name, network = environment or known[0], loaded(model)
     discount, hook = discount_of(model), hook or next(iter(network.trace()))
-    handlers = network.handlers_for([make_change(edit, amount)] if edit else [])
+    handlers = network.compile_edits([make_change(edit, amount)] if edit else [])
     envs = make_vector(native_name(name), 1)
-    with network.lock, network.routed(handlers):
+    with network.lock, network.attach(handlers):
         choose = lambda observation, _: logits_of(network(observation)).argmax(dim=-1)
         told = trace_episode(network, list(run_episodes(choose, envs, [seed], STEPS)), discount)
         mattered = compute_saliency(network, told.observation, margin(told.logits))

@@ -20,7 +20,7 @@ from workbench.core.errors import ConfigError, TrainingError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
 from workbench.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
-from workbench.core.stepping import stepped
+from workbench.core.stepping import step_environments
 from workbench.training.curve import Curve
 from workbench.training.exploration import Held, epsilon_at, extended_epsilon_greedy, require_exploration
 from workbench.training.n_step import Recent, n_step
@@ -235,7 +235,7 @@ def explore(run: Run, cfg: DQNConfig, epsilon: float) -> Float[Tensor, " episode
     """One step of every environment, remembered; the returns of the episodes that it ended."""
     seen = run.frontier.observation
     action, run.held = extended_epsilon_greedy(run.model(seen).q, epsilon, run.held, cfg.longest, run.rng)
-    shown, gained, *ends, info = stepped(run.envs, action.numpy())
+    shown, gained, *ends, info = step_environments(run.envs, action.numpy())
     reward, (terminated, truncated) = torch.as_tensor(gained, dtype=torch.float32), map(torch.from_numpy, ends)
     refuse_infinite(reward[None])
     done = terminated | truncated

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from workbench.core.progress import Progress, silent
-from workbench.core.stepping import stepped
+from workbench.core.stepping import step_environments
 from workbench.training.rollouts import Policy, as_observation, start
 from workbench.training.scores import bootstrapped_mean
 
@@ -51,7 +51,7 @@ def evaluate_policy(
     running = np.ones(episodes, dtype=bool)
     while running.any() and (limit is None or lengths.max() < limit):
         action = policy(observation).logits.argmax(-1).numpy()
-        shown, reward, terminated, truncated, _ = stepped(envs, action)
+        shown, reward, terminated, truncated, _ = step_environments(envs, action)
         returns[running] += reward[running]
         lengths += running
         running &= ~(terminated | truncated)

@@ -15,7 +15,7 @@ from torch import Tensor
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
 from workbench.core.ranges import PositiveInt, Share, check_fields
-from workbench.core.stepping import stepped
+from workbench.core.stepping import step_environments
 from workbench.training.curve import Curve
 from workbench.training.exploration import epsilon_at, epsilon_greedy, require_exploration
 from workbench.training.rollouts import as_observation, led_to, require_same_step_reset
@@ -88,7 +88,7 @@ def q_learning(
     for step in range(steps):
         epsilon = epsilon_at(step / steps, cfg.epsilon_start, cfg.epsilon_end, cfg.epsilon_share)
         action = epsilon_greedy(table[state], epsilon, rng)
-        shown, reward, terminated, truncated, info = stepped(envs, action.numpy())
+        shown, reward, terminated, truncated, info = step_environments(envs, action.numpy())
         gained, ended = torch.as_tensor(reward, dtype=table.dtype), torch.from_numpy(terminated)
         target = bellman_target(gained, table[led_to(shown, info).argmax(dim=1)], ended, cfg.discount)
         update(table, state, action, target, cfg.lr * rate(step, steps, 0, 0.0))

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from workbench.core.errors import ConfigError, InputError
-from workbench.core.stepping import stepped
+from workbench.core.stepping import step_environments
 
 Policy = Callable[[Tensor], Any]
 """From observations to something with action `logits` (batch, action) and state `value` (batch)."""
@@ -136,7 +136,7 @@ def collect(policy: Policy, envs: VectorEnv, frontier: Frontier, steps: int, rng
             logits.append(output.logits)
             values.append(output.value)
         action[t] = sampled(logits[t], noise[t])
-        *results, info = stepped(envs, action[t].numpy())
+        *results, info = step_environments(envs, action[t].numpy())
         for row, result in zip(rows, results, strict=True):
             row[t] = result
         if info and (cut := results[3] & ~results[2]).any():
@@ -238,7 +238,7 @@ def greedy_rollout(policy: Policy, env: gymnasium.Env, seed: int, steps: int = 1
         seen.append(as_observation(observation))
         outputs.append(policy(seen[-1][None]))
         actions.append(int(outputs[-1].logits.argmax()))
-        observation, reward, terminated, truncated, _ = stepped(env, actions[-1])
+        observation, reward, terminated, truncated, _ = step_environments(env, actions[-1])
         rewards.append(float(reward))
     logits, value = (torch.cat([getattr(output, name) for output in outputs]) for name in ("logits", "value"))
     return Episode(

@@ -147,8 +147,8 @@ class Block(nn.Module):
 
         A port whose hook is in use gets a copy of the stream per head before the norm; the others share one result.
         """
-        shared = None if all(port.wanted for port in ports) else norm(resid)
-        return [norm.apply_to(port(self.copy_per_head(resid))) if port.wanted else shared for port in ports]
+        shared = None if all(port.is_observed for port in ports) else norm(resid)
+        return [norm.apply_to(port(self.copy_per_head(resid))) if port.is_observed else shared for port in ports]
 
     def copy_per_head(self, resid: Stream) -> Float[Tensor, "batch pos head d_model"]:
         """Return the stream repeated for each head, without copying memory."""

@@ -11,7 +11,7 @@ from tests.analysis.circuits.test_attribution import contrast
 from tests.analysis.test_ablation import first_logit
 from tests.core.test_graph import cut_output, graph_of
 from tests.zoo.small import example
-from workbench.analysis.circuits.acdc import discover
+from workbench.analysis.circuits.acdc import acdc
 from workbench.core.errors import InputError
 from workbench.core.graph import Graph
 from workbench.core.metrics import KL, Metric, logits_of
@@ -54,7 +54,7 @@ def test_the_circuit_is_that_of_the_reference_procedure(name: str, detail: str) 
     graph = graph_of(name, detail)
     clean, other = example(graph.model, 2, seed=0), graph.writes(example(graph.model, 2, seed=1))
     metric = KL(logits_of(graph.model(clean)).detach())
-    found = discover(graph, clean, other, metric, threshold=0.03)
+    found = acdc(graph, clean, other, metric, threshold=0.03)
     expected = reference(graph, clean, other, metric, 0.03)
     for wire, kept in expected.items():
         assert torch.equal(found.kept[wire], kept), wire
@@ -63,7 +63,7 @@ def test_the_circuit_is_that_of_the_reference_procedure(name: str, detail: str) 
 
 def test_the_increase_is_what_cutting_the_edge_costs_when_its_turn_comes() -> None:
     graph, clean, other = contrast("mlp")
-    found = discover(graph, clean, other, first_logit, threshold=1e-9)
+    found = acdc(graph, clean, other, first_logit, threshold=1e-9)
     last = list(graph.wires)[-1]
     cut = {wire: torch.zeros_like(mask) for wire, mask in found.increase.items()}
     node = graph.wiring.shape(last)[0] - 1
@@ -75,7 +75,7 @@ def test_the_increase_is_what_cutting_the_edge_costs_when_its_turn_comes() -> No
 
 def test_a_threshold_that_no_edge_reaches_leaves_nothing_and_costs_little() -> None:
     graph, clean, other = contrast("gpt")
-    found = discover(graph, clean, other, first_logit, threshold=1e6)
+    found = acdc(graph, clean, other, first_logit, threshold=1e6)
     assert not any(kept.any() for kept in found.kept.values())
     assert found.runs < graph.n_edges / 10
 
@@ -83,7 +83,7 @@ def test_a_threshold_that_no_edge_reaches_leaves_nothing_and_costs_little() -> N
 def test_a_threshold_of_nothing_is_refused() -> None:
     graph, clean, other = contrast("mlp")
     with pytest.raises(InputError, match="above 0"):
-        discover(graph, clean, other, first_logit, threshold=0.0)
+        acdc(graph, clean, other, first_logit, threshold=0.0)
 
 
 def test_edges_from_a_writer_that_writes_the_same_in_both_runs_go_without_a_run() -> None:
@@ -93,8 +93,7 @@ def test_edges_from_a_writer_that_writes_the_same_in_both_runs_go_without_a_run(
     shared[:, 1:] = clean[:, 1:]
     metric = KL(logits_of(graph.model(clean)).detach())
     apart, alike = (
-        discover(graph, clean, graph.writes(x), metric, threshold=1e-6)
-        for x in (example(graph.model, 2, seed=1), shared)
+        acdc(graph, clean, graph.writes(x), metric, threshold=1e-6) for x in (example(graph.model, 2, seed=1), shared)
     )
     first = next(wire for wire in graph.wires if wire.startswith("hook_input"))
     assert not alike.kept[first][1:].any() and alike.kept[first][0].any()

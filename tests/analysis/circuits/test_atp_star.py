@@ -10,15 +10,15 @@ from tests.analysis.circuits.test_node_patching import question
 from tests.analysis.test_ablation import first_logit
 from tests.zoo.small import small
 from workbench.analysis.circuits.atp_star import (
-    attribute_nodes_star,
+    atp_star,
     reaching,
     residual_layers,
     scores_with,
     strengths,
     warn_few_layers,
 )
-from workbench.analysis.circuits.node_attribution import attribute_nodes, slopes
-from workbench.analysis.circuits.node_effects import Replacing, node_effects
+from workbench.analysis.circuits.node_attribution import atp, slopes
+from workbench.analysis.circuits.node_effects import NodeConfig, node_effects
 from workbench.analysis.circuits.node_patching import patch_nodes
 from workbench.checkpoints.store import load
 from workbench.core.metrics import METRICS, Question
@@ -40,14 +40,14 @@ def test_the_corrections_see_through_saturated_attention() -> None:
     graph, inputs, _, other = sharpened()
     hooks = ["blocks.1.attn.hook_q", "blocks.1.attn.hook_k"]
     exact = patch_nodes(graph, inputs, {hook: other[hook] for hook in hooks}, first_logit)
-    plain, star = (f(graph, inputs, other, first_logit) for f in (attribute_nodes, attribute_nodes_star))
+    plain, star = (f(graph, inputs, other, first_logit) for f in (atp, atp_star))
     truth, without, corrected = (torch.cat([x[hook].abs() for hook in hooks]) for x in (exact, plain, star))
     assert (corrected - truth).abs().max() < 0.1 * (without - truth).abs().max()
 
 
 def test_strengths_are_not_negative_and_cover_the_same_nodes() -> None:
     graph, inputs, other = question("gpt", "kept")
-    star, plain = (f(graph, inputs, other, first_logit) for f in (attribute_nodes_star, attribute_nodes))
+    star, plain = (f(graph, inputs, other, first_logit) for f in (atp_star, atp))
     assert star.keys() == plain.keys()
     assert all(star[hook].shape == plain[hook].shape and bool((star[hook] >= 0).all()) for hook in star)
 
@@ -85,8 +85,8 @@ def test_the_mean_over_drops_has_the_factor_of_the_paper() -> None:
     change = (other[hooks[0]] - run.values[hooks[0]]) * run.gradients[hooks[0]]
     by_drop = change.sum(dim=(2, 4)).abs()  # drop, batch, head
     assert by_drop[0].max() == 0
-    star = attribute_nodes_star(graph, inputs, other, first_logit)[hooks[0]]
-    plain = attribute_nodes(graph, inputs, other, first_logit)[hooks[0]].abs()
+    star = atp_star(graph, inputs, other, first_logit)[hooks[0]]
+    plain = atp(graph, inputs, other, first_logit)[hooks[0]].abs()
     torch.testing.assert_close(star, torch.maximum(plain, by_drop.sum(dim=0).T / (len(layers) - 1)))
 
 
@@ -98,7 +98,7 @@ def test_the_previous_token_head_of_a_network_of_two_layers_is_not_lost() -> Non
     corrupted = read_inputs("other:0", model, clean).inputs
     metric = METRICS["logit_difference"](Question(model(clean.inputs), model(corrupted), clean.targets))
     found = {
-        method: node_effects(model, clean.inputs, corrupted, metric, Replacing(method=method))
+        method: node_effects(model, clean.inputs, corrupted, metric, NodeConfig(method=method))
         for method in ("exact", "atp", "atp_star")
     }
     exact, plain, star = (found[method].effect.abs().mean(dim=1) for method in ("exact", "atp", "atp_star"))

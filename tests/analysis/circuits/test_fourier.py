@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.analysis.circuits.fourier import (
-    excluded,
+    exclude,
     fourier_basis,
     key_frequencies,
     measure_frequencies,
     of_frequencies,
-    restricted,
+    restrict,
     spectrum,
     sum_logits,
 )
@@ -52,11 +52,11 @@ def test_the_parts_of_all_frequencies_are_what_depends_on_the_sum_alone(prime: i
     x = torch.arange(prime)
     logits = of_sum[(x[:, None] + x) % prime]
     every = range(1, (prime + 1) // 2)
-    torch.testing.assert_close(restricted(logits, every), logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(restrict(logits, every), logits, atol=1e-4, rtol=1e-4)
     noise = torch.randn(prime, prime, prime, generator=random)
     only = of_frequencies(noise, every)
     torch.testing.assert_close(of_frequencies(only, every), only, atol=1e-4, rtol=1e-4)  # a projection
-    torch.testing.assert_close(excluded(noise, every) + only, noise)
+    torch.testing.assert_close(exclude(noise, every) + only, noise)
 
 
 def test_the_frequencies_of_rotations_are_found_and_only_they_matter() -> None:

@@ -9,11 +9,11 @@ from tests.analysis.circuits.test_attribution import contrast, linear
 from tests.analysis.test_ablation import first_logit
 from tests.core.test_graph import cut_output, every_graph, graph_of
 from tests.zoo.small import example
-from workbench.analysis.circuits.attribution import attribute_edges, other_writes
+from workbench.analysis.circuits.attribution import eap, other_writes
 from workbench.analysis.circuits.blocks import CleanRun
 from workbench.analysis.circuits.downstream import Slope, gradients_at_writes, slopes
-from workbench.analysis.circuits.exact import patch_edges
-from workbench.analysis.circuits.local_exact import attribute_locally
+from workbench.analysis.circuits.exact import exact
+from workbench.analysis.circuits.local_exact import local_exact
 from workbench.core.errors import InputError
 from workbench.core.graph import Graph
 from workbench.core.metrics import KL, logits_of
@@ -25,8 +25,8 @@ def test_on_a_linear_network_it_is_exact(downstream: str) -> None:
     model = linear()
     graph, clean, corrupted = model.graph(), model.example(4).double(), model.example(4, seed=1).double()
     other = other_writes(graph, corrupted, "resample")
-    ((wire, scores),) = attribute_locally(graph, clean, other, first_logit, downstream).items()
-    assert_close(scores, patch_edges(graph, clean, other, first_logit)[wire], rtol=1e-8, atol=1e-10)
+    ((wire, scores),) = local_exact(graph, clean, other, first_logit, downstream).items()
+    assert_close(scores, exact(graph, clean, other, first_logit)[wire], rtol=1e-8, atol=1e-10)
 
 
 @every_graph
@@ -34,7 +34,7 @@ def test_with_a_gradient_it_is_the_change_of_the_reader_times_the_gradient_at_it
     """Each edge by hand: a full run with that edge cut, the writes of the nodes that its port feeds, their gradient."""
     graph = graph_of(name, detail)
     clean, other = example(graph.model, 2, seed=0), graph.writes(example(graph.model, 2, seed=1))
-    scores = attribute_locally(graph, clean, other, first_logit, "gradient")
+    scores = local_exact(graph, clean, other, first_logit, "gradient")
     writes, gradients = graph.writes(clean), gradients_at_writes(graph, clean, first_logit, {})
     edges = list(graph.wiring.edges())
     for _, wire, place in edges[:: max(1, len(edges) // 6)]:
@@ -46,7 +46,7 @@ def test_with_a_gradient_it_is_the_change_of_the_reader_times_the_gradient_at_it
             intact = first_logit(graph.model(clean)).detach()
             expected = first_logit(cut_output(graph, clean, other, cut)) - intact
         else:
-            with torch.no_grad(), graph.patched(other, cut):
+            with torch.no_grad(), graph.patch(other, cut):
                 moved = graph.writes(clean)
             if len(fed) > 1:
                 continue  # a later one would hear of the first
@@ -86,19 +86,19 @@ def saturated() -> tuple[Graph, Tensor, dict[str, Tensor]]:
 def test_a_saturated_reader_counts_in_full_where_a_gradient_sees_nothing() -> None:
     graph, clean, other = saturated()
     wire = "hook_input -> blocks.0.hook_pre"
-    exact = patch_edges(graph, clean, other, first_logit)[wire][0, 0]
-    assert_close(attribute_locally(graph, clean, other, first_logit)[wire][0, 0], exact, rtol=1e-6, atol=1e-8)
-    assert abs(attribute_edges(graph, clean, other, first_logit)[wire][0, 0]) < 1e-4 < abs(exact)
+    truth = exact(graph, clean, other, first_logit)[wire][0, 0]
+    assert_close(local_exact(graph, clean, other, first_logit)[wire][0, 0], truth, rtol=1e-6, atol=1e-8)
+    assert abs(eap(graph, clean, other, first_logit)[wire][0, 0]) < 1e-4 < abs(truth)
 
 
 def test_a_distance_to_the_clean_output_needs_the_secant() -> None:
     graph, clean, other = contrast("gpt")
     metric = KL(logits_of(graph.model(clean)).detach())
     with pytest.raises(InputError, match="secant"):
-        attribute_locally(graph, clean, other, metric, "gradient")
-    scores = graph.wiring.as_vector(attribute_locally(graph, clean, other, metric))
-    exact = graph.wiring.as_vector(patch_edges(graph, clean, other, metric))
-    assert torch.corrcoef(torch.stack([scores.float(), exact.float()]))[0, 1] > 0.7
+        local_exact(graph, clean, other, metric, "gradient")
+    scores = graph.wiring.as_vector(local_exact(graph, clean, other, metric))
+    truth = graph.wiring.as_vector(exact(graph, clean, other, metric))
+    assert torch.corrcoef(torch.stack([scores.float(), truth.float()]))[0, 1] > 0.7
 
 
 def test_the_correction_of_a_change_beyond_the_whole_one_is_bounded() -> None:

@@ -10,9 +10,9 @@ from torch.testing import assert_close
 from tests.analysis.circuits.test_node_patching import every_graph, question
 from tests.analysis.test_ablation import first_logit
 from tests.zoo.small import example, small
-from workbench.analysis.circuits.attribution import attribute_edges
-from workbench.analysis.circuits.hisp import head_importance
-from workbench.analysis.circuits.node_attribution import attribute_nodes
+from workbench.analysis.circuits.attribution import eap
+from workbench.analysis.circuits.hisp import hisp
+from workbench.analysis.circuits.node_attribution import atp
 from workbench.analysis.circuits.node_patching import patch_nodes
 from workbench.analysis.circuits.nodes import node_groups
 from workbench.core.errors import InputError
@@ -29,7 +29,7 @@ def linear_mlp() -> Any:
 def test_attribution_is_exact_on_a_linear_network() -> None:
     model = linear_mlp()
     graph, inputs, other = model.graph(), example(model, 4), model.graph().writes(example(model, 4, seed=1))
-    estimate = attribute_nodes(graph, inputs, other, first_logit)
+    estimate = atp(graph, inputs, other, first_logit)
     for hook, exact in patch_nodes(graph, inputs, other, first_logit).items():
         assert_close(estimate[hook], exact, rtol=1e-8, atol=1e-8)
 
@@ -38,7 +38,7 @@ def test_attribution_is_exact_on_a_linear_network() -> None:
 def test_attribution_equals_a_naive_one_with_a_shift_at_each_hook(name: str, detail: str) -> None:
     """The derivative of each example's own metric along a shift that is added at the raw hook point."""
     graph, inputs, other = question(name, detail)
-    model, effects = graph.model, attribute_nodes(graph, inputs, other, first_logit)
+    model, effects = graph.model, atp(graph, inputs, other, first_logit)
     for hook, group in node_groups(graph, inputs).items():
         x = model.cache(inputs, hook)[hook]
         shift = torch.zeros_like(x, requires_grad=True)
@@ -58,7 +58,7 @@ def test_attribution_equals_a_naive_one_with_a_shift_at_each_hook(name: str, det
 @every_graph
 def test_a_node_is_the_sum_of_its_edges(name: str, detail: str) -> None:
     graph, inputs, other = question(name, detail)
-    nodes, edges = (f(graph, inputs, other, first_logit) for f in (attribute_nodes, attribute_edges))
+    nodes, edges = (f(graph, inputs, other, first_logit) for f in (atp, eap))
     for hook in graph.nodes:
         total = sum(edges[wire].sum(dim=1) for wire in graph.wiring.out_of(hook))
         assert_close(nodes[hook].mean(dim=-1), total, rtol=1e-8, atol=1e-8)
@@ -70,7 +70,7 @@ def test_head_importance_is_the_sensitivity_to_a_gate_on_each_node(name: str, de
     graph, inputs, other = question(name, detail)
     model, groups = graph.model, node_groups(graph, inputs)
     nothing = {hook: torch.zeros_like(x) for hook, x in other.items()}
-    scores = head_importance(graph, inputs, nothing, first_logit)
+    scores = hisp(graph, inputs, nothing, first_logit)
     for hook, group in groups.items():
         if group.width > 1 or group.positions:
             continue
@@ -85,7 +85,7 @@ def test_head_importance_is_the_sensitivity_to_a_gate_on_each_node(name: str, de
 
 def test_no_parameter_gets_a_gradient() -> None:
     graph, inputs, other = question("gpt")
-    attribute_nodes(graph, inputs, other, first_logit)
+    atp(graph, inputs, other, first_logit)
     assert all(parameter.grad is None for parameter in graph.model.parameters())
 
 
@@ -96,4 +96,4 @@ def test_a_metric_without_a_gradient_is_refused() -> None:
         return Correct(torch.zeros(3, dtype=torch.long))(output).detach()
 
     with pytest.raises(InputError, match=r"no gradient.*'exact'"):
-        attribute_nodes(graph, inputs, other, hits)
+        atp(graph, inputs, other, hits)

@@ -12,7 +12,7 @@ from tests.core.test_graph import graph_of
 from tests.zoo.small import SMALL, example, small
 from workbench.analysis.circuits.node_effects import other_activations
 from workbench.analysis.circuits.node_patching import patch_nodes
-from workbench.analysis.circuits.nodes import node_groups, places, replaced
+from workbench.analysis.circuits.nodes import node_groups, places, replace_write
 from workbench.core.graph import Graph
 from workbench.core.sites import Site
 
@@ -43,7 +43,7 @@ def test_replacing_a_node_cuts_all_edges_that_leave_it(name: str, detail: str) -
         cut = graph.full(0.0)
         for wire in graph.wiring.out_of(hook):
             cut[wire][(node, slice(None), *pos)] = 1
-        with graph.patched(other, cut) as model:
+        with graph.patch(other, cut) as model:
             assert_close(effects[hook][node, *pos], first_logit(model(inputs)) - intact, rtol=1e-8, atol=1e-8)
 
 
@@ -84,9 +84,9 @@ def test_every_node_has_a_site_of_its_own_in_firing_order() -> None:
 
 def test_a_node_is_replaced_by_the_other_write_their_mean_or_nothing() -> None:
     x = torch.tensor([[1.0, 2.0], [3.0, 6.0]])
-    assert torch.equal(replaced(x, "resample"), x)
-    assert torch.equal(replaced(x, "mean"), torch.tensor([[2.0, 4.0], [2.0, 4.0]]))
-    assert torch.equal(replaced(x, "zero"), torch.zeros(2, 2))
+    assert torch.equal(replace_write(x, "resample"), x)
+    assert torch.equal(replace_write(x, "mean"), torch.tensor([[2.0, 4.0], [2.0, 4.0]]))
+    assert torch.equal(replace_write(x, "zero"), torch.zeros(2, 2))
 
 
 def test_effects_are_each_examples_own() -> None:

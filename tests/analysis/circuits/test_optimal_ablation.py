@@ -8,7 +8,7 @@ from torch.testing import assert_close
 from tests.zoo.small import SMALL, example, small
 from workbench.analysis.circuits.attribution import other_writes
 from workbench.analysis.circuits.optimal_ablation import distance, optimal_writes
-from workbench.analysis.circuits.tracing import Tracing, trace_circuit
+from workbench.analysis.circuits.tracing import CircuitConfig, trace_circuit
 from workbench.core.metrics import LogitDifference
 from workbench.zoo.mlp import MLPClassifier, MLPConfig
 
@@ -57,5 +57,5 @@ def test_it_is_an_ablation_to_trace_with() -> None:
         """Largest on the clean run of each example, so that every example moves one way."""
         return -(output - logits).square().sum(dim=1)
 
-    found = trace_circuit(model, clean, other, closeness, Tracing(ablation="optimal"))
+    found = trace_circuit(model, clean, other, closeness, CircuitConfig(ablation="optimal"))
     assert found.ablation == "optimal" and found.faithfulness[-1] == pytest.approx(1, abs=1e-5)

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from tests.analysis.signs import one_way
 from tests.zoo.small import SMALL, example, small
-from workbench.analysis.circuits.path_patching import parsed, patch_path
+from workbench.analysis.circuits.path_patching import parse_path, patch_path
 from workbench.core.errors import InputError, UnknownNameError
 from workbench.core.metrics import LogitDifference
 from workbench.ground_truth.known import known_circuit
@@ -64,11 +64,11 @@ def test_through_a_head_it_is_what_raw_hooks_give() -> None:
         return x
 
     seen: dict[str, Tensor] = {}
-    with model.routed({"blocks.0.hook_v_input": more, "blocks.0.attn.hook_z": lambda z: seen.setdefault("z", z)}):
+    with model.attach({"blocks.0.hook_v_input": more, "blocks.0.attn.hook_z": lambda z: seen.setdefault("z", z)}):
         model(clean)
     intact = model.cache(clean, ["blocks.0.attn.hook_z"])["blocks.0.attn.hook_z"]
     written = (seen["z"] - intact)[:, :, 1] @ model.blocks[0].attn.W_O[1]
-    with model.routed({end: lambda x: x + written}):
+    with model.attach({end: lambda x: x + written}):
         expected = metric(model(clean))
     assert_close(found.effect, expected - metric(model(clean)))
 
@@ -97,8 +97,8 @@ def test_between_ports_that_feed_several_nodes_the_node_is_named() -> None:
     wiring = known_circuit("planted_resnet").graph.wiring
     start, end = "stem.hook_out[channel=0] -> blocks.0.hook_in", "blocks.1.hook_in"
     with pytest.raises(InputError, match="feeds 8 nodes"):
-        parsed(wiring, f"{start} -> {end}")
-    found = parsed(wiring, f"{start} -> blocks.0.hook_out[channel=3] -> {end} -> blocks.1.hook_out[channel=5] -> "
+        parse_path(wiring, f"{start} -> {end}")
+    found = parse_path(wiring, f"{start} -> blocks.0.hook_out[channel=3] -> {end} -> blocks.1.hook_out[channel=5] -> "
                            "readout.hook_in")  # fmt: skip
     assert [str(edge.writer) for edge in found] == [
         "stem.hook_out[channel=0]", "blocks.0.hook_out[channel=3]", "blocks.1.hook_out[channel=5]",
@@ -119,4 +119,4 @@ def test_between_ports_that_feed_several_nodes_the_node_is_named() -> None:
 def test_a_path_that_is_none_is_refused_with_what_is_wrong(path: str, message: str) -> None:
     wiring = known_circuit("planted_induction").graph.wiring
     with pytest.raises((InputError, UnknownNameError), match=message):
-        parsed(wiring, path)
+        parse_path(wiring, path)

@@ -12,7 +12,7 @@ from tests.analysis.signs import one_way
 from tests.analysis.test_ablation import first_logit
 from tests.zoo.small import SMALL, example, small
 from workbench.analysis.circuits.circuit import Circuit
-from workbench.analysis.circuits.tracing import Tracing, trace_circuit
+from workbench.analysis.circuits.tracing import CircuitConfig, trace_circuit
 from workbench.core.errors import ConfigError, InputError, ShapeError, UnknownNameError
 from workbench.core.metrics import KL, logits_of
 from workbench.core.registry import ANALYSES
@@ -26,7 +26,7 @@ def traced(name: str, method: str = "eap_ig", ablation: str = "resample") -> Cir
     model = small(name)
     clean, corrupted = example(model, 3, seed=0), example(model, 3, seed=1)
     metric = one_way(model, clean, corrupted, ablation)
-    return trace_circuit(model, clean, corrupted, metric, Tracing(method, ablation, draws=3))
+    return trace_circuit(model, clean, corrupted, metric, CircuitConfig(method, ablation, draws=3))
 
 
 @every_network
@@ -77,7 +77,7 @@ def planted_cnn() -> tuple[ConvNet, set[str]]:
 def test_a_planted_circuit_is_found(planted, target: int, method: str) -> None:
     model, truth = planted()
     clean, corrupted = model.example(6, seed=0).abs(), model.example(6, seed=1).abs() * 0.5
-    circuit = trace_circuit(model, clean, corrupted, lambda output: output[:, target], Tracing(method))
+    circuit = trace_circuit(model, clean, corrupted, lambda output: output[:, target], CircuitConfig(method))
     edges = [(str(edge) in truth, abs(float(circuit.scores[w][at]))) for edge, w, at in circuit.wiring.edges()]
     assert roc_auc_score(*zip(*edges, strict=True)) == 1.0
     found = {f"{edge.writer} -> {edge.port}" for edge in circuit.top(len(truth))}
@@ -94,7 +94,7 @@ def test_the_strongest_edges_make_a_whole_circuit_of_the_size_asked_for() -> Non
         wire, place = circuit.wiring.find(f"{edge.writer} -> {edge.port}")
         mask[wire][place] = 1
         assert_close(float(circuit.scores[wire][place]), edge.score)
-    pruned = circuit.wiring.pruned(mask)
+    pruned = circuit.wiring.prune(mask)
     assert sum(int(m.sum()) for m in pruned.values()) == len(edges)
     assert len(circuit.top(10**6)) == sum(int(m.sum()) for m in circuit.mask(circuit.wiring.n_edges).values())
     assert circuit.top(1)  # never nothing: the smallest circuit there is
@@ -128,9 +128,9 @@ def test_a_first_order_method_refuses_a_distance_to_the_clean_output(dtype: torc
     model = small("gpt").to(dtype)
     clean, corrupted, kl = distance(model)
     with pytest.raises(InputError, match=r"vanishes.*eap_ig.*exact"):
-        trace_circuit(model, clean, corrupted, kl, Tracing("eap"))
+        trace_circuit(model, clean, corrupted, kl, CircuitConfig("eap"))
     for method in ("eap_ig", "exact"):
-        circuit = trace_circuit(model, clean, corrupted, kl, Tracing(method))
+        circuit = trace_circuit(model, clean, corrupted, kl, CircuitConfig(method))
         assert_close(float(circuit.faithfulness[-1]), 1.0, rtol=0, atol=1e-4)
 
 
@@ -158,7 +158,7 @@ def test_a_model_without_a_graph_is_refused() -> None:
 def test_a_circuit_of_every_detail_keeps_the_behaviour_when_it_keeps_all_edges(how: dict[str, Any]) -> None:
     model = small("gpt")
     clean, corrupted = example(model, 3), example(model, 3, seed=1)
-    circuit = trace_circuit(model, clean, corrupted, one_way(model, clean, corrupted), Tracing(**how, draws=2))
+    circuit = trace_circuit(model, clean, corrupted, one_way(model, clean, corrupted), CircuitConfig(**how, draws=2))
     assert_close(float(circuit.faithfulness[-1]), 1.0, rtol=1e-5, atol=1e-5)
     assert circuit.seed == 0 and circuit.top(20)
 
@@ -166,6 +166,6 @@ def test_a_circuit_of_every_detail_keeps_the_behaviour_when_it_keeps_all_edges(h
 def test_a_detail_that_a_graph_does_not_have_is_refused() -> None:
     model = small("gpt")
     with pytest.raises(UnknownNameError, match="Did you mean 'head'"):
-        trace_circuit(model, example(model), example(model, seed=1), first_logit, Tracing(detail="heads"))
+        trace_circuit(model, example(model), example(model, seed=1), first_logit, CircuitConfig(detail="heads"))
     with pytest.raises(ConfigError, match="'group' of Tracing should be whole number of 0 or more, not -1"):
-        Tracing(group=-1)
+        CircuitConfig(group=-1)

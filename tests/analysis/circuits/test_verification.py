@@ -11,20 +11,20 @@ from tests.zoo.small import example, small
 from workbench.analysis.circuits.attribution import other_writes
 from workbench.analysis.circuits.faithfulness import Behaviour
 from workbench.analysis.circuits.resampling import (
-    drawn,
+    draw_behaviour,
     faithfulness_interval,
     jaccard,
     metric_of,
     pairwise_jaccard,
     rows_of,
 )
-from workbench.analysis.circuits.tracing import Tracing
-from workbench.analysis.circuits.verification import Checking, Verification, verify_circuit
+from workbench.analysis.circuits.tracing import CircuitConfig
+from workbench.analysis.circuits.verification import Verification, VerifyConfig, verify_circuit
 from workbench.core.errors import ConfigError, InputError
 from workbench.core.metrics import LogitDifference
 from workbench.ground_truth.known import KnownCircuit, known_circuit
 
-EXACT = Tracing(method="exact")
+EXACT = CircuitConfig(method="exact")
 
 
 @cache
@@ -35,8 +35,8 @@ def planted(name: str) -> KnownCircuit:
 @cache
 def checked(name: str, size: int, method: str = "exact") -> Verification:
     it = planted(name)
-    how = Tracing(method=method)  # type: ignore[arg-type]
-    return verify_circuit(it.model, it.inputs, it.corrupted, it.metric, how, Checking(size=size, sampled=40))
+    how = CircuitConfig(method=method)  # type: ignore[arg-type]
+    return verify_circuit(it.model, it.inputs, it.corrupted, it.metric, how, VerifyConfig(size=size, sampled=40))
 
 
 @pytest.mark.parametrize("name", ["planted_cnn", "planted_resnet", "planted_encoder_decoder", "planted_ioi"])
@@ -81,10 +81,10 @@ def example_of(model: object, n: int, seed: int) -> Tensor:
 def test_drawing_every_example_once_changes_nothing_and_one_example_gives_its_own_gap() -> None:
     whole = behaviour_of(6)
     order = torch.randperm(6)
-    again = drawn(whole, order)
+    again = draw_behaviour(whole, order)
     torch.testing.assert_close(again.clean, whole.clean[order])
     assert again.gap == pytest.approx(whole.gap)
-    one = drawn(whole, torch.tensor([4]))
+    one = draw_behaviour(whole, torch.tensor([4]))
     assert one.gap == pytest.approx(float(whole.clean[4] - whole.cut[4]))
 
 
@@ -117,15 +117,15 @@ def test_metrics_and_inputs_are_drawn_alike() -> None:
 
 def test_bad_requests_are_named() -> None:
     with pytest.raises(ConfigError, match="'controls' of Checking should be whole number of 2 or more, not 0"):
-        Checking(controls=0)
+        VerifyConfig(controls=0)
     with pytest.raises(InputError, match="Choose a smaller size"):
         model = small("mlp")
         clean, other = example(model, 1, seed=0), example(model, 1, seed=1)
         metric = LogitDifference(torch.zeros(1).long(), torch.ones(1).long())
-        verify_circuit(model, clean, other, metric, EXACT, Checking(size=10**6))
+        verify_circuit(model, clean, other, metric, EXACT, VerifyConfig(size=10**6))
 
 
 def test_a_size_at_which_nothing_leads_to_the_output_is_refused() -> None:
     it = planted("planted_vote")
     with pytest.raises(InputError, match="make no path"):
-        verify_circuit(it.model, it.inputs, it.corrupted, it.metric, EXACT, Checking(size=1))
+        verify_circuit(it.model, it.inputs, it.corrupted, it.metric, EXACT, VerifyConfig(size=1))

@@ -5,7 +5,7 @@ import pytest
 
 from tests.experiments.tiny_models import share
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
-from workbench.core.ranges import checked, in_words
+from workbench.core.ranges import check_value, describe_type
 from workbench.experiments.questions.parameters import Signature, from_text, read_signature
 
 TYPED: list[tuple[Any, str, Any]] = [
@@ -37,7 +37,7 @@ def signature() -> Signature:
 
 @pytest.mark.parametrize(("kind", "text", "value"), TYPED)
 def test_text_is_read_as_the_type_says(kind: Any, text: str, value: object) -> None:
-    found = checked(kind, from_text(kind, text), "x")
+    found = check_value(kind, from_text(kind, text), "x")
     assert found == value and type(found) is type(value)
 
 
@@ -47,7 +47,7 @@ def test_text_is_read_as_the_type_says(kind: Any, text: str, value: object) -> N
 )
 def test_text_of_another_type_is_refused_with_both(kind: Any, text: str) -> None:
     with pytest.raises(ConfigError, match="should be") as caught:
-        checked(kind, from_text(kind, text), "'x' of share")
+        check_value(kind, from_text(kind, text), "'x' of share")
     assert "'x' of share" in str(caught.value)
 
 
@@ -56,14 +56,14 @@ def test_text_of_another_type_is_refused_with_both(kind: Any, text: str) -> None
 )
 def test_json_of_another_type_is_refused(kind: Any, value: object) -> None:
     with pytest.raises(ConfigError):
-        checked(kind, value, "x")
+        check_value(kind, value, "x")
 
 
 def test_a_misspelt_choice_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'mean'"):
-        checked(Literal["zero", "mean"], "maen", "'method' of ablation")
+        check_value(Literal["zero", "mean"], "maen", "'method' of ablation")
     with pytest.raises(UnknownNameError, match="Did you mean 'mean'"):
-        checked(Literal["zero", "mean"] | None, "maen", "'method' of ablation")
+        check_value(Literal["zero", "mean"] | None, "maen", "'method' of ablation")
 
 
 def test_injected_arguments_are_no_parameters(signature: Signature) -> None:
@@ -76,7 +76,7 @@ def test_a_parameter_knows_its_type_choices_and_sentence(signature: Signature) -
     assert factor.required and factor.type == "number" and factor.help == "`factor` multiplies it"
     assert mode.choices == ("plain", "broken") and not mode.required
     assert limit.optional and limit.type == "whole number or none"
-    assert in_words(tuple[str, ...]) == "text,text,..."
+    assert describe_type(tuple[str, ...]) == "text,text,..."
 
 
 def test_defaults_are_filled_in_as_json(signature: Signature) -> None:

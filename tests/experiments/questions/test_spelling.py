@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.core.errors import ConfigError, InputError
-from workbench.core.ranges import PositiveInt, checked
+from workbench.core.ranges import PositiveInt, check_value
 from workbench.experiments.questions.parameters import as_json
 from workbench.experiments.questions.spelling import from_text, in_text
 
@@ -41,7 +41,7 @@ VALUES: list[tuple[Any, st.SearchStrategy[Any]]] = [
 def test_a_value_written_as_text_reads_back_as_itself(kind: Any, values: st.SearchStrategy[Any], data: Any) -> None:
     value = data.draw(values)
     for written in (in_text(kind, value), in_text(kind, as_json(value))):
-        found = checked(kind, from_text(kind, written), "x")
+        found = check_value(kind, from_text(kind, written), "x")
         assert found == value and type(found) is type(value)
 
 
@@ -56,7 +56,7 @@ def test_a_value_written_as_text_reads_back_as_itself(kind: Any, values: st.Sear
 )  # fmt: skip
 def test_other_spellings_are_refused(kind: Any, text: str) -> None:
     with pytest.raises(ConfigError, match="'x' should be|of 'x' should be"):
-        checked(kind, from_text(kind, text), "'x'")
+        check_value(kind, from_text(kind, text), "'x'")
 
 
 def test_a_span_is_no_way_to_ask_for_all_memory() -> None:

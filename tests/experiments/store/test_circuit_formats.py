@@ -12,7 +12,7 @@ from tests.analysis.signs import one_way
 from tests.figures.results import circuit as small_circuit
 from tests.zoo.small import example, small
 from workbench.analysis.circuits.circuit import Circuit
-from workbench.analysis.circuits.tracing import Tracing, trace_circuit
+from workbench.analysis.circuits.tracing import CircuitConfig, trace_circuit
 from workbench.core.errors import CheckpointError, ConfigError, InputError, ShapeError, UnknownNameError
 from workbench.core.metrics import LogitDifference
 from workbench.core.wiring import Group, Wiring
@@ -31,7 +31,7 @@ def traced(name: str = "gpt", **how: object) -> Circuit:
     clean, corrupted = example(model, seed=0), example(model, seed=1)
     difference = LogitDifference(torch.zeros(2).long(), torch.ones(2).long())
     metric = one_way(model, clean, corrupted, metric=difference)
-    return trace_circuit(model, clean, corrupted, metric, Tracing(**how, draws=2))
+    return trace_circuit(model, clean, corrupted, metric, CircuitConfig(**how, draws=2))
 
 
 @pytest.mark.parametrize("how", [{}, {"positions": True}, {"detail": "block"}])

@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.analysis.circuits.blocks import CleanRun, measured_blocks, repeated
-from workbench.analysis.circuits.reading import Cut, Place, carried, sent_changes
+from workbench.analysis.circuits.blocks import CleanRun, measure_blocks, repeat_blocks
+from workbench.analysis.circuits.reading import Cut, Place, carry_cut, sent_changes
 from workbench.core.errors import InputError
 from workbench.core.graph import Graph, matters
-from workbench.core.hooked import Handler
-from workbench.core.listeners import then
+from workbench.core.hooked import HookFn
+from workbench.core.listeners import compose
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
 from workbench.core.wiring import Masks
@@ -41,7 +41,7 @@ class Discovery:
 
 
 @torch.no_grad()
-def discover(
+def acdc(
     graph: Graph,
     inputs: Any,
     other: Activations,
@@ -68,7 +68,7 @@ def discover(
         total, done = graph.n_edges, 0
         for port, entry in search.ports():
             edges = search.edges_into(port, entry)
-            search.cut_what_may_go(port, entry, edges)
+            search.cut_cheap_edges(port, entry, edges)
             progress(done := done + len(edges), total)
     return Discovery({name: mask == 0 for name, mask in search.cut.items()}, search.increase, search.runs + 2)
 
@@ -94,7 +94,7 @@ class Search:
         """At the start: nothing is cut."""
         clean = CleanRun.of(graph.model, inputs, graph.nodes)
         intact = metric(clean.states[-1])
-        with graph.patched(other, graph.full(1.0)) as model:
+        with graph.patch(other, graph.full(1.0)) as model:
             farthest = float((metric(model(inputs)) - intact).abs().mean())
         sent = sent_changes(graph, clean.activations, other)
         zeros = {name: mask.to(intact) for name, mask in graph.full(0.0).items()}
@@ -116,10 +116,10 @@ class Search:
         last_first = reversed([w for hook in wiring.nodes for w in wiring.out_of(hook) if wiring.wires[w][1] == port])
         return [(wire, (node, *entry)) for wire in last_first for node in reversed(range(wiring.shape(wire)[0]))]
 
-    def cut_what_may_go(self, port: str, entry: tuple[int, ...], edges: Sequence[tuple[str, Place]]) -> None:
+    def cut_cheap_edges(self, port: str, entry: tuple[int, ...], edges: Sequence[tuple[str, Place]]) -> None:
         """Tries the edges in order and cuts those whose loss is small."""
-        heard = self.is_heard(port, entry)
-        changes = {edge: change for edge in edges if heard and (change := self.read_more(port, *edge)).any()}
+        heard = self.reaches_output(port, entry)
+        changes = {edge: change for edge in edges if heard and (change := self.change_at_ports(port, *edge)).any()}
         for wire, place in edges:
             self.cut[wire][place] = float((wire, place) not in changes)
         start, together, edges = 0, TOGETHER[0], list(changes)
@@ -136,12 +136,12 @@ class Search:
             start += min(gone + 1, len(some))
             together = min(2 * together, TOGETHER[1]) if gone == len(some) else TOGETHER[0]
 
-    def is_heard(self, port: str, entry: tuple[int, ...]) -> bool:
+    def reaches_output(self, port: str, entry: tuple[int, ...]) -> bool:
         """Whether the output may still hear what this port reads."""
         wiring = self.graph.wiring
         kept = {name: mask == 0 for name, mask in self.cut.items()}
-        wanted = wiring.wanted({name: torch.atleast_3d(mask) for name, mask in kept.items()})[port]
-        return bool(wanted[entry if len(entry) == 2 else (*entry, slice(None))].any())
+        live = wiring.reaches_output({name: torch.atleast_3d(mask) for name, mask in kept.items()})[port]
+        return bool(live[entry if len(entry) == 2 else (*entry, slice(None))].any())
 
     def room(self, port: str) -> int:
         """How many tries fit in one run."""
@@ -152,38 +152,38 @@ class Search:
         """Distance from the model when, besides what is cut, the first, the first two, ... of the changes are made."""
         added, blocks = torch.stack(list(changes)).cumsum(dim=0), len(changes)
         first = self.graph.model.stage_of(port)
-        with self.graph.model.routed(self.handlers(port, first, added)):
+        with self.graph.model.attach(self.make_hooks(port, first, added)):
             output = self.graph.model.run_stages(
-                repeated(self.clean.states[first], blocks), first, len(self.graph.model.stages)
+                repeat_blocks(self.clean.states[first], blocks), first, len(self.graph.model.stages)
             )
         self.runs += blocks * self.clean.share_from(first)
-        values = measured_blocks(self.metric, output, blocks)
+        values = measure_blocks(self.metric, output, blocks)
         return (values - self.intact).abs().mean(dim=1).tolist()
 
-    def read_more(self, port: str, wire: str, place: Place) -> Float[Tensor, "batch port *rest"]:
+    def change_at_ports(self, port: str, wire: str, place: Place) -> Float[Tensor, "batch port *rest"]:
         """What the ports of a group read more when one edge into them is cut and all before is clean."""
         pos = place[2] if len(place) == 3 else None
-        every = carried(self.graph, Cut(wire, place[0], pos), self.sent)
+        every = carry_cut(self.graph, Cut(wire, place[0], pos), self.sent)
         only = torch.zeros_like(every)
         group = self.graph.wiring.ports[port]
         mine = slice(place[1] * group.width, (place[1] + 1) * group.width)
         only[:, mine] = every[:, mine]
         return only
 
-    def handlers(self, port: str, first: int, added: Float[Tensor, "block batch port *rest"]) -> dict[str, Handler]:
+    def make_hooks(self, port: str, first: int, added: Float[Tensor, "block batch port *rest"]) -> dict[str, HookFn]:
         """What later ports read, from writers before this stage (clean) and after it (as they write now)."""
         graph, blocks = self.graph, len(added)
         into = {p: [w for w in graph.wires_into(p) if matters(self.cut[w.name])] for p in graph.ports}
         live: dict[str, Tensor] = {}
 
         def remember(hook: str, x: Tensor) -> Tensor:
-            live[hook] = graph.group(hook, repeated(self.other[hook].to(x), blocks) - x)
+            live[hook] = graph.group(hook, repeat_blocks(self.other[hook].to(x), blocks) - x)
             return x
 
         def change(hook: str) -> Tensor:
             if hook not in live:
                 clean = self.clean.activations[hook]
-                live[hook] = repeated(graph.group(hook, self.other[hook].to(clean) - clean), blocks)
+                live[hook] = repeat_blocks(graph.group(hook, self.other[hook].to(clean) - clean), blocks)
             return live[hook]
 
         def read(at: str, x: Tensor) -> Tensor:
@@ -194,11 +194,11 @@ class Search:
             return x if more is None else x + graph.ungroup(at, more)
 
         stage = graph.model.stage_of
-        handlers: dict[str, Handler] = {
+        handlers: dict[str, HookFn] = {
             hook: partial(remember, hook)
             for hook in {wire.writer for wires in into.values() for wire in wires}
             if stage(hook) >= first
         }
         for at in {port, *(p for p, wires in into.items() if wires)}:
-            handlers[at] = then(partial(read, at), handlers[at]) if at in handlers else partial(read, at)
+            handlers[at] = compose(partial(read, at), handlers[at]) if at in handlers else partial(read, at)
         return handlers

@@ -15,7 +15,7 @@ from torch import Tensor
 from workbench.analysis.circuits.node_attribution import slopes
 from workbench.analysis.circuits.nodes import Effects, attention_layers, by_node, node_groups
 from workbench.core.graph import Graph
-from workbench.core.hooked import Handler
+from workbench.core.hooked import HookFn
 from workbench.core.metrics import Metric
 from workbench.core.wiring import Group
 
@@ -26,7 +26,7 @@ FEWEST_LAYERS = 3
 
 
 @torch.no_grad()
-def attribute_nodes_star(graph: Graph, inputs: Any, other: Mapping[str, Tensor], metric: Metric) -> Effects:
+def atp_star(graph: Graph, inputs: Any, other: Mapping[str, Tensor], metric: Metric) -> Effects:
     """Strengths >= 0 of every node whose hook is in `other`, on each example (Kramar et al. 2024, AtP*).
 
     Two corrections of `attribute_nodes`:
@@ -84,12 +84,12 @@ def scores_with(
     def instead(value: Tensor, x: Tensor) -> Tensor:
         return value.to(x).expand_as(x)
 
-    handlers: dict[str, Handler] = {}
+    handlers: dict[str, HookFn] = {}
     for layer, pattern in patterns.items():
         handlers[f"{layer}.hook_{part}"] = partial(instead, other[f"{layer}.hook_{part}"])
         handlers[f"{layer}.hook_attn_scores"] = partial(keep, layer)
         handlers[f"{layer}.hook_pattern"] = partial(instead, pattern)
-    with graph.model.routed(handlers):
+    with graph.model.attach(handlers):
         graph.model(inputs)
     return seen
 
@@ -136,7 +136,7 @@ def reaching(graph: Graph, drops: list[frozenset[str]]) -> dict[str, Float[Tenso
     counted: dict[str, list[Tensor]] = {hook: [] for hook in graph.nodes}
     for drop in drops:
         keep = {name: mask * (graph.wires[name].writer not in drop) for name, mask in graph.full(1.0).items()}
-        live = graph.wiring.pruned(keep, counterfactual=False)
+        live = graph.wiring.prune(keep, counterfactual=False)
         for hook, rows in counted.items():
             rows.append(
                 torch.stack([live[wire].flatten(1).any(dim=1) for wire in graph.wiring.out_of(hook)]).any(dim=0)

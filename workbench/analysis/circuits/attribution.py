@@ -14,7 +14,7 @@ from torch import Tensor
 
 from workbench.core.errors import InputError
 from workbench.core.graph import Graph, Reader, Wire
-from workbench.core.hooked import Handler
+from workbench.core.hooked import HookFn
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
 from workbench.core.wiring import Masks
@@ -35,20 +35,20 @@ def other_writes(graph: Graph, corrupted: Any, ablation: Replacement) -> dict[st
     return writes
 
 
-def attribute_edges(graph: Graph, inputs: Any, other: Activations, metric: Metric) -> dict[str, Tensor]:
+def eap(graph: Graph, inputs: Any, other: Activations, metric: Metric) -> dict[str, Tensor]:
     """Estimate of metric(edge cut) - metric(intact), batch mean, for every edge of every wire (EAP).
 
     A score is <T(other write - write), gradient of the metric at the read>, the gradient taken at the clean run
     (Syed et al. 2023); a negative one says that the edge raises the metric. Costs one forward and one backward pass.
     """
-    clean = differentiated(graph, inputs, metric)
-    return scored(graph, change(clean.writes, other), clean.gradients)
+    clean = differentiate(graph, inputs, metric)
+    return score_wires(graph, change(clean.writes, other), clean.gradients)
 
 
-def integrate_edges(
+def eap_ig(
     graph: Graph, inputs: Any, other: Activations, metric: Metric, steps: int = 5, progress: Progress = silent
 ) -> dict[str, Tensor]:
-    """Like `attribute_edges`, with the gradient averaged over the way from clean to other inputs (EAP-IG).
+    """Like `eap`, with the gradient averaged over the way from clean to other inputs (EAP-IG).
 
     The sources' writes go through `steps` midpoints of the straight line between the two runs (Hanna et al. 2024).
     Costs one forward pass and `steps` forward and backward passes.
@@ -60,10 +60,10 @@ def integrate_edges(
     for step in range(steps):
         share = (step + 0.5) / steps
         sources = {hook: clean[hook].lerp(other[hook].to(clean[hook]), share) for hook in graph.wiring.sources}
-        for port, gradient in differentiated(graph, inputs, metric, sources).gradients.items():
+        for port, gradient in differentiate(graph, inputs, metric, sources).gradients.items():
             total[port] = total[port] + gradient / steps if port in total else gradient / steps
         progress(step + 1, steps)
-    return scored(graph, change(clean, other), total)
+    return score_wires(graph, change(clean, other), total)
 
 
 def change(writes: Activations, other: Activations) -> dict[str, Tensor]:
@@ -80,7 +80,7 @@ class Differentiated:
 
 
 @torch.enable_grad()
-def differentiated(graph: Graph, inputs: Any, metric: Metric, sources: Activations | None = None) -> Differentiated:
+def differentiate(graph: Graph, inputs: Any, metric: Metric, sources: Activations | None = None) -> Differentiated:
     """One forward and one backward pass; `sources` replaces what the sources write.
 
     Gradients start at the sources, so no parameter needs one and none gets one. Ports with a reader are not listened
@@ -100,9 +100,9 @@ def differentiated(graph: Graph, inputs: Any, metric: Metric, sources: Activatio
         return see(hook, given.detach().requires_grad_())
 
     listened = {*graph.nodes, *(hook for reader in readers.values() for hook in (reader.hook, reader.stream))}
-    handlers: dict[str, Handler] = {hook: partial(see, hook) for hook in listened}
+    handlers: dict[str, HookFn] = {hook: partial(see, hook) for hook in listened}
     handlers |= {hook: partial(start, hook) for hook in graph.wiring.sources}
-    with graph.model.routed(handlers):
+    with graph.model.attach(handlers):
         value = metric(graph.model(inputs))
     if not value.requires_grad:
         raise InputError(
@@ -123,7 +123,7 @@ def as_read(graph: Graph, port: str, read: Tensor, gradient: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def scored(graph: Graph, changes: Activations, gradients: Activations) -> dict[str, Tensor]:
+def score_wires(graph: Graph, changes: Activations, gradients: Activations) -> dict[str, Tensor]:
     """<T(change), gradient at the read> of every edge: the derivative of carry(change, mask) along the mask.
 
     Ports that read the same nodes along a stream are scored together, by one matrix product.
@@ -133,11 +133,11 @@ def scored(graph: Graph, changes: Activations, gradients: Activations) -> dict[s
     for name, wire in graph.wires.items():
         if wire.lift is None:
             change = graph.group(wire.writer, changes[wire.writer])
-            scores[name] = derivative(wire, change, gradients[wire.port], graph.wiring.shape(name))
+            scores[name] = differentiate_mask(wire, change, gradients[wire.port], graph.wiring.shape(name))
     for port in graph.ports:
         if writers := tuple(wire.writer for wire in graph.wires_into(port) if wire.lift):
             readers.setdefault(writers, []).append(port)
-    rows = stacked(graph, changes, readers)
+    rows = stack_changes(graph, changes, readers)
     for writers, ports in readers.items():
         columns = torch.cat([rearrange(gradients[port], "batch port ... -> port batch ...") for port in ports])
         kept = "pos" if graph.wiring.ports[ports[0]].positions else ""
@@ -148,7 +148,7 @@ def scored(graph: Graph, changes: Activations, gradients: Activations) -> dict[s
     return {name: scores[name] for name in graph.wires}
 
 
-def stacked(
+def stack_changes(
     graph: Graph, changes: Activations, lists: Iterable[tuple[str, ...]]
 ) -> dict[tuple[str, ...], Float[Tensor, "node batch ..."]]:
     """For each list of writers, what their changes add to the stream; a list that begins a longer one is part of it."""
@@ -165,7 +165,7 @@ def stacked(
 
 
 @torch.enable_grad()
-def derivative(wire: Wire, change: Tensor, gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
+def differentiate_mask(wire: Wire, change: Tensor, gradient: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Of <carry(change, mask), gradient> along the mask."""
     mask = change.new_ones(shape).requires_grad_()
     return torch.autograd.grad((wire.carry(change, mask) * gradient).sum(), mask)[0]

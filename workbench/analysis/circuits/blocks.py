@@ -14,19 +14,19 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import FlopCounterMode
 
-from workbench.core.hooked import Handler, HookedModel
+from workbench.core.hooked import HookedModel, HookFn
 from workbench.core.metrics import Metric
 
 MEMORY = 2**21
 """Bytes that the largest activation of one run of blocks may take."""
 
 
-def repeated(state: Any, blocks: int) -> Any:
+def repeat_blocks(state: Any, blocks: int) -> Any:
     """The state once for each block, one after another along the batch, laid out in memory as it is."""
     return tree_map(lambda x: torch.cat([x] * blocks) if isinstance(x, Tensor) else x, state)
 
 
-def laid_out(x: Float[Tensor, "all *rest"], like: Tensor) -> Float[Tensor, "all *rest"]:
+def match_layout(x: Float[Tensor, "all *rest"], like: Tensor) -> Float[Tensor, "all *rest"]:
     """The same numbers, laid out in memory like another activation."""
     last = like.ndim == 4 and not like.is_contiguous() and like.is_contiguous(memory_format=torch.channels_last)
     return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
@@ -58,7 +58,7 @@ class CleanRun:
             return x
 
         states = [inputs]
-        with model.routed({hook: partial(keep, hook) for hook in hooks if hook not in apart}):
+        with model.attach({hook: partial(keep, hook) for hook in hooks if hook not in apart}):
             for stage in range(len(model.stages)):
                 states.append(model.run_stages(states[-1], stage, stage + 1))
         return cls(model, inputs, states, kept)
@@ -84,7 +84,7 @@ class CleanRun:
         return sum(self.costs[stage:]) / sum(self.costs)
 
     @torch.no_grad()
-    def measured(
+    def measure(
         self, hook: str, replaced: Float[Tensor, "all *rest"], blocks: int, metric: Metric
     ) -> Float[Tensor, "block batch"]:
         """The metric of each block when its own activation replaces that at `hook`; costs what follows the hook.
@@ -93,15 +93,15 @@ class CleanRun:
         """
         model, stage = self.model, self.model.stage_of(hook)
         clean = self.activations[hook]
-        instead = laid_out(replaced, clean)
+        instead = match_layout(replaced, clean)
         if self.ends_with(hook):
-            state = tree_map(lambda x: instead if x is clean else repeated(x, blocks), self.states[stage + 1])
+            state = tree_map(lambda x: instead if x is clean else repeat_blocks(x, blocks), self.states[stage + 1])
             output = model.run_stages(state, stage + 1, len(model.stages))
         else:
-            handlers: dict[str, Handler] = {hook: lambda _: instead}
-            with model.routed(handlers):
-                output = model.run_stages(repeated(self.states[stage], blocks), stage, len(model.stages))
-        return measured_blocks(metric, output, blocks)
+            handlers: dict[str, HookFn] = {hook: lambda _: instead}
+            with model.attach(handlers):
+                output = model.run_stages(repeat_blocks(self.states[stage], blocks), stage, len(model.stages))
+        return measure_blocks(metric, output, blocks)
 
     def ends_with(self, hook: str) -> bool:
         """Whether the activation itself is all that its stage adds to the state, so that the stage need not run."""
@@ -111,7 +111,7 @@ class CleanRun:
         return bool(after) and all(leaf is clean for leaf in after)
 
 
-def measured_blocks(metric: Metric, output: Any, blocks: int) -> Float[Tensor, "block batch"]:
+def measure_blocks(metric: Metric, output: Any, blocks: int) -> Float[Tensor, "block batch"]:
     """The metric of each block of an output; a dataclass, as ours are, is taken as pure and sees all at once."""
 
     def apart(x: Any) -> Any:

@@ -70,7 +70,7 @@ class Circuit:
     def mask(self, size: int) -> dict[str, Tensor]:
         """The circuit of the `size` strongest edges, pruned: truth values by wire."""
         strength = self.wiring.as_vector(self.scores).abs()
-        return self.wiring.pruned(self.wiring.largest(strength, size), counterfactual=self.ablation == "resample")
+        return self.wiring.prune(self.wiring.largest(strength, size), counterfactual=self.ablation == "resample")
 
     def top(self, n: int) -> list[ScoredEdge]:
         """The largest circuit with at most `n` edges after pruning (or the smallest one there is), strongest first."""

@@ -52,13 +52,13 @@ def composition(model: HookedModel) -> Composition:
             rows, columns = (slice(sum(sizes[:i]), sum(sizes[: i + 1])) for i in (a, b))
             for part, port in enumerate(reader.reads):
                 if f"{writer.hook} -> {port}" in graph.wires:
-                    score[part, rows, columns] = composed(writer, reader, "qkv"[part])
+                    score[part, rows, columns] = compose_layers(writer, reader, "qkv"[part])
     heads = tuple(f"{layer.hook}[head={i}]" for layer, n in zip(layers, sizes, strict=True) for i in range(n))
     copying = torch.cat([copying_score(graph, layer) for layer in layers])
     return Composition(heads, ("Q", "K", "V"), score, layers[0].out.shape[-1] ** -0.5, copying)
 
 
-def composed(writer: HeadWeights, reader: HeadWeights, part: str) -> Float[Tensor, "writer reader"]:
+def compose_layers(writer: HeadWeights, reader: HeadWeights, part: str) -> Float[Tensor, "writer reader"]:
     """|W_a W_b| / (|W_a| |W_b|) for every pair of heads of two layers."""
     into, on = {
         "q": (reader.query, reader.key.mT),

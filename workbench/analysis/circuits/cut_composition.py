@@ -53,7 +53,7 @@ def cut_composition(
         masks = [cut_edges(graph, writers, readers, part) for part in "qkv"]
         values = []
         for mask in (*masks, graph.full(0.0), graph.full(1.0)):
-            with graph.patched(other, mask) as patched:
+            with graph.patch(other, mask) as patched:
                 values.append(metric(patched(inputs)))
     metric_gap(values[3], values[4])  # raises where the examples share no effect
     names = tuple(writers), tuple(readers)

@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from workbench.analysis.circuits.blocks import CleanRun
 from workbench.core.errors import InputError
 from workbench.core.graph import Graph
-from workbench.core.hooked import Handler
+from workbench.core.hooked import HookFn
 from workbench.core.metrics import Metric
 from workbench.core.wiring import Masks
 
@@ -46,21 +46,21 @@ class Slope:
         What the gradient misses is given to a block by the share of the whole change that it makes, from -1 to 1:
         Broyden's (1965) rank-one correction, bounded because the whole change may be next to nothing.
         """
-        estimate = self.nodewise(moved * self.gradient)
+        estimate = self.sum_by_node(moved * self.gradient)
         if self.missing is None:
             return estimate
-        along, whole = self.nodewise(moved * self.change), self.nodewise(self.change[None] ** 2)
+        along, whole = self.sum_by_node(moved * self.change), self.sum_by_node(self.change[None] ** 2)
         missing = self.missing[None]
         if along.ndim > missing.ndim:
             whole, missing = whole.sum(dim=-1, keepdim=True), missing[..., None]
         return estimate + torch.where(whole > 0, along / whole, 0).clamp(-1, 1) * missing
 
-    def corrected(self, effects: Float[Tensor, "node batch"]) -> Slope:
+    def correct(self, effects: Float[Tensor, "node batch"]) -> Slope:
         """The slope that gives each node's whole change its real effect."""
-        estimate = self.nodewise((self.gradient * self.change)[None])[0]
+        estimate = self.sum_by_node((self.gradient * self.change)[None])[0]
         return replace(self, missing=effects.T - estimate.reshape(*effects.T.shape, -1).sum(dim=-1))
 
-    def nodewise(self, product: Float[Tensor, "block batch entry *rest"]) -> Float[Tensor, "block batch node *pos"]:
+    def sum_by_node(self, product: Float[Tensor, "block batch entry *rest"]) -> Float[Tensor, "block batch node *pos"]:
         """Sums over what belongs to one node (and one position, where the graph keeps them)."""
         group = self.graph.wiring.nodes[self.hook]
         kept = 3 if group.positions is None else 4
@@ -98,7 +98,7 @@ def slopes(
     }
     if kind != "secant":
         return found
-    return {hook: slope.corrected(whole_effects(slope, clean, metric)) for hook, slope in found.items()}
+    return {hook: slope.correct(whole_effects(slope, clean, metric)) for hook, slope in found.items()}
 
 
 @torch.enable_grad()
@@ -112,8 +112,8 @@ def gradients_at_writes(graph: Graph, inputs: Any, metric: Metric, sources: Acti
         seen[hook] = given.detach().requires_grad_() if started else given.view_as(given)
         return seen[hook]
 
-    handlers: dict[str, Handler] = {hook: partial(see, hook) for hook in graph.nodes}
-    with graph.model.routed(handlers):
+    handlers: dict[str, HookFn] = {hook: partial(see, hook) for hook in graph.nodes}
+    with graph.model.attach(handlers):
         value = metric(graph.model(inputs))
     if not value.requires_grad:
         raise InputError(
@@ -151,5 +151,5 @@ def whole_effects(slope: Slope, clean: CleanRun, metric: Metric) -> Float[Tensor
         only = rearrange(own.to(change), f"block entry -> block 1 entry {'1 ' * (change.ndim - 2)}")
         written = graph.group(hook, clean.activations[hook]) + change * only
         replaced = graph.ungroup(hook, written.flatten(0, 1))
-        found.append(clean.measured(hook, replaced, len(nodes), metric) - intact)
+        found.append(clean.measure(hook, replaced, len(nodes), metric) - intact)
     return torch.cat(found)

@@ -30,7 +30,7 @@ Vector = Float[Tensor, " edge"]
 
 
 @dataclass(frozen=True)
-class Pruning:
+class MaskConfig:
     """How masks are learned.
 
     `steps` of Adam at `lr`; the loss is the squared distance of the metric from the intact one, over the squared gap,
@@ -45,12 +45,12 @@ class Pruning:
         check_fields(self)
 
 
-def prune_edges(
+def learned_masks(
     graph: Graph,
     inputs: Any,
     other: Mapping[str, Tensor],
     metric: Metric,
-    how: Pruning = Pruning(),
+    how: MaskConfig = MaskConfig(),
     seed: int = 0,
     progress: Progress = silent,
 ) -> dict[str, Tensor]:
@@ -61,7 +61,7 @@ def prune_edges(
     """
     with torch.no_grad():
         intact = metric(graph.model(inputs)).detach()
-        with graph.patched(other, graph.full(1.0)) as model:
+        with graph.patch(other, graph.full(1.0)) as model:
             gap = (metric(model(inputs)) - intact).pow(2).mean()
     if not gap > 0:
         raise InputError("Cutting every edge does not change the metric on any example, so no mask can be learned.")
@@ -70,8 +70,8 @@ def prune_edges(
     optimizer = torch.optim.Adam([chances], lr=how.lr, betas=(0.9, 0.99))
     for step in range(how.steps):
         with torch.enable_grad():
-            mask = drawn_masks(chances, random)
-            with graph.patched(other, graph.wiring.as_masks(1 - mask)) as model:
+            mask = draw_masks(chances, random)
+            with graph.patch(other, graph.wiring.as_masks(1 - mask)) as model:
                 distance = (metric(model(inputs)) - intact).pow(2).mean() / gap
             weight = how.sparsity * min(1.0, 2 * step / how.steps)
             loss = distance + weight * kept_probability(chances).mean()
@@ -82,7 +82,7 @@ def prune_edges(
     return graph.wiring.as_masks(kept_probability(chances).detach())
 
 
-def drawn_masks(chances: Vector, random: torch.Generator) -> Vector:
+def draw_masks(chances: Vector, random: torch.Generator) -> Vector:
     """One draw of every mask, 0 to 1, often exactly either (Louizos et al. 2018, equations 10 to 12)."""
     u = torch.rand(chances.shape, generator=random, dtype=chances.dtype).clamp(1e-6, 1 - 1e-6).to(chances.device)
     soft = ((u.log() - (1 - u).log() + chances) / TEMPERATURE).sigmoid()

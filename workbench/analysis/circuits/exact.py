@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from workbench.analysis.circuits.blocks import CleanRun
-from workbench.analysis.circuits.reading import Cut, Place, Reading, carried, cuts_into, sent_changes
+from workbench.analysis.circuits.reading import Cut, Place, Reading, carry_cut, cuts_into, sent_changes
 from workbench.core.graph import Graph
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
@@ -19,7 +19,7 @@ from workbench.core.wiring import Masks
 
 
 @torch.no_grad()
-def patch_edges(
+def exact(
     graph: Graph,
     inputs: Any,
     other: Mapping[str, Tensor],
@@ -33,7 +33,7 @@ def patch_edges(
     ports it leads to, the stages from the ports to the nodes they feed, for one run cuts the edges to all ports of a
     group; and for each edge what follows the node that reads it. Runs share batches as blocks.
     """
-    picked = graph.wiring.full(1.0) if chosen is None else graph.wiring.checked(chosen)
+    picked = graph.wiring.full(1.0) if chosen is None else graph.wiring.check(chosen)
     picked = {name: mask.bool() for name, mask in picked.items()}
     with graph.model.lock:
         effects = Effects.of(graph, inputs, metric)
@@ -41,18 +41,18 @@ def patch_edges(
         scores = {name: effects.intact.new_zeros(graph.wiring.shape(name)) for name in graph.wires}
         total, done = sum(int(mask.sum()) for mask in picked.values()), 0
         for port in graph.ports:
-            cuts = [cut for cut in cuts_into(graph, port) if wanted(graph, cut, picked)]
+            cuts = [cut for cut in cuts_into(graph, port) if chosen_places(graph, cut, picked)]
             for start in range(0, len(cuts), room := effects.room(port)):
                 some = cuts[start : start + room]
-                edges = [(i, at) for i, cut in enumerate(some) for at in wanted(graph, cut, picked)]
-                written = effects.written(port, [carried(graph, cut, sent) for cut in some])
+                edges = [(i, at) for i, cut in enumerate(some) for at in chosen_places(graph, cut, picked)]
+                written = effects.compute_writes(port, [carry_cut(graph, cut, sent) for cut in some])
                 for (i, at), effect in zip(edges, effects.of_edges(port, written, edges), strict=True):
                     scores[some[i].wire][at] = effect
                 progress(done := done + len(edges), total)
     return scores
 
 
-def wanted(graph: Graph, cut: Cut, picked: Mapping[str, Tensor]) -> list[Place]:
+def chosen_places(graph: Graph, cut: Cut, picked: Mapping[str, Tensor]) -> list[Place]:
     """The edges of a cut that were chosen."""
     return [place for place in cut.places(graph) if picked[cut.wire][place]]
 
@@ -77,10 +77,10 @@ class Effects:
         """How many cuts into a group of ports fit in one run."""
         return Reading.of(self.graph, port, self.clean).room if one_fed(self.graph, port) else 64
 
-    def written(self, port: str, added: Sequence[Tensor]) -> Float[Tensor, "block batch entry *rest"]:
+    def compute_writes(self, port: str, added: Sequence[Tensor]) -> Float[Tensor, "block batch entry *rest"]:
         """The activation on which each cut acts, as the cut leaves it: the fed nodes' write, or what the ports read."""
         if one_fed(self.graph, port):
-            (found,) = Reading.of(self.graph, port, self.clean).written(added).values()
+            (found,) = Reading.of(self.graph, port, self.clean).compute_writes(added).values()
             return found
         return self.graph.group(port, self.clean.activations[port]) + torch.stack(list(added))
 
@@ -97,7 +97,7 @@ class Effects:
             only = own_entries(graph, port, hook, clean, [place for _, place in some])
             cut = blocks_of(written, [block for block, _ in some])
             replaced = graph.ungroup(hook, (cut if only is None else torch.where(only, cut, clean)).flatten(0, 1))
-            found.append((self.clean.measured(hook, replaced, len(some), self.metric) - self.intact).mean(dim=1))
+            found.append((self.clean.measure(hook, replaced, len(some), self.metric) - self.intact).mean(dim=1))
         return torch.cat(found) if found else self.intact.new_zeros(0)
 
 

@@ -40,7 +40,7 @@ def expanded_weights(graph: Graph, writer: str, port: str) -> Float[Tensor, "rea
         if port in reads:
             break
         check_passes(graph, hook)
-        wrote[hook] = passed(read(graph, reads[0], wrote), wrote[hook])
+        wrote[hook] = pass_on(read(graph, reads[0], wrote), wrote[hook])
     return graph.group(port, read(graph, port, wrote))[0]
 
 
@@ -78,6 +78,6 @@ def check_passes(graph: Graph, hook: str) -> None:
         )
 
 
-def passed(x: Tensor, like: Tensor) -> Tensor:
+def pass_on(x: Tensor, like: Tensor) -> Tensor:
     """What a node passes on, pooled to the size at which it writes."""
     return adaptive_avg_pool2d(x, (like.shape[2], like.shape[3])) if x.ndim == 4 and x.shape != like.shape else x

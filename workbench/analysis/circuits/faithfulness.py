@@ -45,9 +45,9 @@ class Behaviour:
 
     def faithfulness(self, keep: Masks) -> float:
         """(m(circuit) - m(cut)) / (m(clean) - m(cut)) of batch means: 1 is the whole model, 0 is nothing."""
-        return float(self.share(self.kept(keep)))
+        return float(self.share(self.run(keep)))
 
-    def kept(self, keep: Masks) -> Float[Tensor, " batch"]:
+    def run(self, keep: Masks) -> Float[Tensor, " batch"]:
         """The metric of the circuit that keeps these edges, on each example."""
         return metric_kept(self.graph, self.inputs, self.other, self.metric, keep)
 
@@ -62,7 +62,7 @@ def metric_kept(
 ) -> Float[Tensor, " batch"]:
     """The metric of the circuit that keeps these edges; the others carry the other writes."""
     cut = {name: 1 - mask.float() for name, mask in keep.items()}
-    with graph.patched(other, cut) as model:
+    with graph.patch(other, cut) as model:
         return metric(model(inputs))
 
 

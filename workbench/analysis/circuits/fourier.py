@@ -118,12 +118,12 @@ def of_frequencies(logits: Table, frequencies: Sequence[int]) -> Table:
     return waves[(numbers[:, None] + numbers) % prime]
 
 
-def restricted(logits: Table, frequencies: Sequence[int]) -> Table:
+def restrict(logits: Table, frequencies: Sequence[int]) -> Table:
     """Logits that keep these frequencies of the sum and their mean over all pairs, nothing else."""
     return of_frequencies(logits, frequencies) + logits.mean(dim=(0, 1))
 
 
-def excluded(logits: Table, frequencies: Sequence[int]) -> Table:
+def exclude(logits: Table, frequencies: Sequence[int]) -> Table:
     """Logits without these frequencies of the sum."""
     return logits - of_frequencies(logits, frequencies)
 
@@ -132,18 +132,18 @@ def measure_frequencies(
     logits: Table, frequencies: Sequence[int], trained: Bool[Tensor, "first second"]
 ) -> KeyFrequencies:
     """Losses and accuracies with the key frequencies alone and without them; `trained` marks the training pairs."""
-    alone, without = restricted(logits, frequencies), excluded(logits, frequencies)
+    alone, without = restrict(logits, frequencies), exclude(logits, frequencies)
     everywhere = torch.ones_like(trained)
-    loss, accuracy = scored(logits, everywhere)
-    restricted_loss, restricted_accuracy = scored(alone, everywhere)
-    excluded_loss, excluded_accuracy = scored(without, everywhere)
+    loss, accuracy = score_pairs(logits, everywhere)
+    restricted_loss, restricted_accuracy = score_pairs(alone, everywhere)
+    excluded_loss, excluded_accuracy = score_pairs(without, everywhere)
     return KeyFrequencies(
-        loss, accuracy, scored(logits, trained)[0], restricted_loss, restricted_accuracy, excluded_loss,
-        excluded_accuracy, scored(without, trained)[0],
+        loss, accuracy, score_pairs(logits, trained)[0], restricted_loss, restricted_accuracy, excluded_loss,
+        excluded_accuracy, score_pairs(without, trained)[0],
     )  # fmt: skip
 
 
-def scored(logits: Table, pairs: Bool[Tensor, "first second"]) -> tuple[float, float]:
+def score_pairs(logits: Table, pairs: Bool[Tensor, "first second"]) -> tuple[float, float]:
     """Mean loss and accuracy over some pairs."""
     numbers = torch.arange(len(logits))
     sums = ((numbers[:, None] + numbers) % len(logits))[pairs]

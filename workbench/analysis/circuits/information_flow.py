@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from workbench.analysis.circuits.nodes import neighbours_summed
+from workbench.analysis.circuits.nodes import sum_neighbours
 from workbench.core.graph import Graph, Wire
 from workbench.core.progress import Progress, silent
 from workbench.core.wiring import Masks
@@ -60,7 +60,7 @@ def proximity(graph: Graph, port: str, part: Tensor, read: Tensor) -> Float[Tens
     inside = [2 + place for place, axis in enumerate(axes) if axis != "pos"]
     nearer = read.abs() - (read - part).abs()
     nearer = nearer.sum(dim=inside) if inside else nearer
-    return neighbours_summed(nearer, graph.wiring.ports[port].width, dim=1).clamp(min=0)
+    return sum_neighbours(nearer, graph.wiring.ports[port].width, dim=1).clamp(min=0)
 
 
 def routes(
@@ -76,4 +76,4 @@ def routes(
             here = torch.zeros_like(keep[name])
             here[..., position] = True
             keep[name] = keep[name] & here
-    return graph.wiring.pruned(keep, counterfactual=False)
+    return graph.wiring.prune(keep, counterfactual=False)

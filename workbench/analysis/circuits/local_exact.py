@@ -10,8 +10,8 @@ from torch import Tensor
 
 from workbench.analysis.circuits.blocks import CleanRun
 from workbench.analysis.circuits.downstream import Downstream, refuse_flat, slopes
-from workbench.analysis.circuits.exact import patch_edges
-from workbench.analysis.circuits.reading import Cut, Reading, carried, cuts_into, sent_changes
+from workbench.analysis.circuits.exact import exact
+from workbench.analysis.circuits.reading import Cut, Reading, carry_cut, cuts_into, sent_changes
 from workbench.core.graph import Graph
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
@@ -20,7 +20,7 @@ Activations = Mapping[str, Tensor]
 
 
 @torch.no_grad()
-def attribute_locally(
+def local_exact(
     graph: Graph,
     inputs: Any,
     other: Activations,
@@ -43,7 +43,7 @@ def attribute_locally(
     into_sinks = {name: mask * (graph.wires[name].port in graph.sinks) for name, mask in graph.full(1.0).items()}
     with graph.model.lock:
         clean = CleanRun.of(graph.model, inputs, graph.nodes)
-        scores = patch_edges(graph, inputs, other, metric, into_sinks)
+        scores = exact(graph, inputs, other, metric, into_sinks)
         found = slopes(graph, clean, other, metric, downstream, steps)
         if downstream != "secant":
             refuse_flat(found, scores)
@@ -54,7 +54,7 @@ def attribute_locally(
             reading = Reading.of(graph, port, clean)
             for start in range(0, len(all_cuts), room := reading.room):
                 some = all_cuts[start : start + room]
-                for hook, moved in reading.moved([carried(graph, cut, sent) for cut in some]).items():
+                for hook, moved in reading.compute_changes([carry_cut(graph, cut, sent) for cut in some]).items():
                     add_effects(scores, graph, some, found[hook].effect(moved).mean(dim=1))
                 progress(done := done + len(some), total)
     return scores

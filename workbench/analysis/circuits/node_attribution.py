@@ -15,7 +15,7 @@ from workbench.analysis.circuits.attribution import VANISHING
 from workbench.analysis.circuits.nodes import Effects, by_node, node_groups
 from workbench.core.errors import InputError
 from workbench.core.graph import Graph
-from workbench.core.hooked import Handler
+from workbench.core.hooked import HookFn
 from workbench.core.metrics import Metric
 
 
@@ -28,7 +28,7 @@ class Slopes:
 
 
 @torch.no_grad()
-def attribute_nodes(graph: Graph, inputs: Any, other: Mapping[str, Tensor], metric: Metric) -> Effects:
+def atp(graph: Graph, inputs: Any, other: Mapping[str, Tensor], metric: Metric) -> Effects:
     """Estimate of metric(write replaced) - metric(intact) for every node whose hook is in `other` (AtP).
 
     <other write - write, gradient of the metric at the write>, summed over all the node writes, example by example
@@ -63,9 +63,9 @@ def slopes(
     def start(hook: str, x: Tensor) -> Tensor:
         return see(hook, x.detach().requires_grad_())
 
-    handlers: dict[str, Handler] = {hook: partial(see, hook) for hook in {*hooks, *frozenset().union(*drops)}}
+    handlers: dict[str, HookFn] = {hook: partial(see, hook) for hook in {*hooks, *frozenset().union(*drops)}}
     handlers |= {hook: partial(start, hook) for hook in graph.wiring.sources}
-    with graph.model.routed(handlers):
+    with graph.model.attach(handlers):
         value = metric(graph.model(inputs))
     if not value.requires_grad:
         raise InputError(

@@ -10,14 +10,14 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.analysis.circuits.atp_star import attribute_nodes_star, warn_few_layers
+from workbench.analysis.circuits.atp_star import atp_star, warn_few_layers
 from workbench.analysis.circuits.attribution import Replacement
 from workbench.analysis.circuits.faithfulness import Behaviour
-from workbench.analysis.circuits.hisp import head_importance
-from workbench.analysis.circuits.node_attribution import attribute_nodes, refuse_flat
+from workbench.analysis.circuits.hisp import hisp
+from workbench.analysis.circuits.node_attribution import atp, refuse_flat
 from workbench.analysis.circuits.node_patching import patch_nodes
-from workbench.analysis.circuits.nodes import Effects, node_groups, places, replaced
-from workbench.analysis.circuits.tracing import Tracing
+from workbench.analysis.circuits.nodes import Effects, node_groups, places, replace_write
+from workbench.analysis.circuits.tracing import CircuitConfig
 from workbench.analysis.contrast import check_same_shape
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
@@ -27,11 +27,11 @@ from workbench.core.ranges import NonNegativeInt, check_fields
 from workbench.core.registry import ANALYSES
 
 Method = Literal["exact", "atp", "atp_star", "hisp"]
-ESTIMATES = {"atp": attribute_nodes, "atp_star": attribute_nodes_star, "hisp": head_importance}
+ESTIMATES = {"atp": atp, "atp_star": atp_star, "hisp": hisp}
 
 
 @dataclass(frozen=True)
-class Replacing:
+class NodeConfig:
     """How the effects of nodes are found, and how fine the graph is.
 
     `method` is "exact" (each node replaced in turn), "atp" (attribution patching, first order), "atp_star" (the same
@@ -53,7 +53,7 @@ class Replacing:
 
     def graph(self, model: HookedModel, inputs: Any) -> Graph:
         """The model's graph, as fine as this says."""
-        return Tracing(detail=self.detail, group=self.group, positions=self.positions).graph(model, inputs)
+        return CircuitConfig(detail=self.detail, group=self.group, positions=self.positions).graph(model, inputs)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def node_effects(
     inputs: Any,
     corrupted: Any,
     metric: Metric,
-    how: Replacing = Replacing(),
+    how: NodeConfig = NodeConfig(),
     progress: Progress = silent,
 ) -> NodeEffects:
     """What replacing each node's write does to the metric, on any model with a graph.
@@ -114,7 +114,7 @@ def node_effects(
 def other_activations(graph: Graph, inputs: Any, corrupted: Any, ablation: Replacement) -> dict[str, Tensor]:
     """What every node, query, key and value is replaced by."""
     found = graph.model.cache(corrupted, list(node_groups(graph, inputs)))
-    return {hook: replaced(x, ablation) for hook, x in found.items()}
+    return {hook: replace_write(x, ablation) for hook, x in found.items()}
 
 
 def effects_of(behaviour: Behaviour, method: Method, progress: Progress = silent) -> Effects:

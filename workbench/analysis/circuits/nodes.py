@@ -24,8 +24,8 @@ def attention_layers(graph: Graph) -> dict[str, Group]:
     """The modules whose heads are nodes and show their queries and keys, with the groups of these heads."""
     nodes = graph.wiring.nodes
     found = {hook.removesuffix(".hook_z"): nodes[hook] for hook in nodes if nodes[hook].axis == "head"}
-    wanted = ("hook_q", "hook_k", "hook_v", "hook_attn_scores", "hook_pattern")
-    return {at: heads for at, heads in found.items() if all(f"{at}.{hook}" in graph.model.hook_dict for hook in wanted)}
+    needed = ("hook_q", "hook_k", "hook_v", "hook_attn_scores", "hook_pattern")
+    return {at: heads for at, heads in found.items() if all(f"{at}.{hook}" in graph.model.hook_dict for hook in needed)}
 
 
 def node_groups(graph: Graph, inputs: Any) -> dict[str, Group]:
@@ -64,10 +64,10 @@ def by_node(x: Tensor, axes: tuple[str, ...], group: Group) -> Float[Tensor, "_d
     """Sums over all that belongs to one node, of a tensor with a leading axis before the activation's own."""
     positions = "" if group.positions is None else "pos"
     entries = reduce(x, f"drop {' '.join(axes)} -> drop {group.axis or '()'} {positions} batch", "sum")
-    return neighbours_summed(entries, group.width, dim=1)
+    return sum_neighbours(entries, group.width, dim=1)
 
 
-def neighbours_summed(x: Tensor, width: int, dim: int) -> Tensor:
+def sum_neighbours(x: Tensor, width: int, dim: int) -> Tensor:
     """Sums of `width` neighbouring entries along an axis; the last one is of what is left."""
     if width == 1:
         return x
@@ -76,7 +76,7 @@ def neighbours_summed(x: Tensor, width: int, dim: int) -> Tensor:
 
 
 @torch.no_grad()
-def replaced(x: Tensor, ablation: str) -> Tensor:
+def replace_write(x: Tensor, ablation: str) -> Tensor:
     """What a node writes instead: of the corrupted run's activation itself, its batch mean, or zero."""
     if ablation == "zero":
         return torch.zeros_like(x)

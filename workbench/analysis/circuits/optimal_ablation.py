@@ -47,14 +47,14 @@ def optimal_writes(
             break
         optimizer.zero_grad()
         with torch.enable_grad():
-            chosen = {hook: drawn(graph, hook, x, random) for hook, x in constants.items()}
+            chosen = {hook: draw_nodes(graph, hook, x, random) for hook, x in constants.items()}
             distance(graph, inputs, metric, intact, constants, chosen).backward(inputs=list(shifts.values()))
         optimizer.step()
         progress(step + 1, STEPS)
     return best
 
 
-def drawn(graph: Graph, hook: str, x: Tensor, random: torch.Generator) -> Tensor:
+def draw_nodes(graph: Graph, hook: str, x: Tensor, random: torch.Generator) -> Tensor:
     """1 at the nodes of a group that write their constants in this step, broadcast over all else."""
     share = torch.rand(1, generator=random)
     nodes = (torch.rand(graph.size[hook], generator=random) < share).to(x)
@@ -76,5 +76,5 @@ def distance(
         instead = constants[hook]
         return lambda x: instead.expand_as(x) if chosen is None else x + chosen[hook] * (instead - x)
 
-    with graph.model.routed({hook: replaced(hook) for hook in graph.nodes}):
+    with graph.model.attach({hook: replaced(hook) for hook in graph.nodes}):
         return (metric(graph.model(inputs)) - intact).pow(2).mean()

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.analysis.circuits.attribution import Replacement, integrate_edges, other_writes
+from workbench.analysis.circuits.attribution import Replacement, eap_ig, other_writes
 from workbench.analysis.circuits.faithfulness import Behaviour
 from workbench.analysis.contrast import check_same_shape
 from workbench.core.errors import InputError, UnknownNameError
@@ -64,8 +64,8 @@ def patch_path(
         graph = model.graph()
         behaviour = Behaviour.of(graph, inputs, other_writes(graph, corrupted, ablation), metric)
         assert behaviour.gap
-        edges = parsed(graph.wiring, path) if path else strongest_path(behaviour)
-        effects = carried_along(behaviour, edges, progress)
+        edges = parse_path(graph.wiring, path) if path else strongest_path(behaviour)
+        effects = patch_prefixes(behaviour, edges, progress)
         whole = effects[-1] if edges[-1].port.hook in graph.sinks else torch.zeros_like(behaviour.clean)
     return PathEffect(
         path=tuple(map(str, edges)),
@@ -78,7 +78,7 @@ def patch_path(
     )
 
 
-def carried_along(behaviour: Behaviour, edges: Sequence[Edge], progress: Progress = silent) -> list[Tensor]:
+def patch_prefixes(behaviour: Behaviour, edges: Sequence[Edge], progress: Progress = silent) -> list[Tensor]:
     """metric - intact for each prefix of the path, on each example.
 
     Edge i carries what its writer makes of edge i - 1 alone: a run of its own, in which all else is clean.
@@ -89,9 +89,9 @@ def carried_along(behaviour: Behaviour, edges: Sequence[Edge], progress: Progres
         wire, place = graph.wiring.find(str(edge))
         cut = graph.full(0.0)
         cut[wire][place] = 1
-        following = edges[done + 1].writer.hook if done + 1 < len(edges) else None
-        with graph.patched(other, cut) as model:
-            output, written = with_write(model, behaviour.inputs, following)
+        next_hook = edges[done + 1].writer.hook if done + 1 < len(edges) else None
+        with graph.patch(other, cut) as model:
+            output, written = with_write(model, behaviour.inputs, next_hook)
         found.append(metric(output) - behaviour.clean)
         other = written
         progress(done + 1, len(edges))
@@ -108,11 +108,11 @@ def with_write(model: HookedModel, inputs: Any, hook: str | None) -> tuple[Any, 
         seen[hook] = x
         return x
 
-    with model.routed({hook: see}):
+    with model.attach({hook: see}):
         return model(inputs), seen
 
 
-def parsed(wiring: Wiring, text: str) -> list[Edge]:
+def parse_path(wiring: Wiring, text: str) -> list[Edge]:
     """The edges of a path; raises where it names what is not there, jumps, or stops before the output."""
     sites = [Site.parse(part) for part in text.split("->")]
     if len(sites) < 2:
@@ -121,7 +121,7 @@ def parsed(wiring: Wiring, text: str) -> list[Edge]:
     node, port = sites[0], None
     for site in sites[1:]:
         if port is not None:
-            node = following(wiring, port, site)
+            node = next_node(wiring, port, site)
             if node == site:
                 port = None
                 continue
@@ -136,7 +136,7 @@ def parsed(wiring: Wiring, text: str) -> list[Edge]:
     return edges
 
 
-def following(wiring: Wiring, port: Site, site: Site) -> Site:
+def next_node(wiring: Wiring, port: Site, site: Site) -> Site:
     """The node between a port and the next site: that site when the port feeds it, else the only node that it feeds."""
     fed = [node for start, node in wiring.feeds() if start == str(port)]
     if str(site) in fed:
@@ -154,19 +154,19 @@ def following(wiring: Wiring, port: Site, site: Site) -> Site:
 def strongest_path(behaviour: Behaviour) -> list[Edge]:
     """The path from a source to a sink whose weakest edge is strongest, by EAP-IG."""
     graph, wiring = behaviour.graph, behaviour.graph.wiring
-    scores = integrate_edges(graph, behaviour.inputs, behaviour.other, behaviour.metric)
+    scores = eap_ig(graph, behaviour.inputs, behaviour.other, behaviour.metric)
     strength = wiring.as_vector(scores).abs()
     low, high = 1, wiring.n_edges
     while low < high:
         middle = (low + high) // 2
-        kept = wiring.as_vector(wiring.pruned(wiring.largest(strength, middle)))
+        kept = wiring.as_vector(wiring.prune(wiring.largest(strength, middle)))
         low, high = (low, middle) if kept.any() else (middle + 1, high)
-    kept = wiring.pruned(wiring.largest(strength, low))
+    kept = wiring.prune(wiring.largest(strength, low))
     edges = [edge for edge, wire, place in wiring.edges() if kept[wire][place]]
-    return walked(wiring, edges)
+    return walk(wiring, edges)
 
 
-def walked(wiring: Wiring, edges: Sequence[Edge]) -> list[Edge]:
+def walk(wiring: Wiring, edges: Sequence[Edge]) -> list[Edge]:
     """One path through edges that all lie on some path, from a source to a sink."""
     feeds: dict[str, set[str]] = {}
     for port, node in wiring.feeds():

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.analysis.circuits.blocks import CleanRun, repeated
+from workbench.analysis.circuits.blocks import CleanRun, repeat_blocks
 from workbench.core.graph import Graph, Wire
-from workbench.core.hooked import Handler
-from workbench.core.listeners import then
+from workbench.core.hooked import HookFn
+from workbench.core.listeners import compose
 
 Activations = Mapping[str, Tensor]
 Place = tuple[int, ...]
@@ -54,7 +54,7 @@ def sent_changes(graph: Graph, clean: Activations, other: Activations) -> dict[s
     return {hook: lift(changes[hook]) if lift else changes[hook] for hook, lift in lifts.items()}
 
 
-def carried(graph: Graph, cut: Cut, sent: Activations) -> Float[Tensor, "batch port *rest"]:
+def carry_cut(graph: Graph, cut: Cut, sent: Activations) -> Float[Tensor, "batch port *rest"]:
     """What the ports read more, the port axis second."""
     wire = graph.wires[cut.wire]
     shape = graph.wiring.shape(cut.wire)
@@ -91,12 +91,14 @@ class Reading:
         first, last = model.stage_of(self.port), model.stage_of(self.fed[-1])
         return self.clean.room(first, last, on_request=model.hook_dict[self.port].displaces)
 
-    def moved(self, added: Sequence[Float[Tensor, "batch port *rest"]]) -> dict[str, Float[Tensor, "block batch ..."]]:
+    def compute_changes(
+        self, added: Sequence[Float[Tensor, "batch port *rest"]]
+    ) -> dict[str, Float[Tensor, "block batch ..."]]:
         """What the fed nodes write more when the ports read `added` more, one block for each; the node axis third."""
         clean = self.clean.activations
-        return {hook: x - self.graph.group(hook, clean[hook]) for hook, x in self.written(added).items()}
+        return {hook: x - self.graph.group(hook, clean[hook]) for hook, x in self.compute_writes(added).items()}
 
-    def written(
+    def compute_writes(
         self, added: Sequence[Float[Tensor, "batch port *rest"]]
     ) -> dict[str, Float[Tensor, "block batch ..."]]:
         """What the fed nodes write when the ports read `added` more, one block for each; the node axis third."""
@@ -105,14 +107,16 @@ class Reading:
 
         def write(hook: str, x: Tensor) -> Tensor:
             writes[hook] = x
-            return repeated(self.clean.activations[hook], blocks)  # or a later one would hear of it along another way
+            return repeat_blocks(
+                self.clean.activations[hook], blocks
+            )  # keeps the change off any other path
 
         def read(x: Tensor) -> Tensor:
             return x + more
 
-        handlers: dict[str, Handler] = {hook: partial(write, hook) for hook in self.between}
-        handlers[self.port] = then(read, handlers[self.port]) if self.port in handlers else read
+        handlers: dict[str, HookFn] = {hook: partial(write, hook) for hook in self.between}
+        handlers[self.port] = compose(read, handlers[self.port]) if self.port in handlers else read
         first, last = model.stage_of(self.port), model.stage_of(self.fed[-1])
-        with model.routed(handlers):
-            model.run_stages(repeated(self.clean.states[first], blocks), first, last + 1)
+        with model.attach(handlers):
+            model.run_stages(repeat_blocks(self.clean.states[first], blocks), first, last + 1)
         return {hook: graph.group(hook, writes[hook]).unflatten(0, (blocks, -1)) for hook in self.fed}

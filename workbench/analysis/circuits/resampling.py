@@ -43,7 +43,7 @@ def metric_of(metric: Metric, rows: Int[Tensor, " draw"], n: int) -> Metric:
     return replace(metric, **drawn)  # type: ignore[type-var]
 
 
-def drawn(behaviour: Behaviour, rows: Int[Tensor, " draw"]) -> Behaviour:
+def draw_behaviour(behaviour: Behaviour, rows: Int[Tensor, " draw"]) -> Behaviour:
     """The behaviour on some of its examples; costs two forward passes."""
     metric = metric_of(behaviour.metric, rows, len(behaviour.clean))
     return Behaviour.of(behaviour.graph, rows_of(behaviour.inputs, rows), rows_of(behaviour.other, rows), metric)
@@ -60,11 +60,11 @@ def faithfulness_interval(
     """The bootstrap interval of faithfulness over the examples, its three means drawn together."""
     width = 1 + kept[..., 0].numel() // kept.shape[-1]
     return bootstrap_interval(
-        lambda rows: drawn_shares(kept, behaviour, rows), len(behaviour.clean), seed=seed, level=level, width=width
+        lambda rows: draw_shares(kept, behaviour, rows), len(behaviour.clean), seed=seed, level=level, width=width
     )
 
 
-def drawn_shares(
+def draw_shares(
     kept: Float[Tensor, "*any batch"], behaviour: Behaviour, rows: Int[Tensor, "draw row"]
 ) -> Float[Tensor, "*any draw"]:
     """Faithfulness on draws of the examples; the gap of a draw counts as a hundredth of the whole one at least."""
@@ -82,7 +82,7 @@ def cmd_interval(
     """The bootstrap interval of CMD over the examples, from the metric of the circuit of each size."""
 
     def distance(rows: Tensor) -> Tensor:
-        return cmd(sizes, drawn_shares(kept, behaviour, rows).T, spacing)
+        return cmd(sizes, draw_shares(kept, behaviour, rows).T, spacing)
 
     low, high = bootstrap_interval(distance, len(behaviour.clean), seed=seed, width=len(sizes)).tolist()
     return low, high
@@ -98,7 +98,7 @@ def random_cmd_interval(
     """The bootstrap interval of the mean CMD of random circuits, over the examples and over the circuits at once."""
 
     def distance(rows: Tensor, orders: Tensor) -> Tensor:
-        shares = drawn_shares(kept, behaviour, rows)
+        shares = draw_shares(kept, behaviour, rows)
         found = cmd(sizes, rearrange(shares, "order size draw -> draw order size"), spacing)
         return found.gather(1, orders).mean(dim=1)
 

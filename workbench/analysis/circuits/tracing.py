@@ -11,19 +11,19 @@ from annotated_types import Ge
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.analysis.circuits.acdc import discover
+from workbench.analysis.circuits.acdc import acdc
 from workbench.analysis.circuits.attribution import (
-    attribute_edges,
-    integrate_edges,
+    eap,
+    eap_ig,
     other_writes,
     refuse_vanishing,
 )
 from workbench.analysis.circuits.circuit import Circuit
-from workbench.analysis.circuits.edge_pruning import prune_edges
-from workbench.analysis.circuits.exact import patch_edges
+from workbench.analysis.circuits.edge_pruning import learned_masks
+from workbench.analysis.circuits.exact import exact
 from workbench.analysis.circuits.faithfulness import Behaviour, Spacing, circuit_sizes, cmd, cpr
 from workbench.analysis.circuits.information_flow import information_flow
-from workbench.analysis.circuits.local_exact import attribute_locally
+from workbench.analysis.circuits.local_exact import local_exact
 from workbench.analysis.circuits.optimal_ablation import optimal_writes
 from workbench.analysis.circuits.resampling import cmd_interval, faithfulness_interval, random_cmd_interval
 from workbench.analysis.contrast import check_same_shape
@@ -42,7 +42,7 @@ Ablation = Literal["resample", "zero", "mean", "optimal"]
 
 
 @dataclass(frozen=True)
-class Tracing:
+class CircuitConfig:
     """How a circuit is traced, and how fine its graph is.
 
     `method` scores the edges: "eap" (gradient at the clean run), "eap_ig" (gradient averaged on the way there from the
@@ -82,7 +82,7 @@ class Tracing:
         graph = model.graph(self.detail) if self.detail else model.graph()  # type: ignore[call-arg]
         if self.group == 1 and not self.positions:
             return graph
-        return graph.detailed(self.group, inputs if self.positions else None)
+        return graph.refine(self.group, inputs if self.positions else None)
 
     def behaviour(self, model: HookedModel, inputs: Any, corrupted: Any, metric: Metric) -> Behaviour:
         """What is to be explained; raises when all edges cut do not change the metric."""
@@ -103,7 +103,7 @@ def trace_circuit(
     inputs: Any,
     corrupted: Any,
     metric: Metric,
-    how: Tracing = Tracing(),
+    how: CircuitConfig = CircuitConfig(),
     seed: int = 0,
     progress: Progress = silent,
 ) -> Circuit:
@@ -123,11 +123,11 @@ def trace_circuit(
         strengths = [graph.wiring.as_vector(scores).abs(), *random_strengths(graph.n_edges, seed, how.draws)]
         sizes = circuit_sizes(how.sizes, graph.n_edges)
         kept = kept_metrics(behaviour, strengths, sizes, lambda done, total: progress(total + done, 2 * total))
-    return assembled(behaviour, scores, kept, how, seed)
+    return assemble(behaviour, scores, kept, how, seed)
 
 
-def assembled(
-    behaviour: Behaviour, scores: Masks, kept: Float[Tensor, "order size batch"], how: Tracing, seed: int
+def assemble(
+    behaviour: Behaviour, scores: Masks, kept: Float[Tensor, "order size batch"], how: CircuitConfig, seed: int
 ) -> Circuit:
     """The result; the first of the orders is the circuit's, the others are random edges."""
     sizes, curves = circuit_sizes(how.sizes, behaviour.graph.n_edges), behaviour.share(kept)
@@ -155,29 +155,29 @@ def assembled(
     )
 
 
-def score_edges(behaviour: Behaviour, how: Tracing, progress: Progress = silent) -> dict[str, Tensor]:
+def score_edges(behaviour: Behaviour, how: CircuitConfig, progress: Progress = silent) -> dict[str, Tensor]:
     """metric(edge cut) - metric(intact) of every edge, estimated or exact; refuses an estimate that sees nothing."""
-    scores = unchecked_scores(behaviour, how, progress)
+    scores = compute_scores(behaviour, how, progress)
     if how.method == "eap":
         refuse_vanishing(behaviour.graph, scores, behaviour.gap)
     return scores
 
 
-def unchecked_scores(behaviour: Behaviour, how: Tracing, progress: Progress = silent) -> dict[str, Tensor]:
+def compute_scores(behaviour: Behaviour, how: CircuitConfig, progress: Progress = silent) -> dict[str, Tensor]:
     """The same scores, whatever they are worth: of a single example, say, which may change nothing."""
     question = (behaviour.graph, behaviour.inputs, behaviour.other, behaviour.metric)
     return dict(SCORES[how.method](question, how, progress))
 
 
 Question = tuple[Graph, Any, Mapping[str, Tensor], Metric]
-SCORES: Mapping[str, Callable[[Question, Tracing, Progress], Masks]] = {
-    "eap": lambda q, how, progress: attribute_edges(*q),
-    "eap_ig": lambda q, how, progress: integrate_edges(*q, how.steps, progress),
-    "local": lambda q, how, progress: attribute_locally(*q, steps=how.steps, progress=progress),
-    "exact": lambda q, how, progress: patch_edges(*q, progress=progress),
-    "acdc": lambda q, how, progress: discover(*q, how.threshold, progress).increase,
+SCORES: Mapping[str, Callable[[Question, CircuitConfig, Progress], Masks]] = {
+    "eap": lambda q, how, progress: eap(*q),
+    "eap_ig": lambda q, how, progress: eap_ig(*q, how.steps, progress),
+    "local": lambda q, how, progress: local_exact(*q, steps=how.steps, progress=progress),
+    "exact": lambda q, how, progress: exact(*q, progress=progress),
+    "acdc": lambda q, how, progress: acdc(*q, how.threshold, progress).increase,
     "flow": lambda q, how, progress: information_flow(*q[:2], progress=progress),
-    "learned": lambda q, how, progress: prune_edges(*q, progress=progress),
+    "learned": lambda q, how, progress: learned_masks(*q, progress=progress),
 }
 """How each method scores every edge of (graph, inputs, other writes, metric)."""
 
@@ -196,6 +196,6 @@ def kept_metrics(
     kept = behaviour.clean.new_empty(len(strengths), len(sizes), len(behaviour.clean))
     for order, strength in enumerate(strengths):
         for place, size in enumerate(sizes.tolist()):
-            kept[order, place] = behaviour.kept(wiring.largest(strength, size))
+            kept[order, place] = behaviour.run(wiring.largest(strength, size))
             progress(order * len(sizes) + place + 1, total)
     return kept

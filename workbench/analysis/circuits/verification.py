@@ -12,10 +12,10 @@ from scipy.stats import pearsonr, spearmanr
 from torch import Tensor
 
 from workbench.analysis.circuits.circuit import ScoredEdge
-from workbench.analysis.circuits.exact import patch_edges
+from workbench.analysis.circuits.exact import exact
 from workbench.analysis.circuits.faithfulness import Behaviour, log_sizes
-from workbench.analysis.circuits.resampling import drawn, draws, faithfulness_interval, pairwise_jaccard
-from workbench.analysis.circuits.tracing import Tracing, score_edges, unchecked_scores
+from workbench.analysis.circuits.resampling import draw_behaviour, draws, faithfulness_interval, pairwise_jaccard
+from workbench.analysis.circuits.tracing import CircuitConfig, compute_scores, score_edges
 from workbench.analysis.contrast import check_same_shape
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
@@ -26,13 +26,13 @@ from workbench.core.ranges import NonNegativeInt, check_fields
 from workbench.core.registry import ANALYSES
 from workbench.core.wiring import Masks
 
-USUAL = Tracing()
+USUAL = CircuitConfig()
 ENOUGH, POINTS = 0.9, 60
 """Of a circuit without a given size: the smallest of so many sizes that keeps this share of the behaviour."""
 
 
 @dataclass(frozen=True)
-class Checking:
+class VerifyConfig:
     """What is checked, and how thoroughly.
 
     `size`: edges in the circuit, before pruning (0: the smallest of about sixty sizes that keeps 90 %). `controls`:
@@ -95,8 +95,8 @@ def verify_circuit(
     inputs: Any,
     corrupted: Any,
     metric: Metric,
-    how: Tracing = USUAL,
-    check: Checking = Checking(),
+    how: CircuitConfig = USUAL,
+    check: VerifyConfig = VerifyConfig(),
     seed: int = 0,
     progress: Progress = silent,
 ) -> Verification:
@@ -114,7 +114,7 @@ def verify_circuit(
         size = check.size or enough(behaviour, strength)
         if size > graph.n_edges:
             raise InputError(f"A circuit of {size} edges: this graph has {graph.n_edges}. Choose a smaller size.")
-        circuit = pruned(behaviour, how, graph.wiring.largest(strength, size))
+        circuit = prune(behaviour, how, graph.wiring.largest(strength, size))
         if not circuit.any():
             raise InputError(
                 f"The {size} strongest edges make no path from the input to the output. Choose a larger size, or 0 for "
@@ -123,11 +123,16 @@ def verify_circuit(
         total = check.controls + check.resamples + min(check.cuts, int(circuit.sum())) + 1
         steps = iter(range(1, total + 1))
         tick = lambda: progress(next(steps), total)
-        return assembled(behaviour, how, check, seed, (scores, size, circuit), tick)
+        return assemble(behaviour, how, check, seed, (scores, size, circuit), tick)
 
 
-def assembled(
-    behaviour: Behaviour, how: Tracing, check: Checking, seed: int, found: tuple[Masks, int, Tensor], tick: Any
+def assemble(
+    behaviour: Behaviour,
+    how: CircuitConfig,
+    check: VerifyConfig,
+    seed: int,
+    found: tuple[Masks, int, Tensor],
+    tick: Any,
 ) -> Verification:
     """Every measurement on a circuit that was found: its scores, its size and its edges after pruning."""
     scores, size, circuit = found
@@ -137,7 +142,7 @@ def assembled(
     random = controls(behaviour, size, check.controls, seed, tick)
     order = [i for i in strength.abs().argsort(descending=True, stable=True).tolist() if circuit[i]]
     necessity = without_each(behaviour, circuit, order[: check.cuts], tick)
-    again = [resampled(behaviour, how, size, rows, tick) for rows in draws(n, check.resamples, seed)]
+    again = [trace_again(behaviour, how, size, rows, tick) for rows in draws(n, check.resamples, seed)]
     places = sampled_edges(strength, check.sampled, seed)
     estimated, exact = strength[places], exact_effects(behaviour, places)
     tick()
@@ -175,15 +180,15 @@ def enough(behaviour: Behaviour, strength: Float[Tensor, " edge"]) -> int:
     return next((k for k in sizes if behaviour.faithfulness(wiring.largest(strength, k)) >= ENOUGH), sizes[-1])
 
 
-def pruned(behaviour: Behaviour, how: Tracing, keep: Masks) -> Bool[Tensor, " edge"]:
+def prune(behaviour: Behaviour, how: CircuitConfig, keep: Masks) -> Bool[Tensor, " edge"]:
     """The edges of a circuit that are on a path."""
     wiring = behaviour.graph.wiring
-    return wiring.as_vector(wiring.pruned(keep, counterfactual=how.ablation == "resample"))
+    return wiring.as_vector(wiring.prune(keep, counterfactual=how.ablation == "resample"))
 
 
 def metric_of_edges(behaviour: Behaviour, keep: Bool[Tensor, " edge"]) -> Float[Tensor, " batch"]:
     """The metric when only these edges are kept."""
-    return behaviour.kept(behaviour.graph.wiring.as_masks(keep))
+    return behaviour.run(behaviour.graph.wiring.as_masks(keep))
 
 
 def share(kept: Float[Tensor, " batch"], behaviour: Behaviour) -> float:
@@ -222,12 +227,12 @@ def without_each(
     return torch.tensor(losses)
 
 
-def resampled(behaviour: Behaviour, how: Tracing, size: int, rows: Tensor, tick: Any) -> Bool[Tensor, " edge"]:
+def trace_again(behaviour: Behaviour, how: CircuitConfig, size: int, rows: Tensor, tick: Any) -> Bool[Tensor, " edge"]:
     """The circuit of that size, traced on a draw of the examples."""
     wiring = behaviour.graph.wiring
-    scores = unchecked_scores(drawn(behaviour, rows), how)
+    scores = compute_scores(draw_behaviour(behaviour, rows), how)
     tick()
-    return pruned(behaviour, how, wiring.largest(wiring.as_vector(scores).abs(), size))
+    return prune(behaviour, how, wiring.largest(wiring.as_vector(scores).abs(), size))
 
 
 def sampled_edges(strength: Float[Tensor, " edge"], n: int, seed: int) -> list[int]:
@@ -243,7 +248,7 @@ def exact_effects(behaviour: Behaviour, places: list[int]) -> Float[Tensor, " sa
     graph = behaviour.graph
     chosen = torch.zeros(graph.n_edges)
     chosen[places] = 1
-    effects = patch_edges(graph, behaviour.inputs, behaviour.other, behaviour.metric, graph.wiring.as_masks(chosen))
+    effects = exact(graph, behaviour.inputs, behaviour.other, behaviour.metric, graph.wiring.as_masks(chosen))
     return graph.wiring.as_vector(effects)[places]
 
 

@@ -11,7 +11,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from workbench.analysis.circuits.attribution import derivative, integrate_edges
+from workbench.analysis.circuits.attribution import differentiate_mask, eap_ig
 from workbench.analysis.circuits.faithfulness import log_sizes
 from workbench.analysis.policies.episodes import USUAL, EpisodeConfig, run_episodes, total_returns
 from workbench.core.errors import ConfigError, InputError
@@ -55,8 +55,8 @@ class CircuitReturns:
 
     def smallest(self, returns: Float[Tensor, "size episode"], share: float = 0.9) -> int | None:
         """Return the smallest size from which on `share` of the gap between `cut` and `intact` is kept, or None."""
-        wanted = self.cut.mean() + share * (self.intact.mean() - self.cut.mean())
-        below = (returns.mean(dim=1) < wanted).nonzero().flatten()
+        target = self.cut.mean() + share * (self.intact.mean() - self.cut.mean())
+        below = (returns.mean(dim=1) < target).nonzero().flatten()
         first = 0 if len(below) == 0 else int(below[-1]) + 1
         return int(self.sizes[first]) if first < len(self.sizes) else None
 
@@ -178,7 +178,7 @@ class Rollout:
 
         def choose(observation: Tensor, rows: Tensor) -> Tensor:
             other = {hook: x.expand(len(observation), *x.shape[1:]) for hook, x in self.mean.items()}
-            with self.graph.patched(other, cut) as model:
+            with self.graph.patch(other, cut) as model:
                 return logits_of(model(observation)).argmax(dim=-1)
 
         envs = self.make_environments(len(self.seeds))
@@ -198,7 +198,7 @@ def find_edges_to_actions(graph: Graph) -> Bool[Tensor, " edge"]:
         raise ConfigError(f"{type(graph.model).__name__} is not a policy: none of {graph.sinks} has an action axis.")
     shut = [wire for sink in graph.sinks if sink not in ends for wire in graph.wiring.into(sink)]
     keep = {name: torch.full_like(mask, float(name not in shut)) for name, mask in graph.full(1.0).items()}
-    return graph.wiring.as_vector(graph.wiring.pruned(keep))
+    return graph.wiring.as_vector(graph.wiring.prune(keep))
 
 
 def attribute_edges(graph: Graph, states: Float[Tensor, "batch *observation"]) -> dict[str, Tensor]:
@@ -210,7 +210,7 @@ def attribute_edges(graph: Graph, states: Float[Tensor, "batch *observation"]) -
         raise InputError("This policy has a single action, so there is no runner-up. Choose a policy with two or more.")
     metric = LogitDifference(chosen, runner_up(logits, chosen))
     other = {hook: x.expand(len(states), *x.shape[1:]) for hook, x in mean_writes(graph, states).items()}
-    return integrate_edges(graph, states, other, metric)
+    return eap_ig(graph, states, other, metric)
 
 
 def estimate_magnitudes(graph: Graph, states: Float[Tensor, "batch *observation"], seed: int = 0) -> dict[str, Tensor]:
@@ -229,7 +229,7 @@ def estimate_magnitudes(graph: Graph, states: Float[Tensor, "batch *observation"
         total = change.new_zeros(shape)
         for _ in range(PROBES):
             signs = torch.randint(2, like.shape, generator=random).to(like) * 2 - 1
-            total += derivative(wire, change, signs, shape).square()
+            total += differentiate_mask(wire, change, signs, shape).square()
         found[name] = (total / PROBES / len(states)).sqrt()
     return found
 

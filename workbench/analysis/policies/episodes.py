@@ -13,7 +13,7 @@ from torch import Tensor
 from workbench.core.errors import InputError, ShapeError
 from workbench.core.protocols import Environments, World
 from workbench.core.ranges import PositiveInt, check_fields
-from workbench.core.stepping import stepped
+from workbench.core.stepping import step_environments
 
 ChooseAction = Callable[[Tensor, Tensor], Tensor]
 """Maps observations of some rows, and the indices of these rows, to actions."""
@@ -92,7 +92,7 @@ def run_episodes(
         before = seen if whole else seen[rows]
         action = choose(before, rows)
         actions[rows.numpy()] = action.numpy()
-        shown, reward, terminated, truncated, info = stepped(envs, actions)
+        shown, reward, terminated, truncated, info = step_environments(envs, actions)
         seen, steps = to_tensor(shown), steps + 1
         ended = torch.from_numpy(terminated | truncated)
         led_to = seen.clone() if "final_obs" in info else seen

@@ -14,10 +14,10 @@ from torch import Tensor
 from workbench.analysis.policies.episodes import run_episodes, total_returns
 from workbench.core.axes import unit_axis
 from workbench.core.errors import InputError, NeverFiredError
-from workbench.core.hooked import Handler, HookedModel, HookInfo
+from workbench.core.hooked import HookedModel, HookFn, HookInfo
 from workbench.core.intervals import mean_interval
 from workbench.core.interventions import Intervention, apply_all, mean, zero
-from workbench.core.listeners import unchanged
+from workbench.core.listeners import identity
 from workbench.core.metrics import logits_of
 from workbench.core.progress import Progress, silent
 from workbench.core.protocols import Environments
@@ -38,7 +38,7 @@ class Affine:
     factor: Float[Tensor, "condition *activation"]
     shift: Float[Tensor, "condition *activation"]
 
-    def on(self, of_row: Int[Tensor, " row"]) -> Handler:
+    def on(self, of_row: Int[Tensor, " row"]) -> HookFn:
         """Return the hook function for rows of these conditions."""
         factor, shift = self.factor.flatten(1), self.shift.flatten(1)
         row, entry = ((factor != 1) | (shift != 0))[of_row].nonzero(as_tuple=True)
@@ -131,7 +131,7 @@ def run_conditions(
     n_rows = len(conditions) * len(seeds)
     condition_of = torch.arange(n_rows) // len(seeds)
     envs, edits = make_environments(n_rows), make_affine_edits(model, conditions)
-    act, handlers = choose_forward(model, edits), dict[str, Handler]()
+    act, handlers = choose_forward(model, edits), dict[str, HookFn]()
     n_running = 0
 
     def choose(observation: Tensor, rows: Tensor) -> Tensor:
@@ -139,7 +139,7 @@ def run_conditions(
         if len(rows) != n_running:  # rows only finish, so a change of the set changes its size
             handlers.update({hook: edit.on(condition_of[rows]) for hook, edit in edits.items()})
             n_running = len(rows)
-        with model.routed(handlers):
+        with model.attach(handlers):
             return logits_of(act(observation)).argmax(dim=-1)
 
     steps = run_episodes(choose, envs, list(seeds) * len(conditions), limit)
@@ -150,7 +150,7 @@ def choose_forward(model: HookedModel, hooks: Iterable[str]) -> Callable[[Tensor
     """Return `model.act`, which skips a separate critic, if all hooks fire in it; else the model."""
     act: Any = getattr(model, "act", model)
     try:
-        with model.routed(dict.fromkeys(hooks, unchanged)):
+        with model.attach(dict.fromkeys(hooks, identity)):
             act(model.example())
     except NeverFiredError:
         return model

@@ -14,7 +14,7 @@ from torch import Tensor
 from workbench.analysis.policies.episodes import run_episodes
 from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
-from workbench.core.hooked import Handler, HookedModel
+from workbench.core.hooked import HookedModel, HookFn
 from workbench.core.intervals import mean_interval
 from workbench.core.interventions import Intervention, steer, zero
 from workbench.core.metrics import logits_of
@@ -53,8 +53,8 @@ def compute_policy_field(
 
     References: Turner et al. 2023.
     """
-    handlers = model.handlers_for(interventions)
-    with model.routed(handlers):
+    handlers = model.compile_edits(interventions)
+    with model.attach(handlers):
         probability = logits_of(model(observations)).softmax(dim=-1)
     return PolicyField(places, probability, probability @ moves)
 
@@ -241,8 +241,8 @@ def run_targets(
             y[torch.arange(len(y)), channel, place[:, 0], place[:, 1]] = value
             return y
 
-        handlers: dict[str, Handler] = {} if channel is None else {hook: switch}
-        with model.routed(handlers):
+        handlers: dict[str, HookFn] = {} if channel is None else {hook: switch}
+        with model.attach(handlers):
             return logits_of(model(observation)).argmax(dim=-1)
 
     for step in run_episodes(choose, make_environments(len(targets.seeds)), targets.seeds, limit):

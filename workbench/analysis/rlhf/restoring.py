@@ -97,7 +97,7 @@ def decode_with_edits(
 
     def extend(tokens: Tensor) -> Tensor:
         kept: dict[str, Tensor] = {}
-        with original.routed({site.hook: partial(remember, kept, site.hook) for site in sites}):
+        with original.attach({site.hook: partial(remember, kept, site.hook) for site in sites}):
             theirs(tokens)
         with tuned.edited([edit(site, kept[site.hook]) for site in sites]):
             return ours(tokens)

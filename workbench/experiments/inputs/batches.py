@@ -85,7 +85,7 @@ class Request:
 
     def ask(self, inputs: Any) -> Any:
         """The model's output, for which another thread's work on the model is waited for."""
-        with self.model.lock.waited(lambda: self.progress(0, 0)):
+        with self.model.lock.wait_and_hold(lambda: self.progress(0, 0)):
             return self.model(inputs)
 
     def seed_of_others(self, what: str) -> int:

@@ -35,7 +35,7 @@ from workbench.core.atomic import write_atomically
 from workbench.core.errors import ConfigError, InputError, TrainingError, UnknownNameError, short, suggestion
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress, silent
-from workbench.core.ranges import Seed, checked
+from workbench.core.ranges import Seed, check_value
 from workbench.core.reading import read_json, read_text, read_toml
 from workbench.core.registry import RECIPES
 from workbench.core.weights import is_weight
@@ -90,8 +90,8 @@ def read_plan(name: str) -> Plan:
             raise ConfigError(f"{where} has {short(field)}. {suggestion(field, FIELDS)}")
     if not stored.get("recipe") or not stored.get("variants"):
         raise InputError(f"{where} needs a recipe and at least one table [variants.LABEL].")
-    recipe = checked(str, stored["recipe"], f"'recipe' of {where}")
-    seeds = checked(Annotated[tuple[Seed, ...], MinLen(1)], stored.get("seeds", (0,)), f"'seeds' of {where}")
+    recipe = check_value(str, stored["recipe"], f"'recipe' of {where}")
+    seeds = check_value(Annotated[tuple[Seed, ...], MinLen(1)], stored.get("seeds", (0,)), f"'seeds' of {where}")
     common = require_table(stored.get("settings", {}), f"'settings' of {where}")
     variants = {
         label: {**common, **require_table(own, f"Variant {short(label)} of {where}")}

@@ -16,7 +16,7 @@ import torch
 
 from workbench.core.errors import ConfigError, InputError, TrainingError, UnknownNameError
 from workbench.core.progress import Progress, silent
-from workbench.core.ranges import checked
+from workbench.core.ranges import check_value
 from workbench.core.registry import RECIPES
 from workbench.experiments.pipelines.comparison import require_lesson
 from workbench.experiments.pipelines.model_size import require_size
@@ -89,14 +89,14 @@ def range_from(recipe: Recipe, word: str) -> Range:
     if ".." not in text:
         choices = tuple(text.split("|"))
         for choice in choices:
-            checked(known[name], from_text(known[name], choice), f"{name!r} of {recipe.name}")
+            check_value(known[name], from_text(known[name], choice), f"{name!r} of {recipe.name}")
         return Range(name, choices=choices)
     span, _, scale = text.partition(",")
     ends = span.split("..")
     if len(ends) != 2:
         raise InputError(f"{span!r} is not LOW..HIGH with two numbers.")
     where = f"{name!r} of {recipe.name}"
-    low, high = (checked(known[name], from_text(known[name], end), where) for end in ends)
+    low, high = (check_value(known[name], from_text(known[name], end), where) for end in ends)
     if not all(type(end) in (int, float) for end in (low, high)):
         raise InputError(f"{name!r} of {recipe.name} is no number. Write its values as {name}=THIS|THAT.")
     if not low < high or scale not in ("", "log") or (scale and low <= 0):

@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from workbench.core.errors import ConfigError, InputError, UnknownNameError, short
-from workbench.core.ranges import checked, in_words, is_carried, members
+from workbench.core.ranges import check_value, describe_type, is_carried, members
 from workbench.core.registry import ANALYSES
 from workbench.experiments.questions.budget import require
 from workbench.experiments.questions.docstrings import parameter_help, sentence_about
@@ -48,7 +48,7 @@ class Parameter:
     @property
     def type(self) -> str:
         """Its type in words: `whole number`, `text`, `texts, separated by commas`."""
-        return in_words(self.annotation)
+        return describe_type(self.annotation)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Signature:
     def value(self, parameter: Parameter, given: Mapping[str, Any]) -> Any:
         """The checked value of one parameter, or its default."""
         if parameter.name in given:
-            return checked(parameter.annotation, given[parameter.name], f"{parameter.name!r} of {self.analysis}")
+            return check_value(parameter.annotation, given[parameter.name], f"{parameter.name!r} of {self.analysis}")
         if parameter.required:
             raise InputError(f"{self.analysis} needs the parameter {parameter.name!r} ({parameter.type}). Give it.")
         return parameter.default

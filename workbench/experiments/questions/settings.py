@@ -7,7 +7,7 @@ from dataclasses import is_dataclass
 from typing import Any, get_type_hints
 
 from workbench.core.errors import InputError, UnknownNameError, short
-from workbench.core.ranges import checked, is_carried
+from workbench.core.ranges import check_value, is_carried
 from workbench.experiments.questions.spelling import from_text
 from workbench.recipes.recipe import OWN, Recipe
 
@@ -31,7 +31,7 @@ def typed(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, Any]:
     for name in settings:
         if name not in known:
             raise UnknownNameError("setting", name, known, where=f" in recipe {recipe.name}")
-    return {name: checked(known[name], value, f"{name!r} of {recipe.name}") for name, value in settings.items()}
+    return {name: check_value(known[name], value, f"{name!r} of {recipe.name}") for name, value in settings.items()}
 
 
 def from_words(recipe: Recipe, words: Sequence[str]) -> dict[str, Any]:

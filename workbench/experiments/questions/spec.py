@@ -10,7 +10,7 @@ from typing import Any
 from workbench.checkpoints.card import read_card
 from workbench.core.errors import ConfigError, InputError, UnknownNameError, short
 from workbench.core.metrics import METRICS
-from workbench.core.ranges import Seed, checked
+from workbench.core.ranges import Seed, check_value
 from workbench.core.reading import is_text, read_json
 from workbench.experiments.inputs.reading import require_known
 from workbench.experiments.questions.budget import require_parameters
@@ -60,7 +60,7 @@ class Spec:
         card, signature = read_card(self.model), signature_of(self.analysis)
         if self.metric and self.metric not in METRICS:
             raise UnknownNameError("metric", self.metric, METRICS)
-        seed = checked(Seed, self.seed, "The seed")
+        seed = check_value(Seed, self.seed, "The seed")
         takes = signature.injected
         inputs = (self.inputs or default_inputs(self.model)) if "inputs" in takes else ""
         corrupted = self.corrupted
@@ -121,7 +121,7 @@ def from_fields(stored: object) -> Spec:
             )
     own = {f.name: stored[f.name] for f in fields(Spec) if f.name in stored and f.name != "parameters"}
     require_texts({name: value for name, value in own.items() if name != "seed"})
-    checked(Seed, own.get("seed", 0), "The seed")
+    check_value(Seed, own.get("seed", 0), "The seed")
     nested = stored.get("parameters", {})
     if not isinstance(nested, Mapping):
         raise ConfigError(f"'parameters' of a specification should be named values, not {short(nested)}.")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from workbench.core.errors import ConfigError, InputError, UnknownNameError, short
-from workbench.core.ranges import checked, fits, items, members, without_range
+from workbench.core.ranges import check_value, fits, items, members, without_range
 from workbench.core.reading import integer, read_json
 from workbench.experiments.questions.budget import require
 
@@ -97,7 +97,7 @@ def from_json(text: str) -> Any:
 def in_text(annotation: Any, value: Any) -> str:
     """Write a value of a type as text that `from_text` reads as the same value."""
     text = plain(value)
-    if not fits(annotation, value) or reads_as(annotation, text, checked(annotation, value, "")):
+    if not fits(annotation, value) or reads_as(annotation, text, check_value(annotation, value, "")):
         return text
     return json.dumps(value, ensure_ascii=False)
 
@@ -105,7 +105,7 @@ def in_text(annotation: Any, value: Any) -> str:
 def reads_as(annotation: Any, text: str, value: Any) -> bool:
     """Whether a text is read as the value, of the same type."""
     try:
-        found = checked(annotation, from_text(annotation, text), "")
+        found = check_value(annotation, from_text(annotation, text), "")
     except (ConfigError, InputError, UnknownNameError):
         return False
     return found == value and type(found) is type(value)

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from workbench.core.atomic import explained, locked, room
+from workbench.core.atomic import describe_room, explain_write_errors, lock_folder
 from workbench.core.errors import CheckpointError
 
 NAME = "catalog.sqlite"
@@ -101,9 +101,9 @@ def create(path: Path) -> None:
 
     What an earlier catalog left beside itself is put out of the way: SQLite would replay it onto the new one.
     """
-    with explained(path, 0):
+    with explain_write_errors(path, 0):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path.parent):
+        with lock_folder(path.parent):
             if path.is_file():
                 return
             for left in beside(path):
@@ -155,8 +155,8 @@ def refusals_explained(folder: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise CheckpointError(
-            f"The catalog of results in {folder} cannot be used: {error} ({room(folder)}). Free some room, make the "
-            "folder writable, or choose another one with the environment variable WORKBENCH_RUNS."
+            f"The catalog of results in {folder} cannot be used: {error} ({describe_room(folder)}). Free some room, "
+            "make the folder writable, or choose another one with the environment variable WORKBENCH_RUNS."
         ) from error
     except sqlite3.DatabaseError as error:
         raise CheckpointError(

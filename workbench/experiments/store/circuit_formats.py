@@ -16,7 +16,7 @@ from workbench.analysis.circuits.circuit import Circuit
 from workbench.checkpoints.encoding import decode, encode
 from workbench.core.arguments import check_arguments
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError, short
-from workbench.core.ranges import checked
+from workbench.core.ranges import check_value
 from workbench.core.reading import read_json
 from workbench.core.sites import Site
 from workbench.core.wiring import Wiring
@@ -60,7 +60,7 @@ def read_circuit(text: str) -> Circuit:
             "`workbench export KEY --to circuit`; the graphs of EAP-IG are read by read_eap_ig."
         ) from reason
     check_order(circuit.wiring)
-    circuit.wiring.checked(circuit.scores)
+    circuit.wiring.check(circuit.scores)
     return circuit
 
 
@@ -134,7 +134,7 @@ def read_eap_ig(text: str, wiring: Wiring) -> ImportedGraph:
     """
     try:
         edges = {
-            name: (checked(float | None, edge["score"], name) or 0.0, checked(bool, edge["in_graph"], name))
+            name: (check_value(float | None, edge["score"], name) or 0.0, check_value(bool, edge["in_graph"], name))
             for name, edge in read_json(text, "A graph of EAP-IG")["edges"].items()
         }
     except (LookupError, TypeError, AttributeError, ConfigError) as reason:

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from workbench.checkpoints.provenance import stamp_of
-from workbench.core.atomic import locked, write_atomically
+from workbench.core.atomic import lock_folder, write_atomically
 from workbench.core.errors import CheckpointError
 from workbench.core.registry import DATASETS
 from workbench.data.files.storage import candidates, noting_names
@@ -137,7 +137,7 @@ def write_note(name: str, held: Read) -> None:
     facts["token"] = token(held.function, held.names, held.paths)
     with suppress(OSError, CheckpointError):
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder):
+        with lock_folder(folder):
             write_atomically(folder / NOTES, json.dumps({**notes(), name: facts}, indent=1).encode())
 
 

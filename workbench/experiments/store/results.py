@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from workbench.checkpoints.encoding import decode, encode
-from workbench.core.atomic import explained, write_atomically
+from workbench.core.atomic import explain_write_errors, write_atomically
 from workbench.core.errors import CheckpointError, ConfigError, UnknownNameError
 from workbench.core.registry import ANALYSES
 from workbench.core.tensor_file import pack, sha256, unpack
@@ -203,7 +203,7 @@ class ResultStore(RunLog):
         if not found:
             raise UnknownNameError("stored result", key, keys, where=f" in {self.folder}")
         # After the row: a kill in between leaves a file that nobody lists, never a row without its file.
-        with explained(path, 0):
+        with explain_write_errors(path, 0):
             path.unlink(missing_ok=True)
 
 

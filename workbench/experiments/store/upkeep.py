@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.core.atomic import explained, locked
+from workbench.core.atomic import explain_write_errors, lock_folder
 from workbench.core.errors import CheckpointError
 from workbench.core.tensor_file import unpack
 from workbench.experiments.store.catalog import BESIDE, NAME, altered_rows, beside
@@ -110,7 +110,7 @@ def clean(store: ResultStore, findings: Iterable[Finding]) -> int:
     before = size_of(store.folder)
     for finding in findings:
         path = store.folder / finding.name
-        with store.changing() as database, explained(path, 0):
+        with store.changing() as database, explain_write_errors(path, 0):
             if finding.kind == "ended run" and finding.owner is not None and not finding.owner.is_alive:
                 database.execute(f"DELETE FROM runs WHERE {MINE} AND {ACTIVE}", (finding.name, *finding.owner))
             elif finding.kind in ("unlisted result", "broken file"):
@@ -145,7 +145,7 @@ def damage_of(store: ResultStore) -> str:
 def move_away(folder: Path) -> None:
     """Put a catalog, and all that SQLite keeps beside it, into a folder of its own."""
     target = folder / f"{MOVED}{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    with explained(target, 0), locked(folder):
+    with explain_write_errors(target, 0), lock_folder(folder):
         target.mkdir()
         for path in (*beside(folder / NAME), folder / NAME):  # the catalog last: without it the rest is never replayed
             path.replace(target / path.name)

@@ -97,13 +97,13 @@ class Attention(nn.Module):
             q, k = self.hook_rot_q(rotate(q, start)), self.hook_rot_k(rotate(k, start))
         if past is not None:
             k, v = past.append(k, v)
-        explicit = self.hook_attn_scores.wanted or self.hook_pattern.wanted
+        explicit = self.hook_attn_scores.is_observed or self.hook_pattern.is_observed
         return self.attend(q, k, v, visible) if explicit else self.attend_fused(q, k, v, visible)
 
     def project_out(self, z: PerHead) -> Stream:
         """Project z through `W_O` and add `b_O`."""
         z = self.hook_z(z)
-        if self.hook_result.wanted:
+        if self.hook_result.is_observed:
             result = self.hook_result(einsum(z, self.W_O, "batch pos head d, head d m -> batch pos head m"))
             return result.sum(dim=2) + self.b_O
         flat = rearrange(z, "batch pos head d -> batch pos (head d)")

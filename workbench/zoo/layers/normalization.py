@@ -28,7 +28,7 @@ class Norm(nn.Module):
         self.hook_normalized = AxisHookPoint("batch pos d_model")
 
     def forward(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
-        if not self.hook_scale.wanted:
+        if not self.hook_scale.is_observed:
             return self.hook_normalized(self.apply_to(x))
         if self.b is not None:
             x = x - x.mean(dim=-1, keepdim=True)
