@@ -37,7 +37,7 @@ def test_a_misspelt_command_is_answered_with_the_nearest(capsys: pytest.CaptureF
         ("run shar", "'share'"),
         ("run share --model digts --factor 1", "'digits'"),
         ("run share --model digits --facter 1", "--factor"),
-        ("run share --model digits --factor two", "should be number, not 'two'"),
+        ("run share --model digits --factor two", "should be a number, not 'two'"),
         ("run share --model digits --factor 1 --mode plane", "'plain'"),
         ("run share --model digits --factor 1 --metric lgit", "'logit'"),
         ("run share --model digits --factor 1 --inputs test:0:9999", "inside 0:359"),
@@ -48,7 +48,7 @@ def test_a_misspelt_command_is_answered_with_the_nearest(capsys: pytest.CaptureF
         ("pipeline nothing.toml", "cannot be read"),
         ("train digit_mlp", "'digits_mlp'"),
         ("train digits_mlp --set stps=3", "'steps'"),
-        ("train digits_mlp --set steps=many", "should be whole number"),
+        ("train digits_mlp --set steps=many", "should be a whole number"),
         ("train digits_mlp --set steps", "NAME=VALUE"),
     ],
 )

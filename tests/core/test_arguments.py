@@ -45,14 +45,14 @@ def test_right_arguments_pass_through() -> None:
     ("arguments", "words"),
     [
         ({"x": 3}, "'x' of made should be a Tensor, not 3"),
-        ({"rows": 0}, "'rows' of made should be whole number of 1 or more, not 0"),
+        ({"rows": 0}, "'rows' of made should be a whole number of 1 or more, not 0"),
         ({"rows": 1.5}, "not 1.5"),
         ({"name": 3}, "'name' of made should be text or none, not 3"),
         ({"part": "a"}, "'part' of made should be a Module or a Tensor or none, not 'a'"),
         ({"measure": 3}, "'measure' of made should be a function, not 3"),
         ({"several": 3}, "'several' of made should be a Sequence, not 3"),
         ({"like": "x"}, "'like' of made should be a Tensor or none, not 'x'"),
-        ({"factor": "x"}, "'factor' of made should be number, not 'x'"),
+        ({"factor": "x"}, "'factor' of made should be a number, not 'x'"),
     ],
 )
 def test_a_wrong_argument_is_one_sentence(arguments: dict[str, Any], words: str) -> None:

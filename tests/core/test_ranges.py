@@ -30,16 +30,16 @@ class BlockConfig:
 
 
 REFUSED = [
-    ("width", 0, "'width' of BlockConfig should be whole number of 1 or more, not 0."),
-    ("width", 2.0, "'width' of BlockConfig should be whole number of 1 or more, not 2.0."),
-    ("width", True, "'width' of BlockConfig should be whole number of 1 or more, not True."),
-    ("width", 2**63, f"'width' of BlockConfig should be whole number of 1 or more, not {2**63}."),
-    ("rank", 65, "'rank' of BlockConfig should be whole number from 1 to 64, not 65."),
-    ("clip", -1, "'clip' of BlockConfig should be number above 0 or none, not -1."),
-    ("clip", 0.0, "'clip' of BlockConfig should be number above 0 or none, not 0.0."),
-    ("clip", math.nan, "'clip' of BlockConfig should be number above 0 or none, not nan."),
-    ("clip", math.inf, "'clip' of BlockConfig should be number above 0 or none, not inf."),
-    ("hidden", (4, -1), "entry 1 of 'hidden' of BlockConfig should be whole number of 1 or more, not -1."),
+    ("width", 0, "'width' of BlockConfig should be a whole number of 1 or more, not 0."),
+    ("width", 2.0, "'width' of BlockConfig should be a whole number of 1 or more, not 2.0."),
+    ("width", True, "'width' of BlockConfig should be a whole number of 1 or more, not True."),
+    ("width", 2**63, f"'width' of BlockConfig should be a whole number of 1 or more, not {2**63}."),
+    ("rank", 65, "'rank' of BlockConfig should be a whole number from 1 to 64, not 65."),
+    ("clip", -1, "'clip' of BlockConfig should be a number above 0 or none, not -1."),
+    ("clip", 0.0, "'clip' of BlockConfig should be a number above 0 or none, not 0.0."),
+    ("clip", math.nan, "'clip' of BlockConfig should be a number above 0 or none, not nan."),
+    ("clip", math.inf, "'clip' of BlockConfig should be a number above 0 or none, not inf."),
+    ("hidden", (4, -1), "entry 1 of 'hidden' of BlockConfig should be a whole number of 1 or more, not -1."),
     ("name", 3, "'name' of BlockConfig should be text, not 3."),
     ("tied", 1, "'tied' of BlockConfig should be true or false, not 1."),
 ]
@@ -111,7 +111,7 @@ def test_a_share_is_taken_exactly_when_it_lies_in_0_to_1(value: float) -> None:
     if 0 <= value <= 1:
         assert check_value(Share, value, "x") == value
     else:
-        with pytest.raises(ConfigError, match="'x' should be number from 0 to 1"):
+        with pytest.raises(ConfigError, match="'x' should be a number from 0 to 1"):
             check_value(Share, value, "'x'")
 
 
@@ -125,5 +125,5 @@ def test_a_function_checks_the_arguments_that_declare_a_range() -> None:
     assert scaled(-2.0, 3) == -6 and scaled.__name__ == "scaled"
     assert math.isnan(scaled(math.nan))
     for refused in (lambda: scaled(1, -3), lambda: scaled(1, factor=math.nan)):
-        with pytest.raises(ConfigError, match="'factor' of scaled should be number above 0"):
+        with pytest.raises(ConfigError, match="'factor' of scaled should be a number above 0"):
             refused()

@@ -97,7 +97,7 @@ def test_settings_are_applied_together_and_a_shorter_run_keeps_no_steps_beyond_i
 
 @pytest.mark.parametrize("value", [0, 257, 100_000])
 def test_threads_that_crash_torch_are_refused(value: int) -> None:
-    with pytest.raises(ConfigError, match="'threads' of Recipe should be whole number from 1 to 256"):
+    with pytest.raises(ConfigError, match="'threads' of Recipe should be a whole number from 1 to 256"):
         replace(RECIPE, threads=value)
 
 

@@ -166,7 +166,7 @@ def test_a_stopped_run_continues_bit_for_bit(method, cfg, tmp_path: Path) -> Non
 
 
 def test_settings_that_leave_nothing_to_do_are_refused() -> None:
-    with pytest.raises(ConfigError, match="'segment' of A2CConfig should be whole number of 1 or more, not 0"):
+    with pytest.raises(ConfigError, match="'segment' of A2CConfig should be a whole number of 1 or more, not 0"):
         A2CConfig(segment=0)
     with pytest.raises(ConfigError, match="whole episodes"):
         REINFORCEConfig(segment=8)

@@ -109,7 +109,7 @@ def test_a_stopped_run_continues_bit_for_bit(n_steps: int, tmp_path: Path) -> No
 
 
 def test_settings_that_leave_nothing_to_do_are_refused() -> None:
-    with pytest.raises(ConfigError, match="'minibatch' of DQNConfig should be whole number of 1 or more, not 0"):
+    with pytest.raises(ConfigError, match="'minibatch' of DQNConfig should be a whole number of 1 or more, not 0"):
         DQNConfig(minibatch=0)
     with pytest.raises(ConfigError, match="in which nothing would be learned"):
         DQNConfig(steps=1000, warmup=1000)

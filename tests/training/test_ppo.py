@@ -217,5 +217,5 @@ def test_a_run_that_explodes_stops_and_says_where() -> None:
 
 
 def test_settings_that_leave_nothing_to_do_are_refused() -> None:
-    with pytest.raises(ConfigError, match="'epochs' of PPOConfig should be whole number of 1 or more, not 0"):
+    with pytest.raises(ConfigError, match="'epochs' of PPOConfig should be a whole number of 1 or more, not 0"):
         PPOConfig(epochs=0)

@@ -180,7 +180,7 @@ def test_bad_inputs_and_configurations_are_refused() -> None:
     with pytest.raises(InputError, match="only padding"):
         model(SourceTarget(torch.full_like(source, 10), target))
     with pytest.raises(
-        ConfigError, match="'encoder_layers' of EncoderDecoderConfig should be whole number of 1 or more, not 0"
+        ConfigError, match="'encoder_layers' of EncoderDecoderConfig should be a whole number of 1 or more, not 0"
     ):
         EncoderDecoderConfig(encoder_layers=0)
     with pytest.raises(ConfigError, match="pad 40"):

@@ -9,7 +9,7 @@ from functools import cache, wraps
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from workbench.core.errors import InputError, short
-from workbench.core.ranges import check_value, describe_type, fits, is_carried, members
+from workbench.core.ranges import check_value, describe_with_article, fits, is_carried, members
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -77,7 +77,7 @@ def is_a(hint: Any, value: Any) -> bool:
 def describe_kind(hint: Any) -> str:
     """An annotated kind as an error names it."""
     if is_carried(hint):
-        return describe_type(hint)
+        return describe_with_article(hint)
     if len(several := members(hint)) > 1:
         return " or ".join(map(describe_kind, several))
     kind = getattr(hint, "array_type", None) or get_origin(hint) or hint

@@ -8,7 +8,7 @@
         def __post_init__(self) -> None:
             check_fields(self)
 
-`BlockConfig(rank=65)` raises "'rank' of BlockConfig should be whole number from 1 to 64, not 65." The command line, the
+`BlockConfig(rank=65)` raises "'rank' of BlockConfig should be a whole number from 1 to 64, not 65." The command line, the
 forms of the app and the searches read the same annotation. A parameter of an analysis is declared in its signature.
 """
 
@@ -126,6 +126,14 @@ def describe_type(annotation: Any) -> str:
     return " ".join([words, *describe_range(limits(annotation))])
 
 
+def describe_with_article(annotation: Any) -> str:
+    """Describe a type as the object of a sentence: `a whole number from 1 to 64`."""
+    words = describe_type(annotation)
+    if get_origin(without_range(annotation)) is tuple:
+        return f"a list: {words}"
+    return f"a {words}" if words.startswith(("whole", "number")) else words
+
+
 def describe_range(declared: tuple[Any, ...]) -> list[str]:
     """Limits as a user reads them, such as `from 0 to below 1`."""
     low = next((limit for limit in declared if isinstance(limit, Ge | Gt)), None)
@@ -239,5 +247,5 @@ KEPT: dict[Any, Callable[[Any, Any], bool]] = {
 
 
 def refuse(annotation: Any, value: Any, where: str) -> NoReturn:
-    """Raise: the value is not of the type, or out of its range."""
-    raise ConfigError(f"{where} should be {describe_type(annotation)}, not {short(value)}.")
+    """Raise ConfigError for a value that is not of the type or is out of its range."""
+    raise ConfigError(f"{where} should be {describe_with_article(annotation)}, not {short(value)}.")

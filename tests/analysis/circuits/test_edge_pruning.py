@@ -60,7 +60,7 @@ def test_they_trace_a_circuit_like_any_other_scores() -> None:
 
 
 def test_what_cannot_be_learned_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'steps' of Pruning should be whole number of 1 or more, not 0"):
+    with pytest.raises(ConfigError, match="'steps' of MaskConfig should be a whole number of 1 or more, not 0"):
         MaskConfig(steps=0)
     it = known_circuit("planted_vote")
     with pytest.raises(InputError, match="no mask can be learned"):

@@ -167,5 +167,5 @@ def test_a_detail_that_a_graph_does_not_have_is_refused() -> None:
     model = small("gpt")
     with pytest.raises(UnknownNameError, match="Did you mean 'head'"):
         trace_circuit(model, example(model), example(model, seed=1), first_logit, CircuitConfig(detail="heads"))
-    with pytest.raises(ConfigError, match="'group' of Tracing should be whole number of 0 or more, not -1"):
+    with pytest.raises(ConfigError, match="'group' of CircuitConfig should be a whole number of 0 or more, not -1"):
         CircuitConfig(group=-1)

@@ -116,7 +116,7 @@ def test_metrics_and_inputs_are_drawn_alike() -> None:
 
 
 def test_bad_requests_are_named() -> None:
-    with pytest.raises(ConfigError, match="'controls' of Checking should be whole number of 2 or more, not 0"):
+    with pytest.raises(ConfigError, match="'controls' of VerifyConfig should be a whole number of 2 or more, not 0"):
         VerifyConfig(controls=0)
     with pytest.raises(InputError, match="Choose a smaller size"):
         model = small("mlp")

@@ -40,7 +40,7 @@ def test_a_time_limit_cuts_the_episodes_of_a_technique() -> None:
     assert measure_unit_returns(
         first_number_policy(), STATES, GUESS, HOOK, play=EpisodeConfig(3, 2)
     ).intact.tolist() == [2, 3, 4]
-    with pytest.raises(ConfigError, match="'episodes' of EpisodeConfig should be whole number of 1 or more, not 0"):
+    with pytest.raises(ConfigError, match="'episodes' of EpisodeConfig should be a whole number of 1 or more, not 0"):
         EpisodeConfig(0)
 
 
@@ -73,7 +73,7 @@ def test_what_can_be_reached_is_no_more_than_what_a_box_around_it_allows() -> No
     assert found.units == (0, 3) and (found.bounded >= found.natural - 1e-5).all()
     hidden = policy().cache(found.reached_observation, HOOK)[HOOK]
     torch.testing.assert_close(hidden[[0, 1], [0, 3]], found.reachable)
-    with pytest.raises(ConfigError, match="'steps' of ReachConfig should be whole number of 1 or more, not 0"):
+    with pytest.raises(ConfigError, match="'steps' of ReachConfig should be a whole number of 1 or more, not 0"):
         ReachConfig(0)
 
 

@@ -91,7 +91,7 @@ def test_a_stopped_pipeline_goes_on_where_it_was(here: Path) -> None:
         ("[runs]\nmodel = 'digits'", "in two pairs of brackets"),
         ("[[runs]]\nmodel = 'digits'\nanalysis = 'share'\ngrid = 3", "grid should be a table"),
         ("defaults = 3\n[[runs]]", "should be a table .defaults."),
-        (GRID.replace("factor = [1, 2.5]", "factor = [2020-01-01]"), "should be number"),
+        (GRID.replace("factor = [1, 2.5]", "factor = [2020-01-01]"), "should be a number"),
         (GRID.replace("[[runs]]", "[[run]]"), "Did you mean 'runs'"),
         (GRID.replace('"share"', '"shar"'), "run 1: .*Did you mean 'share'"),
         (GRID.replace('model = "digits"', 'model = "digts"'), "run 1: .*Did you mean 'digits'"),
@@ -99,7 +99,7 @@ def test_a_stopped_pipeline_goes_on_where_it_was(here: Path) -> None:
         (GRID.replace("seed = [0, 1]", "seed = 0"), "list of values for 'seed'"),
         (GRID.replace("seed = [0, 1]", "seed = []"), "list of values for 'seed'"),
         (GRID.replace("seed = [0, 1]", "sead = [0, 1]"), "run 1: No parameter named 'sead'"),
-        (GRID.replace("factor = [1, 2.5]", 'factor = ["one"]'), "should be number, not 'one'"),
+        (GRID.replace("factor = [1, 2.5]", 'factor = ["one"]'), "should be a number, not 'one'"),
     ],
 )
 def test_a_mistake_in_the_file_is_found_before_anything_runs(here: Path, text: str, words: str) -> None:

@@ -63,7 +63,7 @@ def test_the_content_of_a_file_counts_and_not_its_name(here: Path) -> None:
         ({"analysis": "shar"}, UnknownNameError, "Did you mean 'share'"),
         ({"metric": "lgit"}, UnknownNameError, "Did you mean 'logit'"),
         ({"parameters": {"factr": 1}}, UnknownNameError, "Did you mean 'factor'"),
-        ({"parameters": {"factor": "two"}}, ConfigError, "should be number, not 'two'"),
+        ({"parameters": {"factor": "two"}}, ConfigError, "should be a number, not 'two'"),
         ({"parameters": {"factor": 1, "mode": "plane"}}, UnknownNameError, "Did you mean 'plain'"),
         ({"inputs": "tset:0:3"}, InputError, "Did you mean 'test'"),
         ({"inputs": "text:hello"}, InputError, "inputs are of kind 'image'"),

@@ -107,9 +107,7 @@ class Reading:
 
         def write(hook: str, x: Tensor) -> Tensor:
             writes[hook] = x
-            return repeat_blocks(
-                self.clean.activations[hook], blocks
-            )  # keeps the change off any other path
+            return repeat_blocks(self.clean.activations[hook], blocks)  # keeps the change off any other path
 
         def read(x: Tensor) -> Tensor:
             return x + more
