@@ -8,8 +8,8 @@
         def __post_init__(self) -> None:
             check_fields(self)
 
-`BlockConfig(rank=65)` raises "'rank' of BlockConfig should be a whole number from 1 to 64, not 65." The command line, the
-forms of the app and the searches read the same annotation. A parameter of an analysis is declared in its signature.
+`BlockConfig(rank=65)` raises "'rank' of BlockConfig should be a whole number from 1 to 64, not 65." The command line,
+the forms of the app and the searches read the same annotation. Parameters of an analysis are declared in its signature.
 """
 
 from __future__ import annotations
