@@ -21,11 +21,11 @@ from workbench.training.policy_losses import (
     approximate_kl,
     clipped_fraction,
     clipped_surrogate,
-    entropy,
     log_probability,
     value_loss,
 )
-from workbench.training.ppo import PPOConfig, improve, ppo, slopes
+from workbench.training.ppo import PPOConfig, improve, ppo, ppo_loss
+from workbench.training.ppo_gradient import ppo_gradient
 from workbench.training.rollouts import Frontier, Segment, collect, start
 from workbench.training.samples import Batch, learnable
 from workbench.zoo.actor_critic import ActorCritic, ActorCriticConfig
@@ -102,21 +102,18 @@ def test_an_update_moves_the_weights_where_stable_baselines3_moves_them(bonus: f
 
 
 @pytest.mark.parametrize("bonus", [0.0, 0.3])
-def test_the_slopes_written_out_are_those_that_autograd_finds(bonus: float) -> None:
+def test_the_gradient_in_closed_form_is_that_of_the_loss(bonus: float) -> None:
     rng, n = torch.Generator().manual_seed(0), 200
     logits, value = torch.randn(n, 5, generator=rng).requires_grad_(), torch.randn(n, generator=rng).requires_grad_()
     action = torch.randint(5, (n,), generator=rng)
     old_logp = log_probability(logits, action).detach() + 0.3 * torch.randn(n, generator=rng)
     part = Batch(torch.zeros(n, 1), action, old_logp, *torch.randn(2, n, generator=rng))
     cfg = replace(SMALL, entropy_bonus=bonus)
-    found = slopes(logits.detach(), value.detach(), part, cfg)
-    logp = log_probability(logits, action)
-    policy, error = (
-        clipped_surrogate(logp, old_logp, normalized(part.advantage), cfg.clip),
-        value_loss(value, part.target),
-    )
-    loss = policy + cfg.value_weight * error - bonus * entropy(logits).mean()
-    torch.testing.assert_close((found.logits, found.value), torch.autograd.grad(loss, (logits, value)))
+    found = ppo_gradient(logits.detach(), value.detach(), part, cfg.clip, cfg.value_weight, bonus)
+    expected = torch.autograd.grad(ppo_loss(logits, value, part, cfg), (logits, value))
+    torch.testing.assert_close((found.logits, found.value), expected)
+    logp, error = log_probability(logits, action), value_loss(value, part.target)
+    policy = clipped_surrogate(logp, old_logp, normalized(part.advantage), cfg.clip)
     kl, clipped = approximate_kl(logp, old_logp), clipped_fraction(logp, old_logp, cfg.clip)
     assert 0.2 < clipped < 0.8
     torch.testing.assert_close(found.measures, torch.stack([policy, error, kl, clipped]).detach())

@@ -1,10 +1,14 @@
-"""Advantage actor-critic (Mnih et al. 2016, synchronous): one gradient step on every short segment."""
+"""Advantage actor-critic (A2C, the synchronous form of Mnih et al. 2016): one gradient step on each short segment.
+
+1. Run the policy in all environments for `segment` steps.
+2. Compute advantages and n-step returns (`samples.learnable`).
+3. Take one step along the policy gradient, towards the returns, and along the entropy's gradient.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from math import isfinite
 from pathlib import Path
 
 import torch
@@ -13,7 +17,7 @@ from torch import nn
 
 from workbench.core.progress import Progress, silent
 from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
-from workbench.training.advantages import explained_variance
+from workbench.training.advantages import finite_explained_variance
 from workbench.training.curve import Curve
 from workbench.training.on_policy import Keep, train_on_policy
 from workbench.training.optimizers import Optimizer
@@ -25,7 +29,7 @@ from workbench.training.schedules import schedule
 
 @dataclass(frozen=True)
 class A2CConfig:
-    """How to train; the defaults suit CartPole with 32 environments."""
+    """Settings of A2C. The defaults suit CartPole with 32 environments."""
 
     steps: PositiveInt = 400_000
     """Steps of all environments together, rounded up to whole segments."""
@@ -64,9 +68,9 @@ def a2c(
     checkpoint: Path | None = None,
     keep: Keep | None = None,
 ) -> Curve:
-    """Trains an actor-critic in place and returns its curve; see `train_on_policy` for checkpoints.
+    """Train an actor-critic in place and return its curve. Arguments are those of `train_on_policy`.
 
-    Costs two forward passes and one backward pass for each sample.
+    Cost: Two forward passes and one backward pass for each sample.
     """
     return train_on_policy(model, envs, cfg, partial(improve, model, cfg), seed, progress, checkpoint, keep)
 
@@ -74,7 +78,7 @@ def a2c(
 def improve(
     model: nn.Module, cfg: A2CConfig, segment: Segment, optimizer: Optimizer, rng: torch.Generator
 ) -> dict[str, float]:
-    """One step along the policy gradient and towards the n-step returns, all samples at once."""
+    """Take one gradient step on all samples of a segment and return its measures."""
     batch = learnable(segment, cfg.discount, cfg.decay)
     output = model(batch.observation)
     policy = policy_gradient_loss(log_probability(output.logits, batch.action), batch.advantage)
@@ -85,5 +89,4 @@ def improve(
     norm = nn.utils.clip_grad_norm_(list(model.parameters()), cfg.gradient_clip, foreach=True)
     optimizer.step()
     measured = {"policy_loss": policy.item(), "value_loss": value.item(), "gradient_norm": norm.item()}
-    foreseen = explained_variance(segment.value.flatten(), batch.target).item()
-    return measured | ({"explained_variance": foreseen} if isfinite(foreseen) else {})
+    return measured | finite_explained_variance(segment.value.flatten(), batch.target)

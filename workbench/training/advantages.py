@@ -1,4 +1,4 @@
-"""How much better an action was than expected: advantages and returns over a segment of experience."""
+"""Generalized advantages over a segment of experience, their normalisation, and the critic's explained variance."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,27 +11,32 @@ Ends = Bool[Tensor, "step env"]
 def generalized_advantages(
     reward: Steps, value: Steps, next_value: Steps, terminated: Ends, done: Ends, discount: float, decay: float
 ) -> Steps:
-    """Exponentially weighted sums of temporal-difference errors (Schulman et al. 2016, equation 16).
+    """Compute generalized advantages (Schulman et al. 2016, equation 16).
 
-    `next_value` is the value of the state each step led to: of the episode's own last state, never of the one
-    after an automatic reset. Termination makes it zero; truncation does not, for time ran out and the world did not.
-    `done` is either of the two and cuts the sum. `decay` is the paper's lambda, `discount` its gamma.
+    Args:
+        reward: Reward of each step.
+        value: Value of the state before each step.
+        next_value: Value of the state after each step, before an automatic reset.
+        terminated: True where the environment ended the episode; no value follows there.
+        done: True where the episode was terminated or truncated. Cuts the sum.
+        discount: The paper's gamma.
+        decay: The paper's lambda.
+
+    Returns:
+        Exponentially weighted sums of temporal-difference errors.
     """
-    surprise = reward + discount * next_value * ~terminated - value
-    # Cut at episode ends, or the next episode's surprise leaks into this one.
+    error = reward + discount * next_value * ~terminated - value
+    # Cut at episode ends, or the next episode's errors leak into this one.
     carry = discount * decay * (~done).to(reward.dtype)
-    running, found = torch.zeros_like(surprise[0]), []
-    for now, on in zip(reversed(surprise.unbind()), reversed(carry.unbind()), strict=True):
+    running, found = torch.zeros_like(error[0]), []
+    for now, on in zip(reversed(error.unbind()), reversed(carry.unbind()), strict=True):
         running = torch.addcmul(now, on, running)
         found.append(running)
     return torch.stack(found[::-1])
 
 
 def normalized(advantage: Float[Tensor, " *sample"]) -> Float[Tensor, " *sample"]:
-    """Advantages with mean zero and standard deviation one, so that one learning rate suits every reward scale.
-
-    A single advantage is its own mean, so it becomes 0.
-    """
+    """Normalise advantages to mean 0 and standard deviation 1. A single advantage becomes 0."""
     if advantage.numel() < 2:
         return torch.zeros_like(advantage)
     spread, centre = torch.std_mean(advantage)
@@ -39,9 +44,12 @@ def normalized(advantage: Float[Tensor, " *sample"]) -> Float[Tensor, " *sample"
 
 
 def explained_variance(value: Float[Tensor, " *sample"], target: Float[Tensor, " *sample"]) -> Float[Tensor, ""]:
-    """Share of the variance of the returns that the values predict: 1 perfect, 0 no better than their mean.
-
-    NaN when the returns do not vary.
-    """
+    """Compute the share of the returns' variance that the values predict; NaN if the returns do not vary."""
     spread = target.var(correction=0)
     return torch.where(spread > 0, 1 - (target - value).var(correction=0) / spread, torch.nan)
+
+
+def finite_explained_variance(value: Float[Tensor, " *sample"], target: Float[Tensor, " *sample"]) -> dict[str, float]:
+    """Return the explained variance as a measure for the curve, or nothing if it is undefined."""
+    share = explained_variance(value, target)
+    return {"explained_variance": share.item()} if share.isfinite() else {}

@@ -14,7 +14,7 @@ from workbench.recipes.trainings.tales_outcomes import N_NEW
 from workbench.recipes.trainings.tales_preferences import Setting, copied, policy_measured, scorer_from
 from workbench.recipes.trainings.tales_seeds import run_seeds
 from workbench.training.curve import Curve
-from workbench.training.rlhf.ppo import KLPPOConfig, Players, kl_ppo
+from workbench.training.rlhf.ppo import KLPPOConfig, Networks, kl_ppo
 from workbench.training.rlhf.reward_model import Scorer
 from workbench.zoo.layers.sampling import SamplingConfig
 
@@ -24,10 +24,10 @@ def learn(
 ) -> Curve:
     """PPO from the reference's weights; the critic starts as the reward model, as in TRL."""
     critic = scorer_from(at, copied(scorer.gpt))
-    players = Players(policy.requires_grad_(), critic, at.reference, scorer)
+    networks = Networks(policy.requires_grad_(), critic, at.reference, scorer)
     sampling = SamplingConfig(cfg.temperature)
     complete = lambda gpt, prompts, random: gpt.complete(prompts, N_NEW, at.marks.end, random, sampling)
-    return kl_ppo(players, at.encoded, complete, cfg, seed, progress, state)
+    return kl_ppo(networks, at.encoded, complete, cfg, seed, progress, state)
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
