@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 import workbench
-from app.state import jobs
+from app.state import jobs, pages
+from tests.app.pages import MAIN, open_page
 from tests.conftest import DATA_FILES, distinct, missing_data, pairs, representatives
 from workbench.checkpoints.card import names, read_card
+from workbench.core.registry import ANALYSES
 from workbench.data.text.preferences import read
 from workbench.experiments.inputs.labelling import labels_file
 
-MAIN = str(Path(__file__).parent.parent / "app" / "main.py")
 SMALL = [name for name in representatives() if read_card(name).parameters < 1_000_000]
-VIEWS = sorted(path.stem for path in (Path(MAIN).parent / "views").glob("[!_]*.py"))
+FILES = sorted(path.stem for path in (Path(MAIN).parent / "views").glob("[!_]*.py"))
+VIEWS = [name for name in pages.all_pages() if name in FILES]
 Open = Callable[..., AppTest]
-config.set_option("server.address", "localhost")  # as the server does by itself
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Open:
     """Opens a page by its link; results are waited for."""
     monkeypatch.setattr(jobs, "PATIENCE", 100.0)
-
-    def open_page(view: str, **choices: str) -> AppTest:
-        page = AppTest.from_file(MAIN, default_timeout=110)
-        page.switch_page(f"views/{view}.py")
-        for name, value in choices.items():
-            page.query_params[name] = value
-        return page.run()
-
-    return open_page
+    return lambda view, **choices: open_page(view, choices)
 
 
 def require_data_of(model: str) -> None:
@@ -71,14 +63,14 @@ def test_every_page_opens_on_every_model(opened: Open, view: str, model: str) ->
 @pytest.mark.parametrize(("technique", "model"), pairs(["ablation", "patching"], distinct(), whole=representatives()))
 def test_ablation_and_patching_show_a_figure_and_its_table(opened: Open, technique: str, model: str) -> None:
     require_data_of(model)
-    page = clean(opened("patch", m=model, technique=technique))
+    page = clean(opened(technique, m=model))
     assert page.get("plotly_chart") and page.dataframe
     assert any(f"{technique} of {model}" in said_by(caption) for caption in page.caption)
     assert any("result " in said_by(caption) for caption in page.caption)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("view", "model"), pairs(["circuit", "gallery"], distinct(), whole=SMALL))
+@pytest.mark.parametrize(("view", "model"), pairs(["circuit", "maximization"], distinct(), whole=SMALL))
 def test_long_work_waits_for_run_and_then_shows_its_result(opened: Open, view: str, model: str) -> None:
     require_data_of(model)
     page = clean(opened(view, m=model, steps="4"))
@@ -112,7 +104,7 @@ def test_a_wrong_link_is_answered_with_cause_and_fix(opened: Open, choices: dict
 
 
 def test_inputs_that_do_not_exist_keep_the_page_usable(opened: Open) -> None:
-    page = opened("patch", m="digits_mlp", inputs="test:0:0")
+    page = opened("ablation", m="digits_mlp", inputs="test:0:0")
     assert not page.exception and len(page.error) == 1
     page = next(box for box in page.selectbox if box.label == "Inputs").set_value("test:0:1").run()
     assert value(clean(page), "Inputs") == "test:0:1"
@@ -129,7 +121,7 @@ def test_jumping_to_a_site_opens_its_activations(opened: Open) -> None:
 def test_the_python_that_is_offered_gives_the_numbers_of_the_page(
     opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = clean(opened("patch", m="digits_mlp", technique="ablation", inputs="test:3:9", metric="probability"))
+    page = clean(opened("ablation", m="digits_mlp", inputs="test:3:9", metric="probability"))
     code = next(block.value for block in page.code if "import workbench" in block.value)
     shown = page.dataframe[0].value
     monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path))
@@ -147,7 +139,7 @@ def test_the_command_that_is_offered_gives_the_numbers_of_the_page(
 
     from workbench.cli import main
 
-    page = clean(opened("patch", m="digits_mlp", technique="patching", inputs="test:0:4"))
+    page = clean(opened("patching", m="digits_mlp", inputs="test:0:4"))
     command = next(block.value for block in page.code if block.value.startswith("workbench run"))
     shown = page.dataframe[0].value
     monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path))
@@ -162,7 +154,7 @@ def test_the_command_that_is_offered_gives_the_numbers_of_the_page(
 
 
 def test_a_stored_run_is_listed_and_can_be_opened_and_deleted(opened: Open) -> None:
-    clean(opened("patch", m="digits_mlp", technique="ablation", inputs="test:11:13"))
+    clean(opened("ablation", m="digits_mlp", inputs="test:11:13"))
     key = next(iter(workbench.catalog()["key"]))
     page = clean(opened("runs", run=key))
     assert said_by(page.subheader[0]) == "ablation of digits_mlp" and page.get("plotly_chart")
@@ -186,9 +178,8 @@ def test_an_episode_is_played_again_with_a_unit_changed(opened: Open) -> None:
     assert any("step 7 of 499" in said_by(text) for text in page.markdown)
 
 
-@pytest.mark.parametrize("view", ["episodes", "policy"])
-def test_a_network_that_is_no_policy_plays_no_episodes(opened: Open, view: str) -> None:
-    page = clean(opened(view, m="digits_mlp"))
+def test_a_network_that_is_no_policy_plays_no_episodes(opened: Open) -> None:
+    page = clean(opened("episodes", m="digits_mlp"))
     assert any("no policy" in said_by(box) for box in page.info)
 
 
@@ -238,26 +229,126 @@ def test_a_step_that_is_not_there_is_said_and_the_nearest_shown(opened: Open, as
 @pytest.mark.parametrize("model", ["maze_ppo", "minatar_breakout_ppo"])
 @pytest.mark.parametrize("technique", ["counterfactuals", "vector_field", "saliency", "q_accuracy"])
 def test_a_policys_techniques_show_figure_finding_and_table(opened: Open, technique: str, model: str) -> None:
-    page = clean(opened("policy", m=model, technique=technique))
+    page = clean(opened(technique, m=model))
     assert page.get("plotly_chart") and page.dataframe
     assert any(f"{technique} of {model}" in said_by(caption) for caption in page.caption)
 
 
 @pytest.mark.slow
 def test_the_gallery_compares_a_policys_units_with_states_that_come_up(opened: Open) -> None:
-    page = opened("gallery", m="cliffwalking_q", steps="4", units="0", reach="true")
+    page = opened("maximization", m="cliffwalking_q", steps="4", units="0", reach="true")
     page = clean(next(button for button in page.button if button.label == "Run").click().run())
     assert any("higher activation in the box" in said_by(text) for text in page.markdown)
     assert any("reachable of cliffwalking_q" in said_by(caption) for caption in page.caption)
 
 
-def test_a_technique_that_does_not_fit_a_policy_is_not_offered(opened: Open) -> None:
-    page = opened("policy", m="cartpole_ppo", technique="vector_field")
-    assert not page.exception and any("vector" in said_by(box) for box in page.error)
+@pytest.mark.parametrize(
+    ("technique", "model", "axis"),
+    [
+        ("vector_field", "cartpole_ppo", "height"),
+        ("saliency", "digits_mlp", "action"),
+        ("composition", "shapes_cnn", "head"),
+    ],
+)
+def test_a_page_says_which_axis_a_network_lacks(opened: Open, technique: str, model: str, axis: str) -> None:
+    page = clean(opened(technique, m=model))
+    assert any(f"needs a network with an axis `{axis}`, and {model} has none" in said_by(box) for box in page.info)
+
+
+@pytest.mark.parametrize("technique", pages.technique_groups())
+def test_every_technique_has_a_page_that_opens_on_a_network_it_fits(opened: Open, technique: str) -> None:
+    page = clean(opened(technique))
+    assert page.title[0].value == technique.replace("_", " ").capitalize()
+    assert any(technique.split("_", maxsplit=1)[0] in block.value for block in page.code)
+    assert page.get("plotly_chart") or any(button.label == "Run" for button in page.button)
+
+
+def test_the_navigation_holds_every_registered_technique_once() -> None:
+    shown = [page.technique for page in pages.all_pages().values() if page.technique]
+    assert sorted(shown) == ANALYSES.names()
+
+
+@pytest.mark.parametrize(
+    ("old", "choices", "title"),
+    [
+        ("patch", {"technique": "patching"}, "Patching"),
+        ("patch", {}, "Ablation"),
+        ("gallery", {}, "Maximization"),
+        ("policy", {"technique": "saliency", "m": "cartpole_ppo"}, "Saliency"),
+    ],
+)
+def test_an_earlier_address_opens_the_page_of_its_technique(
+    opened: Open, old: str, choices: dict[str, str], title: str
+) -> None:
+    page = clean(opened(old, **({"m": "digits_mlp"} | choices)))
+    assert page.title[0].value == title and value(page, "Model") == choices.get("m", "digits_mlp")
+
+
+def test_a_technique_of_a_plug_in_has_a_page(opened: Open, plug_in: str) -> None:
+    page = clean(opened(plug_in, m="digits_mlp", factor="3", inputs="test:0:2"))
+    assert page.title[0].value == "Scaling"
+    assert said_by(page.caption[0]) == "Multiply the activation at a hook by a number."
+    assert page.get("plotly_chart") and page.dataframe[0].value.shape[0] > 0
+    assert "factor=3.0" in next(block.value for block in page.code if "import workbench" in block.value)
+    assert pages.all_pages()[plug_in].group == "Plug-ins"
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A distribution of its own with one technique, found through its entry point."""
+    (tmp_path / "scaling_plug_in.py").write_text(PLUG_IN)
+    about = tmp_path / "scaling_plug_in-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: scaling-plug-in\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[workbench.analysis]\nscaling = scaling_plug_in:scale\n")
+    ANALYSES.discover()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(ANALYSES, "_items", dict(ANALYSES._items))
+    monkeypatch.setattr(ANALYSES, "_discovered", False)
+    forget_pages()
+    yield "scaling"
+    monkeypatch.undo()
+    forget_pages()
+
+
+def forget_pages() -> None:
+    pages.technique_groups.cache_clear()
+    pages.all_pages.cache_clear()
+
+
+PLUG_IN = '''
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from workbench.core.hooked import HookedModel
+from workbench.core.ranges import PositiveFloat
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """An activation times a number."""
+
+    hook: str
+    values: Float[Tensor, "batch unit"]
+
+
+def scale(model: HookedModel, inputs: Any, hook: str, factor: PositiveFloat = 2.0) -> Scaled:
+    """Multiply the activation at a hook by a number.
+
+    Args:
+        factor: The number.
+
+    Cost: 1 forward pass.
+    """
+    return Scaled(hook, factor * model.cache(inputs, [hook])[hook])
+'''
 
 
 def test_views_are_thin() -> None:
-    sizes = {view: len((Path(MAIN).parent / "views" / f"{view}.py").read_text().splitlines()) for view in VIEWS}
+    sizes = {view: len((Path(MAIN).parent / "views" / f"{view}.py").read_text().splitlines()) for view in FILES}
     assert max(sizes.values()) < 150, sizes
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app.state import access
+from app.state import access, pages
 from app.text.errors import show
 from workbench.core.errors import InputError, UnknownNameError, WorkbenchError
 
@@ -93,13 +93,14 @@ def current() -> Address:
 
 def go(view: str, choices: Mapping[str, str]) -> NoReturn:
     """Open a page with these choices."""
-    st.switch_page(f"views/{view}.py", query_params=dict(choices) | access.query())
+    st.switch_page(pages.to_streamlit(pages.all_pages()[view]), query_params=dict(choices) | access.query())
 
 
 def page_link(view: str, label: str, icon: str, choices: Mapping[str, str] | None = None) -> None:
     """A link to a page with these choices; it also opens in a window of its own."""
     query = dict(choices or {}) | access.query()
-    st.page_link(f"views/{view}.py", label=label, icon=f":material/{icon}:", query_params=query)
+    page = pages.to_streamlit(pages.all_pages()[view])
+    st.page_link(page, label=label, icon=f":material/{icon}:", query_params=query)
 
 
 def remember(key: str, value: Any, usual: Any = None) -> Any:

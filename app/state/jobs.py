@@ -17,7 +17,7 @@ import streamlit as st
 
 from app.state import address
 from app.text.errors import show
-from app.text.escaping import escape
+from app.text.escaping import escape, prose
 from workbench.core.errors import Cancelled
 from workbench.core.progress import Progress
 
@@ -296,7 +296,7 @@ def result_on_request(spec: Spec, cost: str, go: str = "go") -> Any:
     if pressed or board().find(key) is not None or ResultStore().has(key):
         address.remember(go, key[:12])
         return result_of(spec, lasting=pressed)
-    st.info(f"Not computed yet. {escape(cost)}", icon=":material/play_circle:")
+    st.info(f"Not computed yet. {prose(cost)}", icon=":material/play_circle:")
     if st.button("Run", type="primary", key=f"run {key}", icon=":material/play_arrow:"):
         address.put(go, key[:12])
         st.rerun()

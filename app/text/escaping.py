@@ -28,3 +28,9 @@ def code(text: object) -> str:
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     room = " " if line.startswith(("`", " ")) or line.endswith(("`", " ")) else ""
     return f"{fence}{room}{line}{room}{fence}"
+
+
+def prose(text: str) -> str:
+    """Return a docstring's paragraph as Markdown: escaped, save that text between backticks is code."""
+    parts = text.split("`")
+    return "".join(code(part) if i % 2 and part else escape(part) for i, part in enumerate(parts))

@@ -5,11 +5,10 @@ import streamlit as st
 from app.components.circuit import circuit
 from app.state import address
 from app.text.escaping import escape
+from app.text.technique_help import cost, show_details
 from app.widgets import circuit_view, model_strip, parameter_form, result_view
 from workbench.experiments.questions.spec import Spec
 from workbench.figures.alt import describe
-
-COST = "Tracing scores every edge and then runs the network about 15 times, and as often for each random circuit."
 
 asked = model_strip.model_strip()
 with st.container(border=True):
@@ -20,7 +19,7 @@ with st.container(border=True):
         metric = model_strip.choose_metric(asked, contrast=True)
     filled = parameter_form.form("circuit", asked.model)
 spec = Spec(asked.model, "circuit", asked.inputs, corrupted, metric, filled.parameters, filled.seed)
-result = result_view.result_or_run_button(spec, COST)
+result = result_view.result_or_run_button(spec, cost("circuit"))
 if result is not None:
     picture = circuit_view.picture(result, spec.key)
     st.markdown(escape(describe(result)))
@@ -34,3 +33,4 @@ if result is not None:
     result_view.result_footer(result, spec)
     circuit_view.show_check(spec)
 model_strip.share(asked, spec)
+show_details("circuit")

@@ -19,13 +19,13 @@ TASKS = (
     (
         "What is a part for?",
         "Remove units, or copy them from another input, and measure.",
-        "patch",
+        "ablation",
         "content_cut",
     ),
     (
         "What does a unit like?",
         "Optimised inputs beside the strongest natural ones.",
-        "gallery",
+        "maximization",
         "imagesmode",
     ),
     ("Which edges matter?", "Trace a circuit and test whether it is faithful.", "circuit", "hub"),

@@ -52,8 +52,8 @@ def chosen(name: str, hook: Hook) -> None:
     with st.container(horizontal=True):
         for view, label, icon in (
             ("activations", "Its activations", "grid_view"),
-            ("patch", "Ablate it", "content_cut"),
-            ("gallery", "What it likes", "imagesmode"),
+            ("ablation", "Ablate it", "content_cut"),
+            ("maximization", "Maximize its units", "imagesmode"),
         ):
             address.page_link(view, escape(label), icon, query)
 

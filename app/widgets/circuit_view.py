@@ -166,7 +166,10 @@ def show_node(model: str, inputs: str, shown: Picture, selected: str | None) -> 
     if hook is not None and isinstance(unit := site.index.get(hook.unit or ""), int):
         query["unit"] = str(unit)
     with st.container(horizontal=True):
-        for view, words, icon in (("activations", "Its activations", "grid_view"), ("patch", "Ablate", "content_cut")):
+        for view, words, icon in (
+            ("activations", "Its activations", "grid_view"),
+            ("ablation", "Ablate", "content_cut"),
+        ):
             address.page_link(view, escape(words), icon, query)
     rows = [
         {"from": edge.source, "to": edge.id.partition(" -> ")[2], "effect of cutting it": edge.score, "rank": edge.rank}

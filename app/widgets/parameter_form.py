@@ -23,14 +23,24 @@ class FormValues:
     seed: int
 
 
-def form(analysis: str, model: str, hook: str | None = None, globs: bool = False) -> FormValues:
-    """The parameters of an analysis and its seed; `hook` is the one to begin with."""
+FIRST_HOOKS = {
+    "patching": {"blocks.*.hook_resid_pre": "d_model", "encoder.blocks.*.hook_resid_pre": "d_model"},
+    "traversal": {"hook_latent": "latent", "hook_input": "latent"},
+}
+"""Hooks that a technique begins with where they exist with units on that axis, in order of preference."""
+
+
+def form(analysis: str, model: str) -> FormValues:
+    """The parameters of an analysis and its seed."""
     signature = signature_of(analysis)
     given: dict[str, str] = {}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for name, parameter in signature.parameters.items():
             with st.container(width=360 if name == "hook" else 200):
-                text = value(parameter, model, given, hook, globs)
+                if name == "hook":
+                    text = hook_field(parameter, model, analysis, globs="axes" in signature.parameters)
+                else:
+                    text = field(parameter, model, given)
             if text != in_form(parameter):
                 given[name] = text
         with st.container(width=150):
@@ -38,11 +48,22 @@ def form(analysis: str, model: str, hook: str | None = None, globs: bool = False
     return FormValues(signature.parsed(given), drawn)
 
 
-def value(parameter: Parameter, model: str, given: dict[str, str], hook: str | None, globs: bool) -> str:
+def hook_field(parameter: Parameter, model: str, analysis: str, globs: bool) -> str:
+    """A hook, or with `globs` any hook or pattern of hooks."""
+    if not parameter.required:
+        return choose_hook(model, in_form(parameter), globs=True)
+    known = hooks(model)
+    first = (
+        pattern
+        for pattern, unit in FIRST_HOOKS.get(analysis, {}).items()
+        if (hook := known.get(pattern.replace("*", "0"))) is not None and hook.unit == unit
+    )
+    return choose_hook(model, next(first, None), with_units=not globs, globs=globs)
+
+
+def field(parameter: Parameter, model: str, given: dict[str, str]) -> str:
     """The text of one parameter's value."""
     name = parameter.name
-    if name == "hook":
-        return choose_hook(model, default=hook, with_units=not globs, globs=globs)
     if name == "axis":
         return axis(model, given.get("hook", ""))
     default = in_form(parameter)

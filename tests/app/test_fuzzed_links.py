@@ -10,14 +10,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.state import jobs
+from tests.app.pages import open_page
 from workbench.experiments.store.run_log import RunLog
 
-MAIN = str(Path(__file__).parent.parent.parent / "app" / "main.py")
 POLICY, IMAGE = "cartpole_ppo", "digits_mlp"
 PAGES = {
     "activations": (IMAGE, ("m", "inputs", "hook", "row", "unit", "overview")),
     "patch": (IMAGE, ("m", "inputs", "corrupted", "technique", "metric", "hook", "axis", "method", "seed")),
-    "gallery": (IMAGE, ("m", "inputs", "hook", "units", "objective", "steps", "seed", "go", "reach")),
+    "maximization": (IMAGE, ("m", "inputs", "hook", "units", "objective", "steps", "seed", "go", "reach")),
     "traversal": (IMAGE, ("m", "inputs", "hook", "units", "seen", "reach", "steps")),
     "episodes": (POLICY, ("m", "environment", "seed", "hook", "change", "unit", "amount", "saliency", "step")),
     "policy": (POLICY, ("m", "technique", "hook", "seed", "episodes", "states", "limit", "units", "steps", "go")),
@@ -38,14 +38,6 @@ ODD = (
     "<img src=//evil.example/p.png>", "![p](https://evil.example/p.png)", ":red[x] $x$ `", "../../../etc", "%00", "'\"",
     "__class__", "{0}", "steps=1e9", "hidden=99999999", "lr=nan", "circuit", "zero", "test:0:4",
 )  # fmt: skip
-
-
-def visit(view: str, choices: dict[str, str]) -> AppTest:
-    page = AppTest.from_file(MAIN, default_timeout=110)
-    page.switch_page(f"views/{view}.py")
-    for name, value in choices.items():
-        page.query_params[name] = value
-    return page.run()
 
 
 def require_sentences(page: AppTest, choices: dict[str, str]) -> None:
@@ -70,7 +62,7 @@ def test_a_page_answers_any_link_in_sentences(view: str) -> None:
         if "do" in choices or view == "training":
             choices |= {"do": draw.choice(("Train", "Search", "Compare"))}
         choices = {"m": model} | choices if "m" in names else choices
-        require_sentences(visit(view, choices), choices)
+        require_sentences(open_page(view, choices), choices)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +73,8 @@ def test_a_page_answers_any_link_in_sentences(view: str) -> None:
         ("activations", {"m": "shapes_gan", "inputs": "sample:0:1000000000"}),
         ("activations", {"m": IMAGE, "inputs": "test:0:1000000000"}),
         ("patch", {"m": IMAGE, "technique": "patching", "corrupted": "test:0:1000000000"}),
-        ("gallery", {"m": IMAGE, "units": "0:99999999999", "go": "0" * 12}),
-        ("gallery", {"m": IMAGE, "steps": "1000000000"}),
+        ("maximization", {"m": IMAGE, "units": "0:99999999999", "go": "0" * 12}),
+        ("maximization", {"m": IMAGE, "steps": "1000000000"}),
         ("policy", {"m": POLICY, "technique": "unit_returns", "episodes": "1000000000"}),
         ("training", {"do": "Check", "r": IMAGE, "set": "hidden=1000000,1000000", "steps": "1"}),
     ],
@@ -90,7 +82,7 @@ def test_a_page_answers_any_link_in_sentences(view: str) -> None:
 def test_a_link_never_starts_work_above_the_budget(view: str, choices: dict[str, str]) -> None:
     before = len(RunLog().runs())
     begin = time.monotonic()
-    page = visit(view, choices)
+    page = open_page(view, choices)
     require_sentences(page, choices)
     assert any("are too many for one request" in box.value.replace("\\", "") for box in page.error)
     assert time.monotonic() - begin < 60
@@ -99,7 +91,7 @@ def test_a_link_never_starts_work_above_the_budget(view: str, choices: dict[str,
 
 
 def test_many_examples_wait_for_a_press_on_run() -> None:
-    page = visit("patch", {"m": IMAGE, "inputs": "test:0:300"})
+    page = open_page("patch", {"m": IMAGE, "inputs": "test:0:300"})
     assert [button.label for button in page.button if button.label == "Run"] and not page.get("plotly_chart")
     assert any("asks about 300 examples" in box.value for box in page.info)
     page = next(button for button in page.button if button.label == "Run").click().run()
@@ -110,7 +102,9 @@ def test_many_examples_wait_for_a_press_on_run() -> None:
 
 
 def test_what_a_link_got_wrong_is_said_and_the_nearest_is_shown() -> None:
-    page = visit("activations", {"m": IMAGE, "inputs": "test:0:4", "row": "99", "unit": "7777", "hook": "hook_inptu"})
+    page = open_page(
+        "activations", {"m": IMAGE, "inputs": "test:0:4", "row": "99", "unit": "7777", "hook": "hook_inptu"}
+    )
     said = " ".join(box.value.replace("\\", "") for box in page.error)
     assert "row" not in said and "There is no example 99: it goes from 0 to 3. Taken is 3." in said
     assert "Did you mean 'hook_input'" in said and "No unit named '7777'" in said
@@ -122,7 +116,12 @@ def test_what_a_link_got_wrong_is_said_and_the_nearest_is_shown() -> None:
 
 def test_a_file_of_the_server_is_refused_without_its_path(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"secret")
-    for view, key in (("activations", "inputs"), ("patch", "inputs"), ("patch", "corrupted"), ("gallery", "inputs")):
-        page = visit(view, {"m": IMAGE, "technique": "patching", key: f"file:{tmp_path / 'a.png'}"})
+    for view, key in (
+        ("activations", "inputs"),
+        ("patch", "inputs"),
+        ("patch", "corrupted"),
+        ("maximization", "inputs"),
+    ):
+        page = open_page(view, {"m": IMAGE, "technique": "patching", key: f"file:{tmp_path / 'a.png'}"})
         assert any("no other file of its server" in box.value for box in page.error)
         assert not any(str(tmp_path) in box.value.replace("\\", "") for box in page.error)

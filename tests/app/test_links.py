@@ -17,16 +17,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
 LABELS = {"m": "Model", "hook": "Hook", "inputs": "Inputs", "unit": "Unit"}
 """Labels of the boxes that show a choice, by its name in a link."""
 LINK = '[data-testid="stPageLink-NavLink"]'
-TITLES = {"": "Interpretability workbench", "patch": "Ablate & patch"}
+TITLES = {"": "Interpretability workbench"}
 OPENED = {
     "": {},
     "model": {"m": "shapes_cnn", "hook": "blocks.0.hook_post"},
     "activations": {"m": "shapes_cnn", "hook": "blocks.0.hook_post", "unit": "3", "inputs": "test:2:5", "row": "2"},
-    "patch": {"m": "shapes_cnn", "hook": "blocks.1.hook_post", "inputs": "test:0:4"},
-    "gallery": {"m": "cliffwalking_q"},
+    "ablation": {"m": "shapes_cnn", "hook": "blocks.1.hook_post", "inputs": "test:0:4"},
+    "maximization": {"m": "cliffwalking_q"},
     "traversal": {"m": "shapes_vae"},
     "episodes": {"m": "cartpole_ppo", "seed": "3"},
-    "policy": {"m": "cartpole_ppo", "technique": "saliency"},
+    "saliency": {"m": "cartpole_ppo"},
     "circuit": {"m": "cliffwalking_q"},
     "training": {"r": "digits_mlp", "do": "Check", "steps": "3"},
     "difference": {"m": "shapes_cnn"},

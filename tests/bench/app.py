@@ -16,7 +16,7 @@ from tests.app.server import dashboard, visit
 from tests.bench.harness import Figure
 from tests.browser import ARGUMENTS, MISSING, chromium
 
-VIEWS = ("home", "model", "activations", "patch", "gallery", "circuit", "runs")
+VIEWS = ("home", "model", "activations", "ablation", "maximization", "circuit", "runs")
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
 MODEL = "digits_mlp"
 
@@ -70,15 +70,10 @@ def paint(browser: Any, address: str, link: str) -> float:
 
 def pages() -> Iterator[Figure]:
     """Time to run each page's script once everything is imported and computed."""
-    from streamlit.testing.v1 import AppTest
+    from tests.app.pages import open_page
 
-    main = str(Path(__file__).parents[2] / "app" / "main.py")
     for view in VIEWS:
-        page = AppTest.from_file(main, default_timeout=120).run()
-        if view != "home":
-            page.switch_page(f"views/{view}.py")
-        page.query_params["m"] = MODEL
-        page.run()
+        page = open_page(view, {"m": MODEL})
         assert not page.exception and not page.error, f"{view} shows an error"
         yield Figure(f"app.page.{view}", statistics.median(timed(page) for _ in range(5)), "s", target="<= 0.5")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import Random
 
+from app.state.pages import all_pages
 from tests.fuzz.questions import hooks, inputs, question
 from tests.fuzz.words import mutate, number, pick, spoil, text
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
-VIEWS = tuple(sorted(path.stem for path in (MAIN.parent / "views").glob("[!_]*.py")))
+VIEWS = tuple(all_pages())
 
 
 def link(rng: Random, models: tuple[str, ...]) -> tuple[str, dict[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamlit.testing.v1 import AppTest
 
-from tests.fuzz.links import MAIN
+from tests.app import pages
 
 INTERNAL = "This page failed with"
 """How a page begins to tell of an error of its own, as opposed to a mistake in the link."""
@@ -16,11 +16,7 @@ class PageFailedError(Exception):
 
 def open_page(view: str, choices: dict[str, str]) -> AppTest:
     """Run a page as a link opens it."""
-    page = AppTest.from_file(str(MAIN), default_timeout=30)
-    page.switch_page(f"views/{view}.py")
-    for name, value in choices.items():
-        page.query_params[name] = value
-    page.run()
+    page = pages.open_page(view, choices, timeout=30)
     if page.exception:
         raise PageFailedError(page.exception[0].value)
     for box in page.error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import streamlit as st
@@ -12,9 +11,9 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from app.state import access
+from tests.app.pages import open_page
 from workbench.cli.dashboard import TOKEN_VARIABLE
 
-MAIN = str(Path(__file__).parents[3] / "app" / "main.py")
 TOKEN = "a-token-of-this-test"
 
 
@@ -30,11 +29,7 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def visit(view: str = "model", **choices: str) -> AppTest:
-    page = AppTest.from_file(MAIN, default_timeout=110)
-    page.switch_page(f"views/{view}.py")
-    for name, value in choices.items():
-        page.query_params[name] = value
-    return page.run()
+    return open_page(view, choices)
 
 
 def refused(page: AppTest) -> bool:

@@ -23,7 +23,7 @@ MARKDOWN = {
 }  # fmt: skip
 """Calls that read Markdown, with the number of leading arguments that do."""
 KEYWORDS = {"help", "caption", "text", "label", "body"}
-SAFE = {"escape", "code", "short", "amount", "measured", "len", "int", "float", "min", "max", "sum", "method"}
+SAFE = {"escape", "code", "prose", "short", "amount", "measured", "len", "int", "float", "min", "max", "sum", "method"}
 """Functions whose result is safe in Markdown: escaped, or a number. `method` is a line of Markdown made of these."""
 
 

@@ -3,16 +3,15 @@
 import streamlit as st
 
 from app.text.escaping import code, escape
+from app.text.technique_help import cost, show_details
 from app.widgets import example_view, model_strip, parameter_form, result_view, state_view, unit_cards
 from workbench.experiments.questions.spec import Spec
-
-COST = "Every unit is searched for by gradient ascent: seconds for a small network, a minute or two for the largest."
 
 asked = model_strip.model_strip(default=-1)
 with st.container(border=True):
     filled = parameter_form.form("maximization", asked.model)
 spec = Spec(asked.model, "maximization", asked.inputs, parameters=filled.parameters, seed=filled.seed)
-result = result_view.result_or_run_button(spec, COST)
+result = result_view.result_or_run_button(spec, cost("maximization"))
 model_strip.share(asked, spec)
 if result is not None:
     share, n = 100 * result.success.float().mean().item(), len(example_view.batch(asked.model, asked.inputs).labels)
@@ -28,3 +27,4 @@ if result is not None:
     result_view.result_footer(result, spec)
     if asked.kind == "policy":
         state_view.compare_reachable(spec, result)
+show_details("maximization")
