@@ -1,13 +1,20 @@
-"""Open a page of the dashboard by its link, without a browser."""
+"""Open a page of the dashboard by its link, without a browser, and read what it shows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from tests.conftest import DATA_FILES, missing_data
+from workbench.checkpoints.card import read_card
+
+Open = Callable[..., AppTest]
 MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
 config.set_option("server.address", "localhost")  # as the server does by itself
 
@@ -28,3 +35,23 @@ def open_page(view: str, choices: dict[str, str], timeout: float = 110) -> AppTe
     for name, value in choices.items():
         page.query_params[name] = value
     return page.run()
+
+
+def require_data_of(model: str) -> None:
+    if (data := read_card(model).data.name) in DATA_FILES and (reason := missing_data(data)):
+        pytest.skip(reason)
+
+
+def clean(page: AppTest) -> AppTest:
+    assert not page.exception
+    assert [said_by(box) for box in page.error] == []
+    return page
+
+
+def said_by(element: Any) -> str:
+    """The text of an element as a reader sees it, without the marks of Markdown that escape it."""
+    return element.value.replace("\\", "")
+
+
+def value(page: AppTest, label: str) -> object:
+    return next(box.value for box in (*page.selectbox, *page.number_input) if box.label == label)

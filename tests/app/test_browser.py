@@ -15,8 +15,8 @@ from tests.app.server import PATIENCE, Visit, dashboard, visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
 VIEWS = (
-    "", "model", "activations", "ablation", "maximization", "circuit", "episodes", "saliency", "composition", "training",
-    "difference", "preferences", "runs",
+    "", "model", "activations", "ablation", "maximization", "circuit", "episodes", "saliency", "composition",
+    "training", "difference", "preferences", "runs",
 )  # fmt: skip
 CIRCUIT = "/circuit?m=digits_mlp&inputs=test:0:4&method=eap"
 
