@@ -43,15 +43,13 @@ def warm_up() -> threading.Thread:
 
 def import_library() -> None:
     """Everything a page may need: the techniques, the models, the figures."""
-    from workbench.core.registry import ANALYSES, MODELS
+    from workbench.core.registry import ANALYSES, MODELS, VIEWS
 
     ANALYSES.discover()
     MODELS.discover()
+    VIEWS.discover()
     for name in ("sklearn.datasets", "workbench.experiments.run"):  # the bundled digits need the first
         import_module(name)
-    from workbench.figures.by_result import load_all
-
-    load_all()
 
 
 def wait_for_library() -> None:

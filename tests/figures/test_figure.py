@@ -49,10 +49,12 @@ def test_values_are_coloured_about_zero(result: object) -> None:
         )
 
 
-def test_patching_has_a_row_for_each_layer_and_head_and_a_column_for_each_position() -> None:
-    (table,) = traces(patching(), go.Heatmap)
-    assert len(table.x) == 4 and len(table.y) == 4
-    assert table.y[2] == "blocks.1.attn.hook_z head 0"
+def test_patching_has_a_panel_for_each_layer_a_row_for_each_head_and_a_column_for_each_position() -> None:
+    panels = traces(patching(), go.Heatmap)
+    assert [(len(panel.y), len(panel.x)) for panel in panels] == [(2, 4), (2, 4)]
+    assert torch.tensor(panels[1].z).flatten().tolist() == pytest.approx(patching().effect[1].flatten().tolist())
+    assert {panel.zmax for panel in panels} == {pytest.approx(0.9)}  # one scale for all
+    assert figure(patching()).layout.annotations[1].text == "blocks.1.attn.hook_z"
     assert figure(patching()).layout.xaxis.title.text == "pos"
     (one_layer,) = traces(patching(1), go.Heatmap)
     assert list(one_layer.y) == ["head 0", "head 1"]

@@ -26,4 +26,4 @@ def test_the_text_names_the_strongest_node() -> None:
 
 def test_the_table_has_every_node_on_every_example() -> None:
     rows = table(result())
-    assert len(rows) == 6 and set(rows["site"]) == set(result().nodes)
+    assert len(rows) == 6 and set(rows["node"]) == set(result().nodes)

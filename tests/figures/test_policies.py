@@ -42,7 +42,7 @@ def test_effects_are_sorted_with_their_intervals() -> None:
     assert list(bars.error_y.array) == pytest.approx([0.5] * 3)
     assert "'b' changes the return most, by −6" in describe(effects()) and "2 of 3 intervals" in describe(effects())
     rows = table(effects())
-    assert len(rows) == 12 and rows.loc[rows["condition"] == "b", "return"].tolist() == [4.0] * 4
+    assert len(rows) == 12 and rows.loc[rows["condition"] == "b", "edited"].tolist() == [4.0] * 4
 
 
 def test_circuits_stand_beside_their_controls() -> None:

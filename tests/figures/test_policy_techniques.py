@@ -58,7 +58,7 @@ def test_saliency_of_numbers_and_of_grids_names_the_entry_that_matters() -> None
     grids = torch.zeros(2, 3, 4, 5)
     grids[:, 1, 2, 3] = 6
     assert "square (row 2, column 3)" in describe(Saliency(grids, grids))
-    assert torch.tensor(figure(Saliency(grids, grids)).data[0].z)[2, 3] == 6
+    assert torch.tensor(figure(Saliency(grids, grids)).data[1].z)[2, 3] == 6
 
 
 def test_the_gap_between_box_and_environment_is_told() -> None:
@@ -86,5 +86,6 @@ def test_probes_stand_beside_their_controls() -> None:
 def test_overlap_stands_beside_chance() -> None:
     half = torch.tensor([0.5])
     result = Alikeness(("untrained",), ("h",), 9, half, half / 5, half, half[None])
-    assert "Overlap of the 9 strongest edges: untrained 0.5 (chance 0.1; CKA 0.5)." in describe(result)
-    assert [bars.name for bars in figure(result).data][-1] == "CKA of h" and len(table(result)) == 1
+    assert "Overlap of the 9 strongest edges: untrained 0.5; with units paired at random" in describe(result)
+    assert describe(result).endswith("untrained 0.1; CKA untrained, h 0.5.")
+    assert [bars.name for bars in figure(result).data][-1] == "CKA h" and len(table(result)) == 1

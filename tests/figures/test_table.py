@@ -66,5 +66,5 @@ def test_a_curve_has_a_row_for_each_step_and_gaps_where_nothing_was_measured() -
 
 def test_a_table_from_annotations_joins_all_tensors_on_their_axes() -> None:
     rows = table(unheard())
-    assert list(rows.columns) == ["head", "place", "score", "batch_score"]
+    assert list(rows.columns) == ["head", "place", "score", "batch_score", "hook"]
     assert rows["batch_score"].tolist() == [1.0, 1.0, 2.0, 2.0]

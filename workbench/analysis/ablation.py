@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from workbench.analysis.firing import trace_hooks
 from workbench.core.axes import unit_axis
+from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel, HookInfo
 from workbench.core.interventions import Intervention, mean, resample, zero
@@ -25,8 +26,17 @@ Method = Literal["zero", "mean", "resample"]
 
 
 @dataclass(frozen=True)
-class Ablation:
+class Ablation(Result):
     """Effect of removing each entry of `axis` at `hook`: metric(ablated) - metric(intact), in the metric's units."""
+
+    view: ClassVar[View] = View(
+        main="effect",
+        quantity="change of the metric",
+        ranked=True,
+        title="{method:title} ablation at {hook}",
+        sentence="{method:title} ablation of {effect:site} changes the metric most, by {effect:top} from {baseline} "
+        "{effect:over}{effect:clear}{effect:caution}.",
+    )
 
     hook: str
     axis: str

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from workbench.analysis.firing import require_batch_first, trace_hooks
+from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import logits_of
@@ -17,7 +19,7 @@ from workbench.core.registry import ANALYSES
 
 
 @dataclass(frozen=True)
-class Activations:
+class Activations(Result):
     """Activations at `hook` for each example, and the model's logits.
 
     `logits` are those of classes, actions or the token after the last position.
@@ -28,10 +30,23 @@ class Activations:
     values: Float[Tensor, " batch *shape"]
     logits: Float[Tensor, "batch choice"]
 
+    def coordinates(self) -> Mapping[str, tuple[str, ...]]:
+        """Name the axes at the hook."""
+        return {"shape": self.axes[1:]}
+
 
 @dataclass(frozen=True)
-class HookStatistics:
+class HookStatistics(Result):
     """Number of values, mean, standard deviation, minimum, maximum and share of exact zeros, for each hook."""
+
+    view: ClassVar[View] = View(
+        main="mean",
+        quantity="mean and standard deviation",
+        interval=lambda r: (r.mean - r.std, r.mean + r.std),
+        title="Mean and standard deviation at each hook",
+        sentence="Of {hooks:n} hooks {std:site} spreads most (standard deviation {std:max}); {zero_share:site} has "
+        "most zeros, {zero_share:max%}.",
+    )
 
     hooks: tuple[str, ...]
     size: Int[Tensor, " hook"]

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from workbench.core.coordinates import Result, View
 from workbench.core.hooked import HookedModel, Stage
 from workbench.core.registry import ANALYSES
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class Anatomy(Result):
     """One row per hook, in the order in which they fire.
 
     `stage` is the index of the hook's stage in `stages`. `size` has the lengths of its axes after the batch, for an
     example input. Hooks `on_request` have an additional cost and fire only if they are used.
     """
+
+    view: ClassVar[View] = View(
+        sentence="{parameters:,} parameters, {stages:n} stages and {hook:n} hooks, from {first} to {last}.",
+    )
 
     family: str
     input_axes: str
@@ -25,6 +31,16 @@ class Anatomy:
     axes: tuple[tuple[str, ...], ...]
     size: tuple[tuple[int, ...], ...]
     on_request: tuple[bool, ...]
+
+    @property
+    def first(self) -> str:
+        """First hook to fire."""
+        return self.hook[0]
+
+    @property
+    def last(self) -> str:
+        """Last hook to fire."""
+        return self.hook[-1]
 
 
 @ANALYSES.register("anatomy")

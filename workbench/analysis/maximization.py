@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -17,6 +17,7 @@ from workbench.analysis.features.target import Objective, Target, choose_units, 
 from workbench.analysis.features.token_rows import JoinedPair, join_inputs
 from workbench.analysis.features.token_search import search_tokens
 from workbench.analysis.features.vector_search import search_vectors
+from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError, ShapeError
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress, silent
@@ -31,7 +32,7 @@ AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class Maximization:
+class Maximization(Result):
     """Optimized input for each unit, and its most activating natural inputs in descending order.
 
     `start` and `reached` are the unit's activation at the start and on `inputs`, `trace` after each step. `examples`
@@ -41,6 +42,8 @@ class Maximization:
     `texts` and `example_texts` are decoded tokens, if the model has a tokenizer. For an encoder-decoder a row is the
     source followed by the target.
     """
+
+    view: ClassVar[View] = View(main="reached")
 
     hook: str
     axis: str

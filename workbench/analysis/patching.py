@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,7 @@ from torch import Tensor
 from workbench.analysis.contrast import check_same_shape, metric_gap
 from workbench.analysis.firing import trace_hooks
 from workbench.core.axes import unit_axis
+from workbench.core.coordinates import Axis, Result, View
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel, HookInfo
 from workbench.core.interventions import patch
@@ -27,12 +28,19 @@ Direction = Literal["denoise", "noise"]
 
 
 @dataclass(frozen=True)
-class Patching:
+class Patching(Result):
     """Share of the clean behaviour in the patched run: 0 is the corrupted run, 1 the clean one.
 
     `effect` is (patched - corrupted) / (clean - corrupted), from the metric's batch means, for each of `hooks` and each
     index on `axes`. `patched`, `clean` and `corrupted` are the metric for each example.
     """
+
+    view: ClassVar[View] = View(
+        main="effect",
+        rows="patched",
+        quantity="share of the clean behaviour",
+        title="{verb} at {hooks}",
+    )
 
     hooks: tuple[str, ...]
     axes: tuple[str, ...]
@@ -41,6 +49,15 @@ class Patching:
     patched: Float[Tensor, "layer *index batch"]
     clean: Float[Tensor, " batch"]
     corrupted: Float[Tensor, " batch"]
+
+    @property
+    def verb(self) -> str:
+        """Direction of the copy in words."""
+        return f"{'Clean' if self.direction == 'denoise' else 'Corrupted'} activations into the other run"
+
+    def coordinates(self) -> Mapping[str, Axis | tuple[str, ...]]:
+        """Name the hooks and the axes inside them."""
+        return {"layer": Axis("hook", self.hooks), "index": self.axes}
 
 
 @ANALYSES.register("patching")

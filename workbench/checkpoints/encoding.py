@@ -56,8 +56,9 @@ def take_mapping_apart(value: Mapping[Any, Any], path: str, tensors: dict[str, T
 
 
 def decode(kind: type[T], tensors: Mapping[str, Tensor], stored: Mapping[str, Any]) -> T:
-    """The dataclass `kind` from what `encode` gave."""
-    return restore(kind, put_together(stored, tensors), kind.__name__)
+    """The dataclass `kind` from what `encode` gave; fields that were added since may be missing."""
+    added = {f.name: f.default_factory() for f in fields(kind) if f.metadata.get("added")}  # type: ignore[arg-type]
+    return restore(kind, added | put_together(stored, tensors), kind.__name__)
 
 
 def put_together(stored: Any, tensors: Mapping[str, Tensor]) -> Any:

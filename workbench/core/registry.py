@@ -110,3 +110,4 @@ ANALYSES: Registry[Callable[..., Any]] = Registry("analysis", "workbench.analysi
 RECIPES: Registry[Any] = Registry("recipe", "workbench.recipes")
 DATASETS: Registry[Callable[[], Any]] = Registry("data set", "workbench.data")
 CIRCUITS: Registry[Callable[[], Any]] = Registry("known circuit", "workbench.ground_truth")
+VIEWS: Registry[Callable[[Any], Any]] = Registry("view", "workbench.figures")

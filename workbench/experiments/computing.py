@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.utils._pytree import tree_map
 
 from workbench.checkpoints.store import load
+from workbench.core.coordinates import Result, list_dims
 from workbench.core.errors import CheckpointError, InputError, short
 from workbench.core.fitting import require_fit
 from workbench.core.hooked import HookedModel
@@ -28,6 +30,9 @@ from workbench.experiments.questions.parameters import signature_of
 from workbench.experiments.questions.spec import Spec
 from workbench.experiments.store.dependencies import Facts, canonical, model_facts, require_unchanged
 
+T = TypeVar("T")
+LONGEST = 60
+"""Characters of the name of an example."""
 _LOADING = threading.Lock()
 
 
@@ -53,7 +58,25 @@ def compute(spec: Spec, progress: Progress, facts: Facts | None = None) -> Any:
         arguments = arguments_of(spec, model, (clean, corrupted), progress, facts)
         if facts is not None:
             require_unchanged(facts, spec)
-        return ANALYSES[spec.analysis](**arguments)
+        return name_entries(ANALYSES[spec.analysis](**arguments), clean)
+
+
+def name_entries(result: T, batch: Batch | None) -> T:
+    """Name the examples of a result by their labels, and its positions by the tokens that all examples share."""
+    if batch is None or not isinstance(result, Result):
+        return result
+    shared = (
+        () if batch.sources else tuple("" if len({*row}) > 1 else row[0] for row in zip(*batch.tokens, strict=False))
+    )
+    names = {"batch": batch.labels, "pos": shared, "query": shared, "key": shared}
+    present = list_dims(result)
+    shown = {dim: texts for dim, texts in names.items() if (dim, len(texts)) in present}
+    return replace(result, labels={dim: tuple(map(cut_text, texts)) for dim, texts in shown.items()})
+
+
+def cut_text(text: str) -> str:
+    """Return the beginning of a text; one of blanks alone is quoted."""
+    return f"{text[:LONGEST]}..." if len(text) > LONGEST else text.strip() or (repr(text) if text else "")
 
 
 def require_memory(spec: Spec, model: HookedModel, batch: Batch) -> None:

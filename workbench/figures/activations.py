@@ -12,12 +12,12 @@ from jaxtyping import Float
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from workbench.analysis.activations import Activations, HookStatistics
+from workbench.analysis.activations import Activations
 from workbench.analysis.anatomy import Anatomy
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
-from workbench.figures.table import examples, frame, table
+from workbench.figures.table import table
 from workbench.figures.theme import BLUE, ORANGE, TEMPLATE, heat_map_trace, make_figure
 
 SEQUENTIAL = "Cividis"
@@ -144,46 +144,11 @@ def _(result: Activations) -> str:
     return f"{result.hook} runs {span}, largest{where}; {zeros} % of its values are zero."
 
 
-@table.register
-def _(result: Activations) -> pd.DataFrame:
-    return examples(frame(result.axes, {"value": result.values}))
-
-
-@figure.register
-def _(result: HookStatistics) -> go.Figure:
-    picture = make_figure("Spread of each hook's values", "", "mean and standard deviation")
-    error = {"type": "data", "array": result.std.tolist(), "thickness": 1}
-    names = list(result.hooks)
-    return picture.add_trace(go.Scatter(x=names, y=result.mean.tolist(), error_y=error, mode="markers", name="mean"))
-
-
-@describe.register
-def _(result: HookStatistics) -> str:
-    widest, sparsest = int(result.std.argmax()), int(result.zero_share.argmax())
-    return (
-        f"Of {len(result.hooks)} hooks {result.hooks[widest]} spreads most (standard deviation "
-        f"{short(float(result.std[widest]))}); {result.hooks[sparsest]} has most zeros, "
-        f"{short(float(100 * result.zero_share[sparsest]))} %."
-    )
-
-
-@table.register
-def _(result: HookStatistics) -> pd.DataFrame:
-    columns = ("size", "mean", "std", "low", "high", "zero_share")
-    return pd.DataFrame({"hook": result.hooks, **{name: getattr(result, name).numpy() for name in columns}})
-
-
 @figure.register
 def _(result: Anatomy) -> go.Figure:
     picture = make_figure("Values in each activation", "", "values per example")
     counts = [int(torch.tensor(size).prod()) for size in result.size]
     return picture.add_trace(go.Bar(x=list(result.hook), y=counts, marker_color=BLUE)).update_yaxes(type="log")
-
-
-@describe.register
-def _(result: Anatomy) -> str:
-    size = f"{result.parameters:,} parameters, {len(result.stages)} stages and {len(result.hook)} hooks"
-    return f"{size}, from {result.hook[0]} to {result.hook[-1]}."
 
 
 @table.register

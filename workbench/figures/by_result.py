@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from functools import cache, singledispatch, update_wrapper
@@ -13,16 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from workbench.core.registry import VIEWS
+
 R_co = TypeVar("R_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-@cache
-def load_all() -> None:
-    """Import every file of this package once, so that it registers its implementations."""
-    package = importlib.import_module("workbench.figures")
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        importlib.import_module(module.name)
 
 
 @runtime_checkable
@@ -77,7 +69,7 @@ def by_result(default: Callable[[Any], R_co]) -> ByResult[R_co]:
     """Return `functools.singledispatch` of `default`, which first loads the files that may register a better one."""
 
     def find(result: Any) -> R_co:
-        load_all()
+        VIEWS.discover()
         chosen = dispatcher.dispatch(type(result))
         return default(result) if chosen is find else chosen(result)
 

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from workbench.analysis.circuits.circuit import ScoredEdge
 from workbench.core.sites import Site
 from workbench.core.wiring import Wiring
+from workbench.figures.figure import shorten
 from workbench.figures.numerals import short
 from workbench.figures.theme import BLUE, GREY, ORANGE
 
@@ -70,8 +71,8 @@ def entries(site: Site) -> list[int]:
 
 
 def column_names(places: Places) -> dict[float, str]:
-    """What stands under each column: its hook, shortened."""
-    return {x: Site.parse(site).hook.replace("blocks.", "").replace("hook_", "") for site, (x, _) in places.items()}
+    """Return the label of each column: its hook, shortened."""
+    return {x: shorten(Site.parse(site).hook) for site, (x, _) in places.items()}
 
 
 def inner_lines(wiring: Wiring, places: Places) -> go.Scatter:

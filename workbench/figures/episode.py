@@ -10,7 +10,6 @@ from workbench.analysis.policies.traces import EpisodeTrace
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
-from workbench.figures.table import frame, table
 from workbench.figures.theme import BLUE, GREY, ORANGE, TEMPLATE
 
 PANELS = (("value", "value"), ("advantage", "advantage"), ("surprise", "surprise (nats)"))
@@ -52,11 +51,3 @@ def _(result: EpisodeTrace) -> str:
         f"the start was {short(result.value[0])}, and the least likely action was at step {most} "
         f"({short(result.surprise[most])} nats)."
     )
-
-
-@table.register
-def _(result: EpisodeTrace) -> object:
-    names = ("action", "reward", "value", "q", "advantage", "surprise", "td_error", "return_to_go")
-    columns = {name: getattr(result, name) for name in names}
-    columns |= {f"probability_{i}": result.probability[:, i] for i in range(result.probability.shape[1])}
-    return frame(("step",), columns)

@@ -1,25 +1,40 @@
-"""The figure of a result; by default derived from its shape annotations."""
+"""The figure of a result; by default drawn from its coordinates."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import ceil
 from typing import Any
 
 import plotly.graph_objects as go
+import torch
+from jaxtyping import Float
+from plotly.subplots import make_subplots
+from torch import Tensor
 
-from workbench.core.errors import InputError
-from workbench.figures.annotated import Field, main_tensor
+from workbench.core.coordinates import Array, Axis, View, find_array, main_array, view_of
+from workbench.core.intervals import mean_interval
 from workbench.figures.by_result import by_result
-from workbench.figures.theme import BLUE, heat_map_trace, make_figure
+from workbench.figures.template import fill
+from workbench.figures.theme import BLUE, ORANGE, SERIES, TEMPLATE, error_bars, heat_map_trace, make_figure
 
 MANY = 60
 """Number of values above which a line is drawn instead of bars."""
+SHOWN = 40
+"""Bars of a ranked result, those with the largest values; the table has all."""
+SAMPLES = ("batch", "episode")
+"""Axes that are averaged over if there are more than two."""
+FACETS, CHOICES, ACROSS = 12, 100, 4
+"""Most panels that are drawn side by side, most that a menu offers, and panels in a row."""
 
 
 @by_result
 def figure(result: Any) -> go.Figure:
     """Draw a result as a plotly figure.
 
-    Results without a figure of their own show their main tensor: bars or a line for one axis, a heat map for two.
+    Results without a figure of their own show their main tensor: bars or a line for one axis, a heat map for two. More
+    axes than two are averaged over the examples, and the rest is drawn as one heat map for each entry of the leading
+    axes: side by side, or in a menu if there are many.
 
     Args:
         result: Result of an analysis, a training curve, or another type with a registered figure.
@@ -28,48 +43,137 @@ def figure(result: Any) -> go.Figure:
         A plotly figure with titles and axis names.
 
     Raises:
-        InputError: If the main tensor has more than two axes besides the batch, or there is no tensor.
+        InputError: If there is no tensor.
 
     Example:
         >>> ablation = workbench.run("ablation", model="digits_mlp", hook="blocks.0.hook_post", inputs="test:0:16")
         >>> workbench.figure(ablation).layout.yaxis.title.text
         'change of the metric'
     """
-    field = average_batch(main_tensor(result))
-    title = f"{type(result).__name__}: {field.name}"
-    if field.tensor.ndim == 1:
-        return draw_bars(field, title)
-    if field.tensor.ndim == 2:
-        return draw_heat_map(field, title)
-    raise InputError(
-        f"{type(result).__name__}.{field.name} has axes {field.axes}, but a figure shows at most two. Register a "
-        "figure for it in workbench/figures, or export the table."
-    )
-
-
-def average_batch(field: Field) -> Field:
-    """Average over the examples if the tensor has more than two axes."""
-    if field.tensor.ndim <= 2 or "batch" not in field.axes:
-        return field
-    place = field.axes.index("batch")
-    axes = tuple(axis for axis in field.axes if axis != "batch")
-    return Field(field.name, axes, field.tensor.float().mean(dim=place))
-
-
-def draw_bars(field: Field, title: str) -> go.Figure:
-    """Draw bars, or a line if there are many values."""
-    picture = make_figure(title, field.axes[0], field.name)
-    x, y = list(range(len(field.tensor))), field.tensor.tolist()
-    picture.add_trace(go.Bar(x=x, y=y, marker_color=BLUE) if len(x) <= MANY else go.Scatter(x=x, y=y, mode="lines"))
+    array, view = main_array(result), view_of(result)
+    title = fill(view.title, result) or f"{type(result).__name__}: {array.name}"
+    if view.series:
+        return draw_series(result, view, title)
+    ends = None
+    if view.interval is not None:
+        ends = torch.stack(list(view.interval(result)))
+    elif view.ranked and array.tensor.ndim == 2 and array.dims[1] in SAMPLES:
+        ends = mean_interval(array.tensor)
+    array, title = squeeze(average_samples(array, 1 if view.ranked else 2), title)
+    if array.tensor.ndim > 2:
+        return draw_panels(array, title, view.quantity)
+    if array.tensor.ndim == 2:
+        return draw_heat_map(array, title, view.quantity)
+    picture = draw_bars(array, title, view, ends)
+    if view.level:
+        picture.add_hline(y=float(getattr(result, view.level)), line={"color": BLUE, "dash": "dash", "width": 1})
     return picture
 
 
-def draw_heat_map(field: Field, title: str) -> go.Figure:
+def average_samples(array: Array, limit: int) -> Array:
+    """Average over the examples if the tensor has more axes than the limit."""
+    place = next((i for i, dim in enumerate(array.dims) if dim in SAMPLES), None)
+    if array.tensor.ndim <= limit or place is None:
+        return array
+    return Array(array.name, array.axes[:place] + array.axes[place + 1 :], array.tensor.float().mean(dim=place))
+
+
+def squeeze(array: Array, title: str) -> tuple[Array, str]:
+    """Move the leading axes of a single entry into the title, as long as one axis remains."""
+    while array.tensor.ndim > 1 and len(array.tensor) == 1:
+        title += f", {array.axes[0].label(0)}" if array.axes[0].label(0) not in title else ""
+        array = Array(array.name, array.axes[1:], array.tensor[0])
+    return (array if array.tensor.ndim else Array(array.name, (Axis("", [""]),), array.tensor[None])), title
+
+
+def draw_bars(array: Array, title: str, view: View, ends: Float[Tensor, "ends entry"] | None = None) -> go.Figure:
+    """Draw bars coloured by sign, or a line if there are many values; ranked ones are sorted and the weak left out."""
+    (axis,), values = array.axes, array.tensor.double()
+    order = torch.arange(len(values))
+    if view.ranked:
+        strongest = values.nan_to_num().abs().argsort(descending=True, stable=True)[:SHOWN]
+        order = strongest[values[strongest].argsort(stable=True)]
+        title += f": {len(order)} of {len(values)}" if len(order) < len(values) else ""
+    picture = make_figure(title, axis.name, view.quantity or array.name)
+    places = order.tolist()
+    named = view.ranked or axis.texts or isinstance(axis.entries[0] if len(axis.entries) else 0, str)
+    x, y = [axis.label(i) if named else axis.entries[i] for i in places], values[order].tolist()
+    if len(y) > MANY and not named:
+        return picture.add_trace(go.Scatter(x=x, y=y, mode="lines"))
+    bars = go.Bar(x=x, y=y, marker_color=[BLUE if value < 0 else ORANGE for value in y])
+    bars.update(customdata=[axis.site(i) for i in places], hovertemplate="%{customdata}<br>%{y:.3g}<extra></extra>")
+    if ends is not None:
+        bars.update(error_y=error_bars(values[order], *ends[:, order]))
+    return picture.add_trace(bars)
+
+
+def draw_series(result: Any, view: View, title: str) -> go.Figure:
+    """Draw tensors of the same axis side by side; a further axis makes one series for each of its entries."""
+    arrays = [(find_array(result, name), label) for name, label in view.series.items()]
+    axis = arrays[0][0].axes[0]
+    named = [(label if a.tensor.ndim == 1 else f"{label} {a.axes[1].label(i)}", values.tolist())
+             for a, label in arrays for i, values in enumerate(a.tensor.reshape(len(a.tensor), -1).T)]  # fmt: skip
+    picture = make_figure(title, axis.name, view.quantity)
+    x = [axis.label(i) for i in range(len(axis.entries))]
+    for place, (name, values) in enumerate(named):
+        picture.add_trace(go.Bar(x=x, y=values, name=name, marker_color=SERIES[place % len(SERIES)]))
+    return picture.update_layout(barmode="group")
+
+
+def draw_heat_map(array: Array, title: str, quantity: str) -> go.Figure:
     """Draw a heat map with the first axis as rows."""
-    rows, columns = field.axes
-    picture = make_figure(title, columns, rows)
-    names = ([f"{axis} {i}" for i in range(n)] for axis, n in zip(field.axes, field.tensor.shape, strict=True))
-    y, x = names
-    picture.add_trace(heat_map_trace(field.tensor.float(), x, y, field.name))
-    picture.update_yaxes(autorange="reversed")
-    return picture
+    rows, columns = array.axes
+    picture = make_figure(title, columns.name, rows.name)
+    picture.add_trace(make_heat_map(array, quantity))
+    return picture.update_xaxes(type="category").update_yaxes(type="category", autorange="reversed")
+
+
+def make_heat_map(array: Array, quantity: str, limit: float | None = None) -> go.Heatmap:
+    """Return the heat map of a tensor with two axes."""
+    y, x = ([shorten(axis.label(i)) for i in range(n)] for axis, n in zip(array.axes, array.tensor.shape, strict=True))
+    return heat_map_trace(array.tensor.float(), x, y, quantity or array.name, limit)
+
+
+def shorten(site: str) -> str:
+    """Leave out the parts of a site that all of them have."""
+    return site.replace("blocks.", "").replace("hook_", "")
+
+
+def draw_panels(array: Array, title: str, quantity: str) -> go.Figure:
+    """Draw a heat map for each entry of the leading axes, side by side or in a menu."""
+    *leading, rows, columns = array.axes
+    sizes = array.tensor.shape[:-2]
+    names = [", ".join(axis.label(int(i)) for axis, i in zip(leading, index, strict=True))
+             for index in torch.cartesian_prod(*map(torch.arange, sizes)).reshape(-1, len(sizes))]  # fmt: skip
+    planes = array.tensor.double().flatten(0, -3)
+    strongest = planes.nan_to_num().abs().amax(dim=(1, 2)).argsort(descending=True, stable=True)[:CHOICES]
+    kept = strongest.sort().values.tolist()
+    if len(kept) < len(names):
+        title += f": the {len(kept)} of {len(names)} with the largest values"
+    limit = float(planes[kept].nan_to_num().abs().max()) or 1.0
+    heat_maps = [make_heat_map(replace(array, axes=(rows, columns), tensor=planes[i]), quantity, limit) for i in kept]
+    draw = draw_facets if len(kept) <= FACETS else draw_menu
+    picture = draw(heat_maps, [names[i] for i in kept], (rows.name, columns.name))
+    picture.update_xaxes(type="category").update_yaxes(type="category", autorange="reversed")
+    return picture.update_layout(template=TEMPLATE, title=title)
+
+
+def draw_facets(heat_maps: list[go.Heatmap], names: list[str], axes: tuple[str, str]) -> go.Figure:
+    """Draw panels side by side, with one scale."""
+    across = min(ACROSS, len(names))
+    down = ceil(len(names) / across)
+    picture = make_subplots(down, across, subplot_titles=names, shared_xaxes=True, shared_yaxes=True,
+                            horizontal_spacing=0.03, vertical_spacing=0.4 / down**2)  # fmt: skip
+    for i, trace in enumerate(heat_maps):
+        picture.add_trace(trace.update(showscale=i == 0), row=i // across + 1, col=i % across + 1)
+    picture.update_yaxes(title_text=axes[0], col=1).update_xaxes(title_text=axes[1], row=down)
+    return picture.update_layout(height=150 + 280 * down)
+
+
+def draw_menu(heat_maps: list[go.Heatmap], names: list[str], axes: tuple[str, str]) -> go.Figure:
+    """Draw the first panel, and a menu to choose another one."""
+    picture = go.Figure([trace.update(visible=i == 0) for i, trace in enumerate(heat_maps)])
+    buttons = [{"label": name, "method": "update", "args": [{"visible": [i == j for j in range(len(names))]}]}
+               for i, name in enumerate(names)]  # fmt: skip
+    menu = {"buttons": buttons, "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
+    return picture.update_layout(updatemenus=[menu], yaxis_title_text=axes[0], xaxis_title_text=axes[1])

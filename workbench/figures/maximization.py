@@ -14,7 +14,7 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.mosaic import Tile, draw_mosaic
 from workbench.figures.numerals import short
-from workbench.figures.table import as_array, table
+from workbench.figures.table import table
 from workbench.figures.theme import BLUE, GREY, TEMPLATE
 
 ACROSS = 4
@@ -129,8 +129,8 @@ def _(result: Maximization) -> str:
 @table.register
 def _(result: Maximization) -> pd.DataFrame:
     fields = ("start", "reached", "gain", "success", "top1")
-    columns = {field: as_array(getattr(result, field)) for field in fields}
-    best = {"natural": as_array(result.activations[:, 0]), "natural_row": as_array(result.rows[:, 0])}
+    columns = {field: getattr(result, field).numpy() for field in fields}
+    best = {"natural": result.activations[:, 0].numpy(), "natural_row": result.rows[:, 0].numpy()}
     rows = pd.DataFrame({result.axis: result.units, **columns, **best})
     rows = rows.assign(hook=result.hook, objective=result.objective)
     if result.inputs.is_floating_point():

@@ -11,7 +11,6 @@ from workbench.analysis.policies.steering import FieldChange
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
-from workbench.figures.table import table
 from workbench.figures.theme import BLUE, ORANGE, make_figure
 
 LENGTH = 0.42
@@ -75,13 +74,3 @@ def _(result: FieldChange) -> str:
         f"{row}, column {column} ({short(100 * result.shift[most])} %), and reverses {turned} of {len(result.places)} "
         "moves."
     )
-
-
-@table.register
-def _(result: FieldChange) -> object:
-    import pandas as pd
-
-    columns = {"row": result.places[:, 0], "column": result.places[:, 1], "shift": result.shift}
-    for name, move in (("before", result.before), ("after", result.after)):
-        columns |= {f"{name}_down": move[:, 0], f"{name}_right": move[:, 1]}
-    return pd.DataFrame({name: x.tolist() for name, x in columns.items()})

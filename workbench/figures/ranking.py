@@ -1,4 +1,4 @@
-"""The strongest parts by their mean effect over the examples, with intervals: what a command writes first."""
+"""The strongest parts by their mean effect over the examples, with intervals."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
+from workbench.core.coordinates import main_array, view_of
 from workbench.core.intervals import mean_interval
 from workbench.figures.by_result import by_result
 
@@ -16,12 +17,14 @@ TOP = 10
 
 @by_result
 def ranking(result: object) -> pd.DataFrame | None:
-    """The ten parts with the largest mean effect, strongest first; None for results that rank nothing."""
-    return None
+    """Return the ten parts with the largest mean effect, strongest first; None for results that rank nothing."""
+    if not view_of(result).ranked or (array := main_array(result)).tensor.ndim != 2:
+        return None
+    return ranked([array.axes[0].site(i) for i in range(len(array.tensor))], array.tensor)
 
 
 def ranked(names: Sequence[str], effect: Float[Tensor, "part batch"], seed: int = 0) -> pd.DataFrame:
-    """Rows for the parts of the largest absolute mean effect."""
+    """Return rows for the parts of the largest absolute mean effect."""
     mean = effect.mean(dim=1)
     order = mean.abs().argsort(descending=True, stable=True)[:TOP]
     low, high = mean_interval(effect[order], seed).tolist()

@@ -2,46 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
-from workbench.figures.annotated import list_tensors, main_tensor
+from workbench.core.coordinates import Array, list_arrays, main_array
 from workbench.figures.by_result import by_result
+
+WIDE = 64
+"""Most columns for a tensor with one axis more than the rows have."""
 
 
 @by_result
 def table(result: Any) -> pd.DataFrame:
-    """Any result as a data frame: a column for each axis of the main tensor, one for it and for all that fit it."""
-    main = main_tensor(result)
-    columns = {}
-    for field in list_tensors(result):
-        if set(field.axes) <= set(main.axes) and len(set(field.axes)) == len(field.axes):
-            order = [field.axes.index(axis) for axis in main.axes if axis in field.axes]
-            shape = [field.tensor.shape[field.axes.index(a)] if a in field.axes else 1 for a in main.axes]
-            columns[field.name] = field.tensor.permute(order).reshape(shape)
-    return examples(frame(main.axes, columns))
+    """Return a result as a data frame with one row for each entry of its main tensor.
+
+    Columns are the axes, then every tensor on these axes or some of them; of a tensor with one further axis, a column
+    for each entry of that axis. The names of examples and tokens and the texts of the result follow.
+
+    Args:
+        result: Result of an analysis, a training curve, or another type with a registered table.
+
+    Returns:
+        The table.
+
+    Raises:
+        InputError: If there is no tensor.
+
+    Example:
+        >>> statistics = workbench.run("statistics", model="digits_mlp", inputs="test:0:16")
+        >>> list(workbench.table(statistics).columns)[:3]
+        ['hook', 'size', 'mean']
+    """
+    main = main_array(result, rows=True)
+    index = np.indices(main.tensor.shape).reshape(main.tensor.ndim, main.tensor.numel())
+    where = dict(zip(main.dims, index, strict=True))
+    columns = {axis.name: np.asarray(axis.entries)[where[axis.dim]] for axis in main.axes}
+    columns |= {main.name: main.tensor.numpy().flatten()}
+    for array in list_arrays(result):
+        if array.name not in (main.name, *columns) and not labels_axis(array):
+            columns |= spread(array, where)
+    for axis in main.axes:
+        if axis.texts:
+            columns["input" if axis.dim == "batch" else f"{axis.name} token"] = np.asarray(axis.texts)[where[axis.dim]]
+    texts = {f.name: getattr(result, f.name) for f in fields(result) if isinstance(getattr(result, f.name), str)}
+    constant = {name: text for name, text in texts.items() if text and name not in (*columns, "axis")}
+    return pd.DataFrame(columns).assign(**constant)
 
 
-def frame(axes: Sequence[str], columns: Mapping[str, Tensor]) -> pd.DataFrame:
-    """One row for each index on the axes, the last running fastest; each column is broadcast to all of them."""
-    values = torch.broadcast_tensors(*(x.detach().cpu() for x in columns.values()))
-    if not axes:
-        return pd.DataFrame({name: [x.item()] for name, x in zip(columns, values, strict=True)})
-    index = torch.cartesian_prod(*(torch.arange(n) for n in values[0].shape)).reshape(-1, len(axes))
-    places = {axis: index[:, i].numpy() for i, axis in enumerate(axes)}
-    return pd.DataFrame({**places, **{name: as_array(x.flatten()) for name, x in zip(columns, values, strict=True)}})
+def labels_axis(array: Array) -> bool:
+    """Return True for a tensor with the entries of its own axis, which are in the table already."""
+    return len(array.axes) == 1 and array.name in (array.dims[0], f"{array.dims[0]}s", array.axes[0].name)
 
 
-def as_array(x: Tensor) -> Any:
-    """A tensor as a NumPy array; bfloat16, which NumPy lacks, becomes float32."""
-    x = x.detach().cpu()
-    return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
-
-
-def examples(rows: pd.DataFrame) -> pd.DataFrame:
-    """The batch axis by the name a reader knows."""
-    return rows.rename(columns={"batch": "example"})
+def spread(array: Array, where: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the columns of a tensor for the index on each axis of the rows; none if it has other axes."""
+    (rows,) = {len(index) for index in where.values()} or {1}
+    further = [axis for axis in array.axes if axis.dim not in where]
+    if not further:
+        return {array.name: np.broadcast_to(array.tensor.numpy()[tuple(where[dim] for dim in array.dims)], rows)}
+    if len(further) > 1 or len(further[0].entries) > WIDE or len(array.axes) == 1:
+        return {}
+    entries = enumerate(further[0].entries)
+    indices = {f"{array.name}_{entry}": where | {further[0].dim: np.full(rows, i)} for i, entry in entries}
+    return {name: array.tensor.numpy()[tuple(index[dim] for dim in array.dims)] for name, index in indices.items()}

@@ -42,9 +42,11 @@ def error_bars(values: Tensor, low: Tensor, high: Tensor) -> dict[str, Any]:
     return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1, "color": GREY}
 
 
-def heat_map_trace(values: Tensor, x: Sequence[str], y: Sequence[str], colour: str) -> go.Heatmap:
+def heat_map_trace(
+    values: Tensor, x: Sequence[str], y: Sequence[str], colour: str, limit: float | None = None
+) -> go.Heatmap:
     """Return a heat map, first row on top, with a diverging scale centred at zero; `colour` labels the colour bar."""
-    limit = float(values.nan_to_num().abs().max()) or 1.0
+    limit = limit or float(values.nan_to_num().abs().max()) or 1.0
     return go.Heatmap(
         z=values.tolist(),
         x=list(x),

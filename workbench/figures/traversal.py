@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import plotly.graph_objects as go
 import torch
 from jaxtyping import Float
@@ -13,7 +12,6 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.mosaic import as_png, paste
 from workbench.figures.numerals import short
-from workbench.figures.table import as_array, frame, table
 from workbench.figures.theme import heat_map_trace, make_figure
 
 SCALE = 2
@@ -62,12 +60,3 @@ def _(result: Traversal) -> str:
         f"standard deviations changes {result.seen} most, by up to {short(float(farthest[most]))} (Euclidean); "
         f"{still} of {len(result.units)} change it by less than a twentieth of that."
     )
-
-
-@table.register
-def _(result: Traversal) -> pd.DataFrame:
-    rows = frame((result.axis, "offset"), {"value": result.value, "distance": result.distance})
-    places = {name: rows[name].to_numpy() for name in (result.axis, "offset")}
-    rows[result.axis] = torch.tensor(result.units).numpy()[places[result.axis]]
-    rows["offset"] = as_array(result.offset)[places["offset"]]
-    return rows.assign(hook=result.hook, seen=result.seen)

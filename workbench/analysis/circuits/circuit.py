@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from workbench.core.coordinates import Result, View
 from workbench.core.wiring import Wiring
 
 SIGN = "metric(edge cut) - metric(intact); circuits take edges by absolute score"
@@ -22,7 +24,7 @@ class ScoredEdge:
 
 
 @dataclass(frozen=True)
-class Circuit:
+class Circuit(Result):
     """Scores of all edges, and the faithfulness of the circuits made of the strongest ones.
 
     A score is metric(edge cut) - metric(intact), batch mean, in the metric's units: a negative edge raises the
@@ -36,6 +38,8 @@ class Circuit:
     the metric for each example, `corrupted` with all edges cut. `seed` is that of the random edges and the intervals.
     `sign` says what a score means, for whoever reads the stored file.
     """
+
+    view: ClassVar[View] = View(main="faithfulness")
 
     wiring: Wiring
     scores: dict[str, Float[Tensor, "_node _port *_pos"]]

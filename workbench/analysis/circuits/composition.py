@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from einops import einsum
@@ -10,13 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from workbench.analysis.circuits.head_weights import HeadWeights, copying_score, head_weights
+from workbench.core.coordinates import Axis, Result, View
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import ANALYSES
 
 
 @dataclass(frozen=True)
-class Composition:
+class Composition(Result):
     """Composition scores of all pairs of heads, 0 to 1, by the part of the reading head that does the reading.
 
     `heads` are sites, in firing order. A score is |W_a W_b| / (|W_a| |W_b|) in the Frobenius norm, W_a the writer's OV
@@ -26,11 +29,23 @@ class Composition:
     sum of their absolute values.
     """
 
+    view: ClassVar[View] = View(
+        main="score",
+        title="Composition of {heads:n} heads by their weights; by chance {chance}",
+        sentence="Of {heads:n} heads, {score:writer} composes most with the {score:part} of {score:reader}: "
+        "{score:max} (chance {chance}).",
+        empty="None of {heads:n} heads reads another one, so no heads compose.",
+    )
+
     heads: tuple[str, ...]
     parts: tuple[str, ...]
     score: Float[Tensor, "part writer reader"]
     chance: float
     copying: Float[Tensor, " head"]
+
+    def coordinates(self) -> Mapping[str, Axis]:
+        """Name writers and readers by their sites."""
+        return {"writer": Axis("writer", self.heads), "reader": Axis("reader", self.heads)}
 
 
 @ANALYSES.register("composition")

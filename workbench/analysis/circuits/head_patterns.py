@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from einops import einsum
@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from workbench.analysis.circuits.nodes import attention_layers
+from workbench.core.coordinates import Result, View
 from workbench.core.errors import ConfigError, UnknownNameError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
@@ -23,13 +24,19 @@ KINDS = ("previous", "duplicate", "induction")
 
 
 @dataclass(frozen=True)
-class HeadPatterns:
+class HeadPatterns(Result):
     """Share of its attention, 0 to 1, that each head gives to three kinds of places (Olsson et al. 2022).
 
     "previous" is the position before, "duplicate" all earlier positions of the same token, "induction" those right
     after them: the mean over all positions from which there is such a place, NaN when there are none. `heads` are
     sites, in firing order.
     """
+
+    view: ClassVar[View] = View(
+        quantity="share of attention",
+        title="Attention of heads",
+        sentence="Of {heads:n} heads, the strongest of each kind are {share:each}.",
+    )
 
     heads: tuple[str, ...]
     kinds: tuple[str, ...]

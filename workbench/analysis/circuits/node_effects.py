@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from einops import rearrange
@@ -19,6 +19,7 @@ from workbench.analysis.circuits.node_patching import patch_nodes
 from workbench.analysis.circuits.nodes import Effects, node_groups, places, replace_write
 from workbench.analysis.circuits.tracing import CircuitConfig
 from workbench.analysis.contrast import check_same_shape
+from workbench.core.coordinates import Result, View
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric, name_of
@@ -57,13 +58,22 @@ class NodeConfig:
 
 
 @dataclass(frozen=True)
-class NodeEffects:
+class NodeEffects(Result):
     """What each node is worth: metric(its write replaced) - metric(intact), on each example, in the metric's units.
 
     `nodes` are sites. A negative effect says that the node raises the metric. "exact" effects are that, those of "atp"
     a first-order estimate; "atp_star" and "hisp" give strengths >= 0 that only rank nodes. `clean` is the intact
     metric, `corrupted` that with every write replaced. `note` says what limits the estimate, if anything does.
     """
+
+    view: ClassVar[View] = View(
+        main="effect",
+        quantity="change of the metric",
+        ranked=True,
+        title="Nodes replaced ({ablation}), by {method}",
+        sentence="Replacing {effect:site} changes the metric most of {effect:n} nodes, by {effect:top} from {clean} "
+        "{effect:over} ({method}, {ablation}); with every write replaced it is {corrupted}{note:; }{effect:caution}.",
+    )
 
     nodes: tuple[str, ...]
     method: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from torch import Tensor
 from workbench.analysis.circuits.attribution import Replacement, eap_ig, other_writes
 from workbench.analysis.circuits.faithfulness import Behaviour
 from workbench.analysis.contrast import check_same_shape
+from workbench.core.coordinates import Axis, Result, View
 from workbench.core.errors import InputError, UnknownNameError
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric, name_of
@@ -23,13 +24,21 @@ from workbench.core.wiring import Edge, Wiring
 
 
 @dataclass(frozen=True)
-class PathEffect:
+class PathEffect(Result):
     """What a path carries: metric(path patched) - metric(intact), on each example, in the metric's units.
 
     `path` are the edges in order. `prefix[i]` is the effect, batch mean, when what arrives after i + 1 edges may go on
     by every way: how much is left of it at each node on the path. A negative effect says that the path raises the
     metric. `clean` is the intact metric, `corrupted` that with every edge cut.
     """
+
+    view: ClassVar[View] = View(
+        main="prefix",
+        quantity="change of the metric",
+        title="A path of {path:n} edges ({ablation})",
+        sentence="Patching the path {path} changes the metric by {effect:top} from {clean}, which is {share:%} of "
+        "cutting every edge, {effect:over}{effect:caution}.",
+    )
 
     path: tuple[str, ...]
     ablation: str
@@ -38,6 +47,15 @@ class PathEffect:
     prefix: Float[Tensor, " edge"]
     clean: Float[Tensor, " batch"]
     corrupted: Float[Tensor, " batch"]
+
+    @property
+    def share(self) -> float:
+        """Effect of the path divided by that of cutting every edge."""
+        return float(self.effect.mean() / (self.corrupted.mean() - self.clean.mean()))
+
+    def coordinates(self) -> Mapping[str, Axis]:
+        """Name the edges of the path."""
+        return {"edge": Axis("edge", [f"{i}. {edge}" for i, edge in enumerate(self.path, 1)])}
 
 
 @ANALYSES.register("path")

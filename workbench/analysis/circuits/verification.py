@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge
@@ -17,6 +17,7 @@ from workbench.analysis.circuits.faithfulness import Behaviour, log_sizes
 from workbench.analysis.circuits.resampling import draw_behaviour, draws, faithfulness_interval, pairwise_jaccard
 from workbench.analysis.circuits.tracing import CircuitConfig, compute_scores, score_edges
 from workbench.analysis.contrast import check_same_shape
+from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric, name_of
@@ -52,7 +53,7 @@ class VerifyConfig:
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(Result):
     """How well a circuit stands up to being checked.
 
     `size` edges were kept, `live` of them on a path after pruning. Faithfulness is (m(kept) - m(cut)) / (m(clean) -
@@ -63,6 +64,8 @@ class Verification:
     `estimated` and `exact` are the scores of the sampled edges by the method and by exact patching, `pearson`,
     `spearman` and `same_sign` how they agree (nan where one of them does not vary).
     """
+
+    view: ClassVar[View] = View(main="random")
 
     method: str
     ablation: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge
@@ -14,6 +15,7 @@ from torch import Tensor
 from workbench.analysis.features.target import FIRST
 from workbench.analysis.firing import require_batch_first, trace_hooks
 from workbench.core.axes import unit_axis
+from workbench.core.coordinates import Axis, Result, View
 from workbench.core.errors import InputError, UnknownNameError
 from workbench.core.hooked import HookedModel, HookInfo
 from workbench.core.progress import Progress, silent
@@ -25,12 +27,14 @@ IMAGE = "hook_image"
 
 
 @dataclass(frozen=True)
-class Traversal:
+class Traversal(Result):
     """Activation of the first example at `seen` as each unit at `hook` is moved.
 
     `offset` is in the unit's standard deviations from its mean over the inputs; `value` is the mean of the values that
     are set. `distance` is the Euclidean distance of the response from that at the middle of the range.
     """
+
+    view: ClassVar[View] = View(main="distance", rows="value")
 
     hook: str
     axis: str
@@ -41,6 +45,10 @@ class Traversal:
     seen_axes: tuple[str, ...]
     response: Float[Tensor, "unit step *shape"]
     distance: Float[Tensor, "unit step"]
+
+    def coordinates(self) -> Mapping[str, Axis | tuple[str, ...]]:
+        """Name the moves by their offsets, and the axes of the responses."""
+        return {"step": Axis("offset", self.offset.tolist()), "shape": self.seen_axes}
 
 
 @ANALYSES.register("traversal")

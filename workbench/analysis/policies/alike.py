@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from workbench.analysis.policies.circuit_returns import attribute_edges
+from workbench.core.coordinates import Axis, Result, View
 from workbench.core.errors import ConfigError, InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.graph import Graph
@@ -27,13 +29,27 @@ DRAWS = 20
 
 
 @dataclass(frozen=True)
-class Alikeness:
+class Alikeness(Result):
     """Similarity of other networks to one. The first other is the same architecture untrained.
 
     `jaccard` is the overlap (intersection over union) of the `size` strongest edges after units were paired by
     correlation, `chance` the same with random pairings. `cka` compares the layers at `hooks` (1: equal up to rotation
     and scale). `agreement` is the share of states with the same greedy action.
     """
+
+    view: ClassVar[View] = View(
+        main="jaccard",
+        title="Overlap of the {size:,} strongest edges, and similarity of the layers",
+        quantity="overlap, agreement, CKA",
+        series={
+            "jaccard": "overlap of circuits",
+            "chance": "paired at random",
+            "agreement": "same action",
+            "cka": "CKA",
+        },
+        sentence="Overlap of the {size:,} strongest edges: {jaccard:list}; with units paired at random {chance:list}; "
+        "CKA {cka:list}.",
+    )
 
     others: tuple[str, ...]
     hooks: tuple[str, ...]
@@ -42,6 +58,10 @@ class Alikeness:
     chance: Float[Tensor, " other"]
     agreement: Float[Tensor, " other"]
     cka: Float[Tensor, "other layer"]
+
+    def coordinates(self) -> Mapping[str, Axis]:
+        """Name the layers by their hooks."""
+        return {"layer": Axis("layer", self.hooks)}
 
 
 @ANALYSES.register("alike")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from einops import rearrange
@@ -14,6 +14,7 @@ from torch import Tensor
 from workbench.analysis.circuits.attribution import differentiate_mask, eap_ig
 from workbench.analysis.circuits.faithfulness import log_sizes
 from workbench.analysis.policies.episodes import USUAL, EpisodeConfig, run_episodes, total_returns
+from workbench.core.coordinates import Result, View
 from workbench.core.errors import ConfigError, InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.graph import Graph
@@ -33,13 +34,15 @@ Means = dict[str, Float[Tensor, "one *activation"]]
 
 
 @dataclass(frozen=True)
-class CircuitReturns:
+class CircuitReturns(Result):
     """Returns of greedy episodes with only some edges kept, paired by seed.
 
     Cut edges carry their mean over the states. `circuit` keeps the `sizes` strongest edges by attribution (EAP-IG of
     the chosen action's logit minus the runner-up's), `magnitude` those with the largest root mean square, `random`
     random ones. Only edges that lead to the actions are counted. `intact` keeps all edges, `cut` none.
     """
+
+    view: ClassVar[View] = View(main="random")
 
     sizes: Int[Tensor, " size"]
     circuit: Float[Tensor, "size episode"]

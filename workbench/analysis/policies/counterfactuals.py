@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
@@ -19,12 +21,18 @@ Observations = Float[Tensor, "batch *observation"]
 
 
 @dataclass(frozen=True)
-class Counterfactuals:
+class Counterfactuals(Result):
     """Changed observations, the actions before and after, and the size of each change.
 
     `distance` is the Euclidean norm of the change after division by `scale`. `found` is false where no change was
     found.
     """
+
+    view: ClassVar[View] = View(
+        main="distance",
+        title="Smallest change of the observation that changes the action",
+        quantity="size of the change",
+    )
 
     observation: Observations
     changed: Observations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from workbench.analysis.policies.episodes import run_episodes, total_returns
 from workbench.core.axes import unit_axis
+from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError, NeverFiredError
 from workbench.core.hooked import HookedModel, HookFn, HookInfo
 from workbench.core.intervals import mean_interval
@@ -58,12 +59,22 @@ def edit_places(place: Int[Tensor, " place"], factor: Tensor, shift: Tensor, x: 
 
 
 @dataclass(frozen=True)
-class InterventionReturns:
+class InterventionReturns(Result):
     """Undiscounted return of a greedy episode for each seed, intact and under each condition.
 
     `effect` is the mean over seeds of return(edited) - return(intact), paired by seed; `low` and `high` are its 95 %
     bootstrap interval.
     """
+
+    view: ClassVar[View] = View(
+        main="effect",
+        rows="edited",
+        quantity="change of the return",
+        ranked=True,
+        interval=lambda r: (r.low, r.high),
+        title="Change of the return {intact:over}",
+        sentence="'{effect:site}' changes the return most, by {effect:top} from {intact}{effect:clear}, {intact:over}.",
+    )
 
     conditions: tuple[str, ...]
     seeds: tuple[int, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from workbench.analysis.policies.episodes import run_episodes
+from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
@@ -22,12 +23,21 @@ from workbench.core.registry import ANALYSES
 
 
 @dataclass(frozen=True)
-class Probes:
+class Probes(Result):
     """Held-out score of a linear probe on each source of features: R2 of numbers, balanced accuracy of classes.
 
     `sources` starts with "raw input"; each hook is followed by the same hook in a random network. `chance` is the score
     without features. Folds never share an episode.
     """
+
+    view: ClassVar[View] = View(
+        main="score",
+        rows="by_fold",
+        interval=lambda r: r.by_fold.aminmax(dim=1),
+        level="chance",
+        title="Linear probes, on held-out episodes",
+        sentence="Held-out score of a linear probe over {n:,} states: {score:list}; chance {chance}.",
+    )
 
     sources: tuple[str, ...]
     score: Float[Tensor, " source"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from workbench.analysis.policies.episodes import run_episodes
+from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
@@ -20,13 +22,15 @@ from workbench.core.registry import ANALYSES
 
 
 @dataclass(frozen=True)
-class QAccuracy:
+class QAccuracy(Result):
     """Predicted and exact action values of some states.
 
     For an actor-critic Q is the reward plus the discounted value of the next state. `exact` plays the action and
     continues greedily. `bias` is the mean of q - exact, `correlation` theirs over states and actions, `agreement` the
     share of states where both prefer the same action.
     """
+
+    view: ClassVar[View] = View(main="q")
 
     step: Int[Tensor, " state"]
     observation: Float[Tensor, "state *observation"]

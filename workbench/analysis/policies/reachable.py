@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from workbench.analysis.policies.episodes import run_episodes, to_tensor
 from workbench.core.axes import unit_axis
+from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel, HookInfo
@@ -40,11 +42,18 @@ class Maximum:
 
 
 @dataclass(frozen=True)
-class ReachableMaxima:
+class ReachableMaxima(Result):
     """Largest activation of each unit on the inputs, in the box they span, and in reachable states.
 
     `reached_observation` occurs `steps` steps after the start of the episode of `seeds`.
     """
+
+    view: ClassVar[View] = View(
+        main="reachable",
+        quantity="activation",
+        title="Largest activation of units at {hook}",
+        series={"bounded": "in the box of the inputs", "reachable": "in reachable states", "natural": "on the inputs"},
+    )
 
     hook: str
     axis: str

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError, ShapeError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
@@ -19,15 +22,25 @@ Observations = Float[Tensor, "batch *observation"]
 
 
 @dataclass(frozen=True)
-class Saliency:
+class Saliency(Result):
     """Two saliency maps per observation, in units of the metric.
 
     `gradient` is d metric / d entry. `perturbation` is metric(observation) - metric(observation with the part around
     that entry replaced).
     """
 
+    view: ClassVar[View] = View(
+        main="perturbation",
+        quantity="metric",
+        title="Contribution of each entry of the observation to the metric",
+    )
+
     gradient: Float[Tensor, "batch *observation"]
     perturbation: Float[Tensor, "batch *observation"]
+
+    def coordinates(self) -> Mapping[str, tuple[str, ...]]:
+        """Name the axes of the observations: one of entries, or those of a grid."""
+        return {"observation": ("entry",) if self.gradient.ndim == 2 else ("channel", "row", "column")}
 
 
 def compute_saliency(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from workbench.analysis.policies.episodes import run_episodes
+from workbench.core.coordinates import Axis, Result, View
 from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel, HookFn
@@ -60,18 +61,24 @@ def compute_policy_field(
 
 
 @dataclass(frozen=True)
-class FieldChange:
+class FieldChange(Result):
     """Mean move (row, column) at each place, of the intact policy (`before`) and of the changed one (`after`).
 
     `change` is the changed site, "" for none. `shift` is the total variation distance between the action probabilities
     at each place (0 to 1).
     """
 
+    view: ClassVar[View] = View(main="shift")
+
     change: str
     places: Int[Tensor, "place two"]
     before: Float[Tensor, "place two"]
     after: Float[Tensor, "place two"]
     shift: Float[Tensor, " place"]
+
+    def coordinates(self) -> Mapping[str, Axis]:
+        """Name the two directions of places and moves."""
+        return {"two": Axis("direction", ("down", "right"))}
 
 
 @ANALYSES.register("vector_field")

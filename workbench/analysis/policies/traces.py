@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from workbench.analysis.policies.episodes import Step
+from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError
 
 
 @dataclass(frozen=True)
-class EpisodeTrace:
+class EpisodeTrace(Result):
     """Record of one episode, one row per step. Returns are discounted, in units of the reward.
 
     `probability` is the softmax of the logits; for a Q-network 1 for the greedy action. `value` is the network's value
@@ -22,6 +24,8 @@ class EpisodeTrace:
     value. `surprise` is -log of the action's probability in nats. `td_error` is reward + discount * next value - value.
     `return_to_go` is the return that followed.
     """
+
+    view: ClassVar[View] = View(main="value")
 
     observation: Float[Tensor, "step *observation"]
     logits: Float[Tensor, "step action"]
