@@ -97,3 +97,15 @@ def test_a_reshape_splits_and_joins_factors() -> None:
     assert regroup(heads, (2, 3, 8)) == ((batch,), (pos,), (width,))
     assert join((*heads[3], *heads[2])) == (*heads[3], *heads[2])  # in another order they are not the whole
     assert names_of(heads, 0) == "batch pos axis2 axis3"
+
+
+def test_fused_attention_writes_what_its_values_hold_for_each_query() -> None:
+    class Fused(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.out = nn.Identity()
+
+        def forward(self, q: Tensor, kv: Tensor) -> Tensor:
+            return self.out(nn.functional.scaled_dot_product_attention(q, kv, kv))
+
+    assert axes(Fused(), (rand(2, 3, 4, 6), rand(2, 3, 5, 6))) == {"out": "batch head pos d_head"}

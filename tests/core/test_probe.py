@@ -139,3 +139,18 @@ def test_printing_the_model_shows_the_facts() -> None:
     statistics = repr(opened(HABITS["batch statistics"]))
     assert "rows influence one another" in statistics and "sweeps run one condition at a time" in statistics
     assert "each row stands for itself" in repr(opened(LAYERS["mlp"]))
+
+
+def test_nothing_is_known_of_axes_when_the_changed_inputs_are_refused() -> None:
+    class TwoRows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.read = nn.Embedding(5, 3), nn.Linear(3, 2)
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            assert int(tokens.sum()) == 28
+            return self.read(self.embed(tokens).view(2, 4, 3))
+
+    model = wrap(TwoRows(), torch.tensor([[4, 2, 4, 3], [3, 4, 4, 4]]))
+    assert model.probe is not None and model.probe.fixed_batch
+    assert dict(model.probe.batch_axis) == dict.fromkeys(model.hook_dict)

@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from tests.zoo.small import SMALL, example, small
 from workbench.core.errors import InputError, ShapeError
+from workbench.core.hook_points import AxisHookPoint
 from workbench.core.hooked import HookedModel, batch_size
 from workbench.core.interventions import scale, zero
 from workbench.core.metrics import logits_of
@@ -140,3 +141,38 @@ def test_every_measure_sees_the_rows_of_its_own_condition_alone() -> None:
 
     sweep(model, example(model), conditions, watch)
     assert seen == [2, 2, 2]
+
+
+def test_conditions_on_one_example_share_a_run() -> None:
+    model, runs = small("gpt"), list[int]()
+    inputs, hook = example(model, 1), "blocks.0.attn.hook_z"
+    model.trace(inputs, on_request=False)
+    heads = [(zero(f"{hook}[head={head}]"),) for head in range(model.trace()[hook].size("head"))]
+    handle = model.get_submodule("unembed").register_forward_pre_hook(lambda *_: runs.append(1))
+    swept = sweep(model, inputs, heads, measure)
+    handle.remove()
+    assert len(heads) > 1 and len(runs) == 1
+    assert_close(swept, naive(model, inputs, heads), rtol=1e-9, atol=1e-9)
+
+
+class CentredRows(HookedModel):
+    """Rows minus their mean, which is an activation without rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hook_rows, self.hook_mean = AxisHookPoint("batch unit"), AxisHookPoint("unit")
+        self.setup(stages=[self.centre])
+
+    def centre(self, x: Tensor) -> Tensor:
+        x = self.hook_rows(x)
+        return x - self.hook_mean(x.mean(dim=0))
+
+    def example(self, batch: int = 2, seed: int = 0) -> Tensor:
+        return torch.arange(3.0 * batch).reshape(batch, 3) ** 2
+
+
+def test_conditions_run_apart_where_an_activation_has_no_rows() -> None:
+    model = CentredRows().eval()
+    conditions = [(zero(f"hook_rows[unit={unit}]"),) for unit in range(3)] + [(scale("hook_rows", 2.0),)]
+    swept = sweep(model, model.example(), conditions, measure)
+    assert_close(swept, naive(model, model.example(), conditions))

@@ -160,3 +160,58 @@ def test_a_network_that_ignores_its_inputs_is_refused() -> None:
     network = made("", "", Constant, lambda: torch.rand(4, 3))
     with pytest.raises(InputError, match="does not depend on the inputs"):
         TapeModel(network.module, network.example, network.call, take)
+
+
+class OneHead(nn.Module):
+    """Attention written out, of one head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.read = nn.Embedding(7, 8), nn.Linear(8, 5)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embed(tokens)
+        return self.read((x @ x.mT).softmax(-1) @ x)
+
+
+def test_the_two_position_axes_of_a_pattern_are_query_and_key() -> None:
+    model = workbench.record(OneHead(), torch.randint(7, (2, 6)))
+    assert model.hook_dict[":softmax"].axes == ("batch", "query", "key")
+    assert model.hook_dict["embed"].axes[:2] == ("batch", "pos")
+
+
+def test_a_function_of_a_sum_with_an_embedding_keeps_the_edge_from_it() -> None:
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Embedding(7, 3), nn.Embedding(7, 3)
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            return (self.one(tokens).relu() + self.two(tokens)).square().sum(dim=1)
+
+    graph = workbench.record(Sum(), torch.randint(7, (2, 4))).graph("block")
+    assert sorted(graph.wires) == [":pow -> output.in", ":relu -> :pow.in", "one -> :relu.in", "two -> :pow.in"]
+
+
+def test_heads_read_their_own_columns_of_the_weights() -> None:
+    model = workbench.record(TwoHeads(), torch.randint(7, (2, 6)))
+    (part,) = [part for part in model.parts if part.region is not None and len(part.ports) > 2]
+    reads = [(port, part.region.units.operand_axis[port.operands[0]]) for port in part.ports if port.copies]
+    for port, axis in reads:
+        assert model.unit_read(port, axis).columns.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert len(reads) == 3
+
+
+class TwoHeads(nn.Module):
+    """Attention of two heads, written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.read = nn.Embedding(7, 8), nn.Linear(8, 5)
+        self.norm, self.q, self.k, self.v = nn.LayerNorm(8), *(nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embed(tokens)
+        q, k, v = (f(self.norm(x)).unflatten(-1, (2, 4)).transpose(1, 2) for f in (self.q, self.k, self.v))
+        pattern = (q @ k.mT / 2).softmax(-1)
+        return self.read((pattern @ v).transpose(1, 2).flatten(2))

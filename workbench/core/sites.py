@@ -178,8 +178,7 @@ def _parse_index(text: str) -> Index:
     if ":" in text:
         start, stop = (int(t) if t else None for t in text.split(":"))
         return slice(start, stop)
-    entries = tuple(int(t) for t in text.split("|"))
-    return entries if len(entries) > 1 else entries[0]
+    return tuple(int(t) for t in text.split("|"))
 
 
 def _print_index(index: Index) -> str:

@@ -59,3 +59,16 @@ def test_it_is_an_ablation_to_trace_with() -> None:
 
     found = trace_circuit(model, clean, other, closeness, CircuitConfig(ablation="optimal"))
     assert found.ablation == "optimal" and found.faithfulness[-1] == pytest.approx(1, abs=1e-5)
+
+
+def test_chosen_nodes_write_their_constants_and_the_others_their_own() -> None:
+    model = small("mlp")
+    graph, clean = model.graph(), example(model)
+    with torch.no_grad():
+        intact = FirstLogit()(model(clean))
+        constants = other_writes(graph, example(model, seed=1), "mean")
+        all_of = {hook: torch.ones_like(x) for hook, x in constants.items()}
+        none_of = {hook: torch.zeros_like(x) for hook, x in constants.items()}
+        together = distance(graph, clean, FirstLogit(), intact, constants, None)
+        assert_close(distance(graph, clean, FirstLogit(), intact, constants, all_of), together)
+        assert distance(graph, clean, FirstLogit(), intact, constants, none_of) == 0 < together

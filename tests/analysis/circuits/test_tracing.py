@@ -169,3 +169,10 @@ def test_a_detail_that_a_graph_does_not_have_is_refused() -> None:
         trace_circuit(model, example(model), example(model, seed=1), first_logit, CircuitConfig(detail="heads"))
     with pytest.raises(ConfigError, match="'group' of CircuitConfig should be a whole number of 0 or more, not -1"):
         CircuitConfig(group=-1)
+
+
+def test_a_group_of_zero_is_one_node_for_each_hook() -> None:
+    model = small("cnn")
+    apart, together = (CircuitConfig(group=group).graph(model, example(model)) for group in (1, 0))
+    assert {len(edges) for edges in together.full(1.0).values()} == {1}
+    assert max(len(edges) for edges in apart.full(1.0).values()) > 1

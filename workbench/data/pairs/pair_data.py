@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 import torch
@@ -69,8 +70,10 @@ def encode_pairs(texts: Sequence[tuple[str, str]], tokenizer: PairTokenizer) -> 
 
 def pad_rows(rows: list[list[int]], pad: int) -> Int[Tensor, "row pos"]:
     """Stack rows of different lengths, padded on the right."""
-    longest = max(map(len, rows))
-    return torch.from_numpy(np.array([row + [pad] * (longest - len(row)) for row in rows]))
+    lengths = np.array([len(row) for row in rows])
+    table = np.full((len(rows), lengths.max()), pad)
+    table[np.arange(lengths.max()) < lengths[:, None]] = np.fromiter(chain.from_iterable(rows), dtype=np.int64)
+    return torch.from_numpy(table)
 
 
 def lengths(rows: Int[Tensor, "row pos"], pad: int) -> Int[Tensor, " row"]:

@@ -94,7 +94,7 @@ class PairTokenizer:
 def look_up(names: Sequence[str], ids: Mapping[str, int], what: str) -> list[int]:
     """Return the id of each name; raises an `UnknownNameError` at the first unknown one."""
     try:
-        return [ids[name] for name in names]
+        return list(map(ids.__getitem__, names))
     except KeyError:
         place, name = next((place, name) for place, name in enumerate(names) if name not in ids)
         raise UnknownNameError(what, name, ids, where=f" (place {place}) in this vocabulary") from None
