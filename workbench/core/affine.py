@@ -122,11 +122,18 @@ def _join(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], An
 
 
 def _multiply(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
-    """Return the change of `bias + a @ b`: that of the product."""
-    left, right = map(read, op.args[1:3])
-    product = torch.mm(left, right) if op.name == "addmm" else torch.bmm(left, right)
-    scale = op.kwargs.get("alpha", 1)
-    return product if scale == 1 else product * scale
+    """Return the change of `beta * bias + alpha * a @ b`: those of the bias and of the product that change."""
+    bias, *factors = op.args[:3]
+    terms = []
+    if any(ref in changes for ref in factors):
+        left, right = map(read, factors)
+        product = torch.mm(left, right) if op.name == "addmm" else torch.bmm(left, right)
+        terms.append(product if (scale := op.kwargs.get("alpha", 1)) == 1 else product * scale)
+    if bias in changes:
+        change = changes[bias] * op.kwargs.get("beta", 1)
+        shape = (*read(factors[0]).shape[:-1], read(factors[1]).shape[-1])
+        terms.append(change if terms else change.expand(shape))
+    return sum(terms[1:], terms[0])
 
 
 def _convolve(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
