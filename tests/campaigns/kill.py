@@ -30,7 +30,7 @@ import torch
 from tests.bench.harness import Figure
 from tests.campaigns.kill_trainings import RECIPES, other, weights_of
 from workbench.analysis.ablation import Ablation
-from workbench.checkpoints.card import Card, DataSource, card_of, steps_folder
+from workbench.checkpoints.card import CARD, Card, DataSource, card_of, steps_folder
 from workbench.checkpoints.encoding import encode
 from workbench.checkpoints.store import load_folder, save
 from workbench.core.errors import CheckpointError
@@ -237,7 +237,9 @@ def finish(recipe: Recipe, folder: Path) -> None:
     try:
         make(recipe, folder)
     except CheckpointError:
-        if (folder / RECORD).exists() or card_of(folder).run != run_of(settings_of(recipe)):
+        if (folder / RECORD).exists() or not (folder / CARD).exists():  # another process has begun, or is about to
+            raise
+        if card_of(folder).run != run_of(settings_of(recipe)):
             raise
 
 
