@@ -14,6 +14,7 @@ from tests.campaigns.foreign import Outcome, run
 from tests.campaigns.foreign_cases import Case, module, rand
 from workbench.core.errors import InputError
 from workbench.core.interventions import zero
+from workbench.core.perturbations import mix
 from workbench.core.stages import sweep
 from workbench.core.wrap import WrappedModel, wrap
 
@@ -68,8 +69,8 @@ def test_rows_that_interact_are_noticed(mix: Callable[[Tensor], Tensor]) -> None
 
 
 def test_rows_that_do_not_interact_share_runs() -> None:
-    for mix in (torch.tanh, lambda h: h.softmax(1), lambda h: h - h.mean(1, keepdim=True)):
-        facts = wrap(foreign_habits.between(mix), rand(4, 4)).probe
+    for function in (torch.tanh, lambda h: h.softmax(1), lambda h: h - h.mean(1, keepdim=True)):
+        facts = wrap(foreign_habits.between(function), rand(4, 4)).probe
         assert facts.batches_conditions and facts.rows_interact is False
 
 
@@ -154,3 +155,8 @@ def test_nothing_is_known_of_axes_when_the_changed_inputs_are_refused() -> None:
     model = wrap(TwoRows(), torch.tensor([[4, 2, 4, 3], [3, 4, 4, 4]]))
     assert model.probe is not None and model.probe.fixed_batch
     assert dict(model.probe.batch_axis) == dict.fromkeys(model.hook_dict)
+
+
+def test_mixed_rows_are_those_of_a_neighbour_and_in_other_places() -> None:
+    assert mix(torch.tensor([[1, 2], [3, 4]])).tolist() == [[4, 3], [2, 1]]
+    assert mix(torch.tensor([1, 2, 3])).tolist() == [2, 1, 3]

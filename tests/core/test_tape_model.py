@@ -215,3 +215,13 @@ class TwoHeads(nn.Module):
         q, k, v = (f(self.norm(x)).unflatten(-1, (2, 4)).transpose(1, 2) for f in (self.q, self.k, self.v))
         pattern = (q @ k.mT / 2).softmax(-1)
         return self.read((pattern @ v).transpose(1, 2).flatten(2))
+
+
+def test_other_work_for_another_length_is_refused() -> None:
+    class Lengths(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x.relu() if x.shape[1] > 4 else x.tanh()).sum(dim=1)
+
+    model = workbench.record(Lengths(), torch.rand(4, 3))
+    with pytest.raises(InputError, match="other work than its example did"):
+        model.run_stages(torch.rand(4, 6), 0, len(model.stages))

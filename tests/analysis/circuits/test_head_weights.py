@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from tests.zoo.small import small
 from workbench.analysis.circuits.composition import composition
-from workbench.analysis.circuits.expanded_weights import expanded_weights
+from workbench.analysis.circuits.expanded_weights import expanded_weights, pass_on
 from workbench.analysis.circuits.head_weights import ov_circuit, qk_circuit
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.fitting import missing_axes
@@ -135,3 +135,10 @@ def test_no_weights_lead_through_attention_and_unknown_names_are_named() -> None
         expanded_weights(small("mlp").graph(), "hook_inptu[feature=0]", "readout.hook_logits")
     with pytest.raises(InputError, match="not one node"):
         expanded_weights(small("mlp").graph(), "hook_input", "readout.hook_logits")
+
+
+def test_what_a_channel_passes_on_is_pooled_to_the_size_it_writes() -> None:
+    x = torch.arange(24.0).reshape(1, 1, 6, 4)
+    pooled = pass_on(x, torch.zeros(1, 5, 3, 2))
+    assert pooled.shape == (1, 1, 3, 2) and pooled[0, 0, 0, 0] == x[0, 0, :2, :2].mean()
+    assert pass_on(x, x) is x

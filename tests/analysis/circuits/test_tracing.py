@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ from torch.testing import assert_close
 from tests.analysis.signs import one_way
 from tests.analysis.test_ablation import first_logit
 from tests.zoo.small import SMALL, example, small
+from workbench.analysis.circuits.acdc import acdc
+from workbench.analysis.circuits.attribution import eap_ig
 from workbench.analysis.circuits.circuit import Circuit
+from workbench.analysis.circuits.local_exact import local_exact
 from workbench.analysis.circuits.tracing import CircuitConfig, trace_circuit
 from workbench.core.errors import ConfigError, InputError, ShapeError, UnknownNameError
 from workbench.core.metrics import KL, logits_of
@@ -176,3 +180,9 @@ def test_a_group_of_zero_is_one_node_for_each_hook() -> None:
     apart, together = (CircuitConfig(group=group).graph(model, example(model)) for group in (1, 0))
     assert {len(edges) for edges in together.full(1.0).values()} == {1}
     assert max(len(edges) for edges in apart.full(1.0).values()) > 1
+
+
+@pytest.mark.parametrize(("method", "names"), [(local_exact, ["steps"]), (eap_ig, ["steps"]), (acdc, ["threshold"])])
+def test_a_method_called_by_itself_has_the_settings_of_a_traced_circuit(method: Any, names: list[str]) -> None:
+    own = inspect.signature(method).parameters
+    assert {name: own[name].default for name in names} == {name: getattr(CircuitConfig(), name) for name in names}

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from functools import cache
+from math import isnan
 
 import pytest
 import torch
+from scipy.stats import pearsonr
 from torch import Tensor
 
 from tests.analysis.signs import one_way
@@ -19,7 +21,7 @@ from workbench.analysis.circuits.resampling import (
     rows_of,
 )
 from workbench.analysis.circuits.tracing import CircuitConfig
-from workbench.analysis.circuits.verification import Verification, VerifyConfig, verify_circuit
+from workbench.analysis.circuits.verification import Verification, VerifyConfig, correlation, verify_circuit
 from workbench.core.errors import ConfigError, InputError
 from workbench.core.metrics import LogitDifference
 from workbench.ground_truth.known import KnownCircuit, known_circuit
@@ -129,3 +131,10 @@ def test_a_size_at_which_nothing_leads_to_the_output_is_refused() -> None:
     it = planted("planted_vote")
     with pytest.raises(InputError, match="make no path"):
         verify_circuit(it.model, it.inputs, it.corrupted, it.metric, EXACT, VerifyConfig(size=1))
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_correlates_with_what_does_not_vary() -> None:
+    varying, constant = torch.tensor([1.0, 2.0, 4.0]), torch.ones(3)
+    assert isnan(correlation(pearsonr, varying, constant)) and isnan(correlation(pearsonr, constant, varying))
+    assert correlation(pearsonr, varying, 2 * varying) == pytest.approx(1)
