@@ -11,12 +11,9 @@ from workbench.experiments.questions.spec import Spec
 from workbench.figures.alt import describe
 
 asked = model_strip.model_strip()
-with st.container(border=True):
-    left, right = st.columns([2, 1], vertical_alignment="bottom")
-    with left:
-        corrupted = model_strip.choose_corrupted(asked)
-    with right:
-        metric = model_strip.choose_metric(asked, contrast=True)
+with parameter_form.row():
+    corrupted = model_strip.choose_corrupted(asked)
+    metric = model_strip.choose_metric(asked, contrast=True)
     filled = parameter_form.form("circuit", asked.model)
 spec = Spec(asked.model, "circuit", asked.inputs, corrupted, metric, filled.parameters, filled.seed)
 result = result_view.result_or_run_button(spec, cost("circuit"))

@@ -70,15 +70,16 @@ longest = max(len(episode.trace.action) for _, episode in shown)
 step = address.scrub("Step", longest - 1, "step") if longest > 1 else 0
 st.markdown(escape(" · ".join(outcome(name.split(" at ")[0], episode) for name, episode in shown)))
 columns = st.columns(2, gap="large")
-for column, (name, episode) in zip(columns, shown, strict=False):
+for place, (name, episode) in enumerate(shown):
     at = min(step, len(episode.trace.action) - 1)
-    with column:
+    with columns[place]:
         episode_view.show_frame(card, episode, at, kind, name)
+    with columns[place if changed else 1]:
         episode_view.show_actions(card, episode, at)
         episode_view.show_metrics(episode, at)
-with columns[1] if changed is None else st.container():
-    st.markdown(f"**Activations** at {code(hook)}, original, step {min(step, len(original.trace.action) - 1)}")
-    episode_view.show_activations(original, min(step, len(original.trace.action) - 1))
+at = min(step, len(original.trace.action) - 1)
+st.markdown(f"**Activations** at {code(hook)}, original, step {at:d}")
+episode_view.show_activations(original, at)
 finding = describe(original.trace)
 result_view.plot(draw_timeline(original.trace, changed.trace if changed else None, step), "timeline", finding)
 st.markdown(escape(finding))

@@ -8,7 +8,7 @@ from app.widgets import example_view, model_strip, parameter_form, result_view, 
 from workbench.experiments.questions.spec import Spec
 
 asked = model_strip.model_strip(default=-1)
-with st.container(border=True):
+with parameter_form.row():
     filled = parameter_form.form("maximization", asked.model)
 spec = Spec(asked.model, "maximization", asked.inputs, parameters=filled.parameters, seed=filled.seed)
 result = result_view.result_or_run_button(spec, cost("maximization"))

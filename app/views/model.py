@@ -99,8 +99,11 @@ with right:
         chosen(name, known[hook])
     st.subheader("Training", anchor=False)
     training(card, read_curve(name))
+left, right = st.columns([3, 2], gap="large")
+with left:
+    st.subheader("Hooks", anchor=False)
+    st.dataframe(hook_table(known), hide_index=True, alt=f"The {len(known)} hooks of {name}")
+with right:
     st.subheader("Card", anchor=False)
     provenance(card)
-st.subheader("Hooks", anchor=False)
-st.dataframe(hook_table(known), hide_index=True, alt=f"The {len(known)} hooks of {name}")
 model_strip.share(asked, Spec(name, "anatomy"))

@@ -12,18 +12,17 @@ from workbench.core.registry import ANALYSES
 from workbench.experiments.questions.parameters import signature_of
 from workbench.experiments.questions.spec import Spec
 
-FIRST_MODELS = ("digits_mlp", "maze_ppo", "induction_gpt", "shapes_vae")
-"""Models that a page opens with: the first that has the axes that the technique needs."""
+FIRST_MODELS = ("digits_mlp", "maze_ppo", "induction_gpt", "shapes_vae")  # small, and together with all axes
 
 
 def missing_axes(technique: str, model: str) -> list[str]:
-    """The axes that a technique needs and a model lacks."""
+    """List the axes that a technique needs and a model lacks."""
     there = {axis for hook in hooks(model).values() for axis in hook.sizes}
     return [axis for axis in getattr(ANALYSES[technique], "needed_axes", ()) if axis not in there]
 
 
 def first_model(technique: str) -> str:
-    """The model to begin with."""
+    """Return the first of `FIRST_MODELS` that the technique fits."""
     known = [model for model in FIRST_MODELS if model in names()]
     return next((model for model in known if not missing_axes(technique, model)), FIRST_MODELS[0])
 
@@ -40,13 +39,10 @@ if missing := missing_axes(technique, selection.model):
     address.stop()
 contrast = "corrupted" in takes
 asks = bool(signature.parameters) or not takes.keys().isdisjoint(("corrupted", "metric", "seed"))
-with st.container(border=asks):
-    columns = st.columns([2, 1], vertical_alignment="bottom") if contrast else [st.container(), st.container(width=360)]
-    with columns[0]:
-        corrupted = model_strip.choose_corrupted(selection) if contrast else ""
-    with columns[1]:
-        of_actions = "action" in getattr(ANALYSES[technique], "needed_axes", ())
-        metric = model_strip.choose_metric(selection, contrast or of_actions) if "metric" in takes else ""
+of_actions = "action" in getattr(ANALYSES[technique], "needed_axes", ())
+with parameter_form.row(border=asks):
+    corrupted = model_strip.choose_corrupted(selection) if contrast else ""
+    metric = model_strip.choose_metric(selection, contrast or of_actions) if "metric" in takes else ""
     filled = parameter_form.form(technique, selection.model)
 inputs = selection.inputs if "inputs" in takes else ""
 spec = Spec(selection.model, technique, inputs, corrupted, metric, filled.parameters, filled.seed)

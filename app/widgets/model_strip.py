@@ -97,35 +97,32 @@ def offered_presets(model: str) -> tuple[Preset, ...]:
 
 
 def choose_corrupted(asked: Selection) -> str:
-    """Inputs that differ from the clean ones in what is to be found."""
+    """Choose the inputs that the clean ones are compared with."""
     usual = {preset.inputs: preset.corrupted for preset in presets(asked.model)}
     options = list(dict.fromkeys([usual.get(asked.inputs, ""), *usual.values()]))
-    chosen = address.choose(
-        "Corrupted inputs",
-        [option for option in options if option],
-        "corrupted",
-        free=True,
-        help="As many examples, of the same size, as the inputs.",
-    )
+    with st.container(width=330):
+        chosen = address.choose(
+            "Corrupted inputs",
+            [option for option in options if option],
+            "corrupted",
+            free=True,
+            help="The same number of examples, of the same size, as the inputs.",
+        )
     require_kept(chosen)
     return chosen
 
 
 def choose_metric(asked: Selection, contrast: bool = False) -> str:
-    """What is measured at the end of the network; the usual metric of a contrast with corrupted inputs comes first."""
+    """Choose the metric of the output; `contrast` starts with the usual one for corrupted inputs."""
     autoencoder = read_card(asked.model).architecture == "vae"
     hidden = set() if autoencoder else {"reconstruction", "divergence", "signed_reconstruction", "signed_divergence"}
     hidden |= {"correct", "loss", "probability"} if autoencoder else set()
     hidden |= set() if asked.kind == "policy" else {"value", "signed_value"}
     hidden |= set() if contrast else {name for name in METRICS if name.startswith("signed_")}
     options = [name for name in METRICS if name not in hidden]
-    return address.choose(
-        "Metric",
-        options,
-        "metric",
-        default_metric(asked.model, contrast or autoencoder),
-        help="One number per example, from the output.",
-    )
+    usual = default_metric(asked.model, contrast or autoencoder)
+    with st.container(width=240):
+        return address.choose("Metric", options, "metric", usual, help="One number per example, from the output.")
 
 
 def follow_jump(first: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.state import address
 from app.text.escaping import escape
@@ -30,22 +31,24 @@ FIRST_HOOKS = {
 """Hooks that a technique begins with where they exist with units on that axis, in order of preference."""
 
 
+def row(border: bool = True) -> DeltaGenerator:
+    """Open a row that holds the fields of a form."""
+    return st.container(border=border, horizontal=True, vertical_alignment="bottom", gap="small")
+
+
 def form(analysis: str, model: str) -> FormValues:
-    """The parameters of an analysis and its seed."""
+    """Draw a field for each parameter of an analysis and one for its seed; call it inside a `row`."""
     signature = signature_of(analysis)
     given: dict[str, str] = {}
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        for name, parameter in signature.parameters.items():
-            with st.container(width=360 if name == "hook" else 200):
-                if name == "hook":
-                    text = hook_field(parameter, model, analysis, globs="axes" in signature.parameters)
-                else:
-                    text = field(parameter, model, given)
-            if text != in_form(parameter):
-                given[name] = text
-        with st.container(width=150):
-            drawn = seed() if "seed" in signature.injected else 0
-    return FormValues(signature.parsed(given), drawn)
+    for name, parameter in signature.parameters.items():
+        with st.container(width=330 if name == "hook" else 190):
+            if name == "hook":
+                text = hook_field(parameter, model, analysis, globs="axes" in signature.parameters)
+            else:
+                text = field(parameter, model, given)
+        if text != in_form(parameter):
+            given[name] = text
+    return FormValues(signature.parsed(given), seed() if "seed" in signature.injected else 0)
 
 
 def hook_field(parameter: Parameter, model: str, analysis: str, globs: bool) -> str:
@@ -106,4 +109,5 @@ def in_form(parameter: Parameter) -> str:
 
 def seed() -> int:
     """The seed of whatever is drawn at random."""
-    return address.number("Seed", 0, 2**31 - 1, "seed", 0, help="The same seed gives the same numbers.")
+    with st.container(width=150):
+        return address.number("Seed", 0, 2**31 - 1, "seed", 0, help="The same seed gives the same numbers.")

@@ -108,7 +108,7 @@ def downloads(key: str, name: str) -> None:
 def show_curve(result: Any, key: str) -> None:
     """Training curves with their table."""
     finding = describe(result)
-    plot(figure(result).update_layout(title=None), f"curve {key}", finding)
+    plot(figure(result).update_layout(title=None, legend={"orientation": "h", "y": 1.03, "yanchor": "bottom"}), f"curve {key}", finding)
     data_table(result, finding, f"curve {key}")
 
 
