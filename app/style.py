@@ -1,4 +1,4 @@
-"""Colours, families and the few rules of CSS that the theme cannot say."""
+"""Colours of model families and the CSS that the theme does not cover."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ ICON = ASSETS / "icon.png"
 
 @dataclass(frozen=True)
 class Family:
-    """How a family of models looks: its name, its symbol and its colour on light and on dark ground."""
+    """Appearance of a model family: label, symbol, and colours for light and dark themes."""
 
     label: str
     symbol: str
@@ -33,19 +33,19 @@ FAMILIES = {
     "q_network": Family("RL", "▶", "#2E8FC4", "#56B4E9"),
     "q_table": Family("RL", "▶", "#2E8FC4", "#56B4E9"),
 }
-"""By architecture; the colour never stands alone, a symbol and a label go with it."""
+"""Appearance by architecture. The colour is always accompanied by a symbol and a label."""
 
 
 def family(architecture: str) -> Family:
-    """How an architecture's family looks; one not listed is grey and goes by its own name."""
+    """Return the appearance of an architecture's family; an unlisted one is grey with its own name."""
     return FAMILIES.get(architecture, Family(architecture.replace("_", " "), "●", "#556270", "#a9b4c2"))
 
 
 def apply() -> None:
-    """Puts the rules on the page."""
+    """Add the style sheet to the page."""
     st.html(ASSETS / "style.css")
 
 
 def dark() -> bool:
-    """Whether the reader's page is dark."""
+    """Return True if the browser shows the dark theme."""
     return st.context.theme.type == "dark"

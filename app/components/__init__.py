@@ -1,1 +1,1 @@
-"""Own components: inline JavaScript, no build step, nothing from another machine."""
+"""Components written for this app: inline JavaScript, no build step, no requests to other machines."""

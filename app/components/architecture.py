@@ -1,4 +1,4 @@
-"""A network as a stack of its stages, every hook in it a button."""
+"""Diagram of a network's stages with a button for each hook."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ RENDER = st.components.v2.component(
 
 
 def diagram(model: str, parts: Anatomy, known: dict[str, Hook], selected: str, key: str) -> str | None:
-    """Draws the stages and gives the hook that the reader pressed last."""
+    """Draw the stages and return the hook that was pressed last."""
     stages = [stage(place, parts, known) for place in range(len(parts.stages))]
     data = {"key": model, "stages": stages, "selected": selected}
     return RENDER(key=key, data=data, default={"hook": None}, on_hook_change=lambda: None).hook
 
 
 def stage(place: int, parts: Anatomy, known: dict[str, Hook]) -> dict[str, Any]:
-    """One stage: what it is called, the shape it ends with, and its hooks by the module they are in."""
+    """Return the title of a stage, its output shape and its hooks grouped by module."""
     names = [name for name, at in zip(parts.hook, parts.stage, strict=True) if at == place]
     where = shared([name.split(".")[:-1] for name in names])
     rows = [
@@ -41,12 +41,12 @@ def stage(place: int, parts: Anatomy, known: dict[str, Hook]) -> dict[str, Any]:
 
 
 def shared(modules: list[list[str]]) -> str:
-    """The module that all hooks of a stage are in."""
+    """Return the longest module prefix shared by all hooks of a stage."""
     together = takewhile(lambda parts: len(set(parts)) == 1, zip(*modules, strict=False))
     return ".".join(parts[0] for parts in together)
 
 
 def chip(hook: Hook) -> dict[str, Any]:
-    """What a hook's button shows."""
+    """Return the label and the shape on a hook's button."""
     label = hook.name.rpartition(".")[2].removeprefix("hook_")
     return {"name": hook.name, "label": label, "shape": hook.shape, "asked": hook.on_request}

@@ -1,4 +1,4 @@
-"""A circuit as a graph that one can click, tab through and thin out, with its faithfulness beside it."""
+"""Interactive circuit graph with an edge threshold, keyboard navigation and the faithfulness curve."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -49,7 +49,7 @@ RENDER = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Node:
-    """A part of the network: its site, the few letters on it, its layer, and whether it is where paths begin or end."""
+    """Node of the graph: site, short label, layer, and whether paths begin or end there."""
 
     id: str
     label: str
@@ -60,7 +60,9 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """From node to node; `score` is what cutting it does to the metric, `rank` its place among all edges."""
+    """Edge between two nodes. `score` is the effect of cutting it on the metric, `rank` its place among all
+    edges.
+    """
 
     id: str
     source: str
@@ -71,7 +73,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Link:
-    """What a node reads through a port that it shares with others: no edge of its own, but a way."""
+    """Connection from a shared port to a node that reads it. It is not an edge of the circuit."""
 
     source: str
     target: str
@@ -79,7 +81,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Curve:
-    """Faithfulness by number of edges: of the circuit, and of random circuits with the band they lie in."""
+    """Faithfulness by number of edges, for the circuit and for random circuits with their range."""
 
     edges: Sequence[int]
     faithfulness: Sequence[float]
@@ -90,9 +92,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class Picture:
-    """Everything the graph shows; `edges` come strongest first, `start` of all `total` are kept to begin with.
-
-    With `counterfactual`, what hears from no source changes nothing and is left out.
+    """Data of the graph: `edges` are sorted by strength, and `start` of all `total` edges are shown first. With
+    `counterfactual`, nodes that no source reaches have no effect and are hidden.
     """
 
     key: str
@@ -108,7 +109,7 @@ class Picture:
 
 
 def circuit(picture: Picture, key: str, selected: str | None = None) -> str | None:
-    """Draws the circuit and gives the site of the node that the reader selected."""
+    """Draw the circuit and return the site of the selected node."""
     edges = picture.edges[:MOST_EDGES]
     seen = {end for edge in edges for end in (edge.source, edge.target)}
     data: Mapping[str, Any] = {

@@ -1,4 +1,4 @@
-"""A small canvas to draw a digit on, pixel by pixel, with a pointer or with the keyboard."""
+"""Canvas for drawing a digit with a pointer or the keyboard."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ RENDER = st.components.v2.component(
 
 
 def draw(side: int, key: str) -> list[int] | None:
-    """A canvas of side x side pixels; gives their grey values, 0 to 255, row by row, once something is drawn."""
+    """Draw a canvas of `side` x `side` pixels and return its grey values (0 to 255, row by row), or None while
+    empty.
+    """
     result = RENDER(key=key, data={"side": side}, default={"pixels": None}, on_pixels_change=lambda: None)
     pixels = result.pixels
     usable = isinstance(pixels, list) and len(pixels) == side * side

@@ -1,4 +1,4 @@
-"""Access to the dashboard: from this machine without a word, from another one with the token of the link."""
+"""Access control: free from the same machine, by a token in the link from other machines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKEN, ADMITTED = "token", "admitted"
 
 
 def require() -> None:
-    """End the page here unless the server listens on this machine alone or the reader has its token."""
+    """Stop the page unless the server listens on this machine alone or the session has given its token."""
     if is_local(st.get_option("server.address")) or st.session_state.get(ADMITTED):
         return
     if matches(st.query_params.get(TOKEN, "")):
@@ -37,7 +37,7 @@ def require() -> None:
 
 
 def is_local(address: str | None) -> bool:
-    """Test whether a server at this address is reached from its own machine alone; None stands for every address."""
+    """Return True if only this machine reaches a server at this address; None stands for all addresses."""
     return bool(address) and (address.startswith("unix://") or only_this_machine(address))
 
 
@@ -48,7 +48,7 @@ def matches(given: str) -> bool:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def token() -> str:
-    """The token of this server: the one that `workbench app` made, else a new one, written to the log."""
+    """Return the server's token: the one set by `workbench app`, else a new one that is logged."""
     if given := os.environ.get(TOKEN_VARIABLE):
         return given
     made = secrets.token_urlsafe(24)
@@ -57,5 +57,5 @@ def token() -> str:
 
 
 def query() -> dict[str, str]:
-    """The token for links and for the address of a reader who was admitted with it."""
+    """Return the token as a query for links, if the session was admitted with it."""
     return {TOKEN: token()} if st.session_state.get(ADMITTED) else {}

@@ -1,8 +1,8 @@
-"""Choices kept in the address: a link shows the same page to whoever opens it.
+"""Page state in the URL, so that a link reproduces the page.
 
-A page keeps its choices in one `Address` per session. It starts from the link that opened the page, follows the
-reader's widgets, and is written back to the browser at the end of each run. Widgets are filled from it and are not
-bound to the query themselves: Streamlit drops a parameter of a link that a widget of the page before was bound to.
+Each session has one `Address`. It is initialised from the link, updated by the widgets, and written back to the browser
+at the end of each run. Widgets are not bound to query parameters directly, because Streamlit drops a parameter of a
+link to which a widget of the previous page was bound.
 """
 
 from __future__ import annotations
@@ -21,16 +21,22 @@ from workbench.core.errors import InputError, UnknownNameError, WorkbenchError
 
 STATE, TOUCHED, KEPT = "address", "address touched", "address kept"
 ACROSS = ("m",)
-"""Choices that a page without them in its link takes over from the page before."""
+"""Choices carried over from the previous page unless the link sets them."""
 
 
 @dataclass
 class Address:
-    """The choices of one page, by name and as text.
+    """Choices of one page, as text by name.
 
-    `visit` counts the links followed, `written` is the browser's query, `fresh` are choices of the link that were not
-    looked at yet, and `across` what is taken over from the page before where a link says nothing of it. `drawn` holds
-    each choice of this run beside its usual value, `before` those of the run before.
+    Attributes:
+        view: Name of the page.
+        visit: Number of links followed.
+        written: The browser's query.
+        chosen: Choices that differ from their default.
+        fresh: Choices of the link that no widget has read yet.
+        across: Choices carried over from the previous page.
+        drawn: Choices of this run with their defaults.
+        before: Choices of the previous run with their defaults.
     """
 
     view: str
@@ -44,9 +50,9 @@ class Address:
 
 
 def begin(view: str) -> bool:
-    """Start a run of a page and tell whether it is another page than before.
+    """Start a run of a page; returns True if the page changed.
 
-    A link, another page or the browser's history replace the choices made before.
+    A link, another page or the browser's history replace earlier choices.
     """
     given = {key: value for key, value in st.query_params.to_dict().items() if key != access.TOKEN}
     state, touched = current(), st.session_state.pop(TOUCHED, False)
@@ -62,30 +68,30 @@ def begin(view: str) -> bool:
 
 
 def finish(complete: bool = True) -> None:
-    """Write the choices of this run to the browser; those that an incomplete run did not reach stay as they are.
+    """Write the choices of this run to the browser; those that an incomplete run did not reach are kept.
 
-    A query that says the same in other words is left alone, because the browser's history keeps each that is written.
+    An equivalent query is left unchanged, because each change adds an entry to the browser's history.
     """
     state = current()
-    told = {} if complete else {key: text for key, text in state.written.items() if key not in state.drawn}
-    told |= {key: text for key, (text, usual) in state.drawn.items() if text != usual}
+    query = {} if complete else {key: text for key, text in state.written.items() if key not in state.drawn}
+    query |= {key: text for key, (text, usual) in state.drawn.items() if text != usual}
     drawn = {key: text for key, (text, _) in state.drawn.items()}
-    if any(state.written.get(key) != text for key, text in told.items()) or any(
+    if any(state.written.get(key) != text for key, text in query.items()) or any(
         drawn[key] != text for key, text in state.written.items() if key in drawn
     ):
-        state.written = told
-    if (query := state.written | access.query()) != st.query_params.to_dict():
-        st.query_params.from_dict(query)
+        state.written = query
+    if (whole := state.written | access.query()) != st.query_params.to_dict():
+        st.query_params.from_dict(whole)
 
 
 def stop() -> NoReturn:
-    """End this run of the page here."""
+    """Write the address and end this run of the page."""
     finish(complete=False)
     st.stop()
 
 
 def current() -> Address:
-    """The address of this session's page."""
+    """Return the address of this session."""
     if STATE not in st.session_state:
         st.session_state[STATE] = Address("", 0, {}, {}, set())
     return st.session_state[STATE]
@@ -97,14 +103,14 @@ def go(view: str, choices: Mapping[str, str]) -> NoReturn:
 
 
 def page_link(view: str, label: str, icon: str, choices: Mapping[str, str] | None = None) -> None:
-    """A link to a page with these choices; it also opens in a window of its own."""
+    """Draw a link to a page with these choices."""
     query = dict(choices or {}) | access.query()
     page = pages.to_streamlit(pages.all_pages()[view])
     st.page_link(page, label=label, icon=f":material/{icon}:", query_params=query)
 
 
 def remember(key: str, value: Any, usual: Any = None) -> Any:
-    """Note a choice for the address, which leaves `usual` out, and return it."""
+    """Record a choice for the address, which omits it where it equals `usual`, and return it."""
     state, text, usual = current(), as_text(value), None if usual is None else as_text(usual)
     state.drawn[key] = text, usual
     state.fresh.discard(key)
@@ -118,23 +124,23 @@ def remember(key: str, value: Any, usual: Any = None) -> Any:
 
 
 def requested(key: str) -> str | None:
-    """The text of a choice, of the reader or the link, before its widget is drawn; None where it is the usual one."""
+    """Return a choice as text before its widget is drawn, or None if it is the default."""
     held = st.session_state.get(key)
     return current().chosen.get(key) if held is None else as_text(held)
 
 
 def previous(key: str) -> str | None:
-    """The text of a choice in the run before this one; None where this is the first since the link."""
+    """Return a choice of the previous run as text, or None in the first run after a link."""
     return current().before.get(key, (None, None))[0]
 
 
 def visit() -> int:
-    """The number of links followed; a component whose key holds it forgets its state when the next one is opened."""
+    """Return the number of links followed. Use it in the key of a component that a new link should reset."""
     return current().visit
 
 
 def forget(*keys: str) -> None:
-    """Let choices go back to what is usual when the page is drawn next."""
+    """Reset choices to their defaults in the next run."""
     for key in keys:
         st.session_state.pop(key, None)
         current().chosen.pop(key, None)
@@ -142,7 +148,7 @@ def forget(*keys: str) -> None:
 
 
 def put(key: str, value: str) -> None:
-    """Make a choice for the next run of the page."""
+    """Set a choice for the next run of the page."""
     st.session_state.pop(key, None)
     state = current()
     state.chosen[key] = value
@@ -151,20 +157,20 @@ def put(key: str, value: str) -> None:
 
 
 def touch() -> None:
-    """Note that the reader changed something, so that the browser's query is older than the choices."""
+    """Record that a widget changed, so that the choices are newer than the browser's query."""
     st.session_state[TOUCHED] = True
 
 
 def as_text(value: Any) -> str:
-    """A value as the address spells it."""
+    """Return a value as text for the address."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def take(key: str, read: Callable[[str], Any], usual: Any) -> Any:
-    """The value of a widget that is about to be drawn: of the reader, else of the link, else `usual`.
+    """Return the value of a widget before it is drawn: from the session, else the link, else `usual`.
 
-    `read` turns a text into a value. It raises for one that cannot be used, whose sentence is shown when a link asked
-    for it, and may carry the nearest one that can as `error.nearest`.
+    `read` parses text. The error that it raises is shown if the text came from a link; its attribute `nearest`, if
+    present, replaces the value.
     """
     state, held = current(), st.session_state.get(key) is not None
     text, value = requested(key), usual
@@ -197,9 +203,9 @@ def choose(
     kind: str = "",
     help: str | None = None,
 ) -> str:
-    """One of `options` (or any text, when `free`), chosen in a box and kept in the address as `key`.
+    """Draw a select box kept in the address as `key`; with `free` it accepts any text.
 
-    A name in a link that does not exist is answered with the nearest one that does.
+    An unknown name in a link shows an error with the nearest valid one.
     """
     options = list(options)
     default = default if default in options else options[0]
@@ -211,14 +217,14 @@ def choose(
 
 
 def one_of(text: str, options: Sequence[str], default: str, free: bool, kind: str) -> str:
-    """The text, when it is one of the options or any text will do."""
+    """Return the text if it is one of the options or `free` is set."""
     if text in options or (free and text):
         return text
     refuse(UnknownNameError(kind, text, options, where=", which the link asks for"), default)
 
 
 def number(label: str, low: int, high: int, key: str, default: int, help: str | None = None) -> int:
-    """A whole number kept in the address; one beyond the limits gives way to the nearest."""
+    """Draw a number field kept in the address; a value beyond the limits is replaced by the nearest valid one."""
     default = min(max(default, low), high)
     take(key, lambda text: parse_whole(text, low, high, default, label), default)
     value = st.number_input(label, low, high, key=key, help=help, on_change=touch)
@@ -226,13 +232,13 @@ def number(label: str, low: int, high: int, key: str, default: int, help: str | 
 
 
 def scrub(label: str, last: int, key: str) -> int:
-    """A place from 0 to `last` on a slider, kept in the address."""
+    """Draw a slider from 0 to `last`, kept in the address."""
     take(key, lambda text: parse_whole(text, 0, last, 0, label), 0)
     return remember(key, st.slider(label, 0, last, key=key, on_change=touch), 0)
 
 
 def parse_whole(text: str, low: int, high: int, default: int, label: str) -> int:
-    """The whole number from `low` to `high` that a text spells."""
+    """Parse a whole number from `low` to `high`."""
     try:
         value = float(text) if len(text) <= 40 else float("nan")
     except ValueError:
@@ -242,14 +248,14 @@ def parse_whole(text: str, low: int, high: int, default: int, label: str) -> int
     nearest = default if isnan(value) else low if value < low else high if value > high else round(value)
     shown = text if len(text) <= 40 else f"{text[:37]}..."
     refuse(
-        InputError(f"There is no {label.lower()} {shown}: it goes from {low} to {high}. Taken is {nearest}."), nearest
+        InputError(f"There is no {label.lower()} {shown}: choose one from {low} to {high}. Using {nearest}."), nearest
     )
 
 
 def write(
     label: str, key: str, default: str = "", help: str | None = None, check: Callable[[str], object] = lambda text: None
 ) -> str:
-    """A line of text kept in the address; one of a link that `check` refuses gives way to the default."""
+    """Draw a text field kept in the address; a link's text that `check` refuses is replaced by the default."""
 
     def read(text: str) -> str:
         check(text)
@@ -261,27 +267,27 @@ def write(
 
 
 def switch(label: str, key: str, default: bool = False, help: str | None = None) -> bool:
-    """Yes or no, kept in the address."""
+    """Draw a toggle kept in the address."""
     take(key, lambda text: parse_bool(text, key, default), default)
     return remember(key, st.toggle(label, key=key, help=help, on_change=touch), default)
 
 
 def parse_bool(text: str, key: str, default: bool) -> bool:
-    """The truth value that a text spells."""
+    """Parse "true" or "false"."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     refuse(InputError(f"{key!r} is true or false and not {text[:40]!r}, which the link asks for."), default)
 
 
 def pick(label: str, options: Sequence[str], key: str) -> str:
-    """One of a few options side by side, kept in the address."""
+    """Draw a row of options kept in the address."""
     take(key, lambda text: one_of(text, options, options[0], False, label.lower()), options[0])
     chosen = st.segmented_control(label, options, key=key, required=True, on_change=touch)
     return remember(key, chosen or options[0], options[0])
 
 
 def link() -> str:
-    """The address of the page as it is now, every choice spelled out."""
+    """Return a link to the page with every choice spelled out."""
     page = (st.context.url or "").partition("?")[0]
     choices = {key: text for key, (text, _) in current().drawn.items() if text}
     return f"{page}?{urlencode(choices)}" if choices else page

@@ -1,4 +1,4 @@
-"""Long work beside the page: a thread for each question, with progress, time left and a way to stop it."""
+"""Background jobs: one per question, with progress, remaining time and cancellation."""
 
 from __future__ import annotations
 
@@ -25,24 +25,25 @@ if TYPE_CHECKING:
     from workbench.experiments.questions.spec import Spec
 
 KEPT, ROOM = 48, 600_000_000
-"""Jobs remembered after they ended, and the bytes that their results may take together."""
+"""Maximum number of finished jobs kept, and the total bytes of their results."""
 PATIENCE = 0.7
-"""Seconds a page waits for a result before it shows progress instead."""
+"""Seconds that a page waits for a result before it shows progress."""
 ABANDONED = 90.0
-"""Seconds without a page that waits, after which work that nobody started on purpose stops. A tab in the background
-looks once a minute."""
+"""Seconds after which a job that no page polls is stopped, unless it was started with Run. Browsers throttle
+background tabs to one poll a minute.
+"""
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def warm_up() -> threading.Thread:
-    """The thread that imports the heavy libraries, started when the server is."""
+    """Return the thread that imports the heavy libraries; the first call starts it."""
     thread = threading.Thread(target=import_library, name="warm-up", daemon=True)
     thread.start()
     return thread
 
 
 def import_library() -> None:
-    """Everything a page may need: the techniques, the models, the figures."""
+    """Import techniques, architectures and figures."""
     from workbench.core.registry import ANALYSES, MODELS, VIEWS
 
     ANALYSES.discover()
@@ -53,7 +54,9 @@ def import_library() -> None:
 
 
 def wait_for_library() -> None:
-    """Returns once the heavy libraries are imported: two threads importing them at once could meet half-made ones."""
+    """Wait until the heavy libraries are imported. Importing them in two threads can expose half-initialised
+    modules.
+    """
     thread = warm_up()
     if thread.is_alive():
         with st.spinner("Loading the library, once after the start"):
@@ -62,9 +65,10 @@ def wait_for_library() -> None:
 
 @dataclass(eq=False)
 class Job:
-    """Work under way for one or more pages. `cancel` asks it to stop at its next report of progress.
+    """Job shared by one or more pages.
 
-    Work that is not `lasting` stops once no page has waited for it for `ABANDONED` seconds.
+    `cancel` stops it at its next progress report. A job that is not `lasting` also stops if no page has polled it for
+    `ABANDONED` seconds.
     """
 
     key: str
@@ -81,26 +85,26 @@ class Job:
     future: Future[Any] = field(default_factory=Future)
 
     def report(self, done: int, total: int) -> None:
-        """Progress of the work; raises once somebody asked it to stop, or nobody waits for it."""
+        """Record progress; raises `Cancelled` if the job was cancelled or abandoned."""
         self.done, self.total = done, total
         if not self.lasting and time.monotonic() - self.looked > ABANDONED:
             self.stop()
         if self.cancel.is_set():
-            raise Cancelled(f"Cancelled after {done} of {total} steps; nothing of it was stored.")
+            raise Cancelled(f"Cancelled after {done} of {total} steps; nothing was stored.")
 
     def stop(self) -> None:
-        """Stop the work because nobody waits for it; whoever asks again starts it anew."""
+        """Stop the job because no page waits for it; the next request starts it again."""
         self.abandoned = True
         self.cancel.set()
 
     def run(self) -> Any:
-        """Do the work; called in the job's thread."""
+        """Do the work. Called in the job's thread."""
         self.report(0, 0)
         self.started = time.monotonic()
         return self.work(self.report)
 
     def ends_within(self, patience: float) -> bool:
-        """Wait for the end of the work, so many seconds at most."""
+        """Wait at most `patience` seconds; returns True if the job has ended."""
         end = time.monotonic() + patience
         while self.running and (left := end - time.monotonic()) > 0:
             self.looked = time.monotonic()
@@ -109,17 +113,17 @@ class Job:
 
     @property
     def running(self) -> bool:
-        """Whether it still waits or works."""
+        """Return True if the job is queued or running."""
         return not self.future.done()
 
     @property
     def share(self) -> float:
-        """How much of it is done, 0 to 1."""
+        """Return the completed fraction."""
         return min(1.0, self.done / self.total) if self.total else 0.0
 
     @property
     def text(self) -> str:
-        """How far it is, and for how long it will go on at this speed."""
+        """Return progress and the estimated remaining time in words."""
         spent = time.monotonic() - self.started
         if not self.done:
             return f"{self.title}: starting, {spent:.0f} s"
@@ -128,9 +132,9 @@ class Job:
 
 
 class Board:
-    """The jobs of this process by key; the same work is done once, whoever asks for it.
+    """Jobs of this process by key; equal requests share one job.
 
-    Work that lasts and work that pages wait for have threads of their own.
+    Lasting jobs and jobs that pages wait for run in separate thread pools.
     """
 
     def __init__(self) -> None:
@@ -139,7 +143,7 @@ class Board:
         self.pools = {lasting: ThreadPoolExecutor(2, thread_name_prefix="job") for lasting in (False, True)}
 
     def ask(self, key: str, title: str, work: Callable[[Progress], Any], lasting: bool = False) -> Job:
-        """The job of that key, started now if there is none."""
+        """Return the job with this key, starting it if there is none."""
         with self.lock:
             job = self.jobs.get(key)
             if job is None or job.abandoned:
@@ -161,22 +165,23 @@ class Board:
                 del self.jobs[key]
 
     def find(self, key: str) -> Job | None:
-        """The job with that key, if there is one that nobody gave up."""
+        """Return the job with this key, or None if there is none or it was abandoned."""
         job = self.jobs.get(key)
         return None if job is None or job.abandoned else job
 
     def forget(self, key: str) -> None:
-        """Lets the question be answered anew."""
+        """Drop a job, so that the next request computes it again."""
         with self.lock:
             self.jobs.pop(key, None)
 
     def running(self) -> list[Job]:
-        """Jobs that wait or work."""
+        """Return the jobs that are queued or running."""
         return [job for job in list(self.jobs.values()) if job.running]
 
     def leave(self, reader: str, keys: Iterable[str]) -> None:
-        """Note that a reader waits for these jobs no more; work that nobody waits for and that was not started by
-        hand stops."""
+        """Remove a session from these jobs, and stop those that are not lasting and that no other session waits
+        for.
+        """
         for job in filter(None, map(self.find, keys)):
             job.readers.discard(reader)
             if job.running and not job.readers and not job.lasting:
@@ -184,7 +189,7 @@ class Board:
 
 
 def weight(value: Any) -> int:
-    """The bytes of the arrays in a result."""
+    """Return the bytes of the arrays in a result."""
     if isinstance(size := getattr(value, "nbytes", None), int):
         return size
     if isinstance(value, dict):
@@ -196,25 +201,24 @@ def weight(value: Any) -> int:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def board() -> Board:
-    """The one board of this process."""
+    """Return the board of this process."""
     return Board()
 
 
 def reader_id() -> str:
-    """A name for this session."""
+    """Return an identifier of this session."""
     return st.session_state.setdefault("reader", secrets.token_hex(8))
 
 
 def leave_page() -> None:
-    """Stop what only this reader waited for on the page before."""
+    """Leave the jobs of the previous page."""
     board().leave(reader_id(), st.session_state.pop("slots", {}).values())
 
 
 def result_of(spec: Spec, slot: str = "", patience: float | None = None, lasting: bool = False) -> Any:
-    """The result of a question, or None while the page shows its progress instead.
+    """Return the result of a question, or show progress and return None.
 
-    `slot` is the place on the page that asks: a new question there stops the one before it. `lasting` work goes on
-    when the page is closed.
+    `slot` is a place on the page; a new question in a slot stops the previous one. `lasting` jobs survive the page.
     """
 
     from workbench.experiments.inputs.kept_pictures import require_kept
@@ -237,7 +241,7 @@ def result(
     patience: float | None = None,
     lasting: bool = False,
 ) -> Any:
-    """The result of some work, or None while the page shows its progress instead."""
+    """Return the result of `work`, or show progress and return None."""
     job = board().ask(key, title, work, lasting)
     replace_in_slot(slot, job)
     if not job.ends_within(PATIENCE if patience is None else patience):
@@ -257,7 +261,7 @@ def result(
 
 
 def replace_in_slot(slot: str, job: Job) -> None:
-    """Stops the question that this reader asked here before, when it was another one that nobody else waits for."""
+    """Stop the previous job of this slot if it differs and no other session waits for it."""
     slots = st.session_state.setdefault("slots", {})
     job.readers.add(reader_id())
     earlier = board().find(slots.get(slot, ""))
@@ -270,7 +274,7 @@ def replace_in_slot(slot: str, job: Job) -> None:
 
 @st.fragment(run_every=1.0)
 def watch(key: str) -> None:
-    """Progress of a job with time left and Cancel; the page is drawn again when it ends."""
+    """Show progress, remaining time and Cancel; reruns the page when the job ends."""
     job = board().find(key)
     if job is None or not job.running:
         st.rerun()
@@ -281,9 +285,9 @@ def watch(key: str) -> None:
 
 
 def result_on_request(spec: Spec, cost: str, go: str = "go") -> Any:
-    """Like `result_of` for work that takes long: stored results come at once, others after a press on Run.
+    """Return a stored result, or compute one after Run is pressed.
 
-    The press is in the link (under the name `go`), so that it starts the same run wherever it is opened.
+    The press is part of the link (as `go`), so that the link starts the same run.
     """
     from workbench.experiments.inputs.kept_pictures import require_kept
     from workbench.experiments.store.results import ResultStore

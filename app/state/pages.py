@@ -20,9 +20,9 @@ REGISTERED = re.compile(r'^@ANALYSES\.register\("([^"]+)"\)', re.MULTILINE)
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its name in the address, title, icon, navigation group, the sentence under the title, its technique.
+    """Page of the dashboard.
 
-    A `light` page opens before the heavy libraries are imported. A hidden page is an earlier address.
+    A `light` page opens before the heavy libraries are imported. A `hidden` page is an earlier address.
     """
 
     name: str
@@ -72,9 +72,9 @@ MOVED = {"gallery": "maximization", "patch": "ablation", "policy": "counterfactu
 
 @cache
 def technique_groups() -> dict[str, str]:
-    """Map each technique to its group: that of its package, or plug-ins for one added by an entry point.
+    """Map each technique to its navigation group: that of its package, or "Plug-ins" for entry points.
 
-    The names are read from the sources, because importing them takes seconds and the navigation is drawn first.
+    Names are read from the sources, because importing the techniques takes seconds and the navigation is drawn first.
     """
     spec = find_spec(TECHNIQUES)
     folders = (spec.submodule_search_locations or []) if spec else []
@@ -101,7 +101,7 @@ def all_pages() -> dict[str, Page]:
 
 
 def to_streamlit(page: Page) -> Any:
-    """The page as Streamlit takes it; a view file named like the page replaces the generic technique page."""
+    """Convert to a Streamlit page. A view file named like the page replaces the generic technique page."""
     own = VIEWS / f"{page.name}.py"
     file = VIEWS / "moved.py" if page.hidden else own if own.is_file() else VIEWS / "technique.py"
     home = page.name == "home"
@@ -116,7 +116,7 @@ def to_streamlit(page: Page) -> Any:
 
 
 def navigate() -> tuple[Page, Any]:
-    """Draw the navigation; returns the page of this run and what runs it."""
+    """Draw the navigation and return the page of this run, as ours and as Streamlit's."""
     sections: dict[str, list[Any]] = {group: [] for group in ("", *GROUPS, "Training")}
     known = {}
     for page in all_pages().values():

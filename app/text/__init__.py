@@ -1,1 +1,1 @@
-"""Text on pages: escaping, errors, numbers."""
+"""Text on pages: escaping, errors, number formats, technique help."""

@@ -1,4 +1,4 @@
-"""Errors as a page shows them: cause and fix, never a traceback."""
+"""Errors shown on pages: cause and fix instead of a traceback."""
 
 import logging
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ LOG = logging.getLogger(__name__)
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Shows what went wrong inside the block instead of raising it."""
+    """Context manager that shows errors instead of raising them."""
     try:
         yield
     except Exception as error:
@@ -22,7 +22,7 @@ def explained() -> Iterator[None]:
 
 
 def show(error: BaseException) -> None:
-    """One box: a user's mistake in its own words, a mistake of ours by its kind and where to look."""
+    """Show an error: a user's mistake by its message, an internal one by its type and the log to read."""
     if isinstance(error, Cancelled):
         st.info(escape(error), icon=":material/cancel:")
     elif isinstance(error, WorkbenchError):

@@ -1,4 +1,4 @@
-"""Numbers as one reads them: three significant digits, and what they are measured in."""
+"""Number formats: three significant digits and units."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TITLES = {
 
 
 def short(value: float) -> str:
-    """Three significant digits, with no needless zeros; large whole numbers with commas."""
+    """Format to three significant digits; from 1,000 as a whole number with commas."""
     if isnan(value):
         return "not a number"
     if abs(value) >= 1000:
@@ -25,7 +25,7 @@ def short(value: float) -> str:
 
 
 def amount(count: int) -> str:
-    """A count in thousands or millions: 4.81k, 10.7M."""
+    """Format a count: 4.81k, 10.7M."""
     for size, letter in ((1_000_000, "M"), (1_000, "k")):
         if count >= size:
             return f"{count / size:.3g}{letter}"
@@ -33,19 +33,19 @@ def amount(count: int) -> str:
 
 
 def measured(name: str, value: float) -> str:
-    """A metric's value in its usual unit."""
+    """Format a metric's value with its unit."""
     if name.endswith(("accuracy", "error")):
         return f"{100 * value:.4g} %"
     return f"{short(value)} nats" if name.endswith(("loss", "divergence")) else short(value)
 
 
 def title(name: str) -> str:
-    """A metric's name in words."""
+    """Return a metric's name in words."""
     return TITLES.get(name, name.replace("_", " "))
 
 
 def detail(name: str, score: Score) -> str:
-    """Interval and number of samples of a metric."""
+    """Format a metric's interval and number of samples."""
     samples = f"n = {score.n:,}"
     if score.interval is None:
         return samples

@@ -10,23 +10,23 @@ from workbench.experiments.questions.docstrings import description
 
 
 def show_summary(technique: str) -> None:
-    """The first paragraph of the docstring under the title."""
+    """Show the first paragraph of the docstring."""
     if summary := paragraphs(technique)[0]:
         st.caption(prose(summary))
 
 
 def show_details(technique: str) -> None:
-    """The other paragraphs, folded: method, cost, references."""
+    """Show the other paragraphs in an expander: method, cost, references."""
     if details := paragraphs(technique)[1:]:
         with st.expander("About this technique", icon=":material/help:"):
             st.markdown("\n\n".join(prose(paragraph) for paragraph in details))
 
 
 def cost(technique: str) -> str:
-    """The docstring's statement of cost, else a general one."""
+    """Return the docstring's statement of cost, or a general one."""
     return next((text for text in paragraphs(technique) if text.startswith("Cost:")), "It may take minutes.")
 
 
 def paragraphs(technique: str) -> list[str]:
-    """The docstring of a technique without its argument lists, paragraph by paragraph."""
+    """Return the paragraphs of a technique's docstring without its argument lists."""
     return description(ANALYSES[technique]).split("\n\n")

@@ -1,1 +1,1 @@
-"""One page each: choose, run, show."""
+"""Views, one file per page."""

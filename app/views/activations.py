@@ -1,4 +1,4 @@
-"""Activations: one input on its way through the network, and any hook's values on it."""
+"""Activations: the values at any hook for one input."""
 
 import io
 from dataclasses import replace
@@ -17,9 +17,9 @@ from workbench.figures.table import table
 
 
 def statistics(values: np.ndarray) -> None:
-    """Extremes, mean, spread and zeros of the values shown."""
+    """Show mean, spread, extremes and zeros of the values."""
     finite = values[np.isfinite(values)]
-    told = {
+    rows = {
         "values": f"{values.size:,}",
         "mean": format.short(finite.mean()),
         "standard deviation": format.short(finite.std()),
@@ -28,12 +28,12 @@ def statistics(values: np.ndarray) -> None:
         "zeros": f"{100 * (finite == 0).mean():.3g} %",
     }
     with st.container(horizontal=True, gap="small"):
-        for name, value in told.items():
+        for name, value in rows.items():
             st.metric(escape(name), escape(value), width="content", border=True)
 
 
 def take_away(result: Activations, name: str) -> None:
-    """The tensor as CSV and as a NumPy file."""
+    """Offer the tensor as a CSV and a NumPy file."""
 
     def binary() -> bytes:
         np.save(stream := io.BytesIO(), result.values.numpy())
@@ -49,7 +49,7 @@ def take_away(result: Activations, name: str) -> None:
 
 
 def choose_unit(hook: Hook) -> int | None:
-    """The one unit to look at, or None for all of them."""
+    """Choose a unit; None means all units."""
     if hook.unit is None:
         return None
     names = ["all", *map(str, range(hook.sizes[hook.unit]))]
@@ -58,24 +58,24 @@ def choose_unit(hook: Hook) -> int | None:
 
 
 def of_unit(result: Activations, axis: str, unit: int) -> Activations:
-    """One unit of an activation."""
+    """Select one unit of an activation."""
     values = result.values.select(result.axes.index(axis), unit)
     axes = tuple(name for name in result.axes if name != axis)
     return replace(result, hook=f"{result.hook}[{axis}={unit}]", axes=axes, values=values)
 
 
-asked = model_strip.model_strip()
-examples = example_view.batch(asked.model, asked.inputs)
+selection = model_strip.model_strip()
+examples = example_view.batch(selection.model, selection.inputs)
 places = st.columns([5, 2, 2], vertical_alignment="bottom")
 with places[0]:
-    name = choose_hook(asked.model)
-    hook = hooks(asked.model)[name]
+    name = choose_hook(selection.model)
+    hook = hooks(selection.model)[name]
 with places[1]:
     row = address.number("Example", 0, len(examples.labels) - 1, "row", 0, help=f"0 to {len(examples.labels) - 1}")
 with places[2]:
     unit = choose_unit(hook)
-spec = Spec(asked.model, "activations", asked.inputs, parameters={"hook": name})
-model_strip.share(asked, spec)
+spec = Spec(selection.model, "activations", selection.inputs, parameters={"hook": name})
+model_strip.share(selection, spec)
 result = result_view.result_or_run_button(spec)
 if result is not None:
     seen = result if hook.unit is None or unit is None else of_unit(result, hook.unit, unit)
@@ -83,20 +83,20 @@ if result is not None:
     left, right = st.columns([1, 2.4], gap="large")
     with left:
         st.subheader("Input", anchor=False)
-        example_view.show_example(asked.model, examples, row, example_view.per_position(seen, 0), name)
-        st.subheader("Answer", anchor=False)
-        if asked.kind == "image" and example_view.makes_pictures(asked.model):
-            example_view.show_reconstruction(asked.model, examples, row)
+        example_view.show_example(selection.model, examples, row, example_view.per_position(seen, 0), name)
+        st.subheader("Prediction", anchor=False)
+        if selection.kind == "image" and example_view.makes_pictures(selection.model):
+            example_view.show_reconstruction(selection.model, examples, row)
         else:
-            example_view.show_predictions(asked.model, seen, 0)
+            example_view.show_predictions(selection.model, seen, 0)
     with right:
         st.subheader("Activation", anchor=False)
         statistics(seen.values.numpy())
         result_view.show(seen, "activation")
         result_view.data_table(seen, "The values of this activation", "activation")
-        take_away(seen, asked.model)
+        take_away(seen, selection.model)
     if address.switch("All hooks on these inputs", "overview"):
-        overview = result_view.result_or_run_button(Spec(asked.model, "statistics", asked.inputs))
+        overview = result_view.result_or_run_button(Spec(selection.model, "statistics", selection.inputs))
         if overview is not None:
             result_view.show(overview, "statistics")
             result_view.data_table(overview, "Spread of each hook's values", "statistics")

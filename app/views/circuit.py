@@ -1,4 +1,4 @@
-"""Circuit: the graph to thin out and click, its faithfulness beside random circuits, and the node that was chosen."""
+"""Circuit: interactive graph, faithfulness compared with random circuits, and details of the selected node."""
 
 import streamlit as st
 
@@ -10,12 +10,12 @@ from app.widgets import circuit_view, model_strip, parameter_form, result_view
 from workbench.experiments.questions.spec import Spec
 from workbench.figures.alt import describe
 
-asked = model_strip.model_strip()
+selection = model_strip.model_strip()
 with parameter_form.row():
-    corrupted = model_strip.choose_corrupted(asked)
-    metric = model_strip.choose_metric(asked, contrast=True)
-    filled = parameter_form.form("circuit", asked.model)
-spec = Spec(asked.model, "circuit", asked.inputs, corrupted, metric, filled.parameters, filled.seed)
+    corrupted = model_strip.choose_corrupted(selection)
+    metric = model_strip.choose_metric(selection, contrast=True)
+    values = parameter_form.form("circuit", selection.model)
+spec = Spec(selection.model, "circuit", selection.inputs, corrupted, metric, values.parameters, values.seed)
 result = result_view.result_or_run_button(spec, cost("circuit"))
 if result is not None:
     picture = circuit_view.picture(result, spec.key)
@@ -26,8 +26,8 @@ if result is not None:
         selected=circuit_view.requested_node(picture, address.requested("node")),
     )
     address.remember("node", selected or "", "")
-    circuit_view.show_node(asked.model, asked.inputs, picture, selected)
+    circuit_view.show_node(selection.model, selection.inputs, picture, selected)
     result_view.result_footer(result, spec)
     circuit_view.show_check(spec)
-model_strip.share(asked, spec)
+model_strip.share(selection, spec)
 show_details("circuit")

@@ -1,4 +1,4 @@
-"""Difference: what tuning changed in a model, beside the others tuned to the same task, and what brings it back."""
+"""Difference: a tuned model compared with its base and with other models tuned to the same task."""
 
 import streamlit as st
 
@@ -14,41 +14,41 @@ from workbench.figures.alt import describe
 ROWS = 15
 
 
-@st.cache_resource(max_entries=24, show_spinner="Writing with both models, and comparing them")
+@st.cache_resource(max_entries=24, show_spinner="Comparing the two models")
 def traced(tuned: str, examples: int, seed: int, restore: bool, key: str) -> Trace:
-    """How one model differs from what it was tuned from, kept while the files of both are the same."""
+    """Compare a model with its base; cached until the files of either change."""
     return trace([tuned], examples=examples, seed=seed, restore=restore)
 
 
-asked = model_strip.model_strip(inputs=False, first="tales_ppo")
+selection = model_strip.model_strip(inputs=False, first="tales_ppo")
 known = tuned_models()
-if asked.model not in known:
+if selection.model not in known:
     some = next(iter(known), "none")
-    st.info(f"{escape(asked.model)} was tuned from no other model. Choose one that was, such as {escape(some)}.")
+    st.info(f"{escape(selection.model)} was not tuned from another model. Choose one that was, such as {escape(some)}.")
     address.stop()
 with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap="small"):
-    others = address.switch("Beside the others tuned to this task", "others", True)
+    others = address.switch("Compare with other models tuned to this task", "others", True)
     restore = address.switch(
-        "Put parts back", "restore", help="As they were before tuning, one after the other: up to a minute a model."
+        "Restore parts", "restore", help="Undo tuning one part at a time: up to a minute per model."
     )
     with st.container(width=140):
         examples = address.number("Examples", 1, 256, "examples", 16, help="Tales written, or questions answered.")
     with st.container(width=140):
-        seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Of the tales, or of which questions.")
-beside = tuned_beside(asked.model) if others else []
+        seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Seeds the tales or the choice of questions.")
+beside = tuned_beside(selection.model) if others else []
 found = [
     traced(name, examples, seed, restore, current_key([name, known[name]], data=[read_card(name).data.name]))
-    for name in (asked.model, *beside)
+    for name in (selection.model, *beside)
 ]
 together = found[0].join(found[1:])
-result_view.show(together, f"difference {asked.model}")
+result_view.show(together, f"difference {selection.model}")
 for title, rows in together.tables(ROWS).items():
     with st.expander(escape(title), icon=":material/table:"):
         st.dataframe(rows, hide_index=True, alt=title)
-result_view.data_table(together, describe(together), f"difference {asked.model}")
-words = " ".join([asked.model, *beside])
+result_view.data_table(together, describe(together), f"difference {selection.model}")
+words = " ".join([selection.model, *beside])
 model_strip.share_code(
-    asked,
+    selection,
     f"from workbench.experiments.difference import trace\n\n"
     f"found = trace({words.split()}, examples={examples}, seed={seed}, restore={restore})",
     f"workbench difference {words} --examples {examples} --seed {seed}{' --restore' * restore}",

@@ -1,4 +1,4 @@
-"""Episodes: a policy at work, step by step, and the same episode played again with one of its parts changed."""
+"""Episodes: a policy's episode step by step, and the same episode replayed with a unit changed."""
 
 import streamlit as st
 
@@ -12,16 +12,16 @@ from workbench.figures.alt import describe
 from workbench.figures.episode import draw_timeline
 
 CHANGES = {"nothing": "nothing", "zero": "set one unit to zero", "add": "add to one unit"}
-ENDS = {True: "ended", False: "cut off by time"}
+ENDS = {True: "ended", False: "stopped by the time limit"}
 
 
 def choose_change(hook: str, sizes: dict[str, int], axis: str | None) -> tuple[str, float | None]:
-    """The site to change, and what is added there (None: it is set to zero)."""
+    """Choose the site to change and the amount to add (None sets it to zero)."""
     if axis is None or axis not in sizes:
         return "", None
     with st.container(width=170):
-        told = "; ".join(f"{kind}: {meaning}" for kind, meaning in CHANGES.items())
-        kind = address.choose("Change", list(CHANGES), "change", help=escape(told))
+        meanings = "; ".join(f"{kind}: {meaning}" for kind, meaning in CHANGES.items())
+        kind = address.choose("Change", list(CHANGES), "change", help=escape(meanings))
     if kind == "nothing":
         return "", None
     with st.container(width=130):
@@ -32,39 +32,37 @@ def choose_change(hook: str, sizes: dict[str, int], axis: str | None) -> tuple[s
 
 
 def python(episode: Played, model: str) -> str:
-    """The same episode in Python."""
+    """Return Python code that plays the same episode."""
     given = f'"{model}", seed={episode.seed}, hook="{episode.hook}", environment="{episode.environment}"'
     edit = f', edit="{episode.edit}", amount={episode.amount}' if episode.edit else ""
     return f"from workbench.experiments.episodes import play\n\nepisode = play({given}{edit})"
 
 
 def outcome(name: str, episode: Played) -> str:
-    """How an episode went, in a few words."""
-    told = episode.trace
-    end = ENDS[told.terminated]
-    return f"{name}: {len(told.action)} steps, return {float(told.reward.sum()):.4g}, {end}"
+    """Summarize an episode: steps, return and how it ended."""
+    trace = episode.trace
+    end = ENDS[trace.terminated]
+    return f"{name}: {len(trace.action)} steps, return {float(trace.reward.sum()):.4g}, {end}"
 
 
-asked = model_strip.model_strip(inputs=False, first="maze_ppo")
-if asked.kind != "policy":
-    st.info(
-        f"{escape(asked.model)} is no policy and plays no episodes. Choose one, such as maze\\_ppo or cartpole\\_ppo."
-    )
+selection = model_strip.model_strip(inputs=False, first="maze_ppo")
+if selection.kind != "policy":
+    st.info(f"{escape(selection.model)} is not a policy. Choose one, such as maze\\_ppo or cartpole\\_ppo.")
     address.stop()
-card = read_card(asked.model)
+card = read_card(selection.model)
 with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap="small"):
     with st.container(width=260):
-        environment = address.choose("Environment", environments_of(asked.model), "environment")
+        environment = address.choose("Environment", environments_of(selection.model), "environment")
     with st.container(width=130):
-        seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Decides how the episode begins.")
+        seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Seed of the environment.")
     with st.container(width=280):
-        hook = choose_hook(asked.model)
-        known = hooks(asked.model)[hook]
+        hook = choose_hook(selection.model)
+        known = hooks(selection.model)[hook]
     edit, amount = choose_change(hook, known.sizes, known.unit)
     with st.container(width=170):
         kind = address.choose("Saliency", ["gradient", "perturbation"], "saliency")
-original = episode_view.cached_episode(asked.model, seed, hook, environment)
-changed = episode_view.cached_episode(asked.model, seed, hook, environment, edit, amount) if edit else None
+original = episode_view.cached_episode(selection.model, seed, hook, environment)
+changed = episode_view.cached_episode(selection.model, seed, hook, environment, edit, amount) if edit else None
 shown = [("Original", original)] + ([(f"Changed at {edit}", changed)] if changed else [])
 longest = max(len(episode.trace.action) for _, episode in shown)
 step = address.scrub("Step", longest - 1, "step") if longest > 1 else 0
@@ -85,7 +83,7 @@ result_view.plot(draw_timeline(original.trace, changed.trace if changed else Non
 st.markdown(escape(finding))
 result_view.data_table(original.trace, finding, "episode")
 st.caption(
-    f"greedy episode of {escape(asked.model)} in {escape(environment)} · seed {seed:d} · n = 1 episode · "
+    f"greedy episode of {escape(selection.model)} in {escape(environment)} · seed {seed:d} · n = 1 episode · "
     f"discount {original.discount:g} · saliency of the greedy action's logit minus the runner-up's"
 )
-model_strip.share_code(asked, python(changed or original, asked.model))
+model_strip.share_code(selection, python(changed or original, selection.model))

@@ -1,4 +1,4 @@
-"""Home: what one can do here, the zoo, and what was computed last."""
+"""Home: tasks, trained networks and recent runs."""
 
 import streamlit as st
 
@@ -10,31 +10,16 @@ from workbench.checkpoints.card import models_folder, names, read_card
 from workbench.core.errors import WorkbenchError
 
 TASKS = (
-    (
-        "Look inside",
-        "One input on its way: feature maps, attention, any activation.",
-        "activations",
-        "grid_view",
-    ),
-    (
-        "What is a part for?",
-        "Remove units, or copy them from another input, and measure.",
-        "ablation",
-        "content_cut",
-    ),
-    (
-        "What does a unit like?",
-        "Optimised inputs beside the strongest natural ones.",
-        "maximization",
-        "imagesmode",
-    ),
-    ("Which edges matter?", "Trace a circuit and test whether it is faithful.", "circuit", "hub"),
-    ("What was computed?", "Results of this page, the command line and scripts.", "runs", "history"),
+    ("Activations", "Feature maps, attention and any other activation on one input.", "activations", "grid_view"),
+    ("Ablation", "How much does the output change when a unit is removed?", "ablation", "content_cut"),
+    ("Maximization", "Inputs that activate a unit most, optimized and natural.", "maximization", "imagesmode"),
+    ("Circuit", "Trace the edges behind a behaviour and measure their faithfulness.", "circuit", "hub"),
+    ("Runs", "Results of this dashboard, the command line and scripts.", "runs", "history"),
 )
 
 
 def task_cards() -> None:
-    """Five ways to begin."""
+    """Show a card for each task."""
     for column, (title, text, view, icon) in zip(st.columns(len(TASKS)), TASKS, strict=True):
         with column.container(border=True, height="stretch"):
             address.page_link(view, f"**{escape(title)}**", icon)
@@ -42,7 +27,7 @@ def task_cards() -> None:
 
 
 def zoo() -> None:
-    """A card for every trained network, family by family."""
+    """Show a card for each trained network, grouped by family."""
     found = names()
     st.subheader("The zoo", anchor=False)
     if not found:
@@ -55,7 +40,7 @@ def zoo() -> None:
 
 
 def rank(name: str) -> int:
-    """The place of a network's family; one whose card cannot be read comes last."""
+    """Return the sort rank of a network's family; unreadable cards come last."""
     try:
         architecture = read_card(name).architecture
     except WorkbenchError:

@@ -17,7 +17,7 @@ from workbench.training.curve import Curve
 
 
 def facts(card: Card) -> None:
-    """Headline metrics, then where the network came from."""
+    """Show the headline metrics and the notes of the card."""
     columns = st.columns(max(2, min(4, len(card.metrics) + 1)))
     columns[0].metric("parameters", format.amount(card.parameters), border=True)
     for column, (name, score) in zip(columns[1:], card.metrics.items(), strict=False):
@@ -28,7 +28,7 @@ def facts(card: Card) -> None:
 
 
 def provenance(card: Card) -> None:
-    """The rest of the card as a table."""
+    """Show the provenance and the configuration as a table."""
     rows = {
         "recipe": card.recipe,
         "data": card.data.name,
@@ -45,9 +45,9 @@ def provenance(card: Card) -> None:
 
 
 def chosen(name: str, hook: Hook) -> None:
-    """The hook that was pressed, and where to go with it."""
+    """Show the selected hook with links to its techniques."""
     st.markdown(f"**{code(hook.name)}**")
-    st.caption(f"{escape(hook.shape)}{' · computed only when it is asked for' if hook.on_request else ''}")
+    st.caption(f"{escape(hook.shape)}{' · computed on request' if hook.on_request else ''}")
     query = {"m": name, "hook": hook.name}
     with st.container(horizontal=True):
         for view, label, icon in (
@@ -59,7 +59,7 @@ def chosen(name: str, hook: Hook) -> None:
 
 
 def hook_table(known: dict[str, Hook]) -> pd.DataFrame:
-    """One row per hook: axes, lengths and whether it costs extra."""
+    """Return a table with axes, shape and units of each hook."""
     return pd.DataFrame(
         {
             "hook": list(known),
@@ -72,15 +72,15 @@ def hook_table(known: dict[str, Hook]) -> pd.DataFrame:
 
 
 def training(card: Card, curve: Curve) -> None:
-    """The curves of what the card measures and of the losses; all others on request."""
+    """Plot the losses and the headline metric, or all series on request."""
     main = [name for name in curve.series if name.endswith("loss") or name == model_card.headline_series(card, curve)]
     everything = len(main) == len(curve.series) or address.switch("All series", "series")
     shown = curve if everything else Curve(curve.step, {name: curve.series[name] for name in main})
     result_view.show_curve(shown, "training")
 
 
-asked = model_strip.model_strip(inputs=False)
-name = asked.model
+selection = model_strip.model_strip(inputs=False)
+name = selection.model
 card, known = read_card(name), hooks(name)
 st.html(f'<div class="wb-card">{model_card.chip(card.architecture)} &nbsp; {html.escape(card.title)}</div>')
 facts(card)
@@ -106,4 +106,4 @@ with left:
 with right:
     st.subheader("Card", anchor=False)
     provenance(card)
-model_strip.share(asked, Spec(name, "anatomy"))
+model_strip.share(selection, Spec(name, "anatomy"))

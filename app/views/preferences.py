@@ -1,4 +1,4 @@
-"""Preferences: two tales told to one order, and a person who says which is better."""
+"""Preferences: label which of two tales fits an order better."""
 
 import streamlit as st
 
@@ -15,20 +15,20 @@ BUTTONS: tuple[tuple[Choice, str, str], ...] = (
 )
 
 
-asked = model_strip.model_strip(inputs=False, first="tales_gpt")
-if not labelling.tells_tales(asked.model):
+selection = model_strip.model_strip(inputs=False, first="tales_gpt")
+if not labelling.tells_tales(selection.model):
     st.info(
-        f"{escape(asked.model)} tells no tales to judge. Choose a model that does, such as tales\\_gpt or tales\\_ppo."
+        f"{escape(selection.model)} does not write tales. Choose a model that does, such as tales\\_gpt or tales\\_ppo."
     )
     address.stop()
-file = labelling.labels_file(asked.model)
+file = labelling.labels_file(selection.model)
 with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap="small"):
     with st.container(width=220):
         annotator = address.write("Your name", "annotator", help="Kept with each judgement; may be left empty.")
     with st.container(width=140):
-        seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Decides which pairs are drawn.")
+        seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Seeds the choice of pairs.")
 judged = [kept for kept in read(file) if kept.seed == seed]
-pair = labelling.shown(asked.model, max((kept.pair for kept in judged), default=-1) + 1, seed)
+pair = labelling.shown(selection.model, max((kept.pair for kept in judged), default=-1) + 1, seed)
 st.markdown(f"**Order {pair.pair + 1:d}**  \n{escape(pair.prompt)}")
 for column, (side, tale) in zip(st.columns(2), (("Left", pair.left), ("Right", pair.right)), strict=True):
     with column.container(border=True):
@@ -36,7 +36,7 @@ for column, (side, tale) in zip(st.columns(2), (("Left", pair.left), ("Right", p
 with st.container(horizontal=True, gap="small", key="judgement"):
     for chosen, label, icon in BUTTONS:
         st.button(escape(label), icon=f":material/{icon}:", on_click=labelling.judge, args=(pair, chosen, annotator))
-st.caption("Which tale is the better answer to the order? Which of the two stands on the left is drawn at random.")
+st.caption("Which tale fits the order better? The two sides are in random order.")
 if judged:
     same, differing = labelling.agreement(judged)
     share = left_share(judged)
@@ -47,9 +47,10 @@ if judged:
         "JSON lines", file.read_bytes(), file.name, "application/jsonl", icon=":material/download:", on_click="ignore"
     )
 model_strip.share_code(
-    asked,
+    selection,
     "from workbench.data.text.preferences import read\n"
     "from workbench.experiments.inputs.labelling import labels_file, shown\n\n"
-    f'pair = shown("{asked.model}", pair={pair.pair}, seed={seed})\njudged = read(labels_file("{asked.model}"))',
+    f'pair = shown("{selection.model}", pair={pair.pair}, seed={seed})\n'
+    f'judged = read(labels_file("{selection.model}"))',
     f"workbench train tales_reward --folder my_reward --set labels={file.name}",
 )

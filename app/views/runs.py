@@ -1,11 +1,11 @@
-"""Runs: what every page, command and script computed or computes."""
+"""Runs: results and running work of pages, commands and scripts."""
 
 import streamlit as st
 
 from app.state import address
 from app.widgets import run_table
 
-everything = address.switch("Also what pages ask in passing (activations, statistics)", "all")
+everything = address.switch("Include routine runs of pages (activations, statistics)", "all")
 table = run_table.list_runs(everything)
 if table.empty:
     st.info("Nothing has been computed yet. Try `workbench run ablation --model digits_mlp --hook blocks.0.hook_post`.")

@@ -43,9 +43,9 @@ of_actions = "action" in getattr(ANALYSES[technique], "needed_axes", ())
 with parameter_form.row(border=asks):
     corrupted = model_strip.choose_corrupted(selection) if contrast else ""
     metric = model_strip.choose_metric(selection, contrast or of_actions) if "metric" in takes else ""
-    filled = parameter_form.form(technique, selection.model)
+    values = parameter_form.form(technique, selection.model)
 inputs = selection.inputs if "inputs" in takes else ""
-spec = Spec(selection.model, technique, inputs, corrupted, metric, filled.parameters, filled.seed)
+spec = Spec(selection.model, technique, inputs, corrupted, metric, values.parameters, values.seed)
 model_strip.share(selection, spec)
 long = "progress" in takes and ("world" in takes or "hook" not in signature.parameters)
 result = result_view.result_or_run_button(spec, cost(technique) if long else "")

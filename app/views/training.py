@@ -1,4 +1,4 @@
-"""Training: a recipe with other settings, checks before it, searches, comparisons."""
+"""Training: train a recipe, check it, search its settings, compare runs."""
 
 import streamlit as st
 
@@ -25,8 +25,8 @@ EVERY, CHECKABLE = training_panel.recipes()
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def checked(recipe: str, settings: str, steps: int, key: str) -> TrainingCheck:
-    """The check of a recipe, with a bar while it runs; kept while its data set is the same."""
-    shown = st.progress(0.0, text="Learning one batch by heart")
+    """Check a recipe with a progress bar; cached until its data set changes."""
+    shown = st.progress(0.0, text="Overfitting one batch")
 
     def report(done: int, total: int) -> None:
         shown.progress(done / total)
@@ -37,7 +37,7 @@ def checked(recipe: str, settings: str, steps: int, key: str) -> TrainingCheck:
 
 
 def train() -> None:
-    """A recipe under other settings, live."""
+    """Train a recipe with changed settings and plot the curve while it runs."""
     recipe = address.choose("Recipe", EVERY, "r", "digits_mlp")
     settings = address.write("Settings", "set", "steps=1000", help=SETTINGS_HELP)
     name = address.write("Name of the new model", "name", f"{recipe}_2")
@@ -62,7 +62,7 @@ def train() -> None:
 
 
 def look() -> None:
-    """One batch by heart, gradients and activations by layer."""
+    """Check that a recipe overfits one batch, and show gradients and activations by layer."""
     recipe = address.choose("Recipe", CHECKABLE, "r", "digits_mlp")
     settings = address.write("Settings", "set", "", help=SETTINGS_HELP)
     steps = address.number("Steps on one batch", 1, 1000, "steps", 100)
@@ -77,13 +77,13 @@ def look() -> None:
 
 
 def search() -> None:
-    """Better settings, by Optuna."""
+    """Search better settings with Optuna."""
     recipe = address.choose("Recipe", CHECKABLE, "r", "digits_mlp")
     ranges = address.write("Ranges", "ranges", "lr=1e-4..1e-1,log batch_size=16..256,log", help=RANGES_HELP)
     settings = address.write("Fixed settings", "set", "steps=200 evaluate_every=0", help=SETTINGS_HELP)
     trials = address.number("Trials to add", 1, 500, "trials", 10)
     name = address.write("Name of the search", "name", recipe)
-    st.caption("Judged on a held-out tenth of the training set; the test set is never looked at.")
+    st.caption("Evaluated on a held-out tenth of the training set; the test set is not used.")
 
     def command() -> list[str]:
         ranges_from(RECIPES[recipe], training_panel.split_words(ranges))
@@ -109,7 +109,7 @@ def search() -> None:
 
 
 def compare() -> None:
-    """Settings side by side."""
+    """Compare several settings."""
     known = comparisons()
     name = address.choose("Comparison", list(known), "comparison")
     st.markdown(escape(known[name]))
@@ -126,6 +126,6 @@ def compare() -> None:
 
 
 WAYS = {"Train": train, "Check": look, "Search": search, "Compare": compare}
-way = address.pick("What to do", list(WAYS), "do")
+way = address.pick("Task", list(WAYS), "do")
 with explained():
     WAYS[way]()

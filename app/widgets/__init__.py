@@ -1,1 +1,1 @@
-"""Parts of pages, named for what they draw."""
+"""Widgets of pages, one file for each thing drawn."""

@@ -1,4 +1,4 @@
-"""A traced circuit as the graph component wants it, and what is known about one of its nodes."""
+"""Traced circuit as data of the graph component, and details of a selected node."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from workbench.figures.alt import describe
 from workbench.figures.circuit_drawing import entries, vertex
 
 LETTERS = 6
-"""Letters that fit on a node."""
+"""Maximum length of a node's label."""
 CHECK_HELP = (
-    "Faithful, complete, minimal and stable? Beside random circuits of equal size, with intervals over the examples, "
-    "and with the scores of sampled edges next to exact patching."
+    "Faithfulness, completeness, minimality and stability compared with random circuits of equal size, with intervals "
+    "over the examples, and the scores of sampled edges compared with exact patching."
 )
-CHECK_COST = "Checking traces the circuit again on draws of the examples and runs the network once for each edge."
+CHECK_COST = "Verification traces the circuit again on resampled examples and runs the network once per edge."
 AT_FIRST = 80
-"""Edges that are easy to look at."""
+"""Number of edges that are easy to read in the graph."""
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def picture(_result: Circuit, key: str) -> Picture:
-    """The strongest edges that matter, their nodes in layers, and the faithfulness curves."""
+    """Convert a circuit to the graph's data: strongest edges, nodes by layer, faithfulness curves."""
     wiring = _result.wiring
     strengths = np.sort(np.abs(wiring.as_vector(_result.scores).numpy()))
     to = cache(lambda port: vertex(wiring, port))
@@ -76,7 +76,7 @@ def picture(_result: Circuit, key: str) -> Picture:
 
 
 def inner_links(wiring: Wiring, ends: list[str]) -> list[Link]:
-    """The ways from ports that several nodes share to those of them that are in the picture."""
+    """Link shared ports to the visible nodes that read them."""
     by_hook: dict[str, list[str]] = {}
     for end in ends:
         by_hook.setdefault(Site.parse(end).hook, []).append(end)
@@ -92,7 +92,7 @@ def inner_links(wiring: Wiring, ends: list[str]) -> list[Link]:
 
 
 def layer_order(wiring: Wiring) -> list[str]:
-    """Hooks in the order in which the graph shows them: ports that several nodes share come before these."""
+    """Return the hooks in the graph's order; shared ports precede the nodes that read them."""
     order: list[str] = []
     for hook, group in wiring.nodes.items():
         order += [port for port in group.reads if wiring.ports[port].size != group.size]
@@ -101,13 +101,13 @@ def layer_order(wiring: Wiring) -> list[str]:
 
 
 def sort_key(end: str, layers: list[str]) -> tuple[int, ...]:
-    """Where a node comes: by layer, then by index."""
+    """Sort nodes by layer, then by index."""
     site = Site.parse(end)
     return (layers.index(site.hook), *entries(site))
 
 
 def label(end: str) -> str:
-    """The few letters on a node: its axes and indices, else the end of its hook's name."""
+    """Return a node's short label: axes and indices, else the end of its hook's name."""
     site = Site.parse(end)
     if site.index.keys() - {"pos"}:
         return "".join(f"{axis[0]}{entry}" for axis, entry in zip(site.index, entries(site), strict=True))
@@ -117,7 +117,9 @@ def label(end: str) -> str:
 
 
 def first_size(result: Circuit) -> int:
-    """The smallest measured circuit that keeps nine tenths of the behaviour, if it is small; else one to look at."""
+    """Return the smallest measured size with a faithfulness of 0.9, if readable, else one with enough edges to
+    show.
+    """
     measured = [(size, live_edges(result, size), kept) for size, kept in curve_points(result)]
     faithful = [size for size, live, faithfulness in measured if faithfulness >= 0.9 and live <= 4 * AT_FIRST]
     visible = [size for size, live, _ in measured if live >= AT_FIRST // 4]
@@ -125,18 +127,18 @@ def first_size(result: Circuit) -> int:
 
 
 def curve_points(result: Circuit) -> list[tuple[int, float]]:
-    """Numbers of edges kept and the faithfulness of these circuits."""
+    """Return pairs of size and faithfulness."""
     return list(zip(result.sizes.tolist(), result.faithfulness.tolist(), strict=True))
 
 
 def live_edges(result: Circuit, size: int) -> int:
-    """How many of the `size` strongest edges lie on a path that matters."""
+    """Count those of the `size` strongest edges that lie on a path from an input to the output."""
     return sum(int(kept.sum()) for kept in result.mask(size).values())
 
 
 def show_check(traced: Spec) -> None:
-    """The same circuit put to the test, when asked: its complement, controls, resamples and exact effects."""
-    if not address.switch("Is this the circuit? Check it.", "check", False, help=CHECK_HELP):
+    """Verify the circuit on request: complement, controls, resamples and exact effects."""
+    if not address.switch("Verify this circuit", "check", False, help=CHECK_HELP):
         return
     with st.container(border=True):
         size = address.number("Edges (0: the fewest that keep 90 %)", 0, 10**6, "size", 0)
@@ -147,7 +149,7 @@ def show_check(traced: Spec) -> None:
 
 
 def requested_node(shown: Picture, asked: str | None) -> str | None:
-    """The node that a link asks for, if the circuit has it."""
+    """Return the node named by the link, or show an error if the circuit lacks it."""
     known = [node.id for node in shown.nodes]
     if asked and asked not in known:
         show(UnknownNameError("node", asked, known, where=" in this circuit, which the link asks for"))
@@ -155,7 +157,7 @@ def requested_node(shown: Picture, asked: str | None) -> str | None:
 
 
 def show_node(model: str, inputs: str, shown: Picture, selected: str | None) -> None:
-    """The chosen node's edges, strongest first, and the ways on from it; or what to do to choose one."""
+    """Show the selected node's edges, strongest first, and links to its techniques."""
     if selected is None:
         st.caption("Choose a node: click it, or press Tab until the graph has the focus, then arrow keys and Enter.")
         return

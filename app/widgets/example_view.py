@@ -1,4 +1,4 @@
-"""Inputs as one looks at them: pictures, tokens, observations; and what the network answers."""
+"""Examples as pictures, tokens or observations, and the network's predictions."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from workbench.experiments.store.data_contents import data_set
 from workbench.experiments.store.dependencies import current_key
 
 Q_FUNCTIONS = ("q_table", "q_network")
-"""Architectures whose answers are returns to expect and no probabilities."""
+"""Architectures that predict returns instead of probabilities."""
 ENCODED = ("cross_attn.hook_k", "cross_attn.hook_v", "hook_cross_k_input", "hook_cross_v_input", "hook_cross_source_in")
-"""Ends of the names of a decoder's hooks that read the encoder's stream."""
+"""Name endings of decoder hooks that read the encoder's stream."""
 SPACE = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})
 
 
 def batch(model: str, inputs: str) -> Batch:
-    """The inputs that a text stands for, read once while they are the same; while they are read the page waits."""
+    """Read the inputs; cached, and the page stops until they are available."""
     require_kept(inputs)
     require_known(inputs, read_card(model).architecture)
     key = f"inputs {inputs} {current_key([model], inputs)}"
@@ -47,19 +47,19 @@ def batch(model: str, inputs: str) -> Batch:
 
 
 def makes_pictures(model: str) -> bool:
-    """Whether a network makes pictures: reconstructs what it sees, or generates them from codes."""
+    """Return True if the network reconstructs or generates images."""
     return image_hook(loaded(model)) is not None
 
 
 def made_pictures(model: str, inputs: Any) -> np.ndarray:
-    """The pictures that a network makes of inputs, as (batch, height, width, channel), 0 to 1."""
+    """Return the images that a network generates, as (batch, height, width, channel) from 0 to 1."""
     network = loaded(model)
     with network.lock:
         return made_images(network, inputs).permute(0, 2, 3, 1).numpy()
 
 
 def as_pictures(model: str, inputs: Any) -> np.ndarray:
-    """Inputs of a network as pictures (batch, height, width, channel), 0 to 1; codes as what is made of them."""
+    """Return inputs as images (batch, height, width, channel) from 0 to 1; latent codes are decoded."""
     if kind_of(read_card(model).architecture) == "latent":
         return made_pictures(model, inputs)
     data = data_set(read_card(model).data.name)
@@ -71,13 +71,13 @@ def as_pictures(model: str, inputs: Any) -> np.ndarray:
 
 
 def enlarged(image: np.ndarray, size: int = 224) -> np.ndarray:
-    """A small picture with every pixel a square, at least about `size` wide."""
+    """Enlarge an image by nearest-neighbour scaling to a width of about `size`."""
     factor = max(1, size // image.shape[1])
     return np.repeat(np.repeat(image, factor, axis=0), factor, axis=1)
 
 
 def show_example(model: str, examples: Batch, row: int, strengths: np.ndarray | None = None, hook: str = "") -> None:
-    """One input as one looks at it; `strengths` at `hook` shade the tokens of a text, or of one side of a pair."""
+    """Show one example; `strengths` at `hook` shade its tokens."""
     card = read_card(model)
     kind = kind_of(card.architecture)
     if kind == "image":
@@ -91,7 +91,7 @@ def show_example(model: str, examples: Batch, row: int, strengths: np.ndarray | 
         st.markdown("**Source**")
         source = examples.sources[row]
         show_tokens(source[: len("".join(source).rstrip(PAD))], strengths if of_source else None)
-        st.markdown("**Answer so far**")
+        st.markdown("**Target so far**")
         show_tokens(examples.tokens[row], None if of_source else strengths)
     else:
         show_observation(card, examples.inputs[row].numpy(), examples.labels[row])
@@ -99,12 +99,12 @@ def show_example(model: str, examples: Batch, row: int, strengths: np.ndarray | 
 
 
 def along_source(hook: str) -> bool:
-    """Whether the positions of an activation of an encoder-decoder are those of the source."""
+    """Return True if an encoder-decoder's activation has the positions of the source."""
     return hook.startswith("encoder.") or hook.endswith(ENCODED)
 
 
 def show_picture(image: np.ndarray, label: str, what: str = "input picture") -> None:
-    """A picture, its pixels visible, with its label."""
+    """Show an image with its label."""
     big = enlarged(image)
     st.image(
         big[..., 0] if big.shape[2] == 1 else big, alt=f"{what}, labelled {label}", caption=f"label: {escape(label)}"
@@ -112,21 +112,21 @@ def show_picture(image: np.ndarray, label: str, what: str = "input picture") -> 
 
 
 def show_tokens(texts: tuple[str, ...], strengths: np.ndarray | None = None) -> None:
-    """A strip of tokens with visible spaces, shaded by `strengths` where given."""
+    """Show tokens with visible spaces, shaded by `strengths`."""
     top = float(np.abs(strengths).max()) if strengths is not None and len(strengths) else 0.0
     spans = []
     for place, text in enumerate(texts):
         shade = 0.0 if strengths is None or not top else 0.65 * abs(float(strengths[place])) / top
-        told = "" if strengths is None else f", {format.short(float(strengths[place]))}"
+        tooltip = "" if strengths is None else f", {format.short(float(strengths[place]))}"
         spans.append(
-            f'<span style="background:rgba(213,94,0,{shade:.2f})" title="position {place:d}{html.escape(told)}">'
+            f'<span style="background:rgba(213,94,0,{shade:.2f})" title="position {place:d}{html.escape(tooltip)}">'
             f"{html.escape(text.translate(SPACE))}</span>"
         )
     st.html(f'<div class="wb-tokens" role="img" aria-label="{html.escape("".join(texts))}">{"".join(spans)}</div>')
 
 
 def output_names(model: str) -> list[str]:
-    """What the network chooses among: classes, tokens or actions."""
+    """Return the names of the outputs: classes, tokens or actions."""
     card = read_card(model)
     kind = kind_of(card.architecture)
     if kind == "image":
@@ -139,13 +139,13 @@ def output_names(model: str) -> list[str]:
 
 
 def show_reconstruction(model: str, examples: Batch, row: int) -> None:
-    """What an autoencoder makes of one example."""
+    """Show an autoencoder's reconstruction of one example."""
     image = made_pictures(model, examples.inputs[row : row + 1])[0]
     show_picture(image, f"reconstruction of {examples.labels[row]}", "reconstructed picture")
 
 
 def show_predictions(model: str, result: Activations, row: int, most: int = 5) -> None:
-    """The network's most likely answers for one example, as bars with their probabilities or, of Q's, returns."""
+    """Show the top predictions for one example as bars of probabilities, or of Q-values."""
     if not predicts_tokens(model):
         st.caption("A reward model: its head scores a whole text, so there is no next token to show.")
         return
@@ -156,17 +156,17 @@ def show_predictions(model: str, result: Activations, row: int, most: int = 5) -
     lines = []
     for place in values.argsort(descending=True)[:most].tolist():
         name, number = (names[place] if place < len(names) else f"action {place}"), float(values[place])
-        told = format.short(number) if architecture in Q_FUNCTIONS else f"{100 * number:.1f} %"
+        text = format.short(number) if architecture in Q_FUNCTIONS else f"{100 * number:.1f} %"
         share = number / (float(values.abs().max()) or 1.0) if architecture in Q_FUNCTIONS else number
         bar = f'<span class="wb-bar"><i style="width:{100 * abs(share):.1f}%;background:{fill}"></i></span>'
         lines.append(
-            f'<div class="wb-answer"><span>{html.escape(name)}</span>{bar}<span>{html.escape(told)}</span></div>'
+            f'<div class="wb-answer"><span>{html.escape(name)}</span>{bar}<span>{html.escape(text)}</span></div>'
         )
     st.html(f'<div class="wb-answers">{"".join(lines)}</div>')
 
 
 def per_position(result: Activations, row: int) -> np.ndarray | None:
-    """The norm of an activation at each position, when it has positions."""
+    """Return the norm of an activation at each position, or None if it has no positions."""
     if "pos" not in result.axes:
         return None
     values = result.values[row].movedim(result.axes.index("pos") - 1, 0)

@@ -1,4 +1,4 @@
-"""The hooks of a model as pages choose among them."""
+"""Hooks of a model and the widget that chooses one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from workbench.core.axes import unit_axis
 from workbench.experiments.questions.spec import Spec
 
 UNHURRIED = 120.0
-"""Seconds to wait for what every page needs."""
+"""Seconds to wait for the list of hooks, which every page needs."""
 PREFERRED = ("hook_post", "hook_z", "hook_mid", "hook_pooled", "hook_out")
-"""Last parts of the names of hooks that hold a layer's units, most telling first."""
+"""Name endings of hooks that hold a layer's units, in order of preference."""
 
 
 @dataclass(frozen=True)
 class Hook:
-    """One hook: its axes after the batch with their lengths, and the axis on which its units lie."""
+    """Hook with its axes after the batch and their lengths."""
 
     name: str
     sizes: dict[str, int]
@@ -25,17 +25,17 @@ class Hook:
 
     @property
     def unit(self) -> str | None:
-        """The axis of the units, or None."""
+        """Return the axis of the units, or None."""
         return unit_axis(tuple(self.sizes))
 
     @property
     def shape(self) -> str:
-        """Axes and lengths in words: channel 16, height 32, width 32."""
+        """Return axes and lengths in words: channel 16, height 32, width 32."""
         return ", ".join(f"{axis} {size}" for axis, size in self.sizes.items()) or "one number"
 
 
 def anatomy(model: str) -> Anatomy:
-    """Stages and hooks of a model."""
+    """Return the stages and hooks of a model."""
     found = jobs.result_of(Spec(model, "anatomy"), slot=f"anatomy {model}", patience=UNHURRIED)
     if found is None:
         address.stop()
@@ -43,14 +43,14 @@ def anatomy(model: str) -> Anatomy:
 
 
 def hooks(model: str) -> dict[str, Hook]:
-    """The hooks of a model by name, in firing order."""
+    """Return the hooks of a model by name, in firing order."""
     parts = anatomy(model)
     rows = zip(parts.hook, parts.axes, parts.size, parts.on_request, strict=True)
     return {name: Hook(name, dict(zip(axes[1:], size, strict=True)), asked) for name, axes, size, asked in rows}
 
 
 def usual(known: dict[str, Hook]) -> str:
-    """The hook to begin with: units in the middle of the network."""
+    """Return the default hook: units in the middle of the network."""
     for ending in PREFERRED:
         if fitting := [name for name, hook in known.items() if name.endswith(ending) and hook.unit]:
             return fitting[len(fitting) // 2]
@@ -58,7 +58,7 @@ def usual(known: dict[str, Hook]) -> str:
 
 
 def choose_hook(model: str, default: str | None = None, with_units: bool = False, globs: bool = False) -> str:
-    """A hook of the model, kept in the address; with `globs` also a pattern such as `blocks.*.hook_resid_pre`."""
+    """Choose a hook of the model; with `globs` also a pattern such as `blocks.*.hook_resid_pre`."""
     known = hooks(model)
     names = [name for name, hook in known.items() if hook.unit or not with_units]
     if globs and default and default not in names:

@@ -1,4 +1,4 @@
-"""A trained network in a few lines: family, size, task, headline metric and how training went."""
+"""Card of a trained network: family, size, task, headline metric and training curve."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workbench.training.curve import Curve
 
 
 def chip(architecture: str) -> str:
-    """The family's symbol, label and colour."""
+    """Return the family's symbol and label in its colour, as HTML."""
     look = style.family(architecture)
     colour = look.dark if style.dark() else look.light
     symbol = f'<span aria-hidden="true">{html.escape(look.symbol)}</span>'
@@ -25,13 +25,13 @@ def chip(architecture: str) -> str:
 
 
 def headline_series(card: Card, curve: Curve) -> str | None:
-    """The series of the curve that shows the headline metric, else the one that shows the loss."""
-    wanted = [*card.metrics, "return", "validation_loss", "test_loss", "train_loss"]
-    return next((name for name in wanted if name in curve.series and len(curve.points(name)) > 1), None)
+    """Return the name of the series with the headline metric, else with the loss."""
+    preferred = [*card.metrics, "return", "validation_loss", "test_loss", "train_loss"]
+    return next((name for name in preferred if name in curve.series and len(curve.points(name)) > 1), None)
 
 
 def sparkline(points: list[tuple[int, float]], colour: str, label: str) -> str:
-    """A small line of values by step."""
+    """Return a sparkline as an image tag."""
     (first, last), values = (points[0][0], points[-1][0]), [value for _, value in points]
     low, span = min(values), (max(values) - min(values)) or 1.0
     places = " ".join(
@@ -47,7 +47,7 @@ def sparkline(points: list[tuple[int, float]], colour: str, label: str) -> str:
 
 
 def training(card: Card, name: str) -> str:
-    """The sparkline of a network's headline series, with its first and last value as its text."""
+    """Return the sparkline of the headline series with its first and last value."""
     curve = read_curve(name)
     series = headline_series(card, curve)
     if series is None:
@@ -61,7 +61,7 @@ def training(card: Card, name: str) -> str:
 
 
 def card(name: str) -> None:
-    """One network's card, with the way to its pages."""
+    """Show the card of a network with a link to its page."""
     with st.container(border=True, height="stretch"):
         try:
             known = read_card(name)
@@ -74,7 +74,7 @@ def card(name: str) -> None:
 
 
 def body(name: str, known: Card) -> str:
-    """The card's HTML."""
+    """Return the card's HTML."""
     parts = [
         f'<div class="wb-row"><h3>{html.escape(name)}</h3>{chip(known.architecture)}</div>',
         f'<div class="wb-muted wb-small">{html.escape(known.title)} · '

@@ -1,4 +1,4 @@
-"""The strip above a page: which model, which inputs, where to go, and how to ask the same elsewhere."""
+"""Strip at the top of a page: model, inputs, jump box, running jobs and sharing."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from workbench.experiments.questions.defaults import Preset, default_metric, pre
 from workbench.experiments.questions.spec import Spec
 
 FIRST = "digits_mlp"
-"""The model to begin with: the smallest, whose data need no download."""
+"""Default model: the smallest, whose data need no download."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What the strip was set to; `sharing` is the place for the ways to ask the same elsewhere."""
+    """Model and inputs selected in the strip; `sharing` is the container of the Share button."""
 
     model: str
     inputs: str
@@ -35,14 +35,17 @@ class Selection:
 
     @property
     def kind(self) -> str:
-        """What the model reads: image, text, policy or latent."""
+        """Return the modality of the model."""
         return kind_of(read_card(self.model).architecture)
 
 
 def model_strip(inputs: bool = True, default: int = 0, first: str = FIRST) -> Selection:
-    """Model and inputs, a box to jump to a site, the ways to share the page.
+    """Draw the strip and return the selection.
 
-    `default` is the preset and `first` the model to begin with.
+    Args:
+        inputs: Whether the page has inputs.
+        default: Index of the default preset of inputs.
+        first: Default model.
     """
     known = names()
     if not known:
@@ -70,7 +73,7 @@ def model_strip(inputs: bool = True, default: int = 0, first: str = FIRST) -> Se
 
 
 def choose_inputs(model: str, default: int) -> str:
-    """Inputs of the model: a preset, a text of one's own, or what the panel behind the button makes."""
+    """Choose inputs: a preset, a typed specification or the reader's own input."""
     offered = offered_presets(model)
     with st.container(horizontal=True, vertical_alignment="bottom", wrap=False, gap="small"):
         chosen = address.choose(
@@ -87,7 +90,7 @@ def choose_inputs(model: str, default: int) -> str:
 
 
 def offered_presets(model: str) -> tuple[Preset, ...]:
-    """The presets of a model; a choice left over from a model of another kind gives way to its default."""
+    """Return the presets of a model, resetting inputs that belong to a model of another kind."""
     previous = address.previous("m")
     if previous not in (None, model):
         before, now = (kind_of(read_card(name).architecture) for name in (str(previous), model))
@@ -96,10 +99,10 @@ def offered_presets(model: str) -> tuple[Preset, ...]:
     return presets(model)
 
 
-def choose_corrupted(asked: Selection) -> str:
+def choose_corrupted(selection: Selection) -> str:
     """Choose the inputs that the clean ones are compared with."""
-    usual = {preset.inputs: preset.corrupted for preset in presets(asked.model)}
-    options = list(dict.fromkeys([usual.get(asked.inputs, ""), *usual.values()]))
+    usual = {preset.inputs: preset.corrupted for preset in presets(selection.model)}
+    options = list(dict.fromkeys([usual.get(selection.inputs, ""), *usual.values()]))
     with st.container(width=330):
         chosen = address.choose(
             "Corrupted inputs",
@@ -112,21 +115,21 @@ def choose_corrupted(asked: Selection) -> str:
     return chosen
 
 
-def choose_metric(asked: Selection, contrast: bool = False) -> str:
+def choose_metric(selection: Selection, contrast: bool = False) -> str:
     """Choose the metric of the output; `contrast` starts with the usual one for corrupted inputs."""
-    autoencoder = read_card(asked.model).architecture == "vae"
+    autoencoder = read_card(selection.model).architecture == "vae"
     hidden = set() if autoencoder else {"reconstruction", "divergence", "signed_reconstruction", "signed_divergence"}
     hidden |= {"correct", "loss", "probability"} if autoencoder else set()
-    hidden |= set() if asked.kind == "policy" else {"value", "signed_value"}
+    hidden |= set() if selection.kind == "policy" else {"value", "signed_value"}
     hidden |= set() if contrast else {name for name in METRICS if name.startswith("signed_")}
     options = [name for name in METRICS if name not in hidden]
-    usual = default_metric(asked.model, contrast or autoencoder)
+    usual = default_metric(selection.model, contrast or autoencoder)
     with st.container(width=240):
         return address.choose("Metric", options, "metric", usual, help="One number per example, from the output.")
 
 
 def follow_jump(first: str) -> None:
-    """Goes to the site that was typed into the box, on the same inputs when the model stays the same."""
+    """Open the site typed into the jump box, keeping the inputs if the model is the same."""
     text = st.session_state.pop("jump to", "")
     if not text:
         return
@@ -141,13 +144,13 @@ def follow_jump(first: str) -> None:
 
 
 def note_jump() -> None:
-    """Takes what was typed out of the box."""
+    """Move the typed text from the jump box to the session state."""
     st.session_state["jump to"] = st.session_state["jump"].strip()
     st.session_state["jump"] = ""
 
 
 def destination(text: str, model: str) -> dict[str, str]:
-    """The choices that show a site; raises with the nearest name when there is none."""
+    """Return the choices that show a site; an unknown name raises an error with the nearest one."""
     head, slash, tail = text.partition("/")
     name, site = (head, Site.parse(tail)) if slash else (model, Site.parse(text))
     if name not in names():
@@ -165,7 +168,7 @@ def destination(text: str, model: str) -> dict[str, str]:
 
 
 def running_jobs() -> None:
-    """What is being computed at the moment, with a way to stop it."""
+    """Show the running jobs with a button to cancel each."""
     work = jobs.board().running()
     if work:
         with st.popover(f"{len(work)} running", icon=":material/hourglass_top:"):
@@ -175,14 +178,14 @@ def running_jobs() -> None:
                     job.cancel.set()
 
 
-def share(asked: Selection, spec: Spec) -> None:
-    """The same question as a link, in Python and on the command line; each gives the same numbers."""
-    share_code(asked, f"import workbench\n\nresult = {spec.as_python()}", spec.as_command())
+def share(selection: Selection, spec: Spec) -> None:
+    """Offer the question as a link, Python code and a command."""
+    share_code(selection, f"import workbench\n\nresult = {spec.as_python()}", spec.as_command())
 
 
-def share_code(asked: Selection, python: str, command: str = "") -> None:
-    """A link to the page, and the code and the command that give the same numbers."""
-    with asked.sharing, st.popover("Share", icon=":material/share:", help="Copy as link, Python or command line"):
+def share_code(selection: Selection, python: str, command: str = "") -> None:
+    """Offer a link to the page, Python code and a command that give the same numbers."""
+    with selection.sharing, st.popover("Share", icon=":material/share:", help="Copy as link, Python or command line"):
         st.caption("Link to this page")
         st.code(address.link(), language=None, wrap_lines=True)
         st.caption("Python")

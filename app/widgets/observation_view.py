@@ -1,4 +1,4 @@
-"""What a policy sees and does, as one looks at it: numbers with their names, a state, a maze or a board."""
+"""Observations and actions of policies: named numbers, a state, a maze or a board."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SCENES = {"Maze-v0": ("the maze", maze.draw), "MinAtarBreakout-v0": ("the board"
 
 
 def show_observation(card: Card, values: np.ndarray, label: str) -> None:
-    """One observation, with what it is called."""
+    """Show one observation with its label."""
     if values.ndim == 3:
         st.image(grid(card, values), alt=f"{scene(card)} at {label}", caption=escape(label))
         return
@@ -53,19 +53,19 @@ def show_observation(card: Card, values: np.ndarray, label: str) -> None:
 
 
 def scene(card: Card) -> str:
-    """What a policy that sees a grid looks at."""
+    """Return the name of a grid policy's scene."""
     return SCENES.get(short_name(card), ("the grid", None))[0]
 
 
 def grid(card: Card, values: np.ndarray) -> np.ndarray:
-    """A maze's or a board's observation as a picture; of any other grid the mean of its channels in grey."""
+    """Render a maze or board observation; of any other grid, the mean of its channels in grey."""
     if short_name(card) in SCENES:
         return SCENES[short_name(card)][1](values)
     return np.clip(values.mean(axis=0) * 255, 0, 255).astype(np.uint8).repeat(24, axis=0).repeat(24, axis=1)
 
 
 def cart_drawing(values: np.ndarray, dark: bool) -> str:
-    """CartPole from the side, as the address of a drawing: the track is 4.8 m long, the pole 1 m."""
+    """Draw CartPole from the side, to scale (track 4.8 m, pole 1 m), as a data URL."""
     position, _, angle, _ = map(float, values)
     at, line = 240 + 100 * position, "#d5dce6" if dark else "#3a4656"
     top = at + 100 * sin(angle), 130 - 100 * cos(angle)
@@ -80,17 +80,17 @@ def cart_drawing(values: np.ndarray, dark: bool) -> str:
 
 
 def short_name(card: Card) -> str:
-    """The name of a policy's environment without that of whose it is."""
+    """Return the environment's name without its namespace."""
     return card.data.name.rpartition("/")[2]
 
 
 def observation_names(card: Card, size: int) -> list[str]:
-    """What each number of an observation is."""
+    """Return the names of an observation's features."""
     kind = "state" if card.architecture == "q_table" else "feature"
     names = OBSERVATIONS.get(short_name(card), ())
     return [names[i] if i < len(names) else f"{kind} {i}" for i in range(size)]
 
 
 def action_names(card: Card) -> list[str]:
-    """What the policy can do; nothing where nobody has named it."""
+    """Return the names of the actions, or an empty list if they are unknown."""
     return list(ACTIONS.get(short_name(card), ()))

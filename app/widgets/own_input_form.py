@@ -1,4 +1,4 @@
-"""Inputs of the reader's own: a prompt, a drawing, a picture, an episode."""
+"""Forms for custom inputs: a prompt, a drawing, a picture, an episode, latent codes."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ from workbench.experiments.store.data_contents import data_set
 
 KINDS = ["png", "jpg", "jpeg", "bmp", "gif", "webp"]
 OWN = ("text:", "file:", "fitted:")
-"""How inputs of one's own begin."""
+"""Prefixes of custom inputs."""
 SHOWN = 40
-"""Characters of them on a button."""
+"""Maximum length of an input on a button."""
 LARGEST_CANVAS = 28
-"""Pixels along a side that one can still draw one by one."""
+"""Maximum side in pixels of an image that can be drawn by hand."""
 
 
 def own_input_button(model: str) -> None:
-    """A button that opens the way to inputs of one's own, by what the model reads, and back to the last ones."""
+    """Draw a button that opens the form for custom inputs and offers the last ones again."""
     kind = kind_of(read_card(model).architecture)
     if (inputs := address.requested("inputs") or "").startswith(OWN):
         st.session_state["last own"] = (kind, inputs)
-    label = {"text": "Type", "pair": "Type", "image": "Own", "policy": "Seed", "latent": "Seed"}[kind]
-    with st.popover(escape(label), icon=":material/edit:", help="Use an input of your own"):
+    with st.popover("Own input", icon=":material/edit:", help="Use an input of your own"):
         {"text": prompt, "pair": pair, "image": picture, "policy": episode, "latent": codes}[kind](model)
         last = st.session_state.get("last own", ("", ""))
         if last[0] == kind and last[1] != inputs:
@@ -43,13 +42,13 @@ def own_input_button(model: str) -> None:
 
 
 def use(inputs: str) -> None:
-    """Makes these the inputs of the page; called before it is drawn again."""
+    """Set the inputs of the page. Called before the next run."""
     address.forget("corrupted")
     address.put("inputs", inputs)
 
 
 def prompt(model: str) -> None:
-    """A text of the reader's own."""
+    """Draw a field for a prompt."""
     st.text_area(
         "Prompt", key="own prompt", max_chars=2000, placeholder="ROMEO: ", help="|| separates prompts of one length."
     )
@@ -57,34 +56,34 @@ def prompt(model: str) -> None:
 
 
 def use_prompt() -> None:
-    """Makes the typed prompt the inputs, unless it is empty."""
+    """Use the typed prompt unless it is empty."""
     if text := st.session_state.get("own prompt"):
         use(f"text:{text}")
 
 
 def pair(model: str) -> None:
-    """A source of the reader's own, and the answer as far as it is given."""
+    """Draw fields for a source and the beginning of its answer."""
     st.text_input("Source", key="own source", max_chars=200)
     st.text_input("Beginning of the answer", key="own answer", max_chars=400, help="May be left empty.")
     st.button("Use this pair", type="primary", on_click=use_pair)
 
 
 def use_pair() -> None:
-    """Makes the typed pair the inputs, unless its source is empty."""
+    """Use the typed pair unless its source is empty."""
     if source := st.session_state.get("own source"):
         answer = st.session_state.get("own answer")
         use(f"text:{source}{ARROW}{answer}" if answer else f"text:{source}")
 
 
 def episode(model: str) -> None:
-    """Observations of an episode from a seed."""
+    """Draw fields for observations of an episode."""
     seed = st.number_input("Seed of the environment", 0, 2**31 - 1, 0, key="own seed")
     steps = st.number_input("Observations, spread over the episode", 1, 500, 16, key="own steps")
     st.button("Use this episode", type="primary", on_click=use, args=(f"rollout:{seed}:{steps}",))
 
 
 def codes(model: str) -> None:
-    """Codes drawn from a seed, or one code with a latent moved."""
+    """Draw fields for random codes, or for one latent moved over its range."""
     seed = st.number_input("Seed of the codes", 0, 2**31 - 1, 0, key="own seed")
     n = st.number_input("Codes", 1, 500, 16, key="own codes")
     st.button("Use these codes", type="primary", on_click=use, args=(f"sample:{seed}:{n}",))
@@ -94,7 +93,7 @@ def codes(model: str) -> None:
 
 
 def picture(model: str) -> None:
-    """A drawing, where the picture is small and grey, or an upload."""
+    """Draw a canvas for small grey images, and a file upload."""
     shape = image_shape(model)
     if shape[0] == 1 and shape[1] <= LARGEST_CANVAS:
         pixels = draw(shape[1], key=f"drawing {shape[1]}")
@@ -106,7 +105,7 @@ def picture(model: str) -> None:
 
 
 def offer_upload(content: bytes, shape: tuple[int, int, int]) -> None:
-    """Says what is wrong with a picture, or offers to use it, fitted when its size is another one."""
+    """Offer to use an uploaded picture, cropped and resized if necessary, or show its error."""
     try:
         read_image(content, shape, fit=True)
     except WorkbenchError as error:
@@ -123,14 +122,14 @@ def offer_upload(content: bytes, shape: tuple[int, int, int]) -> None:
 
 
 def image_shape(model: str) -> tuple[int, int, int]:
-    """Channels, height and width of the model's pictures."""
+    """Return channels, height and width of the model's images."""
     shape = data_set(read_card(model).data.name).shape
     side = isqrt(shape[-1])
     return (1, side, side) if len(shape) == 1 else shape
 
 
 def use_drawing(pixels: tuple[int, ...], shape: tuple[int, int, int]) -> None:
-    """Keeps a drawing as a picture and makes it the inputs."""
+    """Store a drawing as a picture and use it."""
     from io import BytesIO
 
     from PIL import Image
@@ -141,5 +140,5 @@ def use_drawing(pixels: tuple[int, ...], shape: tuple[int, int, int]) -> None:
 
 
 def use_file(source: str, content: bytes) -> None:
-    """Keeps a picture under its hash, so that links and commands find it, and makes it the inputs."""
+    """Store a picture under its hash, where links and commands find it, and use it."""
     use(f"{source}:{keep(content)}")

@@ -1,4 +1,4 @@
-"""A technique's parameters as a form, from its signature."""
+"""Form for a technique's parameters, generated from its signature."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workbench.experiments.questions.spelling import from_text, in_text
 
 @dataclass(frozen=True)
 class FormValues:
-    """What a form was filled with: the parameters that differ from their default, and the seed."""
+    """Values of a form: the parameters that differ from their default, and the seed."""
 
     parameters: dict[str, Any]
     seed: int
@@ -28,7 +28,7 @@ FIRST_HOOKS = {
     "patching": {"blocks.*.hook_resid_pre": "d_model", "encoder.blocks.*.hook_resid_pre": "d_model"},
     "traversal": {"hook_latent": "latent", "hook_input": "latent"},
 }
-"""Hooks that a technique begins with where they exist with units on that axis, in order of preference."""
+"""Default hooks of a technique in order of preference, each with the axis that its units must have."""
 
 
 def row(border: bool = True) -> DeltaGenerator:
@@ -52,7 +52,7 @@ def form(analysis: str, model: str) -> FormValues:
 
 
 def hook_field(parameter: Parameter, model: str, analysis: str, globs: bool) -> str:
-    """A hook, or with `globs` any hook or pattern of hooks."""
+    """Choose a hook; with `globs` also hooks without units and patterns."""
     if not parameter.required:
         return choose_hook(model, in_form(parameter), globs=True)
     known = hooks(model)
@@ -65,7 +65,7 @@ def hook_field(parameter: Parameter, model: str, analysis: str, globs: bool) -> 
 
 
 def field(parameter: Parameter, model: str, given: dict[str, str]) -> str:
-    """The text of one parameter's value."""
+    """Draw the field of a parameter and return its text."""
     name = parameter.name
     if name == "axis":
         return axis(model, given.get("hook", ""))
@@ -91,7 +91,7 @@ def field(parameter: Parameter, model: str, given: dict[str, str]) -> str:
 
 
 def axis(model: str, hook: str) -> str:
-    """An axis of the hook to go along; empty for that of its units."""
+    """Choose an axis of the hook; "" stands for the axis of its units."""
     known = hooks(model)
     if hook not in known:
         return ""
@@ -101,13 +101,13 @@ def axis(model: str, hook: str) -> str:
 
 
 def in_form(parameter: Parameter) -> str:
-    """A default value as a form shows it; nothing stands for none, and for a value that must be given."""
+    """Return a default as text; "" stands for None and for a required value."""
     if parameter.required or parameter.default is None:
         return ""
     return in_text(parameter.annotation, parameter.default)
 
 
 def seed() -> int:
-    """The seed of whatever is drawn at random."""
+    """Choose the seed."""
     with st.container(width=150):
         return address.number("Seed", 0, 2**31 - 1, "seed", 0, help="The same seed gives the same numbers.")

@@ -1,4 +1,4 @@
-"""A result on a page: its figure, the finding in words, the table behind it, and files to take away."""
+"""Result on a page: figure, finding in words, table, method and downloads."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ PLOT = {
 }
 FONT, CODE = '"Source Sans", sans-serif', '"Source Code Pro", monospace'
 ROWS = 5000
-"""Rows of a table shown; the files have all."""
+"""Maximum number of table rows shown; downloads have all."""
 MANY = 256
-"""Examples beyond which an analysis waits for a press on Run."""
+"""Number of examples above which an analysis waits for Run."""
 PASSING = ("activations", "statistics", "anatomy")
-"""Analyses of one forward pass, which pages ask in passing."""
+"""Analyses that cost one forward pass and never wait for Run."""
 
 
 def show(result: Any, key: str) -> None:
-    """Figure, finding and table of any result."""
+    """Show figure and finding of a result."""
     finding = describe(result)
     plot(figure(result), f"figure {key}", finding)
     st.markdown(escape(finding))
 
 
 def plot(picture: Figure, key: str, finding: str) -> None:
-    """A figure in the page's own font and colours."""
+    """Plot a figure in the page's font and colours."""
     text = "#d5dce6" if style.dark() else "#3a4656"
     picture.update_layout(font={"color": text, "family": FONT}, hoverlabel={"font": {"family": CODE}})
     picture.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "rgba(128,128,128,0.7)", "activecolor": text})
@@ -50,7 +50,7 @@ def plot(picture: Figure, key: str, finding: str) -> None:
 
 
 def data_table(result: Any, finding: str, key: str) -> None:
-    """The table behind a figure."""
+    """Show the table of a result in an expander."""
     rows = table(result)
     with st.expander(f"Table ({len(rows):,} rows)", icon=":material/table:"):
         st.dataframe(rows.head(ROWS), hide_index=True, key=f"table {key}", alt=finding)
@@ -59,13 +59,13 @@ def data_table(result: Any, finding: str, key: str) -> None:
 
 
 def result_view(result: Any, spec: Spec) -> None:
-    """Everything about a stored result."""
+    """Show figure, finding, method, table and downloads of a stored result."""
     show(result, spec.key)
     result_footer(result, spec)
 
 
 def result_footer(result: Any, spec: Spec) -> None:
-    """What stands under a figure: how it was made, the table, the files."""
+    """Show method, table and downloads of a stored result."""
     key = spec.key
     st.caption(method(spec, key))
     data_table(result, describe(result), key)
@@ -73,7 +73,7 @@ def result_footer(result: Any, spec: Spec) -> None:
 
 
 def method(spec: Spec, key: str) -> str:
-    """Technique, inputs and their number, metric, parameters, seed and time in one line of Markdown."""
+    """Return one line of Markdown: technique, inputs, n, metric, parameters, seed and time."""
     full = spec.completed()
     rows, corrupted = rows_of(full.inputs), f"corrupted {code(full.corrupted)}" if full.corrupted else ""
     facts = [escape(f"{full.analysis} of {full.model}"), full.inputs and f"inputs {code(full.inputs)}", corrupted]
@@ -89,7 +89,9 @@ def method(spec: Spec, key: str) -> str:
 
 
 def downloads(key: str, name: str) -> None:
-    """The result as CSV, JSON, Parquet, a web page with its figure, and a circuit as such; made when asked for."""
+    """Offer the result as CSV, JSON, Parquet and HTML, and a circuit as JSON and GraphML. Files are made on
+    request.
+    """
     kinds = [("CSV", "csv"), ("JSON", "json"), ("Parquet", "parquet"), ("Figure", "html")]
     if name == "circuit":
         kinds += [("Circuit", "circuit"), ("GraphML", "graphml")]
@@ -106,16 +108,20 @@ def downloads(key: str, name: str) -> None:
 
 
 def show_curve(result: Any, key: str) -> None:
-    """Training curves with their table."""
+    """Plot training curves with their table."""
     finding = describe(result)
-    plot(figure(result).update_layout(title=None, legend={"orientation": "h", "y": 1.03, "yanchor": "bottom"}), f"curve {key}", finding)
+    plot(
+        figure(result).update_layout(title=None, legend={"orientation": "h", "y": 1.03, "yanchor": "bottom"}),
+        f"curve {key}",
+        finding,
+    )
     data_table(result, finding, f"curve {key}")
 
 
 def result_or_run_button(spec: Spec, cost: str = "", go: str = "go") -> Any:
-    """The result of a question; with a `cost`, only once the reader pressed Run, which is in the link as `go`.
+    """Return the result of a question, or show progress or a Run button and return None.
 
-    A question about many examples is never asked by opening a link alone.
+    The button appears if a `cost` is given or there are more than `MANY` examples. A press is part of the link as `go`.
     """
     rows = rows_of(spec.inputs)
     if not cost and spec.analysis not in PASSING and (rows is None or rows > MANY):

@@ -1,4 +1,4 @@
-"""The list of runs and results that every process leaves behind."""
+"""Table of stored runs, and the details of one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 QUIET = ("activations", "statistics", "anatomy")
-"""Analyses that pages ask all the time, not worth a line among the runs."""
+"""Analyses that pages run routinely and that the table omits."""
 
 
 def list_runs(everything: bool = False) -> pd.DataFrame:
-    """One row per run, newest first, with what was asked."""
+    """Return one row per run, newest first."""
     table = RunLog().runs()
     for column in ("analysis", "model", "inputs", "metric"):
         table[column] = [spec.get(column, "") for spec in table["spec"]]
@@ -27,7 +27,7 @@ def list_runs(everything: bool = False) -> pd.DataFrame:
 
 
 def show_recent(n: int) -> None:
-    """The last few runs, or how to get one."""
+    """Show the last `n` runs, or a hint if there are none."""
     table = list_runs().head(n)
     if table.empty:
         st.info("Nothing yet. Open a network above and ablate a unit, or run `workbench run --help`.")
@@ -38,7 +38,7 @@ def show_recent(n: int) -> None:
 
 
 def columns() -> Any:
-    """How the columns of a list of runs are shown."""
+    """Return the column formats of the table."""
     return {
         "started": st.column_config.DatetimeColumn("started", format="distance"),
         "seconds": st.column_config.NumberColumn("seconds", format="%.1f"),
@@ -48,7 +48,7 @@ def columns() -> Any:
 
 
 def show_run(start: str, table: pd.DataFrame) -> None:
-    """One run: how it went, what was asked, its figure, and the ways to take it away or delete it."""
+    """Show status, specification, figure and downloads of one run."""
     from workbench.core.errors import UnknownNameError
     from workbench.experiments.store.results import ResultStore
 
@@ -78,7 +78,7 @@ def show_run(start: str, table: pd.DataFrame) -> None:
 
 
 def delete(key: str) -> None:
-    """Deletes a stored result and what this process remembers of it."""
+    """Delete a stored result and its job in this process."""
     from app.state import jobs
     from workbench.experiments.store.results import ResultStore
 
@@ -88,7 +88,7 @@ def delete(key: str) -> None:
 
 
 def picture(key: str) -> None:
-    """The figure, table and files of a stored result, read back without its model."""
+    """Show figure, table and downloads of a stored result without loading its model."""
     from app.state import jobs
 
     jobs.wait_for_library()

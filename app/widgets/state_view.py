@@ -1,4 +1,4 @@
-"""States that a technique found, as one looks at them: what was seen beside what it became, or where a unit peaks."""
+"""Observations found by a technique: counterfactuals, and inputs that maximize a unit."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from workbench.experiments.questions.spec import Spec
 
 COLUMNS = "grid-template-columns:repeat(auto-fill,minmax(165px,1fr))"
 SHOWN = 8
-"""States side by side, at most; the table below has all."""
+"""Maximum number of states shown; the table has all."""
 
 
 def show_states(model: str, result: Any) -> None:
-    """The states of a result, when it has some."""
+    """Show the states of a result, if it has any."""
     card = read_card(model)
     if isinstance(result, Counterfactuals):
         show_counterfactuals(card, result)
@@ -38,7 +38,7 @@ def show_states(model: str, result: Any) -> None:
 
 
 def show_counterfactuals(card: Card, result: Counterfactuals) -> None:
-    """What was seen and what it must become for another action, the easiest first."""
+    """Show observations beside their counterfactuals, smallest change first."""
     order = result.distance.where(result.found, result.distance.new_tensor(np.inf)).argsort()[:SHOWN].tolist()
     named = action_names(card)
     act = [
@@ -62,7 +62,7 @@ def show_counterfactuals(card: Card, result: Counterfactuals) -> None:
 
 
 def show_maxima(card: Card, result: ReachableMaxima) -> None:
-    """Where each unit is strongest: in the box, and in the environment."""
+    """Show the maximizing observations of each unit: within the box, and reached in the environment."""
     units = range(min(SHOWN, len(result.units)))
     pairs = (result.bounded_observation, result.reached_observation)
     said = [f"{result.axis} {result.units[i]}: {format.short(float(result.bounded[i]))} in the box, "
@@ -79,7 +79,7 @@ def show_maxima(card: Card, result: ReachableMaxima) -> None:
 
 
 def compare_reachable(spec: Spec, result: Maximization) -> None:
-    """The same units among the states that really come up, when the reader wants them: found by playing."""
+    """Compare with maximizing observations that are reached in the environment, on request."""
     if not address.switch("Compare with states that can be reached", "reach"):
         return
     parameters = {"hook": Site.parse(result.hook).hook, "units": list(result.units[:SHOWN])}
@@ -91,7 +91,7 @@ def compare_reachable(spec: Spec, result: Maximization) -> None:
 
 
 def show_picture_pairs(titles: list[str], pictures: list[list[np.ndarray]], alts: tuple[str, str]) -> None:
-    """Cards with two pictures each."""
+    """Show cards with two pictures each."""
     cards = []
     for title, pair in zip(titles, pictures, strict=True):
         images = [

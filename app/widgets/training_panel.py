@@ -1,4 +1,4 @@
-"""Trainings, searches and comparisons on a page: each a process of its own, watched through the run log."""
+"""Trainings, searches and comparisons: each runs in its own process and is followed through the run log."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from workbench.experiments.store.run_log import RunLog, runs_folder
 
 UNDER_WAY = ("queued", "running")
 PATIENCE = 20.0
-"""Seconds that a new process may take to say that it has begun."""
+"""Seconds that a new process may take to appear in the run log."""
 
 
 def launch(*command: str) -> None:
-    """Starts `workbench COMMAND` in a process that outlives this page; what it says goes to a file beside the runs."""
+    """Start `workbench COMMAND` in a separate process that survives the page and logs to a file beside the runs."""
     folder = runs_folder() / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{command[0]}_{command[1]}.log").open("w", encoding="utf-8") as log:
@@ -34,22 +34,22 @@ def launch(*command: str) -> None:
 
 
 def state_of(kind: str, name: str) -> dict[str, Any] | None:
-    """What the run log says of a training, search or comparison; None when it was never begun."""
+    """Return the run log's entry of a training, search or comparison, or None."""
     table = RunLog().runs()
     found = table[table["key"] == key_of(kind, name)]
     return None if found.empty else found.iloc[0].to_dict()
 
 
 def start(label: str, state: dict[str, Any] | None, command: Callable[[], list[str]]) -> None:
-    """A button that starts or goes on with the work, unless it is under way; mistakes are shown before it starts."""
+    """Draw a button that starts or resumes the work, disabled while it runs; mistakes are shown before it starts."""
     busy = under_way(state, st.session_state.get("launched", 0.0))
     if st.button(escape(label), type="primary", icon=":material/play_arrow:", disabled=busy, key=f"start {label}"):
         launch(*command())
-        st.toast("Started. It goes on when this page is closed.")
+        st.toast("Started. It continues if this page is closed.")
 
 
 def watch(kind: str, name: str, show: Callable[[], None]) -> None:
-    """How far the work is, with a way to stop it, and what it has found so far, drawn again every two seconds."""
+    """Show progress, Cancel and intermediate results, refreshed every two seconds."""
     launched = st.session_state.get("launched", 0.0)
     active = under_way(state_of(kind, name), launched)
 
@@ -66,14 +66,14 @@ def watch(kind: str, name: str, show: Callable[[], None]) -> None:
 
 
 def under_way(state: dict[str, Any] | None, launched: float) -> bool:
-    """Whether a process works on it, or was launched a moment ago and has not said so yet."""
+    """Return True if the work runs, or was launched less than `PATIENCE` seconds ago."""
     if state is not None and (state["status"] in UNDER_WAY or state["started"].timestamp() > launched):
         return state["status"] in UNDER_WAY
     return time.time() - launched < PATIENCE
 
 
 def show_status(state: dict[str, Any]) -> None:
-    """One line, or a bar, for the state of a run."""
+    """Show the status of a run as a line or a progress bar."""
     status, done, total = state["status"], int(state["done"]), int(state["total"])
     if status in UNDER_WAY:
         spent = (state["updated"] - state["started"]).total_seconds()
@@ -85,17 +85,17 @@ def show_status(state: dict[str, Any]) -> None:
         st.error(escape(state["error"]), icon=":material/error:")
     elif status in ("cancelled", "interrupted"):
         st.info(
-            f"Stopped after {done:,} of {total:,} steps. What is finished is kept; starting again goes on from there."
+            f"Stopped after {done:,} of {total:,} steps. Finished steps are kept; starting again resumes from there."
         )
 
 
 def split_words(text: str) -> list[str]:
-    """The settings or ranges of a line, separated by spaces."""
+    """Split settings or ranges at spaces."""
     return text.split()
 
 
 def recipes() -> tuple[list[str], list[str]]:
-    """All recipes, and those that say what one batch is."""
+    """Return all recipes, and those that can be checked on one batch."""
     from workbench.core.registry import RECIPES
 
     every = list(RECIPES)
@@ -103,7 +103,7 @@ def recipes() -> tuple[list[str], list[str]]:
 
 
 def settings_table(recipe: str) -> list[dict[str, str]]:
-    """Each setting of a recipe with its value and the values that it may have."""
+    """Return each setting of a recipe with its value and valid range."""
     from workbench.core.ranges import describe_type, is_carried
     from workbench.core.registry import RECIPES
     from workbench.experiments.questions.settings import kinds
@@ -121,7 +121,7 @@ def settings_table(recipe: str) -> list[dict[str, str]]:
 
 
 def checked_words(recipe: str, text: str) -> list[str]:
-    """The settings in a line, after a look that the recipe takes them."""
+    """Split a line into settings and check that the recipe accepts them."""
     from workbench.core.registry import RECIPES
     from workbench.experiments.questions.settings import from_words
 
@@ -130,12 +130,12 @@ def checked_words(recipe: str, text: str) -> list[str]:
 
 
 def folder_of(name: str) -> Path:
-    """Where a new model of that name is saved; a name that is taken by a recipe is refused."""
+    """Return the folder of a new model; raises if the name is invalid or belongs to a recipe."""
     from workbench.checkpoints.card import SLUG, models_folder
     from workbench.core.registry import RECIPES
 
     if not SLUG.fullmatch(name) or name in RECIPES:
         raise WorkbenchError(
-            f"{name!r} cannot be the new model's name: take letters, digits, '_' and '-', and no recipe's."
+            f"{name!r} cannot name a new model: use letters, digits, '_' and '-', and no recipe's name."
         )
     return models_folder() / name

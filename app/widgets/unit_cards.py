@@ -1,4 +1,4 @@
-"""What a unit likes best, as one looks at it: the input that was found, beside the strongest natural ones."""
+"""Cards of units: the optimized input beside the natural inputs with the highest activation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workbench.experiments.inputs.reading import kind_of
 
 
 def show_cards(model: str, result: Maximization, n: int) -> None:
-    """One card for each unit, compared with `n` natural inputs."""
+    """Show a card for each unit, compared with `n` natural inputs."""
     card = read_card(model)
     kind = kind_of(card.architecture)
     if kind == "policy" and result.inputs.ndim == 2:
@@ -34,7 +34,7 @@ def show_cards(model: str, result: Maximization, n: int) -> None:
 
 
 def picture_cards(model: str, result: Maximization, n: int) -> list[str]:
-    """Cards of units that look at pictures."""
+    """Return the cards of units with image inputs."""
     found = to_pictures(model, result.inputs)
     natural = [to_pictures(model, examples) for examples in result.examples]
     cards = []
@@ -51,7 +51,7 @@ def picture_cards(model: str, result: Maximization, n: int) -> list[str]:
 
 
 def to_pictures(model: str, inputs: Any) -> np.ndarray:
-    """Inputs as pictures (batch, height, width, channel), 0 to 1."""
+    """Return inputs as images (batch, height, width, channel) from 0 to 1."""
     card = read_card(model)
     if kind_of(card.architecture) == "policy":
         return np.stack([grid(card, observation.numpy()) for observation in inputs]) / 255
@@ -59,7 +59,7 @@ def to_pictures(model: str, inputs: Any) -> np.ndarray:
 
 
 def text_cards(result: Maximization, n: int) -> list[str]:
-    """Cards of units that read text."""
+    """Return the cards of units with text inputs."""
     cards = []
     for place in range(len(result.units)):
         lines = [f'<p class="wb-found">{visible_spaces(result.texts[place])}</p>']
@@ -70,7 +70,7 @@ def text_cards(result: Maximization, n: int) -> list[str]:
 
 
 def show_vectors(result: Maximization, names: list[str]) -> None:
-    """A row for each unit: what was found, feature by feature."""
+    """Show the optimized observation of each unit as a table."""
     rows = pd.DataFrame(result.inputs.numpy(), columns=names)
     rows.insert(0, result.axis, list(result.units))
     rows = rows.assign(activation=result.reached.tolist(), natural=result.activations[:, 0].tolist())
@@ -78,7 +78,7 @@ def show_vectors(result: Maximization, names: list[str]) -> None:
 
 
 def card(result: Maximization, place: int, n: int, inside: str) -> str:
-    """A card with the unit's number, what was reached and how that compares."""
+    """Return a card with the unit's number, the activation reached and the comparison."""
     unit, best = result.units[place], result.activations[place, 0]
     gain = float(result.gain[place])
     times = "" if isnan(gain) else f", {gain:.2g} x"
@@ -93,7 +93,7 @@ def card(result: Maximization, place: int, n: int, inside: str) -> str:
 
 
 def image_tag(image: np.ndarray, alt: str) -> str:
-    """An image that needs no request."""
+    """Return an image tag with its data embedded."""
     values = (255 * np.clip(enlarged(image, 96), 0, 1)).astype(np.uint8)
     picture = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
     picture.save(stream := io.BytesIO(), "PNG")
@@ -101,10 +101,10 @@ def image_tag(image: np.ndarray, alt: str) -> str:
 
 
 def format_value(number: object) -> str:
-    """An activation in three digits."""
+    """Format an activation."""
     return format.short(float(number))  # type: ignore[arg-type]
 
 
 def visible_spaces(text: str) -> str:
-    """Text with its spaces visible, safe in HTML."""
+    """Return escaped text with visible spaces."""
     return html.escape(text.translate(SPACE))

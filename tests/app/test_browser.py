@@ -159,7 +159,7 @@ def test_the_graph_follows_a_dark_page(browser: Any, address: str) -> None:
 
 def test_a_drawing_becomes_the_input(visited: Visit) -> None:
     page = visited.open("/activations?m=digits_mlp")
-    page.get_by_role("button", name="Own", exact=True).click()
+    page.get_by_role("button", name="Own input", exact=True).click()
     canvas = page.locator('[data-id="canvas"]')
     canvas.wait_for(timeout=PATIENCE)
     box = canvas.bounding_box()

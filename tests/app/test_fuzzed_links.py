@@ -106,7 +106,7 @@ def test_what_a_link_got_wrong_is_said_and_the_nearest_is_shown() -> None:
         "activations", {"m": IMAGE, "inputs": "test:0:4", "row": "99", "unit": "7777", "hook": "hook_inptu"}
     )
     said = " ".join(box.value.replace("\\", "") for box in page.error)
-    assert "row" not in said and "There is no example 99: it goes from 0 to 3. Taken is 3." in said
+    assert "row" not in said and "There is no example 99: choose one from 0 to 3. Using 3." in said
     assert "Did you mean 'hook_input'" in said and "No unit named '7777'" in said
     assert next(box.value for box in page.number_input if box.label == "Example") == 3
     assert page.query_params["row"] == "3" and "unit" not in page.query_params

@@ -71,7 +71,7 @@ def test_an_episode_is_played_again_with_a_unit_changed(opened: Open) -> None:
 
 def test_a_network_that_is_no_policy_plays_no_episodes(opened: Open) -> None:
     page = clean(opened("episodes", m="digits_mlp"))
-    assert any("no policy" in said_by(box) for box in page.info)
+    assert any("not a policy" in said_by(box) for box in page.info)
 
 
 def test_a_judgement_is_kept_and_the_next_pair_is_shown(
@@ -88,7 +88,7 @@ def test_a_judgement_is_kept_and_the_next_pair_is_shown(
 
 
 @pytest.mark.parametrize(
-    ("view", "said"), [("preferences", "tells no tales"), ("difference", "tuned from no other model")]
+    ("view", "said"), [("preferences", "does not write tales"), ("difference", "not tuned from another model")]
 )
 def test_a_model_of_something_else_has_nothing_to_judge(opened: Open, view: str, said: str) -> None:
     page = clean(opened(view, m="digits_mlp"))
