@@ -26,8 +26,8 @@ from workbench.training.policy_evaluation import evaluate_policy
 from workbench.training.policy_losses import log_probability, policy_gradient_loss
 from workbench.training.ppo import PPOConfig, ppo
 from workbench.training.reinforce import REINFORCEConfig, improve, reinforce, returns_to_go
-from workbench.training.rollouts import collect_episodes, first_episode
-from workbench.training.samples import Batch, learnable
+from workbench.training.rollouts import collect_episodes, mark_first_episode
+from workbench.training.samples import Batch, prepare_batch
 from workbench.training.trpo import TRPOConfig, trpo
 
 cartpoles = partial(make_vector, "workbench/CartPole-v1")
@@ -64,7 +64,7 @@ def test_n_step_returns_are_rewards_and_the_value_where_the_segment_ends() -> No
     model, envs = policy(features=1), corridors(3, time_limit=50)
     envs.reset(seed=0)
     segment = collect_episodes(model, envs, torch.Generator().manual_seed(0), steps=4)
-    target = learnable(segment, 0.5, decay=1.0).target.reshape(segment.reward.shape)
+    target = prepare_batch(segment, 0.5, decay=1.0).target.reshape(segment.reward.shape)
     for env in range(3):
         running = segment.next_value[-1, env]
         for t in reversed(range(len(target))):
@@ -93,7 +93,7 @@ def test_whole_episodes_are_the_first_ones_and_all_of_them() -> None:
     envs = corridors(6, time_limit=20)
     envs.reset(seed=1)
     segment = collect_episodes(policy(features=1), envs, torch.Generator().manual_seed(0), steps=3)
-    own = first_episode(segment.done)
+    own = mark_first_episode(segment.done)
     places = (LENGTH * segment.observation[..., 0]).round().long()
     for env in range(6):
         start, length = int(places[0, env]), LENGTH - int(places[0, env])
@@ -120,7 +120,7 @@ def test_without_a_baseline_the_step_is_the_plain_one() -> None:
     model, envs = policy(), cartpoles(4)
     envs.reset(seed=0)
     segment = collect_episodes(model, envs, torch.Generator().manual_seed(0))
-    own = first_episode(segment.done)
+    own = mark_first_episode(segment.done)
     logp = log_probability(model(segment.observation[own]).logits, segment.action[own])
     expected = torch.autograd.grad(-(logp * returns_to_go(segment.reward, segment.done, 0.99)[own]).mean(), [
         model.actor.readout.weight])[0]  # fmt: skip
@@ -204,10 +204,10 @@ def test_a_single_sample_left_over_joins_the_minibatch_before_it(rest: int) -> N
     n = 8 + rest
     numbers = torch.arange(float(n))
     batch = Batch(numbers[:, None], numbers.long(), numbers, numbers, numbers)
-    parts = list(batch.shuffled(4, torch.Generator().manual_seed(0)))
+    parts = list(batch.shuffle(4, torch.Generator().manual_seed(0)))
     assert [len(part.action) for part in parts] == {0: [4, 4], 1: [4, 5], 2: [4, 4, 2]}[rest]
     assert sorted(torch.cat([part.action for part in parts]).tolist()) == list(range(n))
-    assert [len(part.action) for part in batch.shuffled(1, torch.Generator())] == [1] * n
+    assert [len(part.action) for part in batch.shuffle(1, torch.Generator())] == [1] * n
 
 
 def test_ppo_learns_where_the_last_minibatch_would_have_one_sample() -> None:

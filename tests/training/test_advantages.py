@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.training.advantages import explained_variance, generalized_advantages, normalized
+from workbench.training.advantages import explained_variance, generalized_advantages, normalize
 
 seeds = st.integers(0, 2**16)
 
@@ -78,7 +78,7 @@ def test_advantages_equal_those_of_stable_baselines3(seed: int) -> None:
 @given(seed=seeds, scale=st.floats(0.1, 100), shift=st.floats(-100, 100))
 def test_normalising_removes_the_reward_scale(seed: int, scale: float, shift: float) -> None:
     advantage = torch.randn(4, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    torch.testing.assert_close(normalized(scale * advantage + shift), normalized(advantage), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(normalize(scale * advantage + shift), normalize(advantage), rtol=1e-5, atol=1e-5)
 
 
 def test_explained_variance_of_perfect_constant_and_opposite_values() -> None:
@@ -90,5 +90,5 @@ def test_explained_variance_of_perfect_constant_and_opposite_values() -> None:
 
 
 def test_a_single_advantage_is_its_own_mean() -> None:
-    assert normalized(torch.tensor([3.0])).tolist() == [0.0]
-    assert normalized(torch.tensor([3.0, 5.0])).tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5])
+    assert normalize(torch.tensor([3.0])).tolist() == [0.0]
+    assert normalize(torch.tensor([3.0, 5.0])).tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5])

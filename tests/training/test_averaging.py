@@ -22,7 +22,7 @@ def test_applying_the_average_and_leaving_restores_every_bit() -> None:
     model[0].weight.data.add_(0.1)
     average.update(0)
     live = {n: t.clone() for n, t in model.state_dict().items()}
-    with average.applied():
+    with average.use_averages():
         # One update from the weights before: 0.1 of the old ones and 0.9 of those that are larger by 0.1.
         torch.testing.assert_close(model[0].weight.detach(), live["0.weight"] - 0.01)
     assert all(torch.equal(t, live[n]) for n, t in model.state_dict().items())

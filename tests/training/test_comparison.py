@@ -1,7 +1,7 @@
 import json
 import math
 
-from workbench.training.comparison import Attempt, Comparison, Variant, finite
+from workbench.training.comparison import Attempt, Comparison, Variant, replace_infinite
 from workbench.training.curve import Curve
 
 
@@ -19,5 +19,5 @@ def test_variants_of_other_batch_sizes_are_compared_by_examples() -> None:
 
 def test_what_is_not_finite_becomes_none_and_the_rest_is_json() -> None:
     curve = Curve([1, 2], {"loss": [math.inf, 0.1234567891]})
-    stored = finite({"a": math.nan, "curve": [curve.step, curve.series]})
+    stored = replace_infinite({"a": math.nan, "curve": [curve.step, curve.series]})
     assert json.loads(json.dumps(stored, allow_nan=False)) == {"a": None, "curve": [[1, 2], {"loss": [None, 0.123457]}]}

@@ -11,8 +11,8 @@ from tests.training.corridor import DISCOUNT, LENGTH, corridor_value, numbered_c
 from tests.training.test_ppo import cartpoles, weights
 from workbench.core.errors import Cancelled, ConfigError
 from workbench.core.random import generator, seed_everything
-from workbench.training.dqn import DQNConfig, approach, double_target, dqn, temporal_difference_loss
-from workbench.training.exploration import Held, epsilon_greedy, extended_epsilon_greedy
+from workbench.training.dqn import DQNConfig, double_target, dqn, temporal_difference_loss, update_target
+from workbench.training.exploration import Repetition, epsilon_greedy, extended_epsilon_greedy
 from workbench.training.replay import Replay, Transitions
 from workbench.zoo.q_network import QNetwork, QNetworkConfig
 
@@ -71,7 +71,7 @@ def test_the_loss_is_huber_of_the_bellman_error_and_moves_only_the_chosen_action
 def test_the_slow_copy_goes_its_share_of_the_way() -> None:
     model, slow = network(), network(seed=1)
     before = copy.deepcopy(slow)
-    approach(slow, model, 0.25)
+    update_target(slow, model, 0.25)
     for new, old, aim in zip(slow.parameters(), before.parameters(), model.parameters(), strict=True):
         assert_close(new, 0.75 * old + 0.25 * aim)
 
@@ -116,7 +116,7 @@ def test_settings_that_leave_nothing_to_do_are_refused() -> None:
 
 
 def test_a_random_action_lasts_and_a_single_step_of_it_is_epsilon_greedy() -> None:
-    q, held, rng = torch.tensor([[1.0, 0.0, 0.0]]).expand(4000, 3), Held.none(4000), generator(0)
+    q, held, rng = torch.tensor([[1.0, 0.0, 0.0]]).expand(4000, 3), Repetition.none(4000), generator(0)
     taken = []
     for _ in range(12):
         action, held = extended_epsilon_greedy(q, 0.2, held, 6, rng)
@@ -125,5 +125,5 @@ def test_a_random_action_lasts_and_a_single_step_of_it_is_epsilon_greedy() -> No
     random = history != 0
     again = (history[1:] == history[:-1])[random[:-1]].double().mean()
     assert again > 0.6  # a chain of 1 to 6 steps goes on after 5 of 7 of them, and some begin anew
-    single, _ = extended_epsilon_greedy(q, 0.2, Held.none(4000), 1, generator(1))
+    single, _ = extended_epsilon_greedy(q, 0.2, Repetition.none(4000), 1, generator(1))
     assert torch.equal(single, epsilon_greedy(q, 0.2, generator(1)))

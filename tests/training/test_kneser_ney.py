@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.core.errors import ConfigError, DataError
-from workbench.training.kneser_ney import discounts, fit_ngrams, ngram_metrics
+from workbench.training.kneser_ney import compute_discounts, fit_ngrams, ngram_metrics
 
 VOCAB = 5
 
@@ -73,8 +73,8 @@ def test_the_probabilities_of_all_tokens_after_any_context_sum_to_one(seed: int,
 def test_discounts_are_those_of_the_papers_formula_and_a_half_where_it_has_none() -> None:
     counts = np.repeat([1, 2, 3, 4, 9], [40, 10, 5, 2, 1])
     y = 40 / (40 + 20)
-    assert discounts(counts) == pytest.approx([0, 1 - 2 * y * 10 / 40, 2 - 3 * y * 5 / 10, 3 - 4 * y * 2 / 5])
-    assert discounts(np.array([1, 1, 2])) == pytest.approx([0, 0.5, 0.5, 0.5])
+    assert compute_discounts(counts) == pytest.approx([0, 1 - 2 * y * 10 / 40, 2 - 3 * y * 5 / 10, 3 - 4 * y * 2 / 5])
+    assert compute_discounts(np.array([1, 1, 2])) == pytest.approx([0, 0.5, 0.5, 0.5])
 
 
 def test_a_text_of_one_token_again_and_again_costs_nearly_nothing() -> None:

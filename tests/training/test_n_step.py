@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from tests.training.corridor import DISCOUNT, LENGTH, corridor_value, corridors
 from workbench.training.n_step import Recent, n_step
-from workbench.training.rollouts import as_observation, led_to
+from workbench.training.rollouts import as_observation, next_states
 
 
 def rounds(time_limit: int, count: int, envs: int = 64, seed: int = 0) -> list[Recent]:
@@ -20,7 +20,7 @@ def rounds(time_limit: int, count: int, envs: int = 64, seed: int = 0) -> list[R
         action = torch.zeros(envs, dtype=torch.int64)
         shown, reward, terminated, truncated, info = made.step(action.numpy())
         step = (
-            seen, action, torch.as_tensor(reward, dtype=torch.float32), led_to(shown, info),
+            seen, action, torch.as_tensor(reward, dtype=torch.float32), next_states(shown, info),
             torch.from_numpy(terminated.copy()), torch.from_numpy(terminated | truncated),
         )  # fmt: skip
         played.append(Recent(*(x[None] for x in step)))

@@ -14,7 +14,7 @@ from tests.training.corridor import DISCOUNT, LENGTH, corridor_value, corridors
 from workbench.core.errors import Cancelled, CheckpointError, ConfigError, TrainingError
 from workbench.core.random import seed_everything
 from workbench.data.environments import make_vector
-from workbench.training.advantages import normalized
+from workbench.training.advantages import normalize
 from workbench.training.optimizers import build_optimizer
 from workbench.training.policy_evaluation import evaluate_policy
 from workbench.training.policy_losses import (
@@ -27,7 +27,7 @@ from workbench.training.policy_losses import (
 from workbench.training.ppo import PPOConfig, improve, ppo, ppo_loss
 from workbench.training.ppo_gradient import ppo_gradient
 from workbench.training.rollouts import Frontier, Segment, collect, start
-from workbench.training.samples import Batch, learnable
+from workbench.training.samples import Batch, prepare_batch
 from workbench.zoo.actor_critic import ActorCritic, ActorCriticConfig
 
 SMALL = PPOConfig(steps=6 * 4 * 8, segment=8, epochs=2, minibatch=16, checkpoint_every=2)
@@ -91,7 +91,7 @@ def test_an_update_moves_the_weights_where_stable_baselines3_moves_them(bonus: f
     before = weights(ours)
     measured = improve(ours, cfg, segment, optimizer, torch.Generator())
     np.testing.assert_allclose(
-        learnable(segment, cfg.discount, cfg.decay).target.reshape(32, 4), theirs.rollout_buffer.returns, rtol=1e-4
+        prepare_batch(segment, cfg.discount, cfg.decay).target.reshape(32, 4), theirs.rollout_buffer.returns, rtol=1e-4
     )
     theirs.train()
     moved = (weights(ours) - before).abs().max()
@@ -113,7 +113,7 @@ def test_the_gradient_in_closed_form_is_that_of_the_loss(bonus: float) -> None:
     expected = torch.autograd.grad(ppo_loss(logits, value, part, cfg), (logits, value))
     torch.testing.assert_close((found.logits, found.value), expected)
     logp, error = log_probability(logits, action), value_loss(value, part.target)
-    policy = clipped_surrogate(logp, old_logp, normalized(part.advantage), cfg.clip)
+    policy = clipped_surrogate(logp, old_logp, normalize(part.advantage), cfg.clip)
     kl, clipped = approximate_kl(logp, old_logp), clipped_fraction(logp, old_logp, cfg.clip)
     assert 0.2 < clipped < 0.8
     torch.testing.assert_close(found.measures, torch.stack([policy, error, kl, clipped]).detach())

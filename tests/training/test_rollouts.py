@@ -15,7 +15,7 @@ from workbench.data.environments import make_vector
 from workbench.data.environments.cartpole import CARTPOLE
 from workbench.data.environments.classic_control import VectorControl
 from workbench.training.advantages import generalized_advantages
-from workbench.training.rollouts import Segment, collect, greedy_rollout, gumbel, sampled, start
+from workbench.training.rollouts import Segment, collect, greedy_rollout, gumbel, sample_actions, start
 from workbench.zoo.actor_critic import ActorCritic, ActorCriticConfig
 
 
@@ -85,7 +85,7 @@ def test_finished_episodes_are_counted_with_their_returns_and_lengths() -> None:
 def test_actions_are_drawn_with_the_probabilities_of_the_policy() -> None:
     logits = torch.tensor([0.5, -1.0, 2.0])
     noise = gumbel((100_000, 3), torch.Generator().manual_seed(0))
-    counts = sampled(logits.expand(100_000, 3), noise).bincount(minlength=3)
+    counts = sample_actions(logits.expand(100_000, 3), noise).bincount(minlength=3)
     torch.testing.assert_close(counts / 100_000, logits.softmax(0), rtol=0, atol=0.01)
 
 

@@ -12,11 +12,11 @@ from torch.func import functional_call, jacrev
 from tests.training.test_ppo import policy, weights
 from workbench.core.errors import Cancelled, ConfigError
 from workbench.data.environments import make_vector
-from workbench.training.advantages import normalized
+from workbench.training.advantages import normalize
 from workbench.training.conjugate_gradient import conjugate_gradient
 from workbench.training.policy_losses import mean_kl
 from workbench.training.rollouts import collect, start
-from workbench.training.samples import learnable
+from workbench.training.samples import prepare_batch
 from workbench.training.trpo import TRPOConfig, fisher_product, flat_gradient, policy_parameters, step, trpo
 from workbench.zoo.actor_critic import ActorCritic, ActorCriticConfig
 
@@ -68,10 +68,10 @@ def segment_and_model(units: int = 16):
 
 def test_the_step_is_along_the_exact_natural_gradient_and_as_long_as_allowed() -> None:
     model, segment = segment_and_model(units=3)
-    cfg, batch = TRPOConfig(cg_steps=35, kl_limit=1e-4), learnable(segment, 0.99, 0.95)
+    cfg, batch = TRPOConfig(cg_steps=35, kl_limit=1e-4), prepare_batch(segment, 0.99, 0.95)
     parameters, before = policy_parameters(model, batch.observation[:1]), weights(model.actor)
     logp = model(batch.observation).logits.log_softmax(-1).gather(1, batch.action[:, None])[:, 0]
-    gradient = flat_gradient((logp * normalized(batch.advantage)).mean(), parameters)
+    gradient = flat_gradient((logp * normalize(batch.advantage)).mean(), parameters)
     matrix = exact_fisher(model.double(), batch.observation.double()) + 0.1 * torch.eye(35, dtype=torch.float64)
     model.float()
     measured = step(model, parameters, batch, segment.logits.flatten(0, 1), cfg)
@@ -84,7 +84,7 @@ def test_the_step_is_along_the_exact_natural_gradient_and_as_long_as_allowed() -
 
 def test_every_step_stays_inside_the_trust_region_and_gains() -> None:
     model, segment = segment_and_model()
-    batch = learnable(segment, 0.99, 0.95)
+    batch = prepare_batch(segment, 0.99, 0.95)
     for limit in (0.001, 0.01, 0.1, 1.0):
         parameters, old = policy_parameters(model, batch.observation[:1]), model(batch.observation).logits.detach()
         measured = step(model, parameters, batch, old, TRPOConfig(kl_limit=limit))
@@ -95,7 +95,7 @@ def test_every_step_stays_inside_the_trust_region_and_gains() -> None:
 
 def test_a_step_that_gains_nothing_is_taken_back() -> None:
     model, segment = segment_and_model()
-    batch, before = learnable(segment, 0.99, 0.95), weights(model)
+    batch, before = prepare_batch(segment, 0.99, 0.95), weights(model)
     cfg = TRPOConfig(kl_limit=1e6, backtracks=1, damping=0.0)  # far outside of where the model of the gain holds
     measured = step(model, policy_parameters(model, batch.observation[:1]), batch, segment.logits.flatten(0, 1), cfg)
     assert measured["gain"] == measured["kl"] == 0.0 and torch.equal(weights(model), before)

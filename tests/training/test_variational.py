@@ -19,7 +19,7 @@ from workbench.core.random import generator
 from workbench.training.fit import FitConfig
 from workbench.training.variational import (
     autoencoder_metrics,
-    bound_of,
+    compute_bound,
     divergence,
     importance_weighted_bound,
     log_likelihood,
@@ -118,6 +118,6 @@ def test_the_mean_code_gives_the_output_of_evaluation() -> None:
     images = example(model, 3)
     output = model(images)
     assert_close(model.decode(model.encode(images).mean).logits, output.logits)
-    one, two = (bound_of(model.sample(images, generator(seed)), images) for seed in (0, 1))
+    one, two = (compute_bound(model.sample(images, generator(seed)), images) for seed in (0, 1))
     assert_close(one.divergence, two.divergence)
     assert not torch.equal(one.log_likelihood, two.log_likelihood)

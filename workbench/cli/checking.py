@@ -40,12 +40,12 @@ def check_recipe(
     from workbench.experiments.pipelines.checking import check
     from workbench.experiments.questions.settings import from_words
     from workbench.figures.alt import describe
-    from workbench.training.comparison import finite
+    from workbench.training.comparison import replace_infinite
 
     with bar(f"checking {recipe}", quiet=json) as progress:
         found = check(recipe, from_words(RECIPES[recipe], settings or []), steps, progress)
     if json:
-        write_json(finite(asdict(found)) | {"learned": found.learned, "idle": found.idle})
+        write_json(replace_infinite(asdict(found)) | {"learned": found.learned, "idle": found.idle})
     else:
         write(f"{describe(found)}\n")
         write_table([asdict(weight) for weight in found.weights])

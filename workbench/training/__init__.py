@@ -1,1 +1,1 @@
-"""How networks are trained: one loop, and the pure pieces it is made of."""
+"""Training loops and the pure functions they are made of."""

@@ -1,7 +1,7 @@
 """Advantage actor-critic (A2C, the synchronous form of Mnih et al. 2016): one gradient step on each short segment.
 
 1. Run the policy in all environments for `segment` steps.
-2. Compute advantages and n-step returns (`samples.learnable`).
+2. Compute advantages and n-step returns (`samples.prepare_batch`).
 3. Take one step along the policy gradient, towards the returns, and along the entropy's gradient.
 """
 
@@ -23,7 +23,7 @@ from workbench.training.on_policy import Keep, train_on_policy
 from workbench.training.optimizers import Optimizer
 from workbench.training.policy_losses import entropy, log_probability, policy_gradient_loss, value_loss
 from workbench.training.rollouts import Segment
-from workbench.training.samples import learnable
+from workbench.training.samples import prepare_batch
 from workbench.training.schedules import schedule
 
 
@@ -79,7 +79,7 @@ def improve(
     model: nn.Module, cfg: A2CConfig, segment: Segment, optimizer: Optimizer, rng: torch.Generator
 ) -> dict[str, float]:
     """Take one gradient step on all samples of a segment and return its measures."""
-    batch = learnable(segment, cfg.discount, cfg.decay)
+    batch = prepare_batch(segment, cfg.discount, cfg.decay)
     output = model(batch.observation)
     policy = policy_gradient_loss(log_probability(output.logits, batch.action), batch.advantage)
     value = value_loss(output.value, batch.target)

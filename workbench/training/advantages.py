@@ -35,7 +35,7 @@ def generalized_advantages(
     return torch.stack(found[::-1])
 
 
-def normalized(advantage: Float[Tensor, " *sample"]) -> Float[Tensor, " *sample"]:
+def normalize(advantage: Float[Tensor, " *sample"]) -> Float[Tensor, " *sample"]:
     """Normalise advantages to mean 0 and standard deviation 1. A single advantage becomes 0."""
     if advantage.numel() < 2:
         return torch.zeros_like(advantage)

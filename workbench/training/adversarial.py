@@ -1,11 +1,14 @@
-"""Generative adversarial training (Goodfellow et al. 2014): a generator and the discriminator it learns to fool."""
+"""Generative adversarial training (Goodfellow et al. 2014) of a generator and a discriminator.
+
+1. Update the discriminator on real and generated images with `discriminator_loss`.
+2. Update the generator on new codes with `generator_loss`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,25 +23,25 @@ from workbench.training.resume import TrainingState, batch_sha256, read_state, w
 from workbench.training.supervised import lay_out
 
 GENERATED, REAL = 0, 1
-"""The discriminator's classes."""
+"""Classes of the discriminator."""
 Verdict = Float[Tensor, "batch class"]
 Draw = Callable[[int], Tensor]
-"""step -> a batch, a pure function of (seed, step)."""
+"""Returns the batch of a step; depends only on the seed and the step."""
 
 
 def discriminator_loss(real: Verdict, generated: Float[Tensor, "other class"]) -> Float[Tensor, ""]:
-    """Cross entropy of telling real from generated, in nats, each kind counting one half."""
-    return (cross_entropy(real, classes(real, REAL)) + cross_entropy(generated, classes(generated, GENERATED))) / 2
+    """Cross entropy of the classes real and generated, in nats, each class weighted one half."""
+    return (mean_surprise(real, REAL) + mean_surprise(generated, GENERATED)) / 2
 
 
 def generator_loss(generated: Verdict) -> Float[Tensor, ""]:
-    """The non-saturating loss: minus the log probability that the discriminator gives to real, in nats."""
-    return cross_entropy(generated, classes(generated, REAL))
+    """Non-saturating loss: minus the log-probability of the class real, in nats."""
+    return mean_surprise(generated, REAL)
 
 
-def classes(verdict: Verdict, kind: int) -> Tensor:
-    """That class for every row."""
-    return torch.full((len(verdict),), kind, device=verdict.device)
+def mean_surprise(verdict: Verdict, kind: int) -> Float[Tensor, ""]:
+    """Cross entropy of one class for every row, in nats."""
+    return cross_entropy(verdict, torch.full((len(verdict),), kind, device=verdict.device))
 
 
 def train_gan(
@@ -51,86 +54,95 @@ def train_gan(
     checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> Curve:
-    """Trains both in place, in turn, one update each per step; returns the generator's curve and `discriminator_loss`.
+    """Train both networks in place, one update each per step, and return the curve of the generator.
 
-    The two share `cfg`, but only the generator's weights are averaged (`ema`). `evaluate` sees the generator. Both
-    states lie in the file `checkpoint`, from which an interrupted run continues.
+    The curve also holds `discriminator_loss`. Only the generator's weights are averaged (`ema`).
+
+    Args:
+        generator: Maps codes to images.
+        discriminator: Maps images to logits of the classes generated and real.
+        images: Real images of each step.
+        latents: Codes of each step.
+        cfg: Settings of both trainings.
+        evaluate: Measures the generator.
+        checkpoint: File of both training states. If it exists, the run continues from it.
+        progress: Called with the steps done and all steps.
     """
     for network in (generator, discriminator):
         lay_out(network, torch.channels_last)
     data = {} if checkpoint is None else {"first_batch": batch_sha256(images(0), latents(0))}
-    judge, maker = Run(discriminator, replace(cfg, ema=None), None, data), Run(generator, cfg, None, data)
+    d_run, g_run = Run(discriminator, replace(cfg, ema=None), None, data), Run(generator, cfg, None, data)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cfg.seed)
         if checkpoint is not None and checkpoint.exists():
-            restore(judge, maker, checkpoint)
+            restore(d_run, g_run, checkpoint)
         for network in (generator, discriminator):
             network.train()
         try:
-            while maker.step < cfg.steps:
-                turn(judge, maker, images, latents)
-                judged = judge.pending[-cfg.log_every :]
-                observe(maker, evaluate)
-                if maker.curve.step[-1:] == [maker.step]:
-                    point = {"discriminator_loss": sum(judged) / len(judged)}
-                    maker.curve, judge.pending = maker.curve.with_point(maker.step, point), []
-                pause(judge, maker, checkpoint, progress)
+            while g_run.step < cfg.steps:
+                update_both(d_run, g_run, images, latents)
+                losses = d_run.pending[-cfg.log_every :]
+                observe(g_run, evaluate)
+                if g_run.curve.step[-1:] == [g_run.step]:
+                    point = {"discriminator_loss": sum(losses) / len(losses)}
+                    g_run.curve, d_run.pending = g_run.curve.with_point(g_run.step, point), []
+                pause(d_run, g_run, checkpoint, progress)
         finally:
             for network in (generator, discriminator):
                 network.eval()
                 lay_out(network, torch.contiguous_format)
-    if maker.average is not None:
-        maker.average.copy_to_model()
-    return maker.curve
+    if g_run.average is not None:
+        g_run.average.copy_to_model()
+    return g_run.curve
 
 
-def restore(judge: Run, maker: Run, path: Path) -> None:
+def restore(d_run: Run, g_run: Run, path: Path) -> None:
     """Continue from the stored states of both networks."""
     stored = read_state(path)
-    for run, name in ((judge, "discriminator"), (maker, "generator")):
+    for run, name in ((d_run, "discriminator"), (g_run, "generator")):
         run.take(TrainingState(stored.under(name), stored.facts.get(name, {"config": {}})), path)
 
 
-def save(judge: Run, maker: Run, path: Path) -> None:
-    """Write the states of both networks as one file, so that they are always of one step."""
-    both = {"discriminator": judge.state(), "generator": maker.state()}
+def save(d_run: Run, g_run: Run, path: Path) -> None:
+    """Write the states of both networks as one file, so that both are of the same step."""
+    both = {"discriminator": d_run.state(), "generator": g_run.state()}
     facts = {name: state.facts for name, state in both.items()} | {"curve": both["generator"].facts["curve"]}
     if is_first():
         write_state(path, TrainingState.of({name: state.tensors for name, state in both.items()}, facts))
 
 
-def turn(judge: Run, maker: Run, images: Draw, latents: Draw) -> None:
-    """One update of the discriminator on real and generated images, then one of the generator on other codes."""
+def update_both(d_run: Run, g_run: Run, images: Draw, latents: Draw) -> None:
+    """Update the discriminator on real and generated images, then the generator on other codes."""
 
-    def to_tell(step: int) -> tuple[Tensor, Tensor]:
+    def mixed_images(step: int) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            generated = maker.model(latents(2 * step))
+            generated = g_run.model(latents(2 * step))
         real = images(step)
         return torch.cat([real, generated]), torch.tensor([len(real), len(generated)])
 
-    def told(verdict: Verdict, counts: Tensor) -> Float[Tensor, ""]:
+    def split_loss(verdict: Verdict, counts: Tensor) -> Float[Tensor, ""]:
         return discriminator_loss(*verdict.split(counts.tolist()))
 
-    def to_fool(step: int) -> tuple[Tensor, Tensor]:
+    def codes(step: int) -> tuple[Tensor, Tensor]:
         return latents(2 * step + 1), torch.tensor(REAL)
 
-    def fooled(generated: Tensor, wanted: Any) -> Float[Tensor, ""]:
-        return generator_loss(judge.model(generated))
+    def loss_of_images(generated: Tensor, _: Tensor) -> Float[Tensor, ""]:
+        return generator_loss(d_run.model(generated))
 
-    advance(judge, to_tell, told)
-    judge.model.requires_grad_(False)
-    advance(maker, to_fool, fooled)
-    judge.model.requires_grad_(True)
+    advance(d_run, mixed_images, split_loss)
+    d_run.model.requires_grad_(False)
+    advance(g_run, codes, loss_of_images)
+    d_run.model.requires_grad_(True)
 
 
-def pause(judge: Run, maker: Run, checkpoint: Path | None, progress: Progress) -> None:
-    """Between two steps, store the states when that is due and when the caller, who is informed, cancels."""
-    due = maker.step % maker.cfg.checkpoint_every == 0 or maker.step == maker.cfg.steps
+def pause(d_run: Run, g_run: Run, checkpoint: Path | None, progress: Progress) -> None:
+    """Write the states if they are due, report progress, and write them if the caller cancels."""
+    due = g_run.step % g_run.cfg.checkpoint_every == 0 or g_run.step == g_run.cfg.steps
     if due and checkpoint is not None:
-        save(judge, maker, checkpoint)
+        save(d_run, g_run, checkpoint)
     try:
-        progress(maker.step, maker.cfg.steps)
+        progress(g_run.step, g_run.cfg.steps)
     except BaseException:
         if checkpoint is not None and not due:
-            save(judge, maker, checkpoint)
+            save(d_run, g_run, checkpoint)
         raise

@@ -1,4 +1,4 @@
-"""What is worth a look before a long run: one batch learned by heart, and each layer's gradient and activations."""
+"""Checks before a long run: overfitting one batch, and gradients and activations of each layer."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress, silent
 from workbench.training.curve import Curve
 from workbench.training.fit import FitConfig, fit
-from workbench.training.optimizers import trainable
+from workbench.training.optimizers import trainable_parameters
 from workbench.training.sanity import Lesson, gradient_norms
 
 
 @dataclass(frozen=True)
 class WeightCheck:
-    """One trainable parameter before training: Euclidean norms of its values and of the loss's gradient."""
+    """Euclidean norms of one trainable parameter and of the loss's gradient, before training."""
 
     name: str
     norm: float
@@ -26,7 +26,7 @@ class WeightCheck:
 
 @dataclass(frozen=True)
 class HookCheck:
-    """Activations at one hook before training: mean, standard deviation, and the share that is exactly zero."""
+    """Mean, standard deviation and share of exact zeros of the activations at one hook, before training."""
 
     name: str
     mean: float
@@ -36,10 +36,10 @@ class HookCheck:
 
 @dataclass(frozen=True)
 class TrainingCheck:
-    """Whether a network can learn at all: the curve of training on one batch, and statistics by layer before it.
+    """Curve of training on one batch, with statistics of weights and hooks before that training.
 
-    `first` is the loss on that batch before training, in nats; `chance` what equal odds would give, and `floor` the
-    least there is, which label smoothing keeps above 0.
+    `first` is the loss on that batch before training, in nats; `chance` the loss of a uniform answer; `floor` the
+    smallest possible loss, which label smoothing keeps above 0.
     """
 
     recipe: str
@@ -52,28 +52,28 @@ class TrainingCheck:
 
     @property
     def learned(self) -> bool:
-        """Whether nine tenths of what could be learned of the batch were."""
+        """True if training removed at least nine tenths of the avoidable loss on the batch."""
         return self.curve.last("train_loss") < self.floor + 0.1 * (self.first - self.floor)
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """Parameters that no gradient reaches."""
+        """Parameters with a gradient of zero."""
         return tuple(w.name for w in self.weights if w.gradient == 0)
 
 
 def check_training(
     recipe: str, model: HookedModel, lesson: Lesson, cfg: FitConfig, steps: int = 100, progress: Progress = silent
 ) -> TrainingCheck:
-    """Statistics of a fresh network on its first batch, then `steps` updates on that batch alone, in place.
+    """Compute statistics of a fresh network, then train it in place for `steps` updates on its first batch.
 
-    The learning rate is the configuration's, without a schedule. Costs `steps` updates and two forward passes.
+    The learning rate is constant. Cost: `steps` updates and two forward passes.
     """
     inputs, targets = batch = lesson.batch(0)
     model.train()
     loss = lesson.loss(model(inputs), targets)
     gradients = gradient_norms(model, loss)
-    weights = tuple(WeightCheck(n, p.norm().item(), gradients[n]) for n, p in trainable(model).items())
-    hooks = hook_checks(model.eval(), inputs)
+    weights = tuple(WeightCheck(n, p.norm().item(), gradients[n]) for n, p in trainable_parameters(model).items())
+    hooks = check_hooks(model.eval(), inputs)
     quick = replace(
         cfg, steps=steps, schedule="constant", warmup=0, accumulate=1, ema=None, evaluate_every=0, keep_steps=(),
         log_every=max(1, steps // 50), weight_decay=0.0,
@@ -84,8 +84,8 @@ def check_training(
 
 
 @torch.no_grad()
-def hook_checks(model: HookedModel, inputs: torch.Tensor) -> tuple[HookCheck, ...]:
-    """Statistics of every hook that fires unasked, in firing order."""
+def check_hooks(model: HookedModel, inputs: torch.Tensor) -> tuple[HookCheck, ...]:
+    """Compute statistics of every hook that fires in a forward pass, in firing order."""
     cache = model.cache(inputs)
     return tuple(
         HookCheck(name, x.float().mean().item(), x.float().std().item(), (x == 0).float().mean().item())

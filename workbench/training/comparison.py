@@ -1,4 +1,4 @@
-"""One training under several settings, side by side: curves, gradients by layer, and how well each has learned."""
+"""Result of training one recipe under several settings: curves, gradients by layer and accuracies."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 from workbench.training.curve import Curve
 
 Norms = dict[str, float | None]
-"""The gradient's Euclidean norm for each weight, first layer first; None where it was not finite."""
+"""Euclidean norm of each weight's gradient, first layer first; None if it is not finite."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One training of one variant.
+    """Training of one variant with one seed.
 
     `before` and `after` are gradients of the loss on the first batch, before the first step and after the last one.
-    `accuracy` is the share of test examples that is right; None, with the reason in `error`, when training stopped.
+    `accuracy` is the test accuracy; if training stopped early it is None, with the reason in `error`.
     """
 
     seed: int
@@ -32,7 +32,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Variant:
-    """One choice of settings, trained once for each seed."""
+    """Settings of one variant and its trainings, one per seed."""
 
     label: str
     settings: dict[str, Any]
@@ -41,15 +41,15 @@ class Variant:
 
     @property
     def accuracies(self) -> list[float]:
-        """The test accuracy of every attempt that came to its end."""
+        """Test accuracies of the trainings that finished."""
         return [attempt.accuracy for attempt in self.attempts if attempt.accuracy is not None]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What became of a recipe under each variant's settings; the rest, data and seeds included, was the same.
+    """Trainings of one recipe under the settings of each variant; all other settings, data and seeds are the same.
 
-    `facts` is what each variant's training depended on, by label; empty when that was not recorded.
+    `facts` holds everything that each variant's training depends on, by label; empty in results of earlier versions.
     """
 
     name: str
@@ -63,18 +63,18 @@ class Comparison:
 
     @property
     def by_examples(self) -> bool:
-        """Whether variants differ in batch size, so that steps do not compare."""
+        """True if the variants differ in batch size, so that their steps are not comparable."""
         return len({variant.batch_size for variant in self.variants}) > 1
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values, from which `checkpoints.restoring.restore` makes it again; what is not finite is None."""
-        return finite(asdict(self))
+        """Convert to JSON values that `checkpoints.restoring.restore` can read; None in place of infinities and NaN."""
+        return replace_infinite(asdict(self))
 
 
-def finite(value: Any) -> Any:
-    """JSON values without infinities and NaN, numbers to six significant digits."""
+def replace_infinite(value: Any) -> Any:
+    """Replace infinities and NaN in JSON values by None and round numbers to six significant digits."""
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {name: finite(member) for name, member in value.items()}
-    return [finite(member) for member in value] if isinstance(value, list | tuple) else value
+        return {name: replace_infinite(member) for name, member in value.items()}
+    return [replace_infinite(member) for member in value] if isinstance(value, list | tuple) else value

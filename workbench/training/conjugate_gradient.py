@@ -1,4 +1,4 @@
-"""Conjugate gradients (Hestenes & Stiefel 1952): solves A x = b knowing only what A makes of a vector."""
+"""Conjugate gradients (Hestenes & Stiefel 1952), which solve A x = b from products with A alone."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ Vector = Float[Tensor, " parameter"]
 def conjugate_gradient(
     product: Callable[[Tensor], Tensor], b: Vector, steps: int = 10, tolerance: float = 1e-10
 ) -> Vector:
-    """x with A x near b, for a symmetric positive definite A given as `product`; exact after len(b) steps.
+    """Solve A x = b for a symmetric positive definite matrix A; exact after len(b) steps.
 
-    Stops early when the squared residual falls below `tolerance`. Costs one product per step.
+    Args:
+        product: Multiplies a vector by A.
+        target: The vector b.
+        steps: Maximum number of steps, of one product each.
+        tolerance: Squared residual at which to stop.
     """
     x, residual, direction = torch.zeros_like(b), b.clone(), b.clone()
     error = residual @ residual

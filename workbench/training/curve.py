@@ -1,4 +1,4 @@
-"""What was measured during training, by step."""
+"""Curve of a training: measurements by step."""
 
 import json
 import math
@@ -12,7 +12,7 @@ Column = list[float | None]
 
 @dataclass(frozen=True)
 class Curve:
-    """A table of what was measured during training: one row per step, None where a series was not measured there.
+    """Table of measurements with one row per step; None where a series was not measured.
 
     Steps count completed optimiser steps.
     """
@@ -21,7 +21,7 @@ class Curve:
     series: dict[str, Column] = field(default_factory=dict)
 
     def with_point(self, step: int, values: Mapping[str, float]) -> "Curve":
-        """The curve with more values at its last step or at a later one."""
+        """Return the curve with more values at its last step or at a later one."""
         new_row = not self.step or step > self.step[-1]
         steps = [*self.step, step] if new_row else list(self.step)
         series = {name: [*column, None] if new_row else list(column) for name, column in self.series.items()}
@@ -29,8 +29,8 @@ class Curve:
             series[name] = [*series.get(name, [None] * len(steps))[:-1], float(value)]
         return Curve(steps, series)
 
-    def followed_by(self, later: "Curve") -> "Curve":
-        """This curve and then another run's, its steps and seconds counted on from here."""
+    def append(self, later: "Curve") -> "Curve":
+        """Append the curve of another run, with steps and seconds counted on from this one."""
         offset = self.step[-1] if self.step else 0
         names = [*self.series, *(name for name in later.series if name not in self.series)]
         columns: dict[str, Column] = {}
@@ -42,15 +42,15 @@ class Curve:
         return Curve([*self.step, *(offset + step for step in later.step)], columns)
 
     def points(self, name: str) -> list[tuple[int, float]]:
-        """The measurements of one series as (step, value)."""
+        """Return the measurements of one series as (step, value)."""
         return [(step, value) for step, value in zip(self.step, self.series[name], strict=True) if value is not None]
 
     def last(self, name: str) -> float:
-        """The newest measurement of a series."""
+        """Return the last measurement of a series."""
         return self.points(name)[-1][1]
 
     def table(self) -> dict[str, list]:
-        """What `curve.json` holds: "step" and one list of the same length per series; what is not finite is None."""
+        """Return the table of `curve.json`: "step" and one list per series, with None for infinities and NaN."""
         finite = {
             name: [v if v is not None and math.isfinite(v) else None for v in column]
             for name, column in self.series.items()
@@ -58,11 +58,11 @@ class Curve:
         return {"step": list(self.step), **finite}
 
     def to_json(self) -> str:
-        """The content of `curve.json`."""
+        """Return the text of `curve.json`."""
         return json.dumps(self.table(), allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Curve":
-        """The curve that `to_json` wrote."""
+        """Read the text of `to_json`."""
         table = read_json(text, "A training curve")
         return cls(table.pop("step"), table)

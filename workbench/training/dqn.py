@@ -1,4 +1,10 @@
-"""Deep Q-learning (Mnih et al. 2015): Bellman's equation by gradient descent, on replayed steps and a slow copy."""
+"""Deep Q-learning (DQN, Mnih et al. 2015) with optional double targets, n-step returns and soft target updates.
+
+1. Step every environment with an epsilon-greedy action and store the transitions (`explore`, `replay`).
+2. Every `learn_every` rounds, take `optimizer_steps` steps on random transitions along the gradient of
+   `temporal_difference_loss`, whose targets come from the target network.
+3. Every `target_every` rounds, move the target network towards the network by `target_share`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +28,7 @@ from workbench.core.random import generator
 from workbench.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
 from workbench.core.stepping import step_environments
 from workbench.training.curve import Curve
-from workbench.training.exploration import Held, epsilon_at, extended_epsilon_greedy, require_exploration
+from workbench.training.exploration import Repetition, epsilon_at, extended_epsilon_greedy, require_exploration
 from workbench.training.n_step import Recent, n_step
 from workbench.training.on_policy import environment_facts, environment_state
 from workbench.training.optimizers import Optimizer, build_optimizer
@@ -38,7 +44,7 @@ from workbench.training.resume import (
     restore_optimizer,
     write_state,
 )
-from workbench.training.rollouts import Frontier, as_observation, led_to, refuse_infinite, start, tally
+from workbench.training.rollouts import Frontier, as_observation, next_states, refuse_infinite, start, tally
 from workbench.training.schedules import schedule
 
 Samples = Float[Tensor, " sample"]
@@ -48,10 +54,10 @@ Discount = float | Samples
 
 @dataclass(frozen=True)
 class DQNConfig:
-    """How to train; the defaults suit CartPole with 16 environments."""
+    """Settings of DQN. The defaults suit CartPole with 16 environments."""
 
     steps: PositiveInt = 60_000
-    """Steps of all environments together, rounded up to whole rounds of all."""
+    """Steps of all environments together, rounded up to whole rounds."""
     lr: PositiveFloat = 1e-3
     """Learning rate where the schedule's factor is 1."""
     schedule: str = "linear"
@@ -59,31 +65,31 @@ class DQNConfig:
     discount: Share = 0.99
     """The paper's gamma."""
     double: bool = True
-    """Whether the learning network chooses the action that the slow copy values (van Hasselt et al. 2016)."""
+    """Choose the next action with the network and value it with the target network (van Hasselt et al. 2016)."""
     n_steps: PositiveInt = 1
-    """Steps whose rewards a target sums before it asks the slow copy (Rainbow's n; Hessel et al. 2018)."""
+    """Number of rewards that a target sums (Rainbow's n; Hessel et al. 2018)."""
     capacity: PositiveInt = 50_000
-    """Transitions remembered."""
+    """Number of transitions in the replay buffer."""
     warmup: NonNegativeInt = 1000
-    """Transitions seen before the first optimiser step."""
+    """Number of transitions before the first optimiser step."""
     minibatch: PositiveInt = 128
     """Transitions per optimiser step."""
     learn_every: PositiveInt = 1
-    """Rounds, in which every environment makes a step, between two times of learning."""
+    """Rounds between updates; every environment makes one step per round."""
     optimizer_steps: PositiveInt = 4
-    """Optimiser steps each time."""
+    """Optimiser steps per update."""
     target_every: PositiveInt = 1
-    """Rounds between two updates of the slow copy."""
+    """Rounds between two updates of the target network."""
     target_share: Annotated[float, Gt(0), Le(1)] = 0.03
-    """How far an update takes the slow copy towards the network; 1 copies it (Mnih), less is smooth (Lillicrap)."""
+    """Step of the target network towards the network: 1 copies it (Mnih), less is a moving average (Lillicrap)."""
     epsilon_start: Share = 1.0
     """Probability of a random action at the beginning."""
     epsilon_end: Share = 0.05
-    """The same at the end."""
+    """Probability of a random action at the end."""
     epsilon_share: Annotated[float, Gt(0), Le(1)] = 0.3
-    """Share of training over which it falls from one to the other."""
+    """Share of training over which the probability falls."""
     longest: PositiveInt = 1
-    """Steps that a random action lasts at most (temporally extended exploration, Dabney et al. 2021)."""
+    """Maximum number of steps for which a random action is repeated (Dabney et al. 2021)."""
     gradient_clip: PositiveFloat = 10.0
     """Largest global norm of the gradient."""
     log_every: PositiveInt = 50
@@ -103,13 +109,13 @@ class DQNConfig:
 def double_target(
     reward: Samples, next_q: QValues, slow_next_q: QValues, terminated: Bool[Tensor, " sample"], discount: Discount
 ) -> Samples:
-    """The learning network's best next action, at the slow copy's price (van Hasselt et al. 2016, equation 4)."""
+    """Compute double-Q targets: the target network's value of the network's best action (equation 4)."""
     best = next_q.argmax(dim=1, keepdim=True)
     return reward + discount * slow_next_q.gather(1, best)[:, 0] * ~terminated
 
 
 def temporal_difference_loss(model: nn.Module, slow: nn.Module, part: Transitions, cfg: DQNConfig) -> Tensor:
-    """Huber loss of Q(s, a) from its target; only Q(s, a) is differentiated."""
+    """Huber loss of Q(s, a) against its target; only Q(s, a) is differentiated."""
     with torch.no_grad():
         slow_next, discount = slow(part.following).q, cfg.discount**part.steps
         if cfg.double:
@@ -120,15 +126,15 @@ def temporal_difference_loss(model: nn.Module, slow: nn.Module, part: Transition
 
 
 @torch.no_grad()
-def approach(slow: nn.Module, model: nn.Module, share: float) -> None:
-    """Moves every weight of the slow copy that share of the way to the network's."""
+def update_target(slow: nn.Module, model: nn.Module, share: float) -> None:
+    """Move every weight of the target network towards the network's by `share`."""
     for old, new in zip(slow.parameters(), model.parameters(), strict=True):
         old.lerp_(new, share)
 
 
 @dataclass
 class Run:
-    """A run in progress: the network, its slow copy and what accompanies them, and how far it is."""
+    """State of a training in progress."""
 
     model: nn.Module
     slow: nn.Module
@@ -139,13 +145,13 @@ class Run:
     frontier: Frontier
     recent: Recent
     identity: dict[str, Any]
-    held: Held
+    held: Repetition
     curve: Curve = field(default_factory=Curve)
     round: int = 0
     seconds: float = 0.0
 
     def save(self, path: Path) -> None:
-        """Writes the training state."""
+        """Write the training state."""
         groups = {
             "model": self.model.state_dict(),
             "slow": self.slow.state_dict(),
@@ -161,7 +167,7 @@ class Run:
         write_state(path, TrainingState.of(groups, facts | {"curve": [self.curve.step, self.curve.series]}))
 
     def restore(self, path: Path) -> None:
-        """Takes up a stored state; environments that cannot be restored go on from the episodes just begun."""
+        """Restore a stored state. Environments that cannot be restored continue with new episodes."""
         state = read_state(path)
         require_same(state.facts["config"], self.identity, path)
         restore_model(self.model, state.under("model"), path)
@@ -172,7 +178,7 @@ class Run:
         if stored := state.under("environments"):
             self.envs.unwrapped.set_state({name: x.numpy() for name, x in stored.items()})  # type: ignore[attr-defined]
             self.frontier, self.recent = Frontier(**state.under("frontier")), Recent(**state.under("recent"))
-        self.held = Held(**state.under("held"))
+        self.held = Repetition(**state.under("held"))
         self.curve = Curve(*state.facts["curve"])
         self.round, self.seconds = state.facts["round"], state.facts["seconds"]
 
@@ -185,22 +191,31 @@ def dqn(
     progress: Progress = silent,
     checkpoint: Path | None = None,
 ) -> Curve:
-    """Trains a Q-network in place and returns its curve: by environment step, returns, loss and mean Q.
+    """Train a Q-network in place and return its curve by environment step: returns, loss and epsilon.
 
-    When `checkpoint` exists the run continues from it, bit for bit when the environments offer `get_state` and
-    `set_state`; it is written at every point of the curve and at the end.
+    Args:
+        model: Returns `ActionValues` for observations.
+        envs: Environments with discrete actions.
+        cfg: Settings.
+        seed: Seeds environments, actions and minibatches.
+        progress: Called with the rounds done and all rounds.
+        checkpoint: File of the training state, written with every point of the curve. If it exists, the run continues
+            from it, bit for bit if the environments offer `get_state` and `set_state`.
+
+    Raises:
+        TrainingError: If the loss is not finite.
     """
     rounds = math.ceil(cfg.steps / envs.num_envs)
     frontier = start(model, envs, seed)
     replay = Replay(cfg.capacity, tuple(frontier.observation.shape[1:]))
     identity = facts_of(cfg, model, seed=seed, **environment_facts(envs))
     optimizer, slow = build_optimizer(model, "adam", cfg.lr), copy.deepcopy(model)
-    recent, held = Recent.none(frontier.observation), Held.none(envs.num_envs)
+    recent, held = Recent.none(frontier.observation), Repetition.none(envs.num_envs)
     run = Run(model, slow, envs, optimizer, replay, generator(seed, "dqn"), frontier, recent, identity, held)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     while run.round < rounds:
-        stage(run, cfg, rounds)
+        run_rounds(run, cfg, rounds)
         if checkpoint is not None:
             run.save(checkpoint)
         progress(run.round, rounds)
@@ -208,8 +223,8 @@ def dqn(
     return run.curve
 
 
-def stage(run: Run, cfg: DQNConfig, rounds: int) -> None:
-    """Rounds up to the next point of the curve, and that point."""
+def run_rounds(run: Run, cfg: DQNConfig, rounds: int) -> None:
+    """Run the rounds up to the next point of the curve, and add it."""
     began, losses, finished, epsilon = time.perf_counter(), list[Tensor](), list[Tensor](), 1.0
     for _ in range(min(cfg.log_every, rounds - run.round)):
         epsilon = epsilon_at(run.round / rounds, cfg.epsilon_start, cfg.epsilon_end, cfg.epsilon_share)
@@ -218,7 +233,7 @@ def stage(run: Run, cfg: DQNConfig, rounds: int) -> None:
             losses += learn(run, cfg, cfg.lr * schedule(cfg.schedule)(run.round, rounds, 0, 0.0))
         run.round += 1
         if run.round % cfg.target_every == 0:
-            approach(run.slow, run.model, cfg.target_share)
+            update_target(run.slow, run.model, cfg.target_share)
     run.seconds += time.perf_counter() - began
     returns, measured = torch.cat(finished), {"epsilon": epsilon, "seconds": run.seconds}
     if len(returns):
@@ -232,14 +247,14 @@ def stage(run: Run, cfg: DQNConfig, rounds: int) -> None:
 
 @torch.no_grad()
 def explore(run: Run, cfg: DQNConfig, epsilon: float) -> Float[Tensor, " episode"]:
-    """One step of every environment, remembered; the returns of the episodes that it ended."""
+    """Step every environment, store the transitions, and return the returns of the episodes that ended."""
     seen = run.frontier.observation
     action, run.held = extended_epsilon_greedy(run.model(seen).q, epsilon, run.held, cfg.longest, run.rng)
     shown, gained, *ends, info = step_environments(run.envs, action.numpy())
     reward, (terminated, truncated) = torch.as_tensor(gained, dtype=torch.float32), map(torch.from_numpy, ends)
     refuse_infinite(reward[None])
     done = terminated | truncated
-    newest = (seen, action, reward, led_to(shown, info), terminated, done)
+    newest = (seen, action, reward, next_states(shown, info), terminated, done)
     run.recent = run.recent.then(Recent(*(x[None] for x in newest)), cfg.n_steps)
     if len(run.recent) == cfg.n_steps:
         run.replay.add(n_step(run.recent, cfg.discount))
@@ -248,7 +263,7 @@ def explore(run: Run, cfg: DQNConfig, epsilon: float) -> Float[Tensor, " episode
 
 
 def learn(run: Run, cfg: DQNConfig, lr: float) -> list[Tensor]:
-    """Optimiser steps on replayed transitions; their losses."""
+    """Take optimiser steps on stored transitions and return their losses."""
     for group in run.optimizer.param_groups:
         group["lr"] = lr
     losses = []

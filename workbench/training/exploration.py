@@ -1,4 +1,4 @@
-"""Epsilon-greedy exploration: a random action now and then, less and less often."""
+"""Epsilon-greedy exploration with a falling probability of random actions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workbench.core.errors import ConfigError
 
 
 def epsilon_at(progress: float, start: float, end: float, share: float) -> float:
-    """Probability of a random action: a straight line from `start` to `end` over the first `share` of training."""
+    """Interpolate the probability of a random action from `start` to `end` over the first `share` of training."""
     return start + (end - start) * min(1.0, progress / share)
 
 
@@ -23,35 +23,35 @@ def require_exploration(start: float, end: float) -> None:
 
 
 def epsilon_greedy(q: Float[Tensor, "env action"], epsilon: float, rng: torch.Generator) -> Int[Tensor, " env"]:
-    """The action with the largest Q in each row, or with probability `epsilon` any, all equally likely."""
+    """Return the action with the largest Q in each row, or a uniformly random one with probability `epsilon`."""
     n, actions = q.shape
     anything = torch.randint(actions, (n,), generator=rng)
     return torch.where(torch.rand(n, generator=rng) < epsilon, anything, q.argmax(dim=1))
 
 
 @dataclass(frozen=True)
-class Held:
-    """The last random action of each environment, and for how many more steps it is to be repeated."""
+class Repetition:
+    """Last random action of each environment and the number of steps for which it is still repeated."""
 
     action: Int[Tensor, " env"]
     left: Int[Tensor, " env"]
 
     @classmethod
-    def none(cls, n: int) -> Held:
-        """No environment repeats anything."""
+    def none(cls, n: int) -> Repetition:
+        """Return the initial state, in which no action is repeated."""
         return cls(torch.zeros(n, dtype=torch.int64), torch.zeros(n, dtype=torch.int64))
 
 
 def extended_epsilon_greedy(
-    q: Float[Tensor, "env action"], epsilon: float, held: Held, longest: int, rng: torch.Generator
-) -> tuple[Int[Tensor, " env"], Held]:
-    """`epsilon_greedy` whose random actions last 1 to `longest` steps, all equally likely (Dabney et al. 2021).
+    q: Float[Tensor, "env action"], epsilon: float, held: Repetition, longest: int, rng: torch.Generator
+) -> tuple[Int[Tensor, " env"], Repetition]:
+    """Choose actions as `epsilon_greedy`, repeating random ones for 1 to `longest` steps, all equally likely.
 
-    It reaches what single random steps do not, such as the top of a hill.
+    Long repetitions reach states that single random steps do not, such as the top of a hill (Dabney et al. 2021).
     """
     n, actions = q.shape
     anything = torch.randint(actions, (n,), generator=rng)
     begins = (torch.rand(n, generator=rng) < epsilon) & (held.left == 0)
     lasts = torch.randint(1, longest + 1, (n,), generator=rng) if longest > 1 else torch.ones_like(anything)
     left, action = torch.where(begins, lasts, held.left), torch.where(begins, anything, held.action)
-    return torch.where(left > 0, action, q.argmax(dim=1)), Held(action, (left - 1).clamp(min=0))
+    return torch.where(left > 0, action, q.argmax(dim=1)), Repetition(action, (left - 1).clamp(min=0))

@@ -1,4 +1,4 @@
-"""The training loop: one for supervised learning and language models, made of optimisers, schedules and states."""
+"""Training loop for supervised learning and language models."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -31,11 +31,11 @@ from workbench.training.resume import (
 )
 
 Batch = Callable[[int], tuple[Any, Tensor]]
-"""step -> (inputs, targets), a pure function of (seed, step); inputs are a tensor or a tuple of them."""
+"""Returns (inputs, targets) of a step and depends only on (seed, step); inputs are a tensor or a tuple of tensors."""
 Loss = Callable[[Any, Tensor], Tensor]
-"""(output, targets) -> scalar."""
+"""Maps (output, targets) to a scalar."""
 Metrics = Mapping[str, float | Mapping[str, Any]]
-"""name -> number, or name -> {"value": number, "n": ..., "interval": ...}, of which the curve keeps the value."""
+"""Maps names to numbers or to {"value": number, "n": ..., "interval": ...}, of which the curve keeps the value."""
 
 
 def fit(
@@ -48,12 +48,24 @@ def fit(
     progress: Progress = silent,
     keep: Callable[[int, nn.Module], None] | None = None,
 ) -> Curve:
-    """Trains the model in place and returns its curve: train_loss, learning_rate, gradient_norm, seconds, metrics.
+    """Train a model in place and return its curve: train_loss, learning_rate, gradient_norm, seconds and metrics.
 
-    When `checkpoint` exists the run continues from it, bit for bit on the same number of threads; it is written every
-    `checkpoint_every` steps, at the end, and when `progress` cancels. `evaluate` and `keep` see the model in
-    evaluation mode, with averaged weights when `ema` is set; so does the caller afterwards. Under `torchrun`
-    several processes share the work (`training.parallel`).
+    Under `torchrun` several processes share the work (`training.parallel`). `evaluate`, `keep` and the caller get the
+    model in evaluation mode, with averaged weights if `ema` is set.
+
+    Args:
+        model: The network.
+        batch: Returns the batch of each step.
+        loss: Maps output and targets to a scalar.
+        cfg: Settings.
+        evaluate: Measures the model every `evaluate_every` steps.
+        checkpoint: File of the training state, written every `checkpoint_every` steps, at the end, and if `progress`
+            cancels. If it exists, the run continues from it, bit for bit on the same number of threads.
+        progress: Called with the steps done and all steps.
+        keep: Called with the step and the model at `keep_steps`.
+
+    Raises:
+        TrainingError: If a loss, gradient or weight is not finite.
     """
     run = Run(model, cfg, checkpoint, {} if checkpoint is None else {"first_batch": batch_sha256(*batch(0))})
     with torch.random.fork_rng(devices=[]):
@@ -75,7 +87,7 @@ def fit(
 
 
 class Run:
-    """A run in progress: the model, what accompanies it, and how far it is."""
+    """State of a training in progress."""
 
     def __init__(
         self, model: nn.Module, cfg: FitConfig, checkpoint: Path | None, data: Mapping[str, str] | None = None
@@ -100,17 +112,17 @@ class Run:
 
     @property
     def log_due(self) -> bool:
-        """Whether the step under way ends with a point of the curve."""
+        """True if the current step ends with a point of the curve."""
         return (self.step + 1) % self.cfg.log_every == 0 or self.step + 1 == self.cfg.steps
 
     def save(self) -> None:
-        """Write the training state, unless a weight has stopped being finite."""
+        """Write the training state."""
         if self.checkpoint is not None and is_first():
             write_state(self.checkpoint, self.state())
 
     def state(self) -> TrainingState:
-        """The training state; raises TrainingError when a weight has stopped being finite."""
-        if (name := first_not_finite(self.model)) is not None:
+        """Return the training state; raises TrainingError if a weight is not finite."""
+        if (name := find_broken_parameter(self.model)) is not None:
             raise TrainingError(f"{_at(self.step - 1)}{name} is not finite. {self._advice}")
         groups = {
             "model": self.model.state_dict(),
@@ -128,7 +140,7 @@ class Run:
         return TrainingState.of(groups, facts)
 
     def restore(self) -> None:
-        """Continue from the stored state, when there is one."""
+        """Continue from the stored state if there is one."""
         if self.checkpoint is not None and self.checkpoint.exists():
             self.take(read_state(self.checkpoint), self.checkpoint)
 
@@ -144,14 +156,14 @@ class Run:
         self._earlier = state.facts["seconds"]
         torch.set_rng_state(state.tensors["random.torch"])
 
-    def stopped(self, loss: float, inputs: Any = (), targets: Any = ()) -> TrainingError:
-        """The error that says where a loss or gradient that is not finite comes from."""
+    def explain_stop(self, loss: float, inputs: Any = (), targets: Any = ()) -> TrainingError:
+        """Return the error for a loss or gradient that is not finite, with its likely source."""
         for name, values in (("inputs", inputs), ("targets", targets)):
-            if (place := place_not_finite(values)) is not None:
+            if (place := find_not_finite(values)) is not None:
                 return TrainingError(
                     f"{_at(self.step)}the {name} of its batch hold {place}. Correct the data: numbers must be finite."
                 )
-        culprit = first_not_finite(self.model)
+        culprit = find_broken_parameter(self.model)
         source = f"the first parameter that is not finite is {culprit}" if culprit else "every parameter is finite"
         return TrainingError(f"{_at(self.step)}the loss is {loss}; {source}. {self._advice}")
 
@@ -162,7 +174,7 @@ class Run:
 
 
 def advance(run: Run, batch: Batch, loss: Loss) -> None:
-    """One update: gradients of `accumulate` batches, clipping, the optimiser, the average."""
+    """Run one update: gradients of `accumulate` batches, clipping, optimiser, average."""
     cfg = run.cfg
     run.optimizer.zero_grad(set_to_none=True)
     total = 0.0
@@ -171,7 +183,7 @@ def advance(run: Run, batch: Batch, loss: Loss) -> None:
         value = forward(run.model, *part, loss, cfg.precision) / cfg.accumulate
         total += value.item()
         if not math.isfinite(total):
-            raise run.stopped(total, *part)
+            raise run.explain_stop(total, *part)
         value.backward()
     total = average_gradients(run.parameters, total)
     if cfg.gradient_clip is not None:
@@ -179,7 +191,7 @@ def advance(run: Run, batch: Batch, loss: Loss) -> None:
     elif run.log_due:
         run.gradient_norm = nn.utils.get_total_norm([p.grad for p in run.parameters if p.grad is not None])
     if run.gradient_norm is not None and not math.isfinite(run.gradient_norm):
-        raise run.stopped(total)
+        raise run.explain_stop(total)
     for group in run.optimizer.param_groups:
         group["lr"] = cfg.learning_rate(run.step, group["part"])
     run.optimizer.step()
@@ -190,7 +202,7 @@ def advance(run: Run, batch: Batch, loss: Loss) -> None:
 
 
 def forward(model: nn.Module, inputs: Any, targets: Tensor, loss: Loss, precision: str) -> Tensor:
-    """The loss of one batch; in bf16 the network runs in autocast and the loss sees its output in fp32."""
+    """Compute the loss of one batch; with bf16, the network runs in autocast and the loss in fp32."""
     if precision == "fp32":
         return loss(model(inputs), targets)
     with torch.autocast(targets.device.type, torch.bfloat16):
@@ -198,8 +210,8 @@ def forward(model: nn.Module, inputs: Any, targets: Tensor, loss: Loss, precisio
     return loss(output.float() if isinstance(output, Tensor) else output, targets)
 
 
-def first_not_finite(model: nn.Module) -> str | None:
-    """The first parameter with a value that is not finite, else the first with such a gradient, else None."""
+def find_broken_parameter(model: nn.Module) -> str | None:
+    """Return the first parameter with a value that is not finite, else with such a gradient, else None."""
     for name, parameter in model.named_parameters():
         if not parameter.isfinite().all():
             return name
@@ -209,8 +221,8 @@ def first_not_finite(model: nn.Module) -> str | None:
     return None
 
 
-def place_not_finite(values: Any) -> str | None:
-    """The first value that is not finite, and its place, in a tensor or several; None when there is none."""
+def find_not_finite(values: Any) -> str | None:
+    """Return the first value that is not finite and its place in one or several tensors; None if there is none."""
     for tensor in tree_leaves(values):
         if isinstance(tensor, Tensor) and not (finite := tensor.isfinite()).all():
             place = (~finite).nonzero()[0].tolist()
@@ -219,18 +231,18 @@ def place_not_finite(values: Any) -> str | None:
 
 
 @contextmanager
-def shown(run: Run) -> Iterator[nn.Module]:
-    """The model as others see it: evaluation mode, averaged weights; training goes on undisturbed after the block."""
+def evaluation_mode(run: Run) -> Iterator[nn.Module]:
+    """Put the model into evaluation mode with averaged weights for the duration of the block."""
     random_state = torch.get_rng_state()
     run.model.eval()
-    with run.average.applied() if run.average else nullcontext():
+    with run.average.use_averages() if run.average else nullcontext():
         yield run.model
     run.model.train()
     torch.set_rng_state(random_state)
 
 
 def observe(run: Run, evaluate: Callable[[nn.Module], Metrics] | None) -> None:
-    """Adds what is due after this step to the curve."""
+    """Add the measurements that are due after this step to the curve."""
     cfg, last = run.cfg, run.step == run.cfg.steps
     point: dict[str, float] = {}
     if last or run.step % cfg.log_every == 0:
@@ -240,21 +252,21 @@ def observe(run: Run, evaluate: Callable[[nn.Module], Metrics] | None) -> None:
         point["seconds"] = run.seconds
         run.pending = []
     if evaluate is not None and (last or (cfg.evaluate_every and run.step % cfg.evaluate_every == 0)):
-        with shown(run) as model:
+        with evaluation_mode(run) as model:
             point |= {n: m["value"] if isinstance(m, Mapping) else m for n, m in evaluate(model).items()}
     if point:
         run.curve = run.curve.with_point(run.step, point)
 
 
 def _keep(run: Run, keep: Callable[[int, nn.Module], None] | None) -> None:
-    """Hands over the weights of this step when they were asked for."""
+    """Pass the weights to `keep` if this step is one of `keep_steps`."""
     if keep is not None and run.step in run.cfg.keep_steps and is_first():
-        with shown(run) as model:
+        with evaluation_mode(run) as model:
             keep(run.step, model)
 
 
 def pause(run: Run, progress: Progress) -> None:
-    """Between two steps: the caller hears of it and may cancel, which stores the state first."""
+    """Write the state if it is due, report progress, and write it if the caller cancels."""
     if run.step % run.cfg.checkpoint_every == 0 or run.step == run.cfg.steps:
         run.save()
     try:

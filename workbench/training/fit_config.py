@@ -1,4 +1,4 @@
-"""How to train, as one frozen value."""
+"""Settings of the training loop."""
 
 from dataclasses import dataclass
 
@@ -21,10 +21,10 @@ PRECISIONS = ("fp32", "bf16")
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How to train; a step is one update of the weights."""
+    """Settings of `fit`. A step is one update of the weights."""
 
     steps: PositiveInt = 1000
-    """Updates in all."""
+    """Number of updates."""
     optimizer: str = "adamw"
     """One of `optimizers.OPTIMIZERS`."""
     lr: PositiveFloat = 1e-3
@@ -34,37 +34,37 @@ class FitConfig:
     other_lr: NonNegativeFloat = 1.0
     """Learning rate of the weights that Muon leaves to the optimiser beside it, as a multiple of `lr`."""
     weight_decay: NonNegativeFloat = 0.0
-    """Of weights; biases and norms never decay."""
+    """Weight decay of weights; biases and norms do not decay."""
     betas: tuple[ShareBelowOne, ShareBelowOne] = (0.9, 0.999)
-    """Adam's memories; rmsprop uses the second."""
+    """Adam's decay rates; rmsprop uses the second."""
     momentum: ShareBelowOne = 0.9
-    """Of "momentum", "muon" and "muon_sgd"."""
+    """Momentum of "momentum", "muon" and "muon_sgd"."""
     nesterov: bool = False
-    """Nesterov's form of "momentum"."""
+    """Use Nesterov's form of "momentum"."""
     schedule: str = "constant"
     """One of `schedules.SCHEDULES`."""
     warmup: NonNegativeInt = 0
     """Steps over which the learning rate rises."""
     final_factor: Share = 0.0
-    """The factor the schedule falls to."""
+    """Final factor of the schedule."""
     gradient_clip: PositiveFloat | None = None
     """Largest global norm of the gradient."""
     precision: str = "fp32"
     """"fp32", or "bf16" for the forward pass in autocast; weights and updates stay fp32."""
     accumulate: PositiveInt = 1
-    """Batches per step; step s averages batches s * accumulate and on."""
+    """Batches per step; step s averages the batches from s * accumulate on."""
     ema: ShareBelowOne | None = None
-    """Decay of the weight average that is evaluated, kept and finally returned, or none."""
+    """Decay of the weight average that is evaluated, kept and returned; None for no average."""
     evaluate_every: NonNegativeInt = 0
-    """Steps between evaluations, the last step always included; 0 evaluates only there."""
+    """Steps between evaluations; 0 evaluates after the last step only."""
     log_every: PositiveInt = 10
-    """Steps that share one point of the curve."""
+    """Steps per point of the curve."""
     checkpoint_every: PositiveInt = 200
     """Steps between writes of the training state."""
     keep_steps: tuple[NonNegativeInt, ...] = ()
-    """Completed steps after which `keep` sees the model; 0 is before training."""
+    """Completed steps after which `keep` gets the model; 0 is before training."""
     seed: Seed = 0
-    """Of dropout and whatever else draws from torch's own generator."""
+    """Seed of dropout and of all else that draws from torch's own generator."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -80,10 +80,10 @@ class FitConfig:
                 raise ConfigError(f"keep_steps has {step}, but the run goes from 0 to {self.steps}.")
 
     def factor(self, step: int) -> float:
-        """What multiplies the learning rate in the update after `step` completed ones."""
+        """Return the factor of the learning rate in the update after `step` completed ones."""
         return schedule(self.schedule)(step, self.steps, self.warmup, self.final_factor)
 
     def learning_rate(self, step: int, part: str) -> float:
-        """Of the group that holds that `part` of the parameters, in the update after `step` completed ones."""
+        """Return the learning rate of a group of parameters in the update after `step` completed ones."""
         shares = {"hidden": 1.0, "weight": self.other_lr, "bias": self.bias_lr}
         return self.lr * shares[part] * self.factor(step)

@@ -1,4 +1,4 @@
-"""An n-gram language model with interpolated modified Kneser-Ney smoothing: what a neural one has to beat."""
+"""N-gram language model with interpolated modified Kneser-Ney smoothing, a baseline for neural ones."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from torch import Tensor
 from workbench.core.errors import ConfigError, DataError
 
 Keys = NDArray[np.int64]
-"""N-grams, each packed into one number: its last token in the lowest bits."""
+"""N-grams packed into one number each, with the last token in the lowest bits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """What the model knows of n-grams of one length.
+    """Counts of n-grams of one length.
 
-    `keys` are the n-grams seen, sorted, and `kept` their discounted counts; `contexts` what stands before the last
-    token, sorted, `total` the counts of all that follow it, `freed` what the discounts took from them.
+    `keys` are the observed n-grams, sorted, and `kept` their discounted counts; `contexts` their first n - 1 tokens,
+    sorted, `total` the summed counts per context and `freed` the summed discounts.
     """
 
     keys: Keys
@@ -34,23 +34,23 @@ class Order:
 
 @dataclass(frozen=True, eq=False)
 class NgramModel:
-    """Probabilities of a token after the `len(orders) - 1` tokens before it."""
+    """Probabilities of a token given up to `len(orders) - 1` preceding tokens."""
 
     orders: tuple[Order, ...]
     vocab: int
     bits: int
 
     def probabilities(self, tokens: Int[Tensor, " token"]) -> NDArray[np.float64]:
-        """Of each token after the ones before it (Chen & Goodman 1998, equation 24); the first has none before it.
+        """Compute the probability of each token given the preceding ones (Chen & Goodman 1998, equation 24).
 
-        Costs one binary search for each token and order.
+        Cost: One binary search for each token and order.
         """
         stream = tokens.numpy()
         p = np.full(len(stream), 1 / self.vocab)
         for n, order in enumerate(self.orders, 1):
-            keys = packed(stream, n, self.bits)
-            place, known = found(order.contexts, keys >> self.bits)
-            at, seen = found(order.keys, keys)
+            keys = pack(stream, n, self.bits)
+            place, known = look_up(order.contexts, keys >> self.bits)
+            at, seen = look_up(order.keys, keys)
             lower = p[n - 1 :]
             kept = np.where(seen, order.kept[at], 0.0)
             mixed = (kept + order.freed[place] * lower) / order.total[place]
@@ -59,10 +59,10 @@ class NgramModel:
 
 
 def fit_ngrams(tokens: Int[Tensor, " token"], vocab: int, order: int = 5) -> NgramModel:
-    """The model of a text's n-grams up to `order` tokens.
+    """Fit a model to the n-grams of a text up to `order` tokens.
 
-    Three discounts for each order, from how many n-grams were counted once to four times; orders below the highest
-    count in how many contexts an n-gram occurs (Chen & Goodman 1998, sections 3 and 4.1.6). Costs `order` sorts.
+    Each order has three discounts. Orders below the highest count the contexts of an n-gram instead of its occurrences
+    (Chen & Goodman 1998, sections 3 and 4.1.6). Cost: `order` sorts.
     """
     bits = max(1, math.ceil(math.log2(vocab)))
     if order < 1 or order * bits > 63:
@@ -71,27 +71,26 @@ def fit_ngrams(tokens: Int[Tensor, " token"], vocab: int, order: int = 5) -> Ngr
         )
     if len(tokens) <= order:
         raise DataError(f"A text of {len(tokens)} tokens has no {order}-grams to learn from. Give a longer one.")
-    keys, counts = np.unique(packed(tokens.numpy(), order, bits), return_counts=True)
-    orders = [smoothed(keys, counts, bits)]
+    keys, counts = np.unique(pack(tokens.numpy(), order, bits), return_counts=True)
+    orders = [smooth_counts(keys, counts, bits)]
     for n in range(order - 1, 0, -1):
         keys, counts = np.unique(keys & ((1 << n * bits) - 1), return_counts=True)
-        orders.append(smoothed(keys, counts, bits))
+        orders.append(smooth_counts(keys, counts, bits))
     return NgramModel(tuple(reversed(orders)), vocab, bits)
 
 
-def smoothed(keys: Keys, counts: NDArray[np.int64], bits: int) -> Order:
-    """The discounted counts of n-grams, and what each context has to give to shorter ones."""
-    taken = discounts(counts)[np.minimum(counts, 3)]
+def smooth_counts(keys: Keys, counts: NDArray[np.int64], bits: int) -> Order:
+    """Compute discounted counts, and the discounts per context."""
+    taken = compute_discounts(counts)[np.minimum(counts, 3)]
     contexts, first = np.unique(keys >> bits, return_index=True)
     total, freed = (np.add.reduceat(x.astype(np.float64), first) for x in (counts, taken))
     return Order(keys, counts - taken, contexts, total, freed)
 
 
-def discounts(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What is taken from a count of 0, 1, 2, and 3 or more (Chen & Goodman 1998, equation 26).
+def compute_discounts(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Compute the discounts of counts of 0, 1, 2, and 3 or more (Chen & Goodman 1998, equation 26).
 
-    One half each where too few n-grams were counted once to four times to tell, so that the equation has no answer or
-    would leave nothing to shorter n-grams.
+    All are 0.5 if too few n-grams have small counts, so that the equation has no solution or a negative one.
     """
     n = [int((counts == k).sum()) for k in range(1, 5)]
     if min(n) == 0:
@@ -101,22 +100,22 @@ def discounts(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.array([0.0, *(taken if min(taken) > 0 else [0.5] * 3)])
 
 
-def packed(stream: NDArray[np.int64], n: int, bits: int) -> Keys:
-    """Every n-gram of a stream, as one number."""
+def pack(stream: NDArray[np.int64], n: int, bits: int) -> Keys:
+    """Pack every n-gram of a stream into one number."""
     keys = np.zeros(len(stream) - n + 1, dtype=np.int64)
     for offset in range(n):
         keys = keys << bits | stream[offset : len(stream) - n + 1 + offset]
     return keys
 
 
-def found(known: Keys, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Where each key stands in a sorted table, and whether it is there at all."""
+def look_up(known: Keys, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the index of each key in a sorted table, and whether the table holds it."""
     at = np.searchsorted(known, keys).clip(max=len(known) - 1)
     return at, known[at] == keys
 
 
 def ngram_metrics(model: NgramModel, tokens: Int[Tensor, " token"], n_bytes: int) -> dict[str, Any]:
-    """`validation_loss` (nats per token) and `bits_per_byte` of a text, counted as `language_metrics` counts them."""
+    """Measure `validation_loss` (nats per token) and `bits_per_byte` of a text, as `language_metrics` does."""
     losses = -np.log(model.probabilities(tokens)[1:])
     loss, n = float(losses.mean()), len(losses)
     return {

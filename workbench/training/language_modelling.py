@@ -1,4 +1,4 @@
-"""Language models: next-token cross-entropy, validation loss in nats per token, bits per byte."""
+"""Next-token cross entropy of language models, validation loss in nats per token, bits per byte."""
 
 import math
 from collections.abc import Callable
@@ -26,9 +26,9 @@ def train_language_model(
     progress: Progress = silent,
     keep: Callable[[int, nn.Module], None] | None = None,
 ) -> Curve:
-    """Trains the model to predict each next token of `batch`'s windows and returns its curve.
+    """Train a model to predict the next tokens of `batch`'s windows and return its curve.
 
-    `evaluate` is usually a call of `language_metrics` on the validation split.
+    `evaluate` is usually `language_metrics` on the validation split; other arguments are those of `fit`.
     """
     return fit(model, batch, next_token_loss, cfg, evaluate, checkpoint, progress, keep)
 
@@ -36,9 +36,12 @@ def train_language_model(
 def next_token_loss(
     logits: Float[Tensor, "batch pos vocab"], targets: Int[Tensor, "batch pos"], smoothing: float = 0.0
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy in nats per token; `targets` holds the token that follows each position.
+    """Compute the mean cross entropy in nats per token.
 
-    `smoothing` is the share of a target that is spread over the whole vocabulary (Szegedy et al. 2016).
+    Args:
+        logits: Output of the model.
+        targets: Token that follows each position.
+        smoothing: Share of a target that is spread over the whole vocabulary (Szegedy et al. 2016).
     """
     return cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=smoothing)
 
@@ -53,13 +56,26 @@ def language_metrics(
     precision: str = "fp32",
     overlap: int = 0,
 ) -> dict[str, dict[str, Any]]:
-    """`validation_loss` (nats per token) and `bits_per_byte` over a whole text, with 95 % intervals over windows
-    (none when there is only one).
+    """Measure `validation_loss` (nats per token) and `bits_per_byte` of a whole text, with 95 % intervals over windows.
 
-    The text is cut into windows of `context` tokens, the last `overlap` of which are read again in the next one;
-    every token but the first is predicted once, from the tokens before it in its window (at least `overlap` of them
-    after the first window); the last window may be shorter. `n_bytes` is the UTF-8 length of the text. `n` counts
-    predicted tokens. One forward pass per `batch_size` windows. ConfigError unless 0 <= overlap < context.
+    Every token but the first is predicted once, from the preceding tokens of its window. The last window may be
+    shorter.
+
+    Args:
+        model: Language model.
+        tokens: The text.
+        context: Tokens per window.
+        n_bytes: Length of the text in UTF-8.
+        batch_size: Windows per forward pass.
+        precision: "fp32" or "bf16".
+        overlap: Tokens that a window shares with the preceding one, as context that is not scored again.
+
+    Returns:
+        Scores by name; `n` counts predicted tokens, and a single window has no interval.
+
+    Raises:
+        ConfigError: Unless 0 <= overlap < context.
+        DataError: If the text has fewer than two tokens.
     """
     if not 0 <= overlap < context:
         raise ConfigError(f"Windows of {context} tokens cannot overlap by {overlap}. Choose 0 to {context - 1}.")
@@ -87,7 +103,7 @@ def language_metrics(
 def _window_batches(
     tokens: Int[Tensor, " token"], context: int, batch_size: int, overlap: int
 ) -> list[Int[Tensor, "batch following"]]:
-    """Windows, each with the token that follows it, several to a batch; a shorter last one is a batch of its own."""
+    """Batch windows, each with its next token; a shorter last one is a batch of its own."""
     starts = range(0, max(1, len(tokens) - 1 - overlap), context - overlap)
     windows = [tokens[start : start + context + 1] for start in starts]
     shorter = [windows.pop()] if len(windows[-1]) <= context else []

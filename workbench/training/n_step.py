@@ -1,4 +1,4 @@
-"""Returns over several steps (Sutton & Barto 2018, section 7.1): news of a reward goes back n steps at a time."""
+"""N-step returns (Sutton & Barto 2018, section 7.1)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from workbench.training.replay import Transitions
 
 @dataclass(frozen=True)
 class Recent:
-    """The last rounds, oldest first: what every environment showed, did and gained, and where that led.
+    """Last rounds of all environments, oldest first.
 
-    `following` is the state a step led to, before any reset; `done` is terminated or truncated.
+    `following` is the state after a step, before any reset; `done` is terminated or truncated.
     """
 
     observation: Float[Tensor, "step env *observation"]
@@ -27,7 +27,7 @@ class Recent:
 
     @classmethod
     def none(cls, observation: Float[Tensor, "env *observation"]) -> Recent:
-        """No round yet, of environments that show this."""
+        """Return an empty history of environments with these observations."""
         shown, n = observation[None][:0], len(observation)
         flag = torch.zeros(0, n, dtype=torch.bool)
         return cls(shown, torch.zeros(0, n, dtype=torch.int64), torch.zeros(0, n), shown, flag, flag)
@@ -36,16 +36,15 @@ class Recent:
         return len(self.reward)
 
     def then(self, new: Recent, n: int) -> Recent:
-        """These rounds and new ones, the last n of them."""
+        """Append new rounds and keep the last n."""
         return Recent(**{name: torch.cat([old, getattr(new, name)])[-n:] for name, old in vars(self).items()})
 
 
 def n_step(recent: Recent, discount: float) -> Transitions:
-    """The oldest round's steps, each with all that came of it until now or the end of its episode.
+    """Return the oldest round's steps with the rewards of all recorded rounds up to the end of the episode.
 
     The reward is R(t) + discount R(t+1) + ... (Hessel et al. 2018, equation 1), and `following` the state after the
-    last of these steps. An episode that ends on the way ends the sum: out of time it leaves a last state to value,
-    terminated it leaves none.
+    last of these steps.
     """
     total, steps, going = recent.reward[0], torch.ones_like(recent.action[0]), ~recent.done[0]
     for k in range(1, len(recent)):

@@ -1,4 +1,4 @@
-"""The loop of methods that learn from their own fresh experience: collect a segment, improve on it, forget it."""
+"""Training loop of on-policy methods: collect a segment of experience, improve the policy on it, discard it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from workbench.training.rollouts import Frontier, Segment, collect, collect_epis
 from workbench.training.schedules import schedule
 
 Improve = Callable[[Segment, Optimizer, torch.Generator], Mapping[str, float]]
-"""Takes the model's optimiser some steps further on one segment, and tells what it measured."""
+"""Takes optimiser steps on one segment and returns measures for the curve."""
 Keep = Callable[[int, Any], None]
-"""Sees the model after a number of updates."""
+"""Gets the model after a number of updates."""
 
 
 @runtime_checkable
 class OnPolicyConfig(Protocol):
-    """What the loop reads of any such method's dataclass of settings."""
+    """Settings that the loop reads."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -51,7 +51,7 @@ class OnPolicyConfig(Protocol):
 
     @property
     def segment(self) -> int:
-        """Steps of each environment between two updates; 0 stands for one whole episode of each."""
+        """Steps of each environment between two updates; 0 for one whole episode of each."""
         ...
 
     @property
@@ -71,13 +71,13 @@ class OnPolicyConfig(Protocol):
 
     @property
     def keep_updates(self) -> tuple[int, ...]:
-        """Completed updates after which `keep` sees the model; 0 is before training."""
+        """Completed updates after which `keep` gets the model; 0 is before training."""
         ...
 
 
 @dataclass
 class Run:
-    """A run in progress: the model and its environments, what accompanies them, and how far it is."""
+    """State of a training in progress."""
 
     model: nn.Module
     envs: VectorEnv
@@ -91,7 +91,7 @@ class Run:
     seconds: float = 0.0
 
     def save(self, path: Path) -> None:
-        """Writes the training state."""
+        """Write the training state."""
         groups = {
             "model": self.model.state_dict(),
             "optimizer": optimizer_tensors(self.optimizer),
@@ -109,7 +109,7 @@ class Run:
         write_state(path, TrainingState.of(groups, facts))
 
     def restore(self, path: Path) -> None:
-        """Takes up a stored state; environments that cannot be restored go on from the episodes just begun."""
+        """Restore a stored state. Environments that cannot be restored continue with new episodes."""
         state = read_state(path)
         require_same(state.facts["config"], self.identity, path)
         restore_model(self.model, state.under("model"), path)
@@ -123,7 +123,7 @@ class Run:
 
 
 def environment_facts(envs: VectorEnv) -> dict[str, Any]:
-    """Which environments a policy is trained in, how many, and what they show and take."""
+    """Return id, number, observation space and action space of the environments."""
     spec = getattr(envs, "spec", None)
     return {
         "environment": getattr(spec, "id", None) or type(envs.unwrapped).__qualname__,
@@ -134,7 +134,7 @@ def environment_facts(envs: VectorEnv) -> dict[str, Any]:
 
 
 def environment_state(envs: VectorEnv) -> dict[str, torch.Tensor]:
-    """What the environments' future depends on, for those that offer `get_state` and `set_state`."""
+    """Return the state of the environments as tensors; empty unless they offer `get_state` and `set_state`."""
     if not hasattr(envs.unwrapped, "get_state"):
         return {}
     return {name: torch.from_numpy(x) for name, x in envs.unwrapped.get_state().items()}
@@ -150,10 +150,21 @@ def train_on_policy(
     checkpoint: Path | None = None,
     keep: Keep | None = None,
 ) -> Curve:
-    """Trains a policy in place and returns its curve: by environment step, returns and what `improve` measured.
+    """Train a policy in place and return its curve by environment step: returns and the measures of `improve`.
 
-    When `checkpoint` exists the run continues from it, bit for bit when the environments offer `get_state` and
-    `set_state`, else with new episodes; it is written every few updates, at the end, and when `progress` cancels.
+    Args:
+        model: Returns action logits and state values for observations.
+        envs: Environments with discrete actions.
+        cfg: Settings of the method.
+        improve: Takes optimiser steps on one segment.
+        seed: Seeds environments and actions.
+        progress: Called with the steps done and all steps.
+        checkpoint: File of the training state, written every few updates, at the end, and if `progress` cancels. If it
+            exists, the run continues from it, bit for bit if the environments offer `get_state` and `set_state`.
+        keep: Called with the number of updates and the model at `keep_updates`.
+
+    Raises:
+        TrainingError: If a measure is not finite.
     """
     size = max(1, cfg.segment) * envs.num_envs
     total = size * math.ceil(cfg.steps / size)
@@ -162,17 +173,17 @@ def train_on_policy(
     run = Run(model, envs, optimizer, generator(seed, "actions"), start(model, envs, seed), identity)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
-    shown(run, cfg, keep)
+    keep_model(run, cfg, keep)
     while run.steps < total:
         advance(run, improve, cfg.segment, cfg.lr * schedule(cfg.schedule)(run.steps, total, 0, 0.0))
-        shown(run, cfg, keep)
+        keep_model(run, cfg, keep)
         pause(run, cfg, total, progress, checkpoint)
     model.eval()
     return run.curve
 
 
 def require_several(steps: int, envs: VectorEnv) -> None:
-    """Raise ConfigError if an update has a single sample, whose normalised advantage is 0 whatever happened."""
+    """Raise ConfigError if an update has a single sample, whose normalised advantage is always 0."""
     if steps * envs.num_envs < 2:
         raise ConfigError(
             "One environment and segments of one step give a single sample per update, from which no policy can be "
@@ -180,14 +191,14 @@ def require_several(steps: int, envs: VectorEnv) -> None:
         )
 
 
-def shown(run: Run, cfg: OnPolicyConfig, keep: Keep | None) -> None:
-    """Hands over the model after this update when that was asked for."""
+def keep_model(run: Run, cfg: OnPolicyConfig, keep: Keep | None) -> None:
+    """Pass the model to `keep` if this update is one of `keep_updates`."""
     if keep is not None and run.update in cfg.keep_updates:
         keep(run.update, run.model.eval())
 
 
 def pause(run: Run, cfg: OnPolicyConfig, total: int, progress: Progress, checkpoint: Path | None) -> None:
-    """Between two updates: the state is stored when due, and when the caller, who hears of it, cancels."""
+    """Write the state if it is due, report progress, and write it if the caller cancels."""
     if checkpoint is not None and (run.update % cfg.checkpoint_every == 0 or run.steps >= total):
         run.save(checkpoint)
     try:
@@ -199,7 +210,7 @@ def pause(run: Run, cfg: OnPolicyConfig, total: int, progress: Progress, checkpo
 
 
 def advance(run: Run, improve: Improve, steps: int, lr: float) -> None:
-    """One update: a segment of fresh experience, and what is learned from it."""
+    """Run one update: collect a segment and improve the policy on it."""
     began = time.perf_counter()
     run.model.train()
     if steps:
@@ -220,11 +231,11 @@ def advance(run: Run, improve: Improve, steps: int, lr: float) -> None:
     samples, seconds = segment.reward.numel(), time.perf_counter() - began
     run.seconds += seconds
     measured |= {"seconds": run.seconds, "steps_per_second": samples / seconds}
-    run.curve = run.curve.with_point(run.steps, described(segment) | measured)
+    run.curve = run.curve.with_point(run.steps, measure_segment(segment) | measured)
 
 
-def described(segment: Segment) -> dict[str, float]:
-    """What a segment says of the policy that made it: entropy in nats and, when episodes ended, return and length."""
+def measure_segment(segment: Segment) -> dict[str, float]:
+    """Measure a segment: entropy in nats and, if episodes ended, mean return and length."""
     seen = {"entropy": entropy(segment.logits.flatten(0, 1)).mean().item()}
     if len(segment.finished_returns):
         seen["return"] = segment.finished_returns.mean().item()

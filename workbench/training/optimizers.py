@@ -1,4 +1,4 @@
-"""Optimisers by name, all from torch; Muon shares the work with AdamW or SGD and sees attention heads as one matrix."""
+"""Optimisers by name, all from torch; Muon is combined with AdamW or SGD and treats heads as one matrix."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -15,14 +15,14 @@ from workbench.core.weights import as_matrix, from_matrix, is_weight
 Groups = list[dict[str, Any]]
 OPTIMIZERS = ("gradient_descent", "sgd", "momentum", "adam", "adamw", "rmsprop", "adagrad", "muon", "muon_sgd")
 LEFT_BY_MUON = ("embed", "W_E", "W_U", "W_pos", "readout", "lm_head", "logits")
-"""Parts of a parameter's name that mark embeddings and read-outs, which Muon leaves to the optimiser beside it."""
+"""Parts of the names of embeddings and read-outs, which Muon leaves to the other optimiser."""
 FEW_ITERATIONS = 3
 """Newton-Schulz iterations of "muon_sgd"; torch's Muon takes 5 otherwise."""
 
 
 @runtime_checkable
 class Optimizer(Protocol):
-    """What a training loop asks of an optimiser."""
+    """Methods of an optimiser that the training loops call."""
 
     param_groups: Groups
 
@@ -42,14 +42,23 @@ def build_optimizer(
     nesterov: bool = False,
     eps: float = 1e-8,
 ) -> Optimizer:
-    """The named optimiser over a model's trainable parameters; weight decay acts on weights, never on biases or norms.
+    """Build the named optimiser for a model's trainable parameters.
 
-    `betas` and `eps` are Adam's (rmsprop's memory is `betas[1]`), `momentum` is for "momentum" and Muon, `nesterov` for
-    "momentum"; "gradient_descent" is "sgd" whose batch is the whole training set. Each group says under "part" whether
-    it holds "hidden" weights (Muon's), other weights ("weight"), or biases and norms ("bias").
+    Weight decay applies to weights, not to biases and norms. Each group's "part" is "hidden" (Muon's weights), "weight"
+    (other weights) or "bias" (biases and norms).
+
+    Args:
+        model: The network.
+        name: One of `OPTIMIZERS`; "gradient_descent" is "sgd" with the whole training set as its batch.
+        lr: Learning rate.
+        weight_decay: Weight decay.
+        betas: Decay rates of Adam; rmsprop uses the second.
+        momentum: Momentum of "momentum" and Muon.
+        nesterov: Use Nesterov's form of "momentum".
+        eps: Adam's epsilon.
     """
-    groups = decay_groups(trainable(model), weight_decay)
-    fused = fusable(groups)
+    groups = decay_groups(trainable_parameters(model), weight_decay)
+    fused = can_fuse(groups)
     builders: dict[str, Callable[[], Optimizer]] = {
         "gradient_descent": lambda: torch.optim.SGD(groups, lr, fused=fused),
         "sgd": lambda: torch.optim.SGD(groups, lr, fused=fused),
@@ -66,13 +75,13 @@ def build_optimizer(
     return builders[name]()
 
 
-def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that need a gradient, by name; tied ones appear once."""
+def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters that need a gradient by name; tied ones appear once."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def decay_groups(parameters: dict[str, nn.Parameter], weight_decay: float) -> Groups:
-    """Parameter groups: weights, which decay, then everything else, which does not."""
+    """Return two parameter groups: weights, which decay, and all others, which do not."""
     weights = [p for n, p in parameters.items() if is_weight(n, p)]
     others = [p for n, p in parameters.items() if not is_weight(n, p)]
     groups = [
@@ -83,9 +92,9 @@ def decay_groups(parameters: dict[str, nn.Parameter], weight_decay: float) -> Gr
 
 
 class MuonWith:
-    """Muon for hidden weight matrices and another optimiser for the rest, stepped as one (Jordan et al. 2024).
+    """Muon for hidden weight matrices combined with another optimiser for the rest (Jordan et al. 2024).
 
-    Per-head attention weights and convolution kernels are orthogonalised as the matrices that `as_matrix` documents;
+    Per-head attention weights and convolution kernels are orthogonalised as the matrices that `as_matrix` returns.
     `prepare` changes such a matrix in place before each of its steps.
     """
 
@@ -97,7 +106,7 @@ class MuonWith:
         weight_decay: float,
         prepare: Callable[[Tensor], object] | None = None,
     ) -> None:
-        parameters = trainable(model)
+        parameters = trainable_parameters(model)
         self._prepare = prepare
         self._hidden = hidden_matrices(model)
         self._copies = {n: nn.Parameter(as_matrix(n, p.detach()).clone()) for n, p in self._hidden.items()}
@@ -111,7 +120,7 @@ class MuonWith:
 
     @torch.no_grad()
     def step(self) -> None:
-        """One update of every parameter that has a gradient."""
+        """Update every parameter that has a gradient."""
         for name, parameter in self._hidden.items():
             copy = self._copies[name]
             copy.copy_(as_matrix(name, parameter))
@@ -125,7 +134,7 @@ class MuonWith:
                 parameter.copy_(from_matrix(name, self._copies[name], parameter.shape))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets the gradients of both parts."""
+        """Clear the gradients of both parts."""
         for parameter in self._hidden.values():
             if set_to_none:
                 parameter.grad = None
@@ -135,7 +144,7 @@ class MuonWith:
             part.zero_grad(set_to_none)
 
     def state_dict(self) -> dict[str, Any]:
-        """One state for both: Muon's parameters are numbered first, the other's after them."""
+        """Return one state for both optimisers: Muon's parameters are numbered first, the other's after them."""
         state, groups = {}, []
         for first, part in self._numbered():
             own = part.state_dict()
@@ -144,7 +153,7 @@ class MuonWith:
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes back what `state_dict` gave."""
+        """Restore a state of `state_dict`."""
         groups = iter(state_dict["param_groups"])
         for first, part in self._numbered():
             own = {i - first: s for i, s in state_dict["state"].items() if 0 <= i - first < _count(part)}
@@ -161,10 +170,10 @@ class MuonWith:
 def muon_adamw(
     model: nn.Module, lr: float, weight_decay: float, betas: tuple[float, float], momentum: float, eps: float
 ) -> MuonWith:
-    """Muon and AdamW at one learning rate: Muon's update is scaled to the RMS of AdamW's (Liu et al. 2025)."""
+    """Combine Muon and AdamW at one learning rate, with Muon's update scaled to AdamW's RMS (Liu et al. 2025)."""
 
     def adamw(groups: Groups) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(groups, lr, betas, eps, fused=fusable(groups))
+        return torch.optim.AdamW(groups, lr, betas, eps, fused=can_fuse(groups))
 
     muon = partial(
         torch.optim.Muon, lr=lr, weight_decay=weight_decay, momentum=momentum, adjust_lr_fn="match_rms_adamw"
@@ -173,37 +182,37 @@ def muon_adamw(
 
 
 def muon_sgd(model: nn.Module, lr: float, weight_decay: float, momentum: float) -> MuonWith:
-    """Muon on weights held at one norm, Nesterov's SGD on the rest (airbench94_muon, Jordan 2024).
+    """Combine Muon on weights of constant norm with Nesterov's SGD on the rest (airbench94_muon, Jordan 2024).
 
-    `lr` is the share of a weight matrix's norm that a step may change; hidden weights do not decay. SGD's learning
-    rates are as a rule many times larger (`FitConfig.bias_lr`, `other_lr`).
+    `lr` is the relative change of a weight matrix's norm per step; hidden weights do not decay. SGD's learning rates
+    are usually many times larger (`FitConfig.bias_lr`, `other_lr`).
     """
 
     def sgd(groups: Groups) -> torch.optim.Optimizer:
-        return torch.optim.SGD(groups, lr, momentum, nesterov=momentum > 0, fused=fusable(groups))
+        return torch.optim.SGD(groups, lr, momentum, nesterov=momentum > 0, fused=can_fuse(groups))
 
     muon = partial(torch.optim.Muon, lr=lr, weight_decay=0.0, momentum=momentum, ns_steps=FEW_ITERATIONS)
-    return MuonWith(model, muon, sgd, weight_decay, at_unit_rows)
+    return MuonWith(model, muon, sgd, weight_decay, scale_to_unit_rows)
 
 
-def at_unit_rows(matrix: Float[Tensor, "row column"]) -> None:
-    """Scales a matrix in place to the norm it has when each row's norm is one."""
+def scale_to_unit_rows(matrix: Float[Tensor, "row column"]) -> None:
+    """Scale a matrix in place to the norm that it has if each row's norm is one."""
     matrix.mul_(len(matrix) ** 0.5 / matrix.norm().clamp_min(torch.finfo(matrix.dtype).tiny))
 
 
 def hidden_matrices(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The weights that Muon is for: every weight but embeddings, read-outs and norms."""
+    """Return the weights that Muon trains: all but embeddings, read-outs and norms."""
     others = [m for m in model.modules() if isinstance(m, nn.Embedding) or is_norm(m)]
     tables = {id(p) for m in others for p in m.parameters(recurse=False)}
     return {
         name: p
-        for name, p in trainable(model).items()
+        for name, p in trainable_parameters(model).items()
         if is_weight(name, p) and id(p) not in tables and not any(mark in name for mark in LEFT_BY_MUON)
     }
 
 
-def fusable(groups: Iterable[dict[str, Any]]) -> bool:
-    """Whether torch's one-kernel step runs on these parameters (floating point, on a processor or a CUDA device)."""
+def can_fuse(groups: Iterable[dict[str, Any]]) -> bool:
+    """Return whether torch's fused step supports these parameters (floating point, on CPU or CUDA)."""
     parameters = (p for group in groups for p in group["params"])
     return all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
 

@@ -1,8 +1,8 @@
-"""Data-parallel training: the processes that `torchrun` starts share each batch and average their gradients.
+"""Data-parallel training: the processes started by `torchrun` share each batch and average their gradients.
 
-They speak through Hugging Face Accelerate. Every process runs the same program from the same seed; the first one alone
-writes files and reports. The loss must be a mean over examples: then weights and curve are those of one process with
-the whole batch, up to the order of sums. Batch statistics (BatchNorm) are each process's own.
+Communication goes through Hugging Face Accelerate. Every process runs the same program from the same seed; only the
+first one writes files and reports. The loss must be a mean over examples: then weights and curve are those of one
+process with the whole batch, up to rounding. Batch statistics (BatchNorm) are computed per process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from workbench.core.errors import ConfigError
 
 
 def place() -> tuple[int, int]:
-    """This process's number, and how many train together: (0, 1) unless a launcher started several."""
+    """Return the rank of this process and the number of processes; (0, 1) without a launcher."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return 0, 1
     from accelerate import PartialState
@@ -28,12 +28,12 @@ def place() -> tuple[int, int]:
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes and reports."""
+    """Return whether this is the process that writes and reports."""
     return place()[0] == 0
 
 
 def wait_for_first() -> None:
-    """Wait until every process is here, so that all see what the first one has written."""
+    """Wait until every process is here, so that all see the files of the first one."""
     if place()[1] > 1:
         from accelerate import PartialState
 
@@ -41,9 +41,10 @@ def wait_for_first() -> None:
 
 
 def share(inputs: Any, targets: Tensor) -> tuple[Any, Tensor]:
-    """The part of a batch that this process takes; inputs are a tensor or a tuple of them.
+    """Return the part of a batch that this process takes; inputs are a tensor or a tuple of tensors.
 
-    Raises ConfigError where the examples do not part equally, or where not each has a target of its own (a GAN).
+    Raises:
+        ConfigError: If the examples cannot be divided equally, or do not have one target each (a GAN).
     """
     index, processes = place()
     if processes == 1:
@@ -64,7 +65,7 @@ def share(inputs: Any, targets: Tensor) -> tuple[Any, Tensor]:
 
 
 def average_gradients(parameters: Sequence[nn.Parameter], loss: float) -> float:
-    """Makes each gradient its mean over the processes, in one message; returns the mean of their losses."""
+    """Average each gradient over the processes in one message; return the mean of their losses."""
     if place()[1] == 1:
         return loss
     from accelerate.utils import reduce

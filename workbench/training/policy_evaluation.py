@@ -1,4 +1,4 @@
-"""How good a policy is: the returns of its greedy episodes, with an interval."""
+"""Returns of a policy's greedy episodes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,11 +39,20 @@ def evaluate_policy(
     progress: Progress = silent,
     limit: int | None = None,
 ) -> PolicyEvaluation:
-    """The first episode of each of `episodes` environments, the likeliest action at every step.
+    """Run the first episode of each of `episodes` environments with the most likely action at every step.
 
-    Every episode counts once, however long: taking the first ones to finish would favour the short. Row r's
-    episode starts from `seed` and r alone, so evaluations with the same seed are paired, row by row.
-    An episode longer than `limit` steps counts as far as it came. Costs one forward pass per step of the longest.
+    Every episode counts once; taking the first ones to finish would favour short episodes. Row r's episode depends only
+    on `seed` and r, so evaluations with the same seed are paired.
+
+    Args:
+        policy: Returns action logits for observations.
+        make_vector_env: Creates the given number of environments.
+        episodes: Number of episodes.
+        seed: Seeds the episodes.
+        progress: Called with the episodes done and all episodes.
+        limit: Steps after which an episode is cut; None for no limit.
+
+    Cost: One forward pass per step of the longest episode.
     """
     envs = make_vector_env(episodes)
     observation = start(policy, envs, seed).observation

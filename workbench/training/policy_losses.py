@@ -1,4 +1,4 @@
-"""Losses of policy-gradient methods over discrete actions, each a pure function to be minimised."""
+"""Losses of policy-gradient methods for discrete actions, to be minimised unless noted."""
 
 import torch
 from jaxtyping import Float, Int
@@ -10,28 +10,28 @@ Scalar = Float[Tensor, ""]
 
 
 def log_probability(logits: Logits, action: Int[Tensor, " sample"]) -> Samples:
-    """Log-probability of each action taken, in nats."""
+    """Compute the log-probability of each action in nats."""
     return logits.log_softmax(-1).gather(-1, action[:, None])[:, 0]
 
 
 def entropy(logits: Logits) -> Samples:
-    """Entropy of each state's action distribution, in nats."""
+    """Compute the entropy of each state's action distribution in nats."""
     logp = logits.log_softmax(-1)
     return -(logp.exp() * logp).sum(-1)
 
 
 def policy_gradient_loss(logp: Samples, advantage: Samples) -> Scalar:
-    """Its gradient is minus that of the expected return (Williams 1992; Sutton et al. 2000)."""
+    """Policy-gradient loss: its gradient is minus that of the return (Williams 1992; Sutton et al. 2000)."""
     return -(logp * advantage).mean()
 
 
 def surrogate(logp: Samples, old_logp: Samples, advantage: Samples) -> Scalar:
-    """The gain that TRPO bounds, to be maximised (Schulman et al. 2015, equation 14)."""
+    """TRPO's surrogate objective, to be maximised (Schulman et al. 2015, equation 14)."""
     return ((logp - old_logp).exp() * advantage).mean()
 
 
 def mean_kl(old_logits: Logits, logits: Logits) -> Scalar:
-    """KL(old || new) in nats, exact for each state, its mean over the states."""
+    """Compute the mean over states of the exact KL(old || new) in nats."""
     old = old_logits.log_softmax(-1)
     return (old.exp() * (old - logits.log_softmax(-1))).sum(-1).mean()
 
@@ -43,12 +43,12 @@ def clipped_surrogate(logp: Samples, old_logp: Samples, advantage: Samples, clip
 
 
 def value_loss(value: Samples, target: Samples) -> Scalar:
-    """Mean squared error of the critic, without a factor one half."""
+    """Mean squared error of the critic, without a factor of one half."""
     return (value - target).square().mean()
 
 
 def approximate_kl(logp: Samples, old_logp: Samples) -> Scalar:
-    """KL(old || new) in nats, estimated from the old policy's own actions.
+    """Estimate KL(old || new) in nats from the old policy's actions.
 
     Schulman's third estimator: unbiased, never negative and of low variance (joschu.net/blog/kl-approx.html).
     """
@@ -57,5 +57,5 @@ def approximate_kl(logp: Samples, old_logp: Samples) -> Scalar:
 
 
 def clipped_fraction(logp: Samples, old_logp: Samples, clip: float) -> Scalar:
-    """Share of samples whose probability ratio left the trusted interval."""
+    """Compute the share of samples whose probability ratio is farther than `clip` from 1."""
     return ((logp - old_logp).exp().sub(1).abs() > clip).to(logp.dtype).mean()

@@ -23,14 +23,14 @@ from torch import Tensor, nn
 
 from workbench.core.progress import Progress, silent
 from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
-from workbench.training.advantages import finite_explained_variance, normalized
+from workbench.training.advantages import finite_explained_variance, normalize
 from workbench.training.curve import Curve
 from workbench.training.on_policy import Keep, require_several, train_on_policy
 from workbench.training.optimizers import Optimizer
 from workbench.training.policy_losses import Scalar, clipped_surrogate, entropy, log_probability, value_loss
 from workbench.training.ppo_gradient import MEASURES, ppo_gradient
 from workbench.training.rollouts import Segment
-from workbench.training.samples import Batch, Samples, learnable
+from workbench.training.samples import Batch, Samples, prepare_batch
 from workbench.training.schedules import schedule
 
 
@@ -94,7 +94,7 @@ def ppo(
 def ppo_loss(logits: Float[Tensor, "sample action"], value: Samples, part: Batch, cfg: PPOConfig) -> Scalar:
     """Loss of one minibatch, to be minimised (Schulman et al. 2017, equation 9 with the opposite sign)."""
     logp = log_probability(logits, part.action)
-    policy = clipped_surrogate(logp, part.old_logp, normalized(part.advantage), cfg.clip)
+    policy = clipped_surrogate(logp, part.old_logp, normalize(part.advantage), cfg.clip)
     return policy + cfg.value_weight * value_loss(value, part.target) - cfg.entropy_bonus * entropy(logits).mean()
 
 
@@ -102,9 +102,9 @@ def improve(
     model: nn.Module, cfg: PPOConfig, segment: Segment, optimizer: Optimizer, rng: torch.Generator
 ) -> dict[str, float]:
     """Take several epochs of clipped steps on one segment, fewer if the policy moves too far; return the measures."""
-    batch, parameters, measured = learnable(segment, cfg.discount, cfg.decay), list(model.parameters()), []
+    batch, parameters, measured = prepare_batch(segment, cfg.discount, cfg.decay), list(model.parameters()), []
     for _ in range(cfg.epochs):
-        for part in batch.shuffled(cfg.minibatch, rng):
+        for part in batch.shuffle(cfg.minibatch, rng):
             output = model(part.observation)
             gradient = ppo_gradient(
                 output.logits.detach(), output.value.detach(), part, cfg.clip, cfg.value_weight, cfg.entropy_bonus

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.training.advantages import normalized
+from workbench.training.advantages import normalize
 from workbench.training.samples import Batch, Samples
 
 MEASURES = ("policy_loss", "value_loss", "kl", "clipped_fraction")
@@ -43,7 +43,7 @@ def ppo_gradient(
         value_weight: Weight of the critic's mean squared error.
         entropy_bonus: Weight of the policy's entropy.
     """
-    n, advantage, action = len(value), normalized(part.advantage), part.action[:, None]
+    n, advantage, action = len(value), normalize(part.advantage), part.action[:, None]
     every_logp = logits.log_softmax(-1)
     probability = every_logp.exp()
     log_ratio = every_logp.gather(1, action)[:, 0] - part.old_logp

@@ -1,4 +1,8 @@
-"""Tabular Q-learning (Watkins & Dayan 1992): each entry moves towards what its action was just seen to be worth."""
+"""Tabular Q-learning (Watkins & Dayan 1992).
+
+1. Step every environment with an epsilon-greedy action.
+2. Move each visited entry Q(s, a) towards its Bellman target by the learning rate.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from workbench.core.ranges import PositiveInt, Share, check_fields
 from workbench.core.stepping import step_environments
 from workbench.training.curve import Curve
 from workbench.training.exploration import epsilon_at, epsilon_greedy, require_exploration
-from workbench.training.rollouts import as_observation, led_to, require_same_step_reset
+from workbench.training.rollouts import as_observation, next_states, require_same_step_reset
 from workbench.training.schedules import schedule
 
 Rows = Float[Tensor, " env"]
@@ -29,10 +33,10 @@ LOGGED = 100
 
 @dataclass(frozen=True)
 class QLearningConfig:
-    """How to train; the defaults suit FrozenLake."""
+    """Settings of Q-learning. The defaults suit FrozenLake."""
 
     steps: PositiveInt = 400_000
-    """Steps of all environments together, rounded up to whole steps of all."""
+    """Steps of all environments together, rounded up to whole rounds."""
     lr: Annotated[float, Gt(0), Le(1)] = 0.1
     """Learning rate where the schedule's factor is 1, the paper's alpha."""
     schedule: str = "linear"
@@ -42,9 +46,9 @@ class QLearningConfig:
     epsilon_start: Share = 1.0
     """Probability of a random action at the beginning."""
     epsilon_end: Share = 0.1
-    """The same at the end."""
+    """Probability of a random action at the end."""
     epsilon_share: Annotated[float, Gt(0), Le(1)] = 1.0
-    """Share of training over which it falls from one to the other."""
+    """Share of training over which the probability falls."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -55,16 +59,16 @@ class QLearningConfig:
 def bellman_target(
     reward: Rows, next_q: Float[Tensor, "env action"], terminated: Bool[Tensor, " env"], discount: float | Rows
 ) -> Rows:
-    """What an action was seen to be worth: its reward, and the best that can follow if anything does.
+    """Compute the Bellman target: the reward plus the discounted value of the next state's best action.
 
-    `next_q` is that of the state the step led to, never of the one after an automatic reset; running out of time
-    is no termination.
+    `next_q` belongs to the state after the step, before an automatic reset. Only termination drops it, truncation does
+    not.
     """
     return reward + discount * next_q.max(dim=1).values * ~terminated
 
 
 def update(table: Table, state: Int[Tensor, " env"], action: Int[Tensor, " env"], target: Rows, lr: float) -> None:
-    """Q(s, a) += lr (target - Q(s, a)) in place; rows that meet at one entry move it by their mean."""
+    """Apply Q(s, a) += lr (target - Q(s, a)) in place; rows with the same entry move it by their mean."""
     surprise = target - table[state, action]
     total, count = torch.zeros_like(table), torch.zeros_like(table)
     total.index_put_((state, action), surprise, accumulate=True)
@@ -76,9 +80,10 @@ def update(table: Table, state: Int[Tensor, " env"], action: Int[Tensor, " env"]
 def q_learning(
     table: Table, envs: VectorEnv, cfg: QLearningConfig, seed: int = 0, progress: Progress = silent
 ) -> Curve:
-    """Fills a table in place by acting epsilon-greedily in environments that show their state one-hot.
+    """Train a table in place in environments with one-hot observations.
 
-    Returns the curve: by environment step, the mean return of the episodes that ended, and epsilon.
+    Returns:
+        The curve by environment step: mean return of the episodes that ended, and epsilon.
     """
     require_same_step_reset(envs)
     steps, rng = math.ceil(cfg.steps / envs.num_envs), generator(seed, "exploration")
@@ -90,7 +95,7 @@ def q_learning(
         action = epsilon_greedy(table[state], epsilon, rng)
         shown, reward, terminated, truncated, info = step_environments(envs, action.numpy())
         gained, ended = torch.as_tensor(reward, dtype=table.dtype), torch.from_numpy(terminated)
-        target = bellman_target(gained, table[led_to(shown, info).argmax(dim=1)], ended, cfg.discount)
+        target = bellman_target(gained, table[next_states(shown, info).argmax(dim=1)], ended, cfg.discount)
         update(table, state, action, target, cfg.lr * rate(step, steps, 0, 0.0))
         total += gained
         done = ended | torch.from_numpy(truncated)

@@ -1,4 +1,9 @@
-"""REINFORCE (Williams 1992): whole episodes, and actions made likelier by what came after them."""
+"""REINFORCE (Williams 1992) with the critic as an optional baseline.
+
+1. Run one whole episode in every environment.
+2. Compute the discounted return after each step, less the critic's value if `baseline`.
+3. Take one step along the gradient of log-probability times that weight, and train the critic on the returns.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +23,7 @@ from workbench.training.curve import Curve
 from workbench.training.on_policy import Keep, train_on_policy
 from workbench.training.optimizers import Optimizer
 from workbench.training.policy_losses import log_probability, policy_gradient_loss, value_loss
-from workbench.training.rollouts import Segment, first_episode
+from workbench.training.rollouts import Segment, mark_first_episode
 from workbench.training.schedules import schedule
 
 Steps = Float[Tensor, "step env"]
@@ -26,7 +31,7 @@ Steps = Float[Tensor, "step env"]
 
 @dataclass(frozen=True)
 class REINFORCEConfig:
-    """How to train; the defaults suit CartPole with 16 environments."""
+    """Settings of REINFORCE. The defaults suit CartPole with 16 environments."""
 
     steps: PositiveInt = 600_000
     """Steps of all environments together, rounded up to whole episodes."""
@@ -35,17 +40,17 @@ class REINFORCEConfig:
     schedule: str = "linear"
     """One of `schedules.SCHEDULES`, over steps."""
     discount: Share = 0.99
-    """Weight of each later reward, against that of the one before."""
+    """Weight of each reward relative to the preceding one."""
     baseline: bool = True
-    """Whether the critic's value is subtracted from what came after: the same mean, less variance."""
+    """Subtract the critic's value from the returns, which lowers the variance at the same mean."""
     gradient_clip: PositiveFloat = 0.5
     """Largest global norm of the gradient."""
     checkpoint_every: PositiveInt = 10
     """Updates between two writes of the training state."""
     keep_updates: tuple[NonNegativeInt, ...] = ()
-    """Completed updates after which `keep` sees the model; 0 is before training."""
+    """Completed updates after which `keep` gets the model; 0 is before training."""
     segment: NonNegativeInt = 0
-    """Always 0: an update learns from one whole episode of each environment."""
+    """Always 0: every update uses one whole episode of each environment."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -65,16 +70,16 @@ def reinforce(
     checkpoint: Path | None = None,
     keep: Keep | None = None,
 ) -> Curve:
-    """Trains an actor-critic in place and returns its curve; see `train_on_policy` for checkpoints.
+    """Train an actor-critic in place and return its curve. Arguments are those of `train_on_policy`.
 
-    An episode cut by a time limit counts as if it had ended there. Costs two forward passes and one backward pass for
+    An episode cut by a time limit counts as if it had ended there. Cost: Two forward passes and one backward pass for
     each sample.
     """
     return train_on_policy(model, envs, cfg, partial(improve, model, cfg), seed, progress, checkpoint, keep)
 
 
 def returns_to_go(reward: Steps, done: Bool[Tensor, "step env"], discount: float) -> Steps:
-    """What every step and those after it in its episode bring, discounted; the last episode is cut where it is cut."""
+    """Compute the discounted return from every step to the end of its episode or of the segment."""
     total, running = torch.empty_like(reward), torch.zeros_like(reward[0])
     for step in reversed(range(len(reward))):
         running = reward[step] + discount * running * ~done[step]
@@ -85,8 +90,8 @@ def returns_to_go(reward: Steps, done: Bool[Tensor, "step env"], discount: float
 def improve(
     model: nn.Module, cfg: REINFORCEConfig, segment: Segment, optimizer: Optimizer, rng: torch.Generator
 ) -> dict[str, float]:
-    """One step along the policy gradient, and of the critic when it is the baseline, on the first episodes alone."""
-    own = first_episode(segment.done)
+    """Take one gradient step on the first episodes of a segment and return its measures."""
+    own = mark_first_episode(segment.done)
     came_after = returns_to_go(segment.reward, segment.done, cfg.discount)[own]
     output = model(segment.observation[own])
     logp = log_probability(output.logits, segment.action[own])

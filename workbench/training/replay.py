@@ -1,4 +1,4 @@
-"""Experience replay (Lin 1992): the latest transitions, to be drawn from at random."""
+"""Experience replay (Lin 1992): a buffer of the latest transitions, sampled at random."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from workbench.core.errors import ConfigError
 
 @dataclass(frozen=True)
 class Transitions:
-    """Steps in no order: what was seen and done, what came of it, and whether the episode terminated there.
+    """Transitions in no particular order.
 
-    `following` is the state the step led to, never the one after an automatic reset. What came of it may be the sum
-    of several `steps`, the later ones discounted (see `n_step`); it led to the state after the last of them.
+    `following` is the state after the step, before an automatic reset. With n-step returns, `reward` is the discounted
+    sum of `steps` rewards and `following` the state after the last of them.
     """
 
     observation: Float[Tensor, "sample *observation"]
@@ -28,7 +28,7 @@ class Transitions:
 
 
 class Replay:
-    """A ring of `capacity` transitions: new ones take the place of the oldest."""
+    """Ring buffer of `capacity` transitions."""
 
     def __init__(self, capacity: int, observation: tuple[int, ...]) -> None:
         if capacity < 1:
@@ -47,7 +47,7 @@ class Replay:
         return min(self.added, self.capacity)
 
     def add(self, new: Transitions) -> None:
-        """Remembers transitions; when there are more than the capacity, the last of them."""
+        """Add transitions in place of the oldest; of more than `capacity`, only the last are kept."""
         count = len(new.action)
         places = (self.added + torch.arange(count)) % self.capacity
         last = slice(max(0, count - self.capacity), None)
@@ -56,6 +56,6 @@ class Replay:
         self.added += count
 
     def sample(self, size: int, rng: torch.Generator) -> Transitions:
-        """So many of the transitions there are, each drawn from all of them."""
+        """Sample transitions with replacement."""
         rows = torch.randint(len(self), (size,), generator=rng)
         return Transitions(**{name: kept[rows] for name, kept in vars(self.kept).items()})

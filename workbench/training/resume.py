@@ -1,4 +1,4 @@
-"""A training run in one file, so that it continues bit for bit where it stopped: safetensors and JSON, no pickle."""
+"""State of a training in one file of safetensors and JSON, from which it continues bit for bit."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ HEADER = "training_state"
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Everything a run needs to continue: tensors by dotted name, and facts as plain JSON values."""
+    """State of a run: tensors by dotted name, and facts as plain JSON values."""
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, groups: Mapping[str, Mapping[str, Tensor]], facts: dict[str, Any]) -> TrainingState:
-        """The state of several groups of tensors, each named `group.name`."""
+        """Join groups of tensors, each named `group.name`."""
         return cls({f"{group}.{name}": t for group, entries in groups.items() for name, t in entries.items()}, facts)
 
     def under(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors whose name starts with `prefix` and a dot, without it."""
+        """Return the tensors whose name starts with `prefix` and a dot, without the prefix."""
         return {n.removeprefix(f"{prefix}."): t for n, t in self.tensors.items() if n.startswith(f"{prefix}.")}
 
 
 def write_state(path: Path, state: TrainingState) -> None:
-    """Write a state; killed at any moment, the old or the new file is whole."""
+    """Write a state; if the process is killed, either the old or the new file is whole."""
     write_atomically(path, pack(state.tensors, {HEADER: FORMAT, "facts": state.facts}))
 
 
 def read_state(path: Path) -> TrainingState:
-    """Read the state that `write_state` stored; a single changed bit is an error."""
+    """Read a state of `write_state`; raises if a single bit was changed."""
     try:
         tensors, about = unpack(path.read_bytes(), str(path), sealed=True)
     except (OSError, CheckpointError) as error:
@@ -56,7 +56,7 @@ def read_state(path: Path) -> TrainingState:
 
 
 def facts_of(cfg: Any, model: nn.Module, **others: Any) -> dict[str, Any]:
-    """Everything that a run's weights depend on and that this process knows, as one flat table of JSON values."""
+    """Return everything known here that determines a run's weights, as one flat table of JSON values."""
     config = getattr(model, "cfg", None)
     facts = asdict(cfg) | {"model": type(model).__qualname__}
     facts |= (
@@ -69,12 +69,12 @@ def facts_of(cfg: Any, model: nn.Module, **others: Any) -> dict[str, Any]:
 
 
 def batch_sha256(inputs: Any, targets: Any) -> str:
-    """A hash of a batch: its inputs, and its targets where they are whole numbers."""
+    """Hash the inputs of a batch, and its targets if they are integers."""
     return tensors_sha256([*tree_leaves(inputs), *(t for t in tree_leaves(targets) if not t.is_floating_point())])
 
 
 def tensors_sha256(tensors: Iterable[Tensor]) -> str:
-    """A hash of types, shapes and values."""
+    """Hash types, shapes and values of tensors."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
@@ -83,7 +83,7 @@ def tensors_sha256(tensors: Iterable[Tensor]) -> str:
 
 
 def require_same(stored: dict[str, Any], now: dict[str, Any], path: Path) -> None:
-    """Raises, naming the field, unless the stored configuration is the present one."""
+    """Raise, naming the field, unless the stored configuration equals the present one."""
     present = json.loads(json.dumps(now))
     for name in sorted(stored.keys() | present.keys()):
         if stored.get(name) != present.get(name):
@@ -94,13 +94,13 @@ def require_same(stored: dict[str, Any], now: dict[str, Any], path: Path) -> Non
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    """The optimiser's memory, as `<parameter number>.<quantity>`."""
+    """Return the state of an optimiser as `<parameter number>.<quantity>`."""
     state = optimizer.state_dict()["state"]
     return {f"{i}.{k}": value for i, entry in state.items() for k, value in entry.items() if value is not None}
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Puts back what `optimizer_tensors` gave, in the memory layout of each parameter."""
+    """Restore a state of `optimizer_tensors` in the memory layout of each parameter."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
@@ -114,7 +114,7 @@ def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
 
 
 def restore_model(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    """Puts stored weights back; a missing, unknown or differently shaped one is an error that names it."""
+    """Restore stored weights; raises for a missing, unknown or differently shaped one."""
     own = model.state_dict()
     for name in [*own, *tensors]:
         mine, stored = own.get(name), tensors.get(name)

@@ -1,4 +1,4 @@
-"""Experience: segments of many environments side by side for training, and single greedy episodes to look at."""
+"""Experience: segments of many environments for training, and single greedy episodes for inspection."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from workbench.core.errors import ConfigError, InputError
 from workbench.core.stepping import step_environments
 
 Policy = Callable[[Tensor], Any]
-"""From observations to something with action `logits` (batch, action) and state `value` (batch)."""
+"""Maps observations to an object with action `logits` (batch, action) and state `value` (batch)."""
 
 
 @dataclass(frozen=True)
 class Frontier:
-    """Where every environment stands between two segments: what it shows, and its episode so far."""
+    """State of every environment between two segments: its observation, and return and length of its episode so far."""
 
     observation: Float[Tensor, "env *observation"]
     episode_return: Float[Tensor, " env"]
@@ -33,7 +33,7 @@ class Frontier:
 class Segment:
     """Consecutive steps of every environment, and the episodes that ended in them.
 
-    `next_value` is the value of the state that a step led to, before any reset; `done` is terminated or truncated.
+    `next_value` is the value of the state after a step, before any reset; `done` is terminated or truncated.
     """
 
     observation: Float[Tensor, "step env *observation"]
@@ -51,7 +51,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Episode:
-    """One episode: row t is what the policy saw, thought and did at step t, and the reward that followed."""
+    """Single episode. Row t holds the observation, the policy's output and the action of step t, and its reward."""
 
     observation: Float[Tensor, "step *observation"]
     logits: Float[Tensor, "step action"]
@@ -63,14 +63,14 @@ class Episode:
 
 
 def as_observation(observation: np.ndarray) -> Float[Tensor, "env *observation"]:
-    """Convert what environments show, one row for each, to what the network takes; raises where it is not finite."""
+    """Convert observations, one row per environment, to a tensor; raises InputError if one is not finite."""
     shown = torch.as_tensor(observation, dtype=torch.float32)
     refuse_infinite_observations(shown, ("environment",))
     return shown
 
 
-def led_to(shown: np.ndarray, info: dict[str, Any]) -> Float[Tensor, "env *observation"]:
-    """The states a step led to: where an episode ended its own last one, not the first of the next."""
+def next_states(shown: np.ndarray, info: dict[str, Any]) -> Float[Tensor, "env *observation"]:
+    """Return the states after a step; of an episode that ended, its own last state and not the next one's first."""
     after = as_observation(shown).clone()
     if (ended := info.get("_final_obs")) is not None:
         after[ended] = as_observation(np.stack(list(info["final_obs"][ended])))
@@ -78,17 +78,17 @@ def led_to(shown: np.ndarray, info: dict[str, Any]) -> Float[Tensor, "env *obser
 
 
 def gumbel(shape: tuple[int, ...], rng: torch.Generator) -> Tensor:
-    """Noise whose sum with logits is largest as often as the softmax says (Gumbel 1954; Maddison et al. 2014)."""
+    """Draw Gumbel noise; logits plus noise are maximal as often as the softmax says (Maddison et al. 2014)."""
     return -torch.rand(shape, generator=rng).log_().neg_().log_()
 
 
-def sampled(logits: Float[Tensor, "env action"], noise: Float[Tensor, "env action"]) -> Int[Tensor, " env"]:
-    """One action per row, drawn from the softmax of its logits by `gumbel` noise."""
+def sample_actions(logits: Float[Tensor, "env action"], noise: Float[Tensor, "env action"]) -> Int[Tensor, " env"]:
+    """Sample one action per row from the softmax of its logits."""
     return (logits + noise).argmax(-1)
 
 
 def require_same_step_reset(envs: VectorEnv) -> None:
-    """Raises unless an episode's end and the next one's beginning are one step."""
+    """Raise unless the environments reset in the step that ends an episode."""
     if envs.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
         raise ConfigError(
             f"{envs} resets in mode {envs.metadata.get('autoreset_mode')}, which inserts a step without meaning. "
@@ -98,7 +98,7 @@ def require_same_step_reset(envs: VectorEnv) -> None:
 
 @torch.no_grad()
 def start(policy: Policy, envs: VectorEnv, seed: int) -> Frontier:
-    """The first observations of all environments; raises when they and the policy do not fit each other."""
+    """Return the first observations of all environments; raises if they do not fit the policy."""
     require_same_step_reset(envs)
     actions = getattr(envs.single_action_space, "n", None)
     if actions is None or getattr(envs.single_action_space, "start", 0) != 0:
@@ -114,10 +114,10 @@ def start(policy: Policy, envs: VectorEnv, seed: int) -> Frontier:
 
 @torch.no_grad()
 def collect(policy: Policy, envs: VectorEnv, frontier: Frontier, steps: int, rng: torch.Generator) -> Segment:
-    """`steps` steps of every environment from `frontier` on, actions sampled from the policy.
+    """Collect `steps` steps of every environment from `frontier` on, with actions sampled from the policy.
 
-    Costs one forward pass per step, and one or two for the values of the states where the segment was cut. A policy
-    with a separate critic acts without it; the critic then values all steps at once.
+    Cost: One forward pass per step, and one or two for the values of the states where the segment was cut. A separate
+    critic runs once on all steps.
     """
     n, apart = envs.num_envs, getattr(policy, "has_separate_critic", False)
     observation = torch.empty(steps + 1, *frontier.observation.shape)
@@ -135,7 +135,7 @@ def collect(policy: Policy, envs: VectorEnv, frontier: Frontier, steps: int, rng
             output = policy(seen)
             logits.append(output.logits)
             values.append(output.value)
-        action[t] = sampled(logits[t], noise[t])
+        action[t] = sample_actions(logits[t], noise[t])
         *results, info = step_environments(envs, action[t].numpy())
         for row, result in zip(rows, results, strict=True):
             row[t] = result
@@ -159,9 +159,9 @@ def collect(policy: Policy, envs: VectorEnv, frontier: Frontier, steps: int, rng
 
 
 def collect_episodes(policy: Policy, envs: VectorEnv, rng: torch.Generator, steps: int = 16) -> Segment:
-    """A new episode in every environment, whole, as one segment; steps after a row's first end are of later ones.
+    """Collect one whole new episode of every environment as one segment, `steps` steps at a time.
 
-    Its finished episodes are those first ones. Steps `steps` at a time until every first episode has ended.
+    Steps after a row's first end belong to later episodes. `finished_returns` holds the first episodes only.
     """
     first = as_observation(envs.reset()[0])
     frontier = Frontier(first, torch.zeros(envs.num_envs), torch.zeros(envs.num_envs, dtype=torch.int64))
@@ -172,18 +172,18 @@ def collect_episodes(policy: Policy, envs: VectorEnv, rng: torch.Generator, step
         running &= ~parts[-1].done.any(dim=0)
     names = ("observation", "action", "logits", "value", "next_value", "reward", "terminated", "done")
     joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
-    own = first_episode(joined["done"])
+    own = mark_first_episode(joined["done"])
     returns, lengths = (joined["reward"] * own).sum(dim=0), own.sum(dim=0)
     return Segment(**joined, finished_returns=returns, finished_lengths=lengths, frontier=parts[-1].frontier)
 
 
-def first_episode(done: Bool[Tensor, "step env"]) -> Bool[Tensor, "step env"]:
-    """Which steps belong to the first episode of their row, its last one included."""
+def mark_first_episode(done: Bool[Tensor, "step env"]) -> Bool[Tensor, "step env"]:
+    """Return True at the steps of each row's first episode, its last step included."""
     return done.long().cumsum(dim=0) - done.long() == 0
 
 
 def refuse_infinite(reward: Float[Tensor, "step env"]) -> None:
-    """Raise InputError if a reward is not finite, and say where."""
+    """Raise InputError, naming the place, if a reward is not finite."""
     if not (finite := reward.isfinite()).all():
         step, row = (~finite).nonzero()[0].tolist()
         raise InputError(
@@ -193,7 +193,7 @@ def refuse_infinite(reward: Float[Tensor, "step env"]) -> None:
 
 
 def refuse_infinite_observations(observation: Float[Tensor, "*step env *observation"], axes: tuple[str, ...]) -> None:
-    """Raise InputError if an observation is not finite, and say where; `axes` names the first axes."""
+    """Raise InputError, naming the place, if an observation is not finite; `axes` names the first axes."""
     if not (finite := observation.isfinite()).all():
         place = (~finite).nonzero()[0].tolist()
         where = ", ".join(f"{axis} {index}" for axis, index in zip(axes, place, strict=False))
@@ -209,7 +209,7 @@ def tally(
     done: Bool[Tensor, "step env"],
     observation: Float[Tensor, "env *observation"],
 ) -> tuple[Float[Tensor, " episode"], Int[Tensor, " episode"], Frontier]:
-    """Returns and lengths of the episodes that end in a segment, and the frontier after it."""
+    """Return returns and lengths of the episodes that end in a segment, and the frontier after it."""
     total, length = frontier.episode_return.numpy().copy(), frontier.episode_length.numpy().copy()
     gained, over, some_over = reward.numpy(), done.numpy(), done.any(dim=1).tolist()
     returns, lengths = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
@@ -227,9 +227,9 @@ def tally(
 
 @torch.no_grad()
 def greedy_rollout(policy: Policy, env: gymnasium.Env, seed: int, steps: int = 1000) -> Episode:
-    """One episode of at most `steps` steps with the likeliest action at every step.
+    """Run one episode of at most `steps` steps with the most likely action at every step.
 
-    Costs one forward pass per step. Batch the result's observations to look inside the policy.
+    Cost: One forward pass per step.
     """
     observation, _ = env.reset(seed=seed)
     seen, outputs, actions, rewards = [], [], [], []

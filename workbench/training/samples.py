@@ -1,4 +1,4 @@
-"""Samples to learn from: a segment of experience with its advantages, the steps of all environments in one row."""
+"""Training samples: a segment of experience with its advantages, flattened over steps and environments."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Samples = Float[Tensor, " sample"]
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples to learn from: what was seen and done, how likely that was, and how well it turned out."""
+    """Samples with the old policy's log-probabilities, advantages and the critic's targets."""
 
     observation: Float[Tensor, "sample *observation"]
     action: Int[Tensor, " sample"]
@@ -26,10 +26,10 @@ class Batch:
     advantage: Samples
     target: Samples
 
-    def shuffled(self, size: int, rng: torch.Generator) -> Iterator[Batch]:
-        """All samples once, in random order, in minibatches of `size`; the last one may be smaller.
+    def shuffle(self, size: int, rng: torch.Generator) -> Iterator[Batch]:
+        """Yield all samples once, in random order, in minibatches of `size`; the last one may be smaller.
 
-        A single sample left over joins the last whole minibatch: alone it has no spread to be normalised by.
+        A single remaining sample joins the preceding minibatch, since its advantage could not be normalised alone.
         """
         n = len(self.action)
         order, sizes = torch.randperm(n, generator=rng), [size] * (n // size) + [n % size] * (n % size > 0)
@@ -39,10 +39,10 @@ class Batch:
         return (Batch(*parts) for parts in zip(*columns, strict=True))
 
 
-def learnable(segment: Segment, discount: float, decay: float) -> Batch:
-    """The samples of a segment with their advantages; the critic's target is advantage plus value.
+def prepare_batch(segment: Segment, discount: float, decay: float) -> Batch:
+    """Compute the advantages and targets of a segment; the target is advantage plus value.
 
-    With `decay` 1 the target is the n-step return: what came in the rest of the segment, and the value where it ends.
+    With `decay` 1 the target is the n-step return: the rewards of the rest of the segment, plus the value at its end.
     """
     advantage = generalized_advantages(
         segment.reward, segment.value, segment.next_value, segment.terminated, segment.done, discount, decay

@@ -1,4 +1,4 @@
-"""Checks worth a minute before a long run: can it learn one batch, and do all layers get gradients?"""
+"""Gradient norms by parameter, and training on a single batch."""
 
 from dataclasses import dataclass, replace
 
@@ -7,12 +7,12 @@ from torch import Tensor, autograd, nn
 
 from workbench.training.curve import Curve
 from workbench.training.fit import Batch, FitConfig, Loss, fit
-from workbench.training.optimizers import trainable
+from workbench.training.optimizers import trainable_parameters
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a network is taught: its batches by step, the loss on its answers, and the least that loss can be."""
+    """Batches by step, loss, and smallest possible loss of a training."""
 
     batch: Batch
     loss: Loss
@@ -20,19 +20,16 @@ class Lesson:
 
 
 def gradient_norms(model: nn.Module, loss: Float[Tensor, ""]) -> dict[str, float]:
-    """The Euclidean norm of the loss's gradient for each trainable parameter, by name; 0 where it does not reach.
+    """Compute the Euclidean norm of the loss's gradient for each trainable parameter; 0 if it does not depend on it.
 
-    One backward pass; the parameters' own `.grad` stays as it was.
+    The parameters' own `.grad` is unchanged. Cost: One backward pass.
     """
-    parameters = trainable(model)
+    parameters = trainable_parameters(model)
     gradients = autograd.grad(loss, list(parameters.values()), allow_unused=True)
     return {n: 0.0 if g is None else g.norm().item() for n, g in zip(parameters, gradients, strict=True)}
 
 
 def overfit_one_batch(model: nn.Module, batch: Batch, loss: Loss, cfg: FitConfig) -> Curve:
-    """The curve of training on batch 0 alone: a sound model and loss bring `train_loss` close to its least value.
-
-    Trains the model in place: give it a fresh one.
-    """
+    """Train a model in place on batch 0 alone and return the curve, which should approach the smallest loss."""
     only = batch(0)
     return fit(model, lambda step: only, loss, replace(cfg, accumulate=1))

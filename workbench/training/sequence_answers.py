@@ -1,4 +1,4 @@
-"""How often a model's next token is the one that was asked for."""
+"""Accuracy of next tokens at scored positions."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from torch.nn.functional import cross_entropy
 from workbench.training.scores import mean_score, share_score
 
 CHUNK = 1000
-"""Sequences in one forward pass."""
+"""Sequences per forward pass."""
 
 
 @torch.no_grad()
 def answer_metrics(
     model: nn.Module, inputs: Int[Tensor, "row pos"], targets: Int[Tensor, "row pos"], prefix: str = "test"
 ) -> dict[str, dict[str, Any]]:
-    """`<prefix>_loss` (nats) and `<prefix>_accuracy` over scored positions, with 95 % intervals; targets below 0 are
-    not scored. Intervals take positions as independent. One forward pass for each thousand sequences."""
+    """Measure `<prefix>_loss` (nats) and `<prefix>_accuracy` over scored positions, with 95 % intervals.
+
+    Targets below 0 are not scored. Intervals treat positions as independent. Cost: One forward pass per thousand
+    sequences.
+    """
     was_training = model.training
     model.eval()
     losses, right = [], []

@@ -1,4 +1,4 @@
-"""How far a written sequence is from the right one: edit distance, and error rates over many."""
+"""Error rates of written sequences, by edit distance."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Sequences = Sequence[Sequence[int]]
 
 
 def edit_distance(one: Sequence[int], other: Sequence[int]) -> int:
-    """The fewest insertions, deletions and exchanges that make the one of the other (Levenshtein 1966)."""
+    """Count the fewest insertions, deletions and substitutions between two sequences (Levenshtein 1966)."""
     previous = list(range(len(other) + 1))
     for i, a in enumerate(one, 1):
         current = [i]
@@ -24,17 +24,17 @@ def edit_distance(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def nearest(answer: Sequence[int], references: Sequences) -> tuple[int, int]:
-    """Edits to the nearest of several right answers, and the length of that one."""
+    """Return the smallest number of edits to one of several references, and that reference's length."""
     return min((edit_distance(answer, reference), len(reference)) for reference in references)
 
 
 def error_rates(
     answers: Sequences, references: Sequence[Sequences], token: str, sequence: str
 ) -> dict[str, dict[str, Any]]:
-    """Metrics called `<token>_error` and `<sequence>_error`, with 95 % intervals over sequences.
+    """Measure `<token>_error` and `<sequence>_error`, with 95 % intervals over sequences.
 
-    The first is the number of edits over the number of tokens in the right answers, the second the share of answers
-    that need an edit. Where several are right, the nearest counts. The first one's interval is that of a ratio.
+    The first is the number of edits over the number of tokens in the references, the second the share of answers that
+    need an edit. Of several references the nearest counts. The interval of the first is that of a ratio.
     """
     pairs = [nearest(answer, right) for answer, right in zip(answers, references, strict=True)]
     edits, length = (torch.tensor(column, dtype=torch.float64) for column in zip(*pairs, strict=True))

@@ -1,4 +1,4 @@
-"""Classifiers: cross-entropy on labelled inputs, accuracy with its interval."""
+"""Training and evaluation of classifiers."""
 
 import math
 from collections.abc import Callable
@@ -27,9 +27,10 @@ def train_classifier(
     progress: Progress = silent,
     keep: Callable[[int, nn.Module], None] | None = None,
 ) -> Curve:
-    """Trains the model on (inputs, class numbers) and returns its curve, with `test_accuracy` when `test` is given.
+    """Train a model on (inputs, class numbers) and return its curve, with `test_accuracy` if `test` is given.
 
-    Networks of images run channels-last, which is what the processor's convolutions want; the weights keep their shape.
+    Convolutions run in channels-last layout, which is faster; the shapes of the weights are unchanged. Further
+    arguments are those of `fit`.
     """
     loss = smoothed_cross_entropy(label_smoothing)
     lay_out(model, torch.channels_last)
@@ -38,13 +39,13 @@ def train_classifier(
         return {} if test is None else classification_metrics(trained, *test)
 
     try:
-        return fit(model, channels_last(batch), loss, cfg, evaluate, checkpoint, progress, keep)
+        return fit(model, to_channels_last(batch), loss, cfg, evaluate, checkpoint, progress, keep)
     finally:
         lay_out(model, torch.contiguous_format)
 
 
 def smoothed_cross_entropy(label_smoothing: float) -> Loss:
-    """Cross entropy in nats, a share of each target spread over all classes (Szegedy et al. 2016)."""
+    """Return the cross entropy in nats with part of each target spread over all classes (Szegedy et al. 2016)."""
     if not 0 <= label_smoothing < 1:
         raise ConfigError(f"label_smoothing={label_smoothing} is no share. Choose 0 up to (not including) 1.")
 
@@ -55,31 +56,31 @@ def smoothed_cross_entropy(label_smoothing: float) -> Loss:
 
 
 def least_loss(label_smoothing: float, n_classes: int) -> float:
-    """The smoothed cross entropy of the best answer in nats: the entropy of a smoothed target."""
+    """Compute the smallest possible smoothed cross entropy in nats: the entropy of a smoothed target."""
     other = label_smoothing / n_classes
     shares = [1 - label_smoothing + other, *[other] * (n_classes - 1)]
     return -sum(share * math.log(share) for share in shares if share)
 
 
 def lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:
-    """Orders the kernels of a model in memory; their shapes and values stay."""
+    """Set the memory format of a model's kernels; shapes and values are unchanged."""
     for parameter in model.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=memory_format)
 
 
-def channels_last(batch: Batch) -> Batch:
-    """The same batches, images laid out channels-last in memory."""
+def to_channels_last(batch: Batch) -> Batch:
+    """Convert the images of batches to channels-last layout."""
 
-    def laid_out(step: int) -> tuple[Tensor, Tensor]:
+    def convert(step: int) -> tuple[Tensor, Tensor]:
         inputs, targets = batch(step)
         return (inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs), targets
 
-    return laid_out
+    return convert
 
 
 def full_batch(inputs: Tensor, targets: Tensor) -> Batch:
-    """The whole training set at every step, which makes "sgd" batch gradient descent."""
+    """Return a batch function with the whole training set at every step, for batch gradient descent."""
     return lambda step: (inputs, targets)
 
 
@@ -87,9 +88,9 @@ def full_batch(inputs: Tensor, targets: Tensor) -> Batch:
 def classification_metrics(
     model: nn.Module, inputs: Float[Tensor, "batch *input"], targets: Int[Tensor, " batch"], batch_size: int = 500
 ) -> dict[str, dict[str, Any]]:
-    """`test_accuracy` (a share) with a Wilson 95 % interval, and `test_loss` in nats with a normal one.
+    """Measure `test_accuracy` with Wilson's interval and `test_loss` in nats with a normal one.
 
-    One forward pass per `batch_size` inputs; the model is used in evaluation mode and left as it was.
+    The model is run in evaluation mode and its mode is restored. Cost: One forward pass per `batch_size` inputs.
     """
     was_training = model.training
     model.eval()
@@ -102,7 +103,7 @@ def classification_metrics(
 
 
 def refuse_infinite_losses(losses: Float[Tensor, " example"]) -> None:
-    """Raise InputError if an example has no finite loss, which no comparison of logits would show."""
+    """Raise InputError if the loss of an example is not finite."""
     if not (finite := losses.isfinite()).all():
         example = int((~finite).nonzero()[0])
         raise InputError(

@@ -1,4 +1,13 @@
-"""Trust region policy optimisation (Schulman et al. 2015): the best step within a given KL divergence."""
+"""Trust region policy optimisation (TRPO, Schulman et al. 2015).
+
+1. Run the policy in all environments for `segment` steps and compute generalized advantages.
+2. Compute the gradient g of the surrogate objective.
+3. Solve F x = g for the natural gradient x by conjugate gradients, where products with the Fisher matrix F are
+   Hessian-vector products of the KL divergence (appendix C).
+4. Scale x to the length at which the quadratic model of the KL divergence reaches `kl_limit`.
+5. Shorten the step until the surrogate improves and the measured KL divergence is within the limit; else take none.
+6. Fit the critic to the returns with Adam.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +27,14 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from workbench.core.errors import ConfigError
 from workbench.core.progress import Progress, silent
 from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
-from workbench.training.advantages import normalized
+from workbench.training.advantages import normalize
 from workbench.training.conjugate_gradient import conjugate_gradient
 from workbench.training.curve import Curve
 from workbench.training.on_policy import Keep, require_several, train_on_policy
 from workbench.training.optimizers import Optimizer
 from workbench.training.policy_losses import log_probability, mean_kl, surrogate, value_loss
 from workbench.training.rollouts import Segment
-from workbench.training.samples import Batch, learnable
+from workbench.training.samples import Batch, prepare_batch
 from workbench.training.schedules import schedule
 
 Vector = Float[Tensor, " parameter"]
@@ -34,7 +43,7 @@ Parameters = Sequence[nn.Parameter]
 
 @dataclass(frozen=True)
 class TRPOConfig:
-    """How to train; the defaults suit CartPole with 32 environments."""
+    """Settings of TRPO. The defaults suit CartPole with 32 environments."""
 
     steps: PositiveInt = 150_000
     """Steps of all environments together, rounded up to whole segments."""
@@ -45,11 +54,11 @@ class TRPOConfig:
     damping: NonNegativeFloat = 0.1
     """Multiple of the identity added to the Fisher matrix."""
     cg_steps: PositiveInt = 15
-    """Conjugate gradient steps at most."""
+    """Maximum number of conjugate gradient steps."""
     backtracks: NonNegativeInt = 10
-    """Times that a step too long is shortened before it is given up."""
+    """Maximum number of step lengths tried."""
     shrink: Annotated[float, Gt(0), Lt(1)] = 0.8
-    """Factor by which it is shortened."""
+    """Factor by which a step that is too long is shortened."""
     lr: PositiveFloat = 3e-3
     """Learning rate of the critic where the schedule's factor is 1; the policy has none."""
     schedule: str = "constant"
@@ -65,7 +74,7 @@ class TRPOConfig:
     checkpoint_every: PositiveInt = 10
     """Updates between two writes of the training state."""
     keep_updates: tuple[NonNegativeInt, ...] = ()
-    """Completed updates after which `keep` sees the model; 0 is before training."""
+    """Completed updates after which `keep` gets the model; 0 is before training."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -81,9 +90,9 @@ def trpo(
     checkpoint: Path | None = None,
     keep: Keep | None = None,
 ) -> Curve:
-    """Trains an actor-critic in place and returns its curve; see `train_on_policy` for checkpoints.
+    """Train an actor-critic in place and return its curve. Arguments are those of `train_on_policy`.
 
-    Costs for each sample about two backward passes per conjugate gradient step, and those of the critic.
+    Cost: For each sample about two backward passes per conjugate gradient step, and those of the critic.
     """
     require_several(cfg.segment, envs)
     return train_on_policy(model, envs, cfg, partial(improve, model, cfg), seed, progress, checkpoint, keep)
@@ -92,13 +101,13 @@ def trpo(
 def improve(
     model: nn.Module, cfg: TRPOConfig, segment: Segment, optimizer: Optimizer, rng: torch.Generator
 ) -> dict[str, float]:
-    """One step of the policy inside its trust region, then the critic's passes."""
-    batch = learnable(segment, cfg.discount, cfg.decay)
+    """Take one step of the policy within its trust region, then train the critic; return the measures."""
+    batch = prepare_batch(segment, cfg.discount, cfg.decay)
     parameters = policy_parameters(model, batch.observation[:1])
     measured = step(model, parameters, batch, segment.logits.flatten(0, 1), cfg)
     losses = []
     for _ in range(cfg.critic_epochs):
-        for part in batch.shuffled(cfg.minibatch, rng):
+        for part in batch.shuffle(cfg.minibatch, rng):
             losses.append(value_loss(model(part.observation).value, part.target))
             optimizer.zero_grad()
             losses[-1].backward()
@@ -107,7 +116,7 @@ def improve(
 
 
 def policy_parameters(model: nn.Module, observation: Tensor) -> list[nn.Parameter]:
-    """The parameters that the logits depend on; raises when the value depends on one of them as well."""
+    """Return the parameters that the logits depend on; raises ConfigError if the value depends on one of them."""
     output, everything = model(observation), list(model.parameters())
     parts = []
     for end in (output.logits.sum(), output.value.sum()):
@@ -122,9 +131,10 @@ def policy_parameters(model: nn.Module, observation: Tensor) -> list[nn.Paramete
 def fisher_product(
     logits: Callable[[], Float[Tensor, "sample action"]], parameters: Parameters, damping: float
 ) -> Callable[[Vector], Vector]:
-    """What the Fisher matrix of a policy makes of a vector: the Hessian of the KL divergence from itself (appendix C).
+    """Return the function that multiplies a vector by the policy's damped Fisher matrix (appendix C).
 
-    Costs one forward pass and a backward pass kept for all products, and one more backward pass for each.
+    The Fisher matrix is the Hessian of the KL divergence between the policy and itself. Cost: One forward and one
+    backward pass, and one more backward pass per product.
     """
     now = logits()
     gradient = flat_gradient(mean_kl(now.detach(), now), parameters, create_graph=True)
@@ -136,7 +146,7 @@ def fisher_product(
 
 
 def flat_gradient(loss: Tensor, parameters: Parameters, create_graph: bool = False) -> Vector:
-    """The gradient of all parameters in one row; what it was computed from is kept."""
+    """Compute the gradient of all parameters as one vector and keep the graph."""
     parts = torch.autograd.grad(loss, parameters, create_graph=create_graph, retain_graph=True)
     return torch.cat([part.flatten() for part in parts])
 
@@ -144,8 +154,8 @@ def flat_gradient(loss: Tensor, parameters: Parameters, create_graph: bool = Fal
 def step(
     model: nn.Module, parameters: Parameters, batch: Batch, old_logits: Tensor, cfg: TRPOConfig
 ) -> dict[str, float]:
-    """Natural gradient, stretched to the KL limit and shortened until gain and divergence are as wanted."""
-    advantage = normalized(batch.advantage)
+    """Take the natural gradient step with line search, and return KL divergence, gain and number of backtracks."""
+    advantage = normalize(batch.advantage)
 
     def gain() -> Tensor:
         return surrogate(log_probability(model(batch.observation).logits, batch.action), batch.old_logp, advantage)

@@ -1,4 +1,9 @@
-"""Variational autoencoders: the evidence lower bound in nats per image (Kingma & Welling 2014)."""
+"""Variational autoencoders (Kingma & Welling 2014), trained on the evidence lower bound in nats per image.
+
+1. Encode an image as a normal distribution over codes, and draw one code.
+2. Decode it to logits of pixels.
+3. Maximise the log-likelihood of the pixels minus `beta` times the code's KL divergence from the prior.
+"""
 
 from __future__ import annotations
 
@@ -27,55 +32,55 @@ PerImage = Float[Tensor, " batch"]
 
 @runtime_checkable
 class Autoencoder(Protocol):
-    """A network that encodes images as normal distributions over codes and decodes codes to logits of pixels."""
+    """Network that encodes images as normal distributions over codes and decodes codes to logits of pixels."""
 
     def encode(self, images: Any) -> Any:
-        """`mean` and `log_variance` (batch, latent)."""
+        """Return `mean` and `log_variance` (batch, latent)."""
         ...
 
     def decode(self, latent: Any) -> Any:
-        """`logits` (batch, pixel)."""
+        """Return `logits` (batch, pixel)."""
         ...
 
 
 class Bound(NamedTuple):
-    """The two parts of the bound, in nats per image: log p(image | code), and the code's divergence from the prior."""
+    """Log-likelihood of the image given its code, and the code's divergence from the prior, in nats per image."""
 
     log_likelihood: PerImage
     divergence: PerImage
 
     @property
     def elbo(self) -> PerImage:
-        """The lower bound on log p(image)."""
+        """Lower bound on log p(image)."""
         return self.log_likelihood - self.divergence
 
 
 def divergence(mean: Codes, log_variance: Codes) -> Codes:
-    """KL from each entry's normal distribution to the standard one, in nats, in closed form."""
+    """Compute the KL divergence of each normal distribution from the standard one, in nats."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
 
 
 def log_likelihood(logits: Float[Tensor, "batch pixel"], images: Images) -> PerImage:
-    """Log probability of pixels in 0..1 under independent Bernoulli distributions, in nats per image."""
+    """Compute the log-probability of pixels in 0..1 under independent Bernoulli distributions, in nats per image."""
     return -binary_cross_entropy_with_logits(logits, images.flatten(1), reduction="none").sum(dim=1)
 
 
 def log_normal(x: Codes, mean: Codes, log_variance: Codes) -> PerImage:
-    """Log density of a code under a normal distribution with independent entries."""
+    """Compute the log density of a code under a normal distribution with independent entries."""
     return -0.5 * ((x - mean).square() / log_variance.exp() + log_variance + math.log(2 * math.pi)).sum(dim=1)
 
 
-def bound_of(output: Any, images: Images) -> Bound:
-    """The bound from a network's output, its code drawn once."""
+def compute_bound(output: Any, images: Images) -> Bound:
+    """Compute the bound from a network's output, whose code was drawn once."""
     logits, mean, log_variance = (getattr(output, name).float() for name in ("logits", "mean", "log_variance"))
     return Bound(log_likelihood(logits, images), divergence(mean, log_variance).sum(dim=1))
 
 
 @torch.no_grad()
 def importance_weighted_bound(model: Autoencoder, images: Images, samples: int, random: torch.Generator) -> PerImage:
-    """A lower bound on log p(image) that tightens with the number of codes drawn (Burda et al. 2016); 1 is the ELBO.
+    """Compute the importance-weighted bound on log p(image), which tightens with `samples` (Burda et al. 2016).
 
-    Costs one encoding, and one decoding for each sample.
+    One sample gives the ELBO. Cost: One encoding, and one decoding for each sample.
     """
     mean, log_variance = model.encode(images)
     weights = []
@@ -98,17 +103,17 @@ def train_autoencoder(
     progress: Progress = silent,
     keep: Callable[[int, nn.Module], None] | None = None,
 ) -> Curve:
-    """Maximises log likelihood - `beta` * divergence (Higgins et al. 2017; 1 is the bound) on the batches' inputs.
+    """Train an autoencoder in place to maximise log-likelihood - `beta` * divergence (Higgins et al. 2017).
 
-    The code of each image is drawn anew each time, from torch's own generator. The curve has the parts of the bound on
-    `test`, at beta 1.
+    Codes are drawn from torch's own generator. The curve holds the parts of the bound on `test`, at beta 1. Further
+    arguments are those of `fit`.
     """
     if beta < 0:
         raise ConfigError(f"beta={beta} would reward a code for being far from the prior. Choose 0 or more.")
     lay_out(model, torch.channels_last)
 
     def loss(output: Any, images: Images) -> Float[Tensor, ""]:
-        bound = bound_of(output, images)
+        bound = compute_bound(output, images)
         return (beta * bound.divergence - bound.log_likelihood).mean()
 
     def pairs(step: int) -> tuple[Tensor, Tensor]:
@@ -128,7 +133,7 @@ def train_autoencoder(
 def autoencoder_metrics(
     model: Any, images: Images, seed: int = 0, samples: int = 0, batch_size: int = 500
 ) -> dict[str, dict[str, Any]]:
-    """`elbo_loss`, the negative bound, and its parts `reconstruction_loss` and `divergence`, in nats per image.
+    """Measure `elbo_loss`, the negative bound, and its parts `reconstruction_loss` and `divergence`, in nats per image.
 
     Codes are drawn once with `seed`. With `samples`, also `importance_weighted_loss`. Intervals are over images.
     """
@@ -136,7 +141,7 @@ def autoencoder_metrics(
     model.eval()
     bounds, tighter = [], []
     for i, some in enumerate(images.split(batch_size)):
-        bounds.append(bound_of(model.sample(some, generator(seed, "codes", i)), some))
+        bounds.append(compute_bound(model.sample(some, generator(seed, "codes", i)), some))
         if samples:
             tighter.append(importance_weighted_bound(model, some, samples, generator(seed, "many codes", i)))
     model.train(was_training)

@@ -1,4 +1,4 @@
-"""Kernels that make the numbers of an image patch uncorrelated, with variance one (whitening, Jordan 2024)."""
+"""Convolution kernels that whiten image patches (Jordan 2024)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch.nn.functional import unfold
 def whitening_kernels(
     images: Float[Tensor, "batch channel height width"], patch: int, eps: float = 5e-4
 ) -> Float[Tensor, "kernel channel patch patch"]:
-    """A kernel for each principal direction of the images' patches, largest variance last, then their opposites.
+    """Compute a kernel per principal direction of the images' patches, largest variance last, then their negatives.
 
-    Each kernel divides by the standard deviation along its direction, `eps` added to the variance. The mean is not
-    taken off.
+    Each kernel divides by the standard deviation along its direction, with `eps` added to the variance. The mean is not
+    subtracted.
     """
     rows = rearrange(unfold(images, patch), "batch number place -> (batch place) number")
     variance, direction = torch.linalg.eigh(torch.cov(rows.T))

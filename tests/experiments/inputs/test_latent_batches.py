@@ -70,12 +70,12 @@ def test_images_are_those_of_the_decoder_and_the_generator() -> None:
 
 @torch.no_grad()
 def test_metrics_of_an_autoencoder_are_the_parts_of_its_bound() -> None:
-    from workbench.training.variational import bound_of
+    from workbench.training.variational import compute_bound
 
     model = small("vae")
     images = example(model, 3)
     output = model(images)
-    question, bound = Question(output, inputs=images), bound_of(output, images)
+    question, bound = Question(output, inputs=images), compute_bound(output, images)
     assert_close(METRICS["reconstruction"](question)(output), bound.log_likelihood.double(), rtol=1e-5, atol=1e-4)
     assert_close(METRICS["divergence"](question)(output), bound.divergence.double(), rtol=1e-5, atol=1e-5)
     swept = sweep(model, images, [()], METRICS["reconstruction"](question))

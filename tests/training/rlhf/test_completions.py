@@ -12,7 +12,7 @@ from workbench.training.rlhf.completions import (
     completion_mask,
     next_in_completion,
     random_completions,
-    rows_of,
+    stack_rows,
     token_log_probabilities,
 )
 
@@ -76,6 +76,6 @@ def test_a_row_without_a_completion_is_refused_by_its_number(tokens: list[int], 
 def test_a_text_without_its_end_mark_is_refused_by_its_number() -> None:
     whole = torch.tensor([5, MARKS.prompt_end, 6, MARKS.end])
     with pytest.raises(InputError, match=f"Text 1 ends with token 6 and not with its end mark .token {MARKS.end}"):
-        rows_of([whole, whole[:-1]], MARKS)
+        stack_rows([whole, whole[:-1]], MARKS)
     with pytest.raises(InputError, match="Text 0 is empty"):
-        rows_of([whole[:0], whole], MARKS)
+        stack_rows([whole[:0], whole], MARKS)

@@ -9,10 +9,10 @@ from workbench.training.rlhf.completions import completion_mask
 from workbench.training.rlhf.dpo import (
     CompletionLikelihood,
     DPOConfig,
+    add_reference,
     likelihoods,
     paired_loss,
     train_dpo,
-    with_reference,
 )
 from workbench.training.rlhf.reward_model import pair_batches
 
@@ -37,14 +37,14 @@ def test_it_starts_at_log_two_and_then_prefers_what_was_preferred() -> None:
     losses = [value for _, value in curve.points("train_loss")]
     assert losses[0] == pytest.approx(math.log(2), abs=1e-5)
     assert sum(losses[-4:]) / 4 < 0.55
-    rows, (before, _) = with_reference(batch, reference)(0)
+    rows, (before, _) = add_reference(batch, reference)(0)
     gained = likelihoods(policy, rows) - before
     assert gained[:16].mean() > gained[16:].mean() + 1
 
 
 def test_preferred_completions_may_be_kept_likely_by_their_cross_entropy_per_token() -> None:
     reference, rows = CompletionLikelihood(network(), MARKS), some_rows()
-    rows, about = with_reference(lambda step: (rows, torch.empty(0)), reference)(0)
+    rows, about = add_reference(lambda step: (rows, torch.empty(0)), reference)(0)
     logp = likelihoods(reference, rows)
     plain, kept = (paired_loss(logp, about, 0.1, sft_coef) for sft_coef in (0.0, 0.5))
     half = len(rows) // 2

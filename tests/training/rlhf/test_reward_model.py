@@ -6,10 +6,10 @@ from workbench.training.fit_config import FitConfig
 from workbench.training.rlhf.completions import completion_mask
 from workbench.training.rlhf.reward_model import (
     epoch_rows,
-    ordered,
+    order_pairs,
     pair_batches,
     preference_accuracy,
-    scores,
+    score_texts,
     train_reward_model,
 )
 
@@ -32,9 +32,9 @@ def test_what_fills_up_a_row_does_not_matter() -> None:
 
 def test_centred_scores_have_mean_zero_and_the_same_differences() -> None:
     judge, rows = scorer(), some_rows()
-    before = scores(judge, rows)
+    before = score_texts(judge, rows)
     judge.center(rows)
-    after = scores(judge, rows, chunk=5)
+    after = score_texts(judge, rows, chunk=5)
     assert after.mean().item() == pytest.approx(0, abs=1e-6)
     torch.testing.assert_close(after - after[0], before - before[0])
 
@@ -47,7 +47,7 @@ def test_each_pair_comes_once_in_an_epoch() -> None:
 
 def test_the_preferred_come_first() -> None:
     one, other = torch.tensor([[1, 1], [2, 2]]), torch.tensor([[3, 3], [4, 4]])
-    preferred, rest = ordered(one, other, torch.tensor([True, False]))
+    preferred, rest = order_pairs(one, other, torch.tensor([True, False]))
     assert preferred.tolist() == [[1, 1], [4, 4]] and rest.tolist() == [[3, 3], [2, 2]]
     rows, _ = pair_batches(one, other, torch.tensor([True, False]), 2, seed=0)(0)
     assert sorted(map(tuple, rows[:2].tolist())) == [(1, 1), (4, 4)]
@@ -63,5 +63,5 @@ def test_a_taste_is_learned_from_pairs() -> None:
     judge, n = scorer(), int(differ.sum()) // 2
     batch = pair_batches(one[:n], other[:n], prefers[:n], 32, seed=0)
     train_reward_model(judge, batch, FitConfig(steps=100, lr=1e-2))
-    found = preference_accuracy(scores(judge, one[n:]), scores(judge, other[n:]), prefers[n:])
+    found = preference_accuracy(score_texts(judge, one[n:]), score_texts(judge, other[n:]), prefers[n:])
     assert found["value"] > 0.9 and found["n"] == len(prefers) - n

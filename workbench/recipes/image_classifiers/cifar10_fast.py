@@ -73,7 +73,7 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     round_weights(model, recipe.dtype)
     second = LEARNING(again(recipe), model, session)
     round_weights(model, recipe.dtype)
-    return replace(second, curve=first.curve.followed_by(second.curve), metrics=measure(recipe, model))
+    return replace(second, curve=first.curve.append(second.curve), metrics=measure(recipe, model))
 
 
 def again(recipe: Recipe) -> Recipe:

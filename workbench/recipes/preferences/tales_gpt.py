@@ -50,7 +50,7 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     batch = random_completions(rows, marks, cfg.finetuning_batch, recipe.seed)
     state = session.state.with_name(f"finetuning_{session.state.name}")
     finetuning = replace(cfg.finetuning, seed=recipe.seed)
-    curve = curve.followed_by(train_language_model(model, batch, finetuning, None, state, session.progress))
+    curve = curve.append(train_language_model(model, batch, finetuning, None, state, session.progress))
     note = f"Before, the first {cfg.characters:,} characters of {stories.name} (sha256 {stories.sha256[:12]})."
     source = DataSource(data.name, data.sha256, note)
     return Trained(curve, on_new_orders(model, tokenizer, recipe.seed), source, tokenizer)

@@ -14,10 +14,10 @@ from workbench.recipes.recipe import Recipe, Session, Trained
 from workbench.training.fit import Batch
 from workbench.training.sanity import Lesson
 from workbench.training.supervised import (
-    channels_last,
     classification_metrics,
     least_loss,
     smoothed_cross_entropy,
+    to_channels_last,
     train_classifier,
 )
 
@@ -74,4 +74,4 @@ class ImageClassification:
             smoothed_cross_entropy(self.label_smoothing),
             least_loss(self.label_smoothing, len(data.class_names)),
         )
-        return Lesson(channels_last(batch), loss, floor)
+        return Lesson(to_channels_last(batch), loss, floor)

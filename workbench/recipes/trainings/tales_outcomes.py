@@ -16,7 +16,7 @@ from workbench.core.random import generator
 from workbench.data.text.annotator import true_reward
 from workbench.data.text.byte_pairs import END_OF_TEXT, BytePairTokenizer
 from workbench.data.text.tales import is_grammatical
-from workbench.training.rlhf.completions import Marks, completion_mask, rows_of
+from workbench.training.rlhf.completions import Marks, completion_mask, stack_rows
 from workbench.training.scores import bootstrapped_mean
 from workbench.zoo.layers.sampling import SamplingConfig
 
@@ -62,7 +62,7 @@ def marks_of(tokenizer: Any) -> Marks:
 
 def tale_rows(text: str, tokenizer: BytePairTokenizer, marks: Marks) -> Int[Tensor, "row pos"]:
     """Each order with its tale as one row of tokens."""
-    return rows_of([tokenizer.encode(tale + END_OF_TEXT) for tale in text.split(END_OF_TEXT)[:-1]], marks)
+    return stack_rows([tokenizer.encode(tale + END_OF_TEXT) for tale in text.split(END_OF_TEXT)[:-1]], marks)
 
 
 def prompts_of(text: str) -> list[str]:

@@ -34,9 +34,15 @@ from workbench.recipes.trainings.tales_outcomes import (
 )
 from workbench.training.curve import Curve
 from workbench.training.fit_config import FitConfig
-from workbench.training.rlhf.completions import Marks, completion_mask, rows_of
+from workbench.training.rlhf.completions import Marks, completion_mask, stack_rows
 from workbench.training.rlhf.preference_losses import best_of_n
-from workbench.training.rlhf.reward_model import Scorer, pair_batches, preference_accuracy, scores, train_reward_model
+from workbench.training.rlhf.reward_model import (
+    Scorer,
+    pair_batches,
+    preference_accuracy,
+    score_texts,
+    train_reward_model,
+)
 from workbench.training.scores import bootstrapped_mean, bootstrapped_score
 
 REFERENCE = "tales_gpt"
@@ -131,7 +137,7 @@ def labelled_by_person(at: Setting, path: Path) -> Pairs:
             )
     prompts = [prompt for prompt, _, _ in judged]
     texts = ([at.tokenizer.encode(row[0] + row[i] + END_OF_TEXT) for row in judged] for i in (1, 2))
-    first, second = (read_back(rows_of(tokens, at.marks), prompts, at.tokenizer) for tokens in texts)
+    first, second = (read_back(stack_rows(tokens, at.marks), prompts, at.tokenizer) for tokens in texts)
     return Pairs(first, second, torch.ones(len(judged), dtype=torch.bool))
 
 
@@ -169,13 +175,13 @@ def reward_metrics(
 ) -> dict[str, Mapping[str, Any]]:
     """Accuracy on new simulated labels beside the annotator's ceiling, and the best of 16 by this reward model."""
     pairs = labelled(at, at.new_prompts[:n], derived_seed(seed, "held-out pairs"))
-    first, second = scores(scorer, pairs.first.rows), scores(scorer, pairs.second.rows)
+    first, second = score_texts(scorer, pairs.first.rows), score_texts(scorer, pairs.second.rows)
     best = best_of(at, scorer, seed, temperature)
     named = {f"best_of_16_{name}": score for name, score in tale_metrics(best, seed).items()}
     return {
         "preference_accuracy": preference_accuracy(first, second, pairs.prefers_first),
         "annotator_ceiling": best_accuracy(pairs, seed),
-        "best_of_16_reward": bootstrapped_mean(scores(scorer, best.rows), seed),
+        "best_of_16_reward": bootstrapped_mean(score_texts(scorer, best.rows), seed),
         **named,
     }
 
@@ -184,7 +190,7 @@ def best_of(at: Setting, scorer: Scorer, seed: int, temperature: float, n: int =
     """The reward model's choice of `n` tales for each of the first new orders."""
     asked, seeds = at.new_prompts[:BEST_OF_PROMPTS], [derived_seed(seed, "candidate", i) for i in range(n)]
     drawn = [told_in_parts(at, at.reference, asked, one, temperature) for one in seeds]
-    chosen = best_of_n(torch.stack([scores(scorer, told.rows) for told in drawn]))
+    chosen = best_of_n(torch.stack([score_texts(scorer, told.rows) for told in drawn]))
     return Told.joined([drawn[draw].row(i) for i, draw in enumerate(chosen.tolist())], at.marks.end)
 
 
@@ -211,10 +217,10 @@ def policy_metrics(
     kl = compute_token_kl(policy, at.reference, told.rows, completion_mask(told.rows, at.marks), TEMPERATURE)
     return {
         **tale_metrics(told, seed),
-        "reward": bootstrapped_mean(scores(scorer, told.rows), seed),
+        "reward": bootstrapped_mean(score_texts(scorer, told.rows), seed),
         "win_rate": bootstrapped_mean(better, seed),
         "reference_true_reward": bootstrapped_mean(plain.true_reward, seed),
-        "reference_reward": bootstrapped_mean(scores(scorer, plain.rows), seed),
+        "reference_reward": bootstrapped_mean(score_texts(scorer, plain.rows), seed),
         "kl": bootstrapped_mean(kl.per_row, seed),
         "kl_per_token": mean_per_token(kl, seed),
         "length_error": length_error(told, plain, seed),

@@ -1,1 +1,1 @@
-"""Learning from preferences: completions of prompts, reward models, PPO with a KL penalty, DPO, best of n."""
+"""Learning from preferences: reward models, PPO with a KL penalty, DPO, best of n."""

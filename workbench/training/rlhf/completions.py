@@ -1,4 +1,4 @@
-"""Where in its row of tokens a completion is: after the prompt's last token, up to the end of the text."""
+"""Completions in rows of tokens: between the end of the prompt and the end of the text."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from workbench.core.random import generator
 
 Rows = Int[Tensor, "row pos"]
 UNSCORED = -100
-"""In the place of a target that nobody asks for: what torch's cross entropy leaves out."""
+"""Target of positions without a loss: the `ignore_index` of torch's cross entropy."""
 
 
 @dataclass(frozen=True)
 class Marks:
-    """The tokens that structure a row: `prompt_end` ends the prompt, `end` the text and fills up the row."""
+    """Tokens that structure a row: `prompt_end` ends the prompt, `end` the text and fills up the row."""
 
     prompt_end: int
     end: int
 
 
 def completion_mask(tokens: Rows, marks: Marks) -> Bool[Tensor, "row pos"]:
-    """True at the tokens of each row's completion, its first `end` included.
+    """Return True at the tokens of each row's completion, its first `end` included.
 
     Raises:
         InputError: If a row has no completion: no mark that ends its prompt, or nothing after it.
@@ -44,12 +44,12 @@ def completion_mask(tokens: Rows, marks: Marks) -> Bool[Tensor, "row pos"]:
 
 
 def after_first(marked: Bool[Tensor, "row pos"]) -> Bool[Tensor, "row pos"]:
-    """True at the positions that come after the first marked one of their row."""
+    """Return True at the positions after the first marked one of their row."""
     return marked.cumsum(dim=1) - marked.long() > 0
 
 
-def rows_of(texts: list[Int[Tensor, " _"]], marks: Marks) -> Rows:
-    """Texts of any lengths as rows of one tensor, filled up with `end`, which each text must end with."""
+def stack_rows(texts: list[Int[Tensor, " _"]], marks: Marks) -> Rows:
+    """Stack texts of any lengths, each ending with `end`, filled up with `end`."""
     for number, text in enumerate(texts):
         if not len(text) or text[-1] != marks.end:
             last = f"ends with token {int(text[-1])}" if len(text) else "is empty"
@@ -61,13 +61,13 @@ def rows_of(texts: list[Int[Tensor, " _"]], marks: Marks) -> Rows:
 
 
 def next_in_completion(rows: Rows, marks: Marks) -> tuple[Int[Tensor, "row less"], Int[Tensor, "row less"]]:
-    """Inputs, and at each position the token that follows where that is one of the completion, else UNSCORED."""
+    """Return inputs, and at each position the next token if it belongs to the completion, else UNSCORED."""
     wanted = torch.where(completion_mask(rows, marks), rows, UNSCORED)
     return rows[:, :-1], wanted[:, 1:]
 
 
 def random_completions(rows: Rows, marks: Marks, batch_size: int, seed: int) -> Callable[[int], tuple[Rows, Rows]]:
-    """A function from a step to its batch for fine-tuning, a pure function of (seed, step)."""
+    """Return a function from a step to its batch for fine-tuning, which depends only on (seed, step)."""
     inputs, targets = next_in_completion(rows, marks)
 
     def batch(step: int) -> tuple[Rows, Rows]:
@@ -78,5 +78,5 @@ def random_completions(rows: Rows, marks: Marks, batch_size: int, seed: int) -> 
 
 
 def token_log_probabilities(logits: Float[Tensor, "row pos vocab"], tokens: Rows) -> Float[Tensor, "row less"]:
-    """Log-probability in nats of each token but the first, given those before it."""
+    """Compute the log-probability in nats of each token but the first, given those before it."""
     return logits[:, :-1].log_softmax(dim=-1).gather(-1, tokens[:, 1:, None])[..., 0]

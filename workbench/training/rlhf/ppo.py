@@ -26,7 +26,7 @@ from workbench.core.errors import TrainingError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
 from workbench.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, Share, check_fields
-from workbench.training.advantages import generalized_advantages, normalized
+from workbench.training.advantages import generalized_advantages, normalize
 from workbench.training.curve import Curve
 from workbench.training.optimizers import Optimizer, build_optimizer
 from workbench.training.policy_losses import Samples, approximate_kl, clipped_fraction, clipped_surrogate
@@ -173,7 +173,7 @@ def kl_ppo(
         TrainingError: If a measure is not finite.
 
     Cost: Per update one sampling of `batch` completions, three forward passes on them, and `epochs` forward and
-        backward passes of policy and critic.
+    backward passes of policy and critic.
     """
     optimizer = build_optimizer(networks.trained, "adam", cfg.lr, eps=1e-5)
     run = Run(networks, optimizer, {} if checkpoint is None else identity_of(networks, prompts, cfg, seed))
@@ -231,9 +231,9 @@ def score_completions(networks: Networks, tokens: Rows, cfg: KLPPOConfig) -> tup
     score = networks.reward_model(tokens)
     cut_off = tokens.gather(1, last_true(whole)[:, None])[:, 0] != marks.end
     reward = penalized_rewards(score - cfg.missing_eos_penalty * cut_off, logp, ref_logp, mask, cfg.kl_coef)
-    value = networks.critic.everywhere(tokens)[:, :-1]  # before each token, as is the action
+    value = networks.critic.score_positions(tokens)[:, :-1]  # before each token, as is the action
     advantage = advantages(reward, value, mask, cfg)
-    white = torch.zeros_like(advantage).masked_scatter(mask, normalized(advantage[mask]))
+    white = torch.zeros_like(advantage).masked_scatter(mask, normalize(advantage[mask]))
     measures = {
         "reward": score.mean().item(),
         "kl": ((logp - ref_logp) * mask).sum(dim=1).mean().item(),
@@ -282,7 +282,7 @@ def improve(
         for chosen in torch.randperm(len(batch.tokens), generator=random).split(cfg.minibatch):
             part = batch.rows(chosen)
             logp = log_probabilities(networks.policy, part.tokens, cfg)[part.mask]
-            value = networks.critic.everywhere(part.tokens)[:, :-1][part.mask]
+            value = networks.critic.score_positions(part.tokens)[:, :-1][part.mask]
             loss, measures = ppo_loss(logp, value, part, cfg)
             optimizer.zero_grad()
             loss.backward()

@@ -1,4 +1,4 @@
-"""What preferences teach, as pure functions: Bradley-Terry's likelihood, DPO, best of n, rewards less a KL penalty."""
+"""Losses on preferences: Bradley-Terry, DPO, KL-penalised rewards, clipped values; and best of n."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def bradley_terry_loss(preferred: Pairs, other: Pairs) -> Scalar:
 
 
 def dpo_loss(preferred: Pairs, other: Pairs, ref_preferred: Pairs, ref_other: Pairs, beta: float) -> Scalar:
-    """Bradley-Terry's loss of the rewards that a policy implies (Rafailov et al. 2023, equation 7).
+    """Bradley-Terry loss of the rewards that a policy implies (Rafailov et al. 2023, equation 7).
 
     The arguments are log-probabilities of whole completions in nats, under the policy and under the reference.
     """
@@ -30,7 +30,7 @@ def dpo_loss(preferred: Pairs, other: Pairs, ref_preferred: Pairs, ref_other: Pa
 def penalized_rewards(
     score: Float[Tensor, " row"], logp: Tokens, ref_logp: Tokens, mask: Bool[Tensor, "row pos"], kl_coef: float
 ) -> Tokens:
-    """Reward of each token: the score at a completion's last one, less `kl_coef` times the log-ratio at every one.
+    """Compute the reward of each token: the score at the last one, minus `kl_coef` times the log-ratio at every one.
 
     The log-ratio of a sampled token is the estimator k1 of the KL divergence (Ziegler et al. 2019, equation 2).
     """
@@ -39,26 +39,26 @@ def penalized_rewards(
 
 
 def last_true(mask: Bool[Tensor, "row pos"]) -> Int[Tensor, " row"]:
-    """Place of the last marked position of each row; 0 where none is."""
+    """Return the index of the last true position of each row; 0 if there is none."""
     return (mask * torch.arange(mask.shape[1])).amax(dim=1)
 
 
 def masked_mean(values: Tokens, mask: Bool[Tensor, "row pos"]) -> Scalar:
-    """Mean over marked positions."""
+    """Compute the mean over the positions of a mask."""
     return (values * mask).sum() / mask.sum()
 
 
 def clipped_value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: float) -> Scalar:
-    """Half the mean squared error of a critic that gains nothing by moving more than `clip` in one update."""
+    """Half the mean squared error of a critic, where changes beyond `clip` in one update are not rewarded."""
     near = old_value + (value - old_value).clamp(-clip, clip)
     return torch.maximum((value - target).square(), (near - target).square()).mean() / 2
 
 
 def best_of_n(score: Float[Tensor, "draw row"]) -> Int[Tensor, " row"]:
-    """Which draw of each row the score likes best."""
+    """Return the index of the draw with the highest score in each row."""
     return score.argmax(dim=0)
 
 
 def best_of_n_kl(n: int) -> float:
-    """KL in nats of the best of n draws from the distribution of one, at most (Stiennon et al. 2020, appendix)."""
+    """Upper bound in nats of the KL between the best of n draws and one draw (Stiennon et al. 2020, appendix)."""
     return math.log(n) - (n - 1) / n
