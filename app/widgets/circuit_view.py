@@ -21,7 +21,7 @@ from workbench.core.sites import Site
 from workbench.core.wiring import Wiring
 from workbench.experiments.questions.spec import Spec
 from workbench.figures.alt import describe
-from workbench.figures.circuit_drawing import entries, vertex
+from workbench.figures.circuit_drawing import find_vertex, list_indices
 
 LETTERS = 6
 """Maximum length of a node's label."""
@@ -39,7 +39,7 @@ def picture(_result: Circuit, key: str) -> Picture:
     """Convert a circuit to the graph's data: strongest edges, nodes by layer, faithfulness curves."""
     wiring = _result.wiring
     strengths = np.sort(np.abs(wiring.as_vector(_result.scores).numpy()))
-    to = cache(lambda port: vertex(wiring, port))
+    to = cache(lambda port: find_vertex(wiring, port))
     edges = []
     for scored in _result.top(MOST_EDGES):
         rank = len(strengths) - int(np.searchsorted(strengths, abs(scored.score)))
@@ -103,14 +103,14 @@ def layer_order(wiring: Wiring) -> list[str]:
 def sort_key(end: str, layers: list[str]) -> tuple[int, ...]:
     """Sort nodes by layer, then by index."""
     site = Site.parse(end)
-    return (layers.index(site.hook), *entries(site))
+    return (layers.index(site.hook), *list_indices(site))
 
 
 def label(end: str) -> str:
     """Return a node's short label: axes and indices, else the end of its hook's name."""
     site = Site.parse(end)
     if site.index.keys() - {"pos"}:
-        return "".join(f"{axis[0]}{entry}" for axis, entry in zip(site.index, entries(site), strict=True))
+        return "".join(f"{axis[0]}{entry}" for axis, entry in zip(site.index, list_indices(site), strict=True))
     name = site.hook.rpartition("hook_")[2]
     short = name if len(name) <= LETTERS else name.partition("_")[0][:LETTERS]
     return f"{short[:3]} p{site.index['pos']}" if site.index else short

@@ -16,7 +16,7 @@ from workbench.experiments.store.export import rendered
 from workbench.experiments.store.results import ResultStore
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
-from workbench.figures.markup import inert
+from workbench.figures.markup import remove_foreign_markup
 from workbench.figures.table import table
 
 PLOT = {
@@ -46,7 +46,7 @@ def plot(picture: Figure, key: str, finding: str) -> None:
     picture.update_layout(font={"color": text, "family": FONT}, hoverlabel={"font": {"family": CODE}})
     picture.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "rgba(128,128,128,0.7)", "activecolor": text})
     picture.update_yaxes(title_standoff=10)  # else it lies on long tick labels
-    st.plotly_chart(inert(picture), key=key, alt=finding, config=PLOT, theme=None)
+    st.plotly_chart(remove_foreign_markup(picture), key=key, alt=finding, config=PLOT, theme=None)
 
 
 def data_table(result: Any, finding: str, key: str) -> None:

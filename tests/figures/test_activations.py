@@ -12,7 +12,7 @@ import torch
 from workbench.analysis.activations import Activations
 from workbench.core.axes import AXES
 from workbench.experiments.run import run_analysis
-from workbench.figures.activations import patterns
+from workbench.figures.activations import draw_patterns
 from workbench.figures.figure import figure
 
 FAMILIES = ("digits_mlp", "shapes_cnn", "shapes_gan", "shapes_vae", "cliffwalking_q", "dates_encoder_decoder")
@@ -72,4 +72,4 @@ def test_rows_of_a_map_run_down_whatever_order_the_axes_have() -> None:
 
 @pytest.mark.parametrize("n", [1, 12, 48, 144])
 def test_any_number_of_heads_has_room(n: int) -> None:
-    assert len(patterns(torch.rand(n, 3, 3), "patterns", "head").data) == n
+    assert len(draw_patterns(torch.rand(n, 3, 3), "patterns", "head").data) == n

@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from workbench.figures.activations import NUMBERED, feature_maps
+from workbench.figures.activations import NUMBERED, draw_feature_maps
 
 
 @pytest.mark.parametrize("n", [1, 2, 9, NUMBERED, NUMBERED + 1, 256])
 def test_every_map_is_whole_in_the_mosaic_and_found_by_its_number(n: int) -> None:
     maps = torch.arange(n * 6.0).view(n, 2, 3)
-    picture = feature_maps(maps, "maps", "channel")
+    picture = draw_feature_maps(maps, "maps", "channel")
     (heat,) = picture.data
     mosaic = torch.tensor(heat.z)
     assert mosaic[~mosaic.isnan()].sort().values.tolist() == maps.flatten().tolist()

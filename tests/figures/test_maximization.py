@@ -9,7 +9,7 @@ import torch
 from workbench.analysis.maximization import Maximization
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
-from workbench.figures.maximization import picture_shape
+from workbench.figures.maximization import find_picture_shape
 from workbench.figures.table import table
 
 
@@ -37,7 +37,7 @@ def test_images_are_a_mosaic_whose_tiles_name_their_sites() -> None:
     [((64,), (1, 8, 8)), ((784,), (1, 28, 28)), ((4,), None), ((20,), None), ((3, 32, 32), (3, 32, 32))],
 )
 def test_features_that_make_a_square_are_drawn_as_one(shape: tuple[int, ...], drawn: tuple[int, ...] | None) -> None:
-    assert picture_shape(shape) == drawn
+    assert find_picture_shape(shape) == drawn
 
 
 def test_64_features_are_a_grey_picture_of_8_by_8() -> None:

@@ -48,7 +48,7 @@ def test_a_field_has_an_arrow_for_each_place_and_two_when_it_was_changed() -> No
     assert "reverses 1 of 3 moves" in describe(field()) and "row 0, column 1 (75 %)" in describe(field())
     assert len([t for t in figure(field("")).data if t.type == "scatter" and t.mode == "lines"]) == 1
     assert "mean move is 1 squares long" in describe(field(""))
-    assert table(field())["after_down"].tolist() == [0, -0.5, -1]
+    assert table(field())["after_row"].tolist() == [0, -0.5, -1]
 
 
 def test_saliency_of_numbers_and_of_grids_names_the_entry_that_matters() -> None:
@@ -87,5 +87,5 @@ def test_overlap_stands_beside_chance() -> None:
     half = torch.tensor([0.5])
     result = Alikeness(("untrained",), ("h",), 9, half, half / 5, half, half[None])
     assert "Overlap of the 9 strongest edges: untrained 0.5; with units paired at random" in describe(result)
-    assert describe(result).endswith("untrained 0.1; CKA untrained, h 0.5.")
+    assert describe(result).endswith("untrained 0.1; CKA untrained at h 0.5.")
     assert [bars.name for bars in figure(result).data][-1] == "CKA h" and len(table(result)) == 1

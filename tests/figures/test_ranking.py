@@ -5,7 +5,7 @@ import torch
 
 from tests.figures.results import ablation, circuit
 from tests.figures.test_nodes import result as nodes
-from workbench.figures.ranking import TOP, ranked, ranking
+from workbench.figures.ranking import TOP, rank_parts, ranking
 
 
 def test_the_strongest_come_first_with_mean_interval_and_number_of_examples() -> None:
@@ -18,6 +18,6 @@ def test_the_strongest_come_first_with_mean_interval_and_number_of_examples() ->
 
 
 def test_at_most_ten_are_ranked_and_results_without_an_order_not_at_all() -> None:
-    rows = ranked([str(i) for i in range(50)], torch.arange(50.0)[:, None].expand(50, 8))
+    rows = rank_parts([str(i) for i in range(50)], torch.arange(50.0)[:, None].expand(50, 8))
     assert list(rows["part"]) == [str(i) for i in range(49, 49 - TOP, -1)]
     assert ranking(circuit()) is None

@@ -53,9 +53,9 @@ def compare_settings(
         result = compare(plan, folder, report)
     if output is not None:
         from workbench.figures.figure import figure
-        from workbench.figures.markup import inert
+        from workbench.figures.markup import remove_foreign_markup
 
-        inert(figure(result)).write_html(output, include_plotlyjs=True)
+        remove_foreign_markup(figure(result)).write_html(output, include_plotlyjs=True)
         write(str(output))
     if json:
         write_json(result.to_json())

@@ -54,7 +54,7 @@ def search_settings(
     from workbench.experiments.pipelines.search import SearchPlan, ranges_from, search
     from workbench.experiments.pipelines.training_runs import key_of, logged
     from workbench.experiments.questions.settings import from_words
-    from workbench.figures.search import describe_best, draw_search, finished_trials
+    from workbench.figures.search import describe_best, draw_search, list_finished_trials
 
     plain = RECIPES[recipe]
     plan = SearchPlan(recipe, ranges_from(plain, ranges), from_words(plain, settings or []), metric)
@@ -65,7 +65,7 @@ def search_settings(
         logged(key_of("search", name), told, progress) as report,
     ):
         study = search(name, plan, trials, report)
-    best = sorted(finished_trials(study), key=lambda t: t.value or 0.0, reverse=plan.direction == "maximize")
+    best = sorted(list_finished_trials(study), key=lambda t: t.value or 0.0, reverse=plan.direction == "maximize")
     rows = [{"trial": t.number, metric: t.value, **t.params} for t in best]
     if json:
         write_json(rows)

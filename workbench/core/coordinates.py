@@ -15,6 +15,8 @@ from workbench.core.registry import VIEWS
 
 LINES, WIDTH = 5, 110
 """Size of the text of a result in a notebook or a console."""
+SAMPLES = {"batch": "example", "episode": "paired episode"}
+"""Axes of samples, and the names of these."""
 NAMES = {"batch": "example"}
 """Names of axes for readers, where they differ from those in annotations."""
 
@@ -67,6 +69,8 @@ class View:
     """Names of tensors that are drawn side by side, by field."""
     ranked: bool = False
     """Sort by the mean over the examples, and show the strongest."""
+    sort: bool = False
+    """Sort the rows of the table by the value, and leave out those without one."""
     interval: Callable[[Any], Sequence[Tensor]] | None = None
     """Returns the low and high ends of the drawn values, if they do not follow from the examples."""
     level: str = ""
@@ -129,6 +133,17 @@ class Array:
     def dims(self) -> tuple[str, ...]:
         """Names of the axes in the annotation, by which tensors are matched."""
         return tuple(axis.dim for axis in self.axes)
+
+    @property
+    def samples(self) -> int | None:
+        """Place of the axis of examples or episodes, if there is one."""
+        return next((i for i, dim in enumerate(self.dims) if dim in SAMPLES), None)
+
+    def average(self) -> Array:
+        """Average over the samples."""
+        if (place := self.samples) is None:
+            return self
+        return Array(self.name, self.axes[:place] + self.axes[place + 1 :], self.tensor.double().mean(dim=place))
 
 
 def list_arrays(result: Any) -> list[Array]:

@@ -1,1 +1,1 @@
-"""Figures, tables and sentences for results: one file per kind of result, registered by its type."""
+"""Figures, tables and sentences for results, drawn from their coordinates or registered by type."""

@@ -1,4 +1,4 @@
-"""Activations of one example: feature maps side by side, patterns by head, bars for units; and every hook's spread."""
+"""Activations of one example: feature maps side by side, attention patterns by head, bars for units."""
 
 from __future__ import annotations
 
@@ -14,48 +14,40 @@ from torch import Tensor
 
 from workbench.analysis.activations import Activations
 from workbench.analysis.anatomy import Anatomy
+from workbench.core.coordinates import Array, find_array
 from workbench.figures.alt import describe
-from workbench.figures.figure import figure
+from workbench.figures.figure import draw_bars, draw_heat_maps, figure, squeeze
 from workbench.figures.numerals import short
 from workbench.figures.table import table
-from workbench.figures.theme import BLUE, ORANGE, TEMPLATE, heat_map_trace, make_figure
+from workbench.figures.theme import BLUE, DIVERGING, TEMPLATE, make_figure
 
 SEQUENTIAL = "Cividis"
 NUMBERED = 32
-"""Feature maps that have room for their numbers."""
+"""Maximum number of feature maps that are numbered."""
 ACROSS_THE_TOP = {"orientation": "h", "thickness": 10, "y": 1, "yanchor": "bottom"}
-"""Where a scale leaves the maps their width, on a telephone too."""
+"""Colour bar above the maps, so that they keep their width on narrow screens."""
 
 
 @figure.register
 def _(result: Activations) -> go.Figure:
-    """The first example; the table has all."""
+    """Draw the first example; the table has all."""
     axes, x = result.axes[1:], result.values[0].float()
     title = result.hook + (f", example 0 of {len(result.values)}" if len(result.values) > 1 else "")
-    if x.ndim == 0:
-        return bars(x[None], title, "value")
-    if x.ndim == 1:
-        return bars(x, title, axes[0])
-    for plane, draw in (("height width", feature_maps), ("query key", patterns)):
+    entries = squeeze(Array("activation", find_array(result, "values").axes[1:], x.where(x.isfinite(), torch.nan)))
+    if x.ndim < 2:
+        return draw_bars(entries, title)
+    for plane, draw in (("height width", draw_feature_maps), ("query key", draw_patterns)):
         others = [axis for axis in axes if axis not in plane.split()]
         if len(axes) - len(others) == 2 and len(others) <= 1:
             planes = rearrange(x, f"{' '.join(axes)} -> ({' '.join(others)}) {plane}")
             return draw(planes, title, *others)
-    return rows_and_columns(x, axes, title)
+    return draw_heat_maps(entries, title)
 
 
-def bars(x: Float[Tensor, " unit"], title: str, axis: str) -> go.Figure:
-    """One bar for each unit."""
-    picture = make_figure(title, axis, "activation")
-    colours = [BLUE if value < 0 else ORANGE for value in x.tolist()]
-    hover = f"{axis} %{{x}}<br>%{{y:.3g}}<extra></extra>"
-    return picture.add_trace(go.Bar(x=list(range(len(x))), y=x.tolist(), marker_color=colours, hovertemplate=hover))
+def draw_feature_maps(x: Float[Tensor, "map height width"], title: str, axis: str = "") -> go.Figure:
+    """Draw all maps as one mosaic with one scale, row by row; of many, only the first of each row is numbered.
 
-
-def feature_maps(x: Float[Tensor, "map height width"], title: str, axis: str = "") -> go.Figure:
-    """All maps as one mosaic in one scale, the first on the top left: few are numbered, of many the first in a row.
-
-    Without the name of an `axis` there is one map and it has no number.
+    A single map without the name of an `axis` has no number.
     """
     n, height, width = x.shape
     across = ceil(sqrt(2 * n * height / width)) if n > 2 else n
@@ -70,38 +62,37 @@ def feature_maps(x: Float[Tensor, "map height width"], title: str, axis: str = "
             where[top + row][left : left + width] = [f"{name}row {row}, column {c}" for c in range(width)]
     picture = make_figure(title)
     hover = "%{text}<br>%{z:.3g}<extra></extra>"
-    scale = signed(x) | {"colorbar": ACROSS_THE_TOP}
+    scale = choose_scale(x) | {"colorbar": ACROSS_THE_TOP}
     picture.add_trace(go.Heatmap(z=mosaic.tolist(), text=where, hovertemplate=hover, hoverongaps=False, **scale))
     picture.update_layout(height=max(220, min(900, 130 + 760 * mosaic.shape[0] // mosaic.shape[1])))
     picture.update_xaxes(visible=False, constrain="domain")
     picture.update_yaxes(autorange="reversed", scaleanchor="x", constraintoward="top", showgrid=False, zeroline=False)
     if n <= NUMBERED:
-        return picture.update_yaxes(visible=False).update_layout(annotations=numbers(corners) if axis else [])
+        return picture.update_yaxes(visible=False).update_layout(annotations=number_maps(corners) if axis else [])
     first = range(0, n, across)
     return picture.update_yaxes(tickvals=[corners[i][0] + height / 2 for i in first], ticktext=[str(i) for i in first])
 
 
-def numbers(corners: list[tuple[int, int]]) -> list[dict]:
-    """Each map's number in its corner (row, column)."""
+def number_maps(corners: list[tuple[int, int]]) -> list[dict]:
+    """Return annotations with the number of each map at its corner (row, column)."""
     look = {"xanchor": "left", "yanchor": "top", "showarrow": False, "font": {"size": 11, "color": "white"}}
     look |= {"bgcolor": "rgba(0,0,0,0.45)", "borderpad": 1}
     return [{"x": left - 0.4, "y": top - 0.4, "text": f"<b>{i}</b>"} | look for i, (top, left) in enumerate(corners)]
 
 
-def signed(x: Tensor) -> dict:
-    """A diverging scale about zero where values have both signs, else a sequential one from zero."""
+def choose_scale(x: Tensor) -> dict:
+    """Choose a diverging scale about zero if there are negative values, else a sequential one from zero."""
     low, high = (float(end) for end in x.aminmax())
     if low < 0:
         limit = max(-low, high) or 1.0
-        return {"coloraxis": None, "colorscale": heat_map_trace(torch.zeros(1, 1), ["0"], ["0"], "").colorscale} | {
-            "zmin": -limit, "zmax": limit}  # fmt: skip
+        return {"colorscale": DIVERGING, "zmin": -limit, "zmax": limit}
     return {"colorscale": SEQUENTIAL, "zmin": 0.0, "zmax": high or 1.0}
 
 
-def patterns(x: Float[Tensor, "head query key"], title: str, axis: str = "") -> go.Figure:
-    """One square for each head: from each position (down) to those it attends to (across).
+def draw_patterns(x: Float[Tensor, "head query key"], title: str, axis: str = "") -> go.Figure:
+    """Draw one square for each head: from each position (down) to those it attends to (across).
 
-    Without the name of an `axis` there is one square and it has no name.
+    A single square without the name of an `axis` has no name.
     """
     n = len(x)
     across = min(4, n)
@@ -110,7 +101,7 @@ def patterns(x: Float[Tensor, "head query key"], title: str, axis: str = "") -> 
     picture = make_subplots(down, across, subplot_titles=names, shared_xaxes=True, shared_yaxes=True,
                             horizontal_spacing=0.03, vertical_spacing=min(0.12, 0.5 / down))  # fmt: skip
     finite = x.masked_fill(~x.isfinite(), float("nan"))
-    scale = signed(finite.nan_to_num())
+    scale = choose_scale(finite.nan_to_num())
     for head in range(n):
         name = f"{names[head]}, " if axis else ""
         hover = f"{name}from %{{y}} to %{{x}}<br>%{{z:.3g}}<extra></extra>"
@@ -119,15 +110,6 @@ def patterns(x: Float[Tensor, "head query key"], title: str, axis: str = "") -> 
     picture.update_yaxes(autorange="reversed")
     picture.update_yaxes(title_text="from", col=1).update_xaxes(title_text="to", row=down)
     return picture.update_layout(template=TEMPLATE, title=title, height=110 + 260 * down)
-
-
-def rows_and_columns(x: Tensor, axes: tuple[str, ...], title: str) -> go.Figure:
-    """The first axis down, all others across."""
-    flat = x.reshape(len(x), -1)
-    picture = make_figure(title, ", ".join(axes[1:]), axes[0])
-    names = [[str(i) for i in range(n)] for n in flat.shape]
-    picture.add_trace(heat_map_trace(flat.masked_fill(~flat.isfinite(), float("nan")), names[1], names[0], ""))
-    return picture.update_yaxes(autorange="reversed", type="category")
 
 
 @describe.register

@@ -32,32 +32,32 @@ class ByResult(Protocol[R_co]):
         ...
 
 
-def with_plain_tensors(result: Any) -> Any:
-    """A result whose tensors NumPy can hold: without gradients, and float32 where NumPy lacks the type (bfloat16)."""
+def convert_tensors(result: Any) -> Any:
+    """Convert the tensors of a result for NumPy: without gradients, and bfloat16 as float32."""
     if not is_dataclass(result) or isinstance(result, type):
         return result
     held = {f.name: getattr(result, f.name) for f in fields(result) if f.init}
-    changed = {name: tree_map_only(Tensor, plain_tensor, x) for name, x in held.items() if not is_plain(x)}
+    changed = {name: tree_map_only(Tensor, convert_tensor, x) for name, x in held.items() if not is_plain(x)}
     return replace(result, **changed) if changed else result
 
 
 def is_plain(value: Any) -> bool:
-    """Whether every tensor in a value is one that NumPy can hold."""
-    return all(plain_tensor(leaf) is leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
+    """Return True if no tensor in a value needs a conversion."""
+    return all(convert_tensor(leaf) is leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
 
 
-def plain_tensor(x: Tensor) -> Tensor:
-    """The tensor itself where NumPy can hold it, else a copy that it can hold."""
+def convert_tensor(x: Tensor) -> Tensor:
+    """Return the tensor itself if NumPy supports it, else a converted copy."""
     if x.requires_grad:
         x = x.detach()
     if x.is_conj() or x.is_neg():
         x = x.resolve_conj().resolve_neg()
-    return x.float() if numpy_lacks(x.dtype) else x
+    return x.float() if is_unknown_to_numpy(x.dtype) else x
 
 
 @cache
-def numpy_lacks(dtype: torch.dtype) -> bool:
-    """Whether NumPy has no such type."""
+def is_unknown_to_numpy(dtype: torch.dtype) -> bool:
+    """Return True if NumPy lacks the data type."""
     try:
         torch.empty(0, dtype=dtype).numpy()
     except TypeError:
@@ -76,7 +76,7 @@ def by_result(default: Callable[[Any], R_co]) -> ByResult[R_co]:
     dispatcher = singledispatch(update_wrapper(find, default))
 
     def draw(result: Any) -> R_co:
-        return dispatcher(with_plain_tensors(result))
+        return dispatcher(convert_tensors(result))
 
     drawing: Any = update_wrapper(draw, default)
     drawing.register, drawing.dispatch = dispatcher.register, dispatcher.dispatch

@@ -9,21 +9,21 @@ from plotly.subplots import make_subplots
 
 from workbench.analysis.circuits.circuit import Circuit
 from workbench.figures.alt import describe
-from workbench.figures.circuit_drawing import column_names, drawing, placed
+from workbench.figures.circuit_drawing import draw_edges, name_columns, place_sites
 from workbench.figures.figure import figure
-from workbench.figures.interval import between, caution, over
+from workbench.figures.interval import warn_of_few, write_count, write_interval
 from workbench.figures.numerals import percent, short
 from workbench.figures.table import table
 from workbench.figures.theme import BLUE, GREY, TEMPLATE
 
 SHOWN = 60
-"""Edges in the picture at most; the table has all."""
+"""Maximum number of edges in the figure; the table has all."""
 VERDICT = {
     (True, True): ", which it beats: the intervals lie apart",
     (True, False): ", which it does not clearly beat: the intervals meet",
     (False, False): "",
 }
-"""By whether there are intervals, and whether they lie apart."""
+"""By two conditions: there are intervals, and they do not overlap."""
 SPACED = {"usual": "usual sizes", "log": "sizes on a logarithmic scale", "mib": "MIB's sizes"}
 
 
@@ -31,12 +31,12 @@ SPACED = {"usual": "usual sizes", "log": "sizes on a logarithmic scale", "mib": 
 def _(result: Circuit) -> go.Figure:
     picture = make_subplots(rows=2, cols=1, row_heights=[0.62, 0.38], vertical_spacing=0.14)
     edges = result.top(SHOWN)
-    places = placed(result.wiring, edges)
-    for trace in drawing(result.wiring, edges, places):
+    places = place_sites(result.wiring, edges)
+    for trace in draw_edges(result.wiring, edges, places):
         picture.add_trace(trace, row=1, col=1)
-    for trace in curves(result):
+    for trace in draw_curves(result):
         picture.add_trace(trace, row=2, col=1)
-    names = column_names(places)
+    names = name_columns(places)
     picture.update_xaxes(tickvals=list(names), ticktext=list(names.values()), showgrid=False, row=1, col=1)
     picture.update_xaxes(zeroline=False, row=1, col=1).update_yaxes(visible=False, row=1, col=1)
     picture.update_xaxes(title_text="edges kept", type="log", row=2, col=1)
@@ -45,8 +45,8 @@ def _(result: Circuit) -> go.Figure:
     return picture.update_layout(template=TEMPLATE, title=title, height=760, hovermode="closest")
 
 
-def curves(result: Circuit) -> list[go.Scatter]:
-    """Faithfulness of the circuit at each size, and the mean and range of random circuits."""
+def draw_curves(result: Circuit) -> list[go.Scatter]:
+    """Draw the faithfulness of the circuit at each size, and the mean and range of random circuits."""
     sizes, draws = result.sizes.tolist(), result.random_faithfulness
     low, high = draws.min(dim=0).values.tolist(), draws.max(dim=0).values.tolist()
     line = {"color": GREY, "dash": "dot"}
@@ -62,15 +62,16 @@ def curves(result: Circuit) -> list[go.Scatter]:
 def _(result: Circuit) -> str:
     place = result.enough()
     size, kept = int(result.sizes[place]), percent(result.faithfulness[place])
-    sure = between(100 * result.faithfulness_interval[:, place])
+    sure = write_interval(100 * result.faithfulness_interval[:, place])
     control = percent(result.random_faithfulness[:, place].mean())
     verdict = VERDICT[result.n > 1, result.beats_random]
     return (
-        f"CMD {short(result.cmd)}{between(result.cmd_interval)} {over(result.n)}, against {short(result.random_cmd)}"
-        f"{between(result.random_cmd_interval)} for {len(result.random_faithfulness)} random circuits of each size"
-        f"{verdict}; the {size:,} strongest of {result.wiring.n_edges:,} edges keep {kept}{sure} of the behaviour, as "
+        f"CMD {short(result.cmd)}{write_interval(result.cmd_interval)} {write_count(result.n)}, against "
+        f"{short(result.random_cmd)}{write_interval(result.random_cmd_interval)} for "
+        f"{len(result.random_faithfulness)} random circuits of each size{verdict}; the "
+        f"{size:,} strongest of {result.wiring.n_edges:,} edges keep {kept}{sure} of the behaviour, as "
         f"many random ones {control} ({result.method}, {result.ablation}, {result.metric}, {SPACED[result.spacing]}, "
-        f"seed {result.seed}){caution(result.n)}."
+        f"seed {result.seed}){warn_of_few(result.n)}."
     )
 
 

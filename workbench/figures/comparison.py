@@ -32,7 +32,7 @@ def _(result: Comparison) -> go.Figure:
     picture.update_xaxes(title_text="examples seen" if result.by_examples else "step", row=1, col=1)
     picture.update_xaxes(type="log" if result.by_examples else "linear", row=1, col=1)
     picture.update_xaxes(title_text="weight, by share of the depth", row=2, col=1)
-    picture.update_yaxes(title_text="loss in nats", range=loss_range(result), row=1, col=1)
+    picture.update_yaxes(title_text="loss in nats", range=find_loss_range(result), row=1, col=1)
     picture.update_yaxes(title_text="norm", type="log", exponentformat="power", row=2, col=1)
     return picture.update_layout(template=TEMPLATE, height=900, legend={"y": -0.08})
 
@@ -81,7 +81,7 @@ def add_alpha(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.15)"
 
 
-def loss_range(result: Comparison) -> list[float]:
+def find_loss_range(result: Comparison) -> list[float]:
     """Return an axis range up to the median of the variants' largest losses, so that a diverging one is cut off."""
     highest = sorted(
         max(max(some) for _, some in collect_losses(v, False)) for v in result.variants if collect_losses(v, False)
@@ -89,7 +89,7 @@ def loss_range(result: Comparison) -> list[float]:
     return [0.0, 1.05 * highest[len(highest) // 2] if highest else 1.0]
 
 
-def gradient_ratio(variant: Variant) -> float:
+def compute_gradient_ratio(variant: Variant) -> float:
     """Compute the gradient norm at the first weight divided by that at the last, before training, mean over seeds."""
     ends = [list(attempt.before.values()) for attempt in variant.attempts]
     ratios = [norms[0] / norms[-1] for norms in ends if norms and norms[0] is not None and norms[-1]]
@@ -119,7 +119,7 @@ def _(result: Comparison) -> pd.DataFrame:
             "lowest": min(variant.accuracies, default=None),
             "highest": max(variant.accuracies, default=None),
             "stopped": sum(bool(attempt.error) for attempt in variant.attempts),
-            "first over last gradient": gradient_ratio(variant),
+            "first over last gradient": compute_gradient_ratio(variant),
         }
         for variant in result.variants
     )

@@ -16,14 +16,13 @@ from workbench.core.coordinates import Array, Axis, View, find_array, main_array
 from workbench.core.intervals import mean_interval
 from workbench.figures.by_result import by_result
 from workbench.figures.template import fill
-from workbench.figures.theme import BLUE, ORANGE, SERIES, TEMPLATE, error_bars, heat_map_trace, make_figure
+from workbench.figures.theme import BLUE, ORANGE, SERIES, TEMPLATE, make_error_bars, make_figure, make_heat_map_trace
 
+USUAL = View()
 MANY = 60
 """Number of values above which a line is drawn instead of bars."""
 SHOWN = 40
 """Bars of a ranked result, those with the largest values; the table has all."""
-SAMPLES = ("batch", "episode")
-"""Axes that are averaged over if there are more than two."""
 FACETS, CHOICES, ACROSS = 12, 100, 4
 """Most panels that are drawn side by side, most that a menu offers, and panels in a row."""
 
@@ -57,36 +56,31 @@ def figure(result: Any) -> go.Figure:
     ends = None
     if view.interval is not None:
         ends = torch.stack(list(view.interval(result)))
-    elif view.ranked and array.tensor.ndim == 2 and array.dims[1] in SAMPLES:
+    elif view.ranked and array.samples == 1:
         ends = mean_interval(array.tensor)
-    array, title = squeeze(average_samples(array, 1 if view.ranked else 2), title)
-    if array.tensor.ndim > 2:
-        return draw_panels(array, title, view.quantity)
-    if array.tensor.ndim == 2:
-        return draw_heat_map(array, title, view.quantity)
+    averaged = array.average() if view.ranked or array.tensor.ndim > 2 else array
+    array = squeeze(averaged)
+    alone = (axis.label(0) for axis in averaged.axes[: averaged.tensor.ndim - array.tensor.ndim])
+    title = ", ".join([title, *(label for label in alone if label not in title)])
+    if array.tensor.ndim > 1:
+        return draw_heat_maps(array, title, view.quantity)
     picture = draw_bars(array, title, view, ends)
     if view.level:
         picture.add_hline(y=float(getattr(result, view.level)), line={"color": BLUE, "dash": "dash", "width": 1})
     return picture
 
 
-def average_samples(array: Array, limit: int) -> Array:
-    """Average over the examples if the tensor has more axes than the limit."""
-    place = next((i for i, dim in enumerate(array.dims) if dim in SAMPLES), None)
-    if array.tensor.ndim <= limit or place is None:
-        return array
-    return Array(array.name, array.axes[:place] + array.axes[place + 1 :], array.tensor.float().mean(dim=place))
+def squeeze(array: Array) -> Array:
+    """Remove leading axes of a single entry; a single number gets an axis."""
+    axes, x = array.axes, array.tensor
+    while x.ndim > 1 and len(x) == 1:
+        axes, x = axes[1:], x[0]
+    return Array(array.name, axes if x.ndim else (Axis("value", [""]),), x if x.ndim else x[None])
 
 
-def squeeze(array: Array, title: str) -> tuple[Array, str]:
-    """Move the leading axes of a single entry into the title, as long as one axis remains."""
-    while array.tensor.ndim > 1 and len(array.tensor) == 1:
-        title += f", {array.axes[0].label(0)}" if array.axes[0].label(0) not in title else ""
-        array = Array(array.name, array.axes[1:], array.tensor[0])
-    return (array if array.tensor.ndim else Array(array.name, (Axis("", [""]),), array.tensor[None])), title
-
-
-def draw_bars(array: Array, title: str, view: View, ends: Float[Tensor, "ends entry"] | None = None) -> go.Figure:
+def draw_bars(
+    array: Array, title: str, view: View = USUAL, ends: Float[Tensor, "ends entry"] | None = None
+) -> go.Figure:
     """Draw bars coloured by sign, or a line if there are many values; ranked ones are sorted and the weak left out."""
     (axis,), values = array.axes, array.tensor.double()
     order = torch.arange(len(values))
@@ -103,7 +97,7 @@ def draw_bars(array: Array, title: str, view: View, ends: Float[Tensor, "ends en
     bars = go.Bar(x=x, y=y, marker_color=[BLUE if value < 0 else ORANGE for value in y])
     bars.update(customdata=[axis.site(i) for i in places], hovertemplate="%{customdata}<br>%{y:.3g}<extra></extra>")
     if ends is not None:
-        bars.update(error_y=error_bars(values[order], *ends[:, order]))
+        bars.update(error_y=make_error_bars(values[order], *ends[:, order]))
     return picture.add_trace(bars)
 
 
@@ -120,18 +114,20 @@ def draw_series(result: Any, view: View, title: str) -> go.Figure:
     return picture.update_layout(barmode="group")
 
 
-def draw_heat_map(array: Array, title: str, quantity: str) -> go.Figure:
-    """Draw a heat map with the first axis as rows."""
-    rows, columns = array.axes
-    picture = make_figure(title, columns.name, rows.name)
-    picture.add_trace(make_heat_map(array, quantity))
+def draw_heat_maps(array: Array, title: str, quantity: str = "") -> go.Figure:
+    """Draw a heat map, the second last axis down; of more than two axes, one for each entry of the leading axes."""
+    if array.tensor.ndim > 2:
+        picture = draw_panels(array, title, quantity)
+    else:
+        picture = make_figure(title, array.axes[1].name, array.axes[0].name)
+        picture.add_trace(make_heat_map(array, quantity))
     return picture.update_xaxes(type="category").update_yaxes(type="category", autorange="reversed")
 
 
 def make_heat_map(array: Array, quantity: str, limit: float | None = None) -> go.Heatmap:
     """Return the heat map of a tensor with two axes."""
     y, x = ([shorten(axis.label(i)) for i in range(n)] for axis, n in zip(array.axes, array.tensor.shape, strict=True))
-    return heat_map_trace(array.tensor.float(), x, y, quantity or array.name, limit)
+    return make_heat_map_trace(array.tensor.float(), x, y, quantity or array.name, limit)
 
 
 def shorten(site: str) -> str:
@@ -154,7 +150,6 @@ def draw_panels(array: Array, title: str, quantity: str) -> go.Figure:
     heat_maps = [make_heat_map(replace(array, axes=(rows, columns), tensor=planes[i]), quantity, limit) for i in kept]
     draw = draw_facets if len(kept) <= FACETS else draw_menu
     picture = draw(heat_maps, [names[i] for i in kept], (rows.name, columns.name))
-    picture.update_xaxes(type="category").update_yaxes(type="category", autorange="reversed")
     return picture.update_layout(template=TEMPLATE, title=title)
 
 

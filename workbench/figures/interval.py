@@ -1,4 +1,4 @@
-"""How sure a mean over examples is, in words."""
+"""Uncertainty of a mean over examples, in words."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from workbench.core.intervals import FEW
 from workbench.figures.numerals import short
 
 
-def between(ends: Iterable[SupportsFloat]) -> str:
-    """The two ends of a 95 % interval in brackets, after the number they belong to; nothing where there is none."""
+def write_interval(ends: Iterable[SupportsFloat]) -> str:
+    """Write a 95 % interval in brackets, to follow the number it belongs to; empty if there is none."""
     low, high = (float(end) for end in ends)
     return "" if isnan(low) else f" (95 % interval {short(low)} to {short(high)})"
 
 
-def over(n: int) -> str:
-    """How many examples a mean is over."""
+def write_count(n: int) -> str:
+    """Write the number of examples that a mean is over."""
     return f"over {n} example{'s' * (n > 1)}"
 
 
-def caution(n: int) -> str:
-    """What to add to a sentence where there are few examples, else nothing."""
+def warn_of_few(n: int) -> str:
+    """Write a remark if there are few examples; empty if there are enough."""
     if n >= FEW:
         return ""
     reason = "there is no interval" if n < 2 else f"intervals over fewer than {FEW} examples are too narrow"

@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from workbench.analysis.maximization import Maximization
+from workbench.core.coordinates import find_axis
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.mosaic import Tile, draw_mosaic
@@ -29,12 +30,12 @@ def _(result: Maximization) -> go.Figure:
     title = f"Maximizing inputs of each {result.axis} at {result.hook}"
     if not result.inputs.is_floating_point():
         return draw_text_table(result, title)
-    if (shape := picture_shape(result.inputs.shape[1:])) is None:
+    if (shape := find_picture_shape(result.inputs.shape[1:])) is None:
         return draw_bars(result, title)
     return draw_mosaic(make_tiles(result, shape), ACROSS, f"{title} (small: natural examples)")
 
 
-def picture_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
+def find_picture_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """Return (channel, height, width) of images, or of features that form a square, else None."""
     side = isqrt(shape[-1])
     if len(shape) == 1:
@@ -44,6 +45,7 @@ def picture_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
 
 def make_tiles(result: Maximization, shape: tuple[int, ...]) -> list[Tile]:
     """Make one tile per unit, with values scaled to 0..1 by the range of natural inputs."""
+    axis = find_axis(result, "unit", len(result.units))
     low, span = result.low.amin(), result.high.amax() - result.low.amin()
     if result.inputs.ndim == 4:
         low, span = result.low, result.high - result.low
@@ -53,24 +55,18 @@ def make_tiles(result: Maximization, shape: tuple[int, ...]) -> list[Tile]:
 
     pictures = zip(pixels(result.inputs), map(pixels, result.examples), strict=True)
     return [
-        Tile(picture, beside, name(result, i), site(result, i), tooltip(result, i))
+        Tile(picture, beside, write_name(result, i), axis.site(i), write_tooltip(result, i))
         for i, (picture, beside) in enumerate(pictures)
     ]
 
 
-def site(result: Maximization, i: int) -> str:
-    """Return the unit as a site."""
-    hook, bracket, rest = result.hook.partition("[")
-    return f"{hook}[{result.axis}={result.units[i]}{',' + rest if bracket else ']'}"
-
-
-def name(result: Maximization, i: int) -> str:
+def write_name(result: Maximization, i: int) -> str:
     """Return the name of a unit and its gain."""
     unit, gain = f"{result.axis} {result.units[i]}", result.gain[i]
     return f"{unit} · {short(gain)}×" if gain.isfinite() else unit
 
 
-def tooltip(result: Maximization, i: int) -> str:
+def write_tooltip(result: Maximization, i: int) -> str:
     """Return the activations of a unit as text."""
     natural, row = short(result.activations[i, 0]), int(result.rows[i, 0])
     return f"found {short(result.reached[i])}<br>best natural {natural}, row {row}"
@@ -80,12 +76,12 @@ def draw_bars(result: Maximization, title: str) -> go.Figure:
     """Draw the features of each optimized input next to those of the best natural example."""
     n = len(result.units)
     down, across = ceil(n / ACROSS), min(n, ACROSS)
-    names = [name(result, i) for i in range(n)]
+    names = [write_name(result, i) for i in range(n)]
     picture = make_subplots(down, across, subplot_titles=names, shared_xaxes=True, shared_yaxes=True)
     for i in range(n):
         at = {"row": i // ACROSS + 1, "col": i % ACROSS + 1}
         for label, values, colour in (("found", result.inputs[i], BLUE), ("best natural", result.examples[i, 0], GREY)):
-            hover = f"{site(result, i)}<br>feature %{{x}}: %{{y:.3g}}<extra>{label}</extra>"
+            hover = f"{find_axis(result, 'unit', n).site(i)}<br>feature %{{x}}: %{{y:.3g}}<extra>{label}</extra>"
             bar = go.Bar(y=values.flatten().tolist(), marker_color=colour, name=label, hovertemplate=hover)
             bar.update(legendgroup=label, showlegend=i == 0)
             picture.add_trace(bar, **at)

@@ -45,7 +45,7 @@ def draw_mosaic(tiles: list[Tile], across: int, title: str) -> go.Figure:
         for k, small in enumerate(tile.beside[:4]):
             paste(canvas, small, top + (k // 2) * (height + 1), left + 2 * width + GAP + (k % 2) * (width + 1))
     picture = make_figure(title)
-    picture.add_trace(go.Image(source=as_png(canvas), zsmooth=False, hoverinfo="skip"))
+    picture.add_trace(go.Image(source=encode_png(canvas), zsmooth=False, hoverinfo="skip"))
     picture.add_trace(
         go.Scatter(
             x=[left + width for _, left in places],
@@ -74,7 +74,7 @@ def paste(canvas: UInt8[Tensor, "height width 4"], image: Float[Tensor, "channel
     region[..., 3] = 255
 
 
-def as_png(canvas: UInt8[Tensor, "height width 4"]) -> str:
+def encode_png(canvas: UInt8[Tensor, "height width 4"]) -> str:
     """Encode the canvas as a PNG data URL."""
     content = io.BytesIO()
     Image.fromarray(canvas.numpy(), "RGBA").save(content, "PNG")

@@ -15,9 +15,7 @@ from workbench.figures.theme import GREY, SERIES, make_figure
 
 @figure.register
 def _(result: QAccuracy) -> go.Figure:
-    picture = make_figure(
-        "What the network expects, and what comes", "return of the action, played", "Q of the network"
-    )
+    picture = make_figure("Predicted action values and returns", "return of the action, played", "Q of the network")
     for action in range(result.q.shape[1]):
         picture.add_trace(
             go.Scatter(

@@ -20,10 +20,10 @@ def ranking(result: object) -> pd.DataFrame | None:
     """Return the ten parts with the largest mean effect, strongest first; None for results that rank nothing."""
     if not view_of(result).ranked or (array := main_array(result)).tensor.ndim != 2:
         return None
-    return ranked([array.axes[0].site(i) for i in range(len(array.tensor))], array.tensor)
+    return rank_parts([array.axes[0].site(i) for i in range(len(array.tensor))], array.tensor)
 
 
-def ranked(names: Sequence[str], effect: Float[Tensor, "part batch"], seed: int = 0) -> pd.DataFrame:
+def rank_parts(names: Sequence[str], effect: Float[Tensor, "part batch"], seed: int = 0) -> pd.DataFrame:
     """Return rows for the parts of the largest absolute mean effect."""
     mean = effect.mean(dim=1)
     order = mean.abs().argsort(descending=True, stable=True)[:TOP]

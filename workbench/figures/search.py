@@ -20,8 +20,8 @@ def draw_search(study: optuna.Study) -> dict[str, go.Figure]:
     """Return figures by title, omitting those that need more finished trials."""
     from optuna.visualization import plot_optimization_history, plot_parallel_coordinate, plot_param_importances
 
-    metric = metric_of(study)
-    finished = finished_trials(study)
+    metric = read_metric(study)
+    finished = list_finished_trials(study)
     found: dict[str, go.Figure] = {}
     if finished:
         history = plot_optimization_history(study, target_name=metric)
@@ -37,23 +37,23 @@ def draw_search(study: optuna.Study) -> dict[str, go.Figure]:
     return found
 
 
-def metric_of(study: optuna.Study) -> str:
+def read_metric(study: optuna.Study) -> str:
     """Return the metric of the study in words."""
     return str(study.user_attrs.get("plan", {}).get("metric", "value")).replace("test_", "held-out ").replace("_", " ")
 
 
-def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+def list_finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     """Return the trials with a value."""
     return [trial for trial in study.trials if trial.value is not None]
 
 
 def describe_best(study: optuna.Study) -> str:
     """Describe the best trial in one sentence."""
-    finished = finished_trials(study)
+    finished = list_finished_trials(study)
     if not finished:
         return f"None of {len(study.trials)} trials has finished yet."
     settings = ", ".join(f"{n} {v if isinstance(v, str) else short(v)}" for n, v in study.best_params.items())
     return (
-        f"Best {metric_of(study)} of {len(finished)} finished trials ({len(study.trials)} started): "
+        f"Best {read_metric(study)} of {len(finished)} finished trials ({len(study.trials)} started): "
         f"{short(study.best_value)} with {settings} (trial {study.best_trial.number})."
     )

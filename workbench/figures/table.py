@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.core.coordinates import Array, list_arrays, main_array
+from workbench.core.coordinates import Array, list_arrays, main_array, view_of
 from workbench.figures.by_result import by_result
 
 WIDE = 64
@@ -49,7 +49,10 @@ def table(result: Any) -> pd.DataFrame:
             columns["input" if axis.dim == "batch" else f"{axis.name} token"] = np.asarray(axis.texts)[where[axis.dim]]
     texts = {f.name: getattr(result, f.name) for f in fields(result) if isinstance(getattr(result, f.name), str)}
     constant = {name: text for name, text in texts.items() if text and name not in (*columns, "axis")}
-    return pd.DataFrame(columns).assign(**constant)
+    rows = pd.DataFrame(columns).assign(**constant)
+    if view_of(result).sort and rows[main.name].notna().any():
+        return rows.dropna(subset=main.name).sort_values(main.name, ascending=False, ignore_index=True)
+    return rows
 
 
 def labels_axis(array: Array) -> bool:

@@ -21,14 +21,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.core.coordinates import Array, find_array, name_place, view_of
+from workbench.core.coordinates import SAMPLES, Array, find_array, name_place, view_of
 from workbench.core.intervals import mean_interval
-from workbench.figures.interval import between, caution, over
-from workbench.figures.numerals import percent, short
+from workbench.figures.interval import warn_of_few, write_count, write_interval
+from workbench.figures.numerals import short
 
-SAMPLES = {"batch": "example", "episode": "paired episode"}
-"""Axes of samples, and the names of these."""
 REDUCTIONS = ("max", "min", "sum", "median", "mean")
+
+
+def write_percent(share: float) -> str:
+    """Write a share as a percentage with three significant digits."""
+    return f"{short(100 * share)} %"
 
 
 def fill(template: str, result: Any) -> str:
@@ -65,7 +68,7 @@ class ValueText:
             return value.capitalize() if form == "title" else f"{form}{value}" if value else ""
         if isinstance(value, tuple | list):
             return f"{len(value):,}" if form == "n" else ", ".join(map(str, value))
-        return percent(value) if form == "%" else format(value, form) if form else short(value)
+        return write_percent(value) if form == "%" else format(value, form) if form else short(value)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class TensorText:
     array: Array
 
     def __format__(self, form: str) -> str:
-        value = percent if form.endswith("%") else short
+        value = write_percent if form.endswith("%") else short
         name = form.removesuffix("%") or "mean"
         if name in REDUCTIONS:
             return value(getattr(self.array.tensor.double().nan_to_num(), name)())
@@ -85,30 +88,18 @@ class TensorText:
             return self.array.axes[place].label(self.find_strongest()[place])
         return getattr(self, f"write_{name}")()
 
-    @property
-    def samples(self) -> int | None:
-        """Place of the axis of samples."""
-        return next((i for i, dim in enumerate(self.array.dims) if dim in SAMPLES), None)
-
-    def average(self) -> Array:
-        """Average over the samples."""
-        if (place := self.samples) is None:
-            return self.array
-        axes = self.array.axes[:place] + self.array.axes[place + 1 :]
-        return Array(self.array.name, axes, self.array.tensor.double().mean(dim=place))
-
     def find_strongest(self) -> tuple[int, ...]:
         """Return the index of the largest value; of ranked results, of the largest absolute value."""
-        x = self.average().tensor
+        x = self.array.average().tensor
         x = (x.abs() if view_of(self.result).ranked else x).nan_to_num(-float("inf"))
         return tuple(int(i) for i in np.unravel_index(int(x.argmax()), x.shape))
 
     def ends(self) -> Tensor:
         """Return the ends of the intervals of the means over the samples, or those that the result holds."""
         interval = view_of(self.result).interval
-        if interval is not None and self.samples is None:
+        if interval is not None and self.array.samples is None:
             return torch.stack(list(interval(self.result)))
-        return mean_interval(self.array.tensor.movedim(self.samples or 0, -1))
+        return mean_interval(self.array.tensor.movedim(self.array.samples or 0, -1))
 
     def write_n(self) -> str:
         """Write the length of the first axis."""
@@ -116,12 +107,12 @@ class TensorText:
 
     def write_site(self) -> str:
         """Write the strongest entry as a site, or by its labels."""
-        return name_place(self.average().axes, self.find_strongest())
+        return name_place(self.array.average().axes, self.find_strongest())
 
     def write_top(self) -> str:
         """Write the strongest mean, with its interval."""
         place = self.find_strongest()
-        return short(self.average().tensor[place]) + between(self.ends()[(slice(None), *place)])
+        return short(self.array.average().tensor[place]) + write_interval(self.ends()[(slice(None), *place)])
 
     def write_clear(self) -> str:
         """Write the number of intervals that exclude zero."""
@@ -133,18 +124,18 @@ class TensorText:
 
     def write_over(self) -> str:
         """Write the number of samples."""
-        dim, n = self.array.dims[self.samples or 0], self.array.tensor.shape[self.samples or 0]
-        return over(n).replace("example", SAMPLES[dim])
+        dim, n = self.array.dims[self.array.samples or 0], self.array.tensor.shape[self.array.samples or 0]
+        return write_count(n).replace("example", SAMPLES[dim])
 
     def write_caution(self) -> str:
         """Write a remark if there are few samples."""
-        return caution(self.array.tensor.shape[self.samples or 0])
+        return warn_of_few(self.array.tensor.shape[self.array.samples or 0])
 
     def write_list(self) -> str:
         """Write every entry with its label."""
         found = np.ndindex(*self.array.tensor.shape)
         entries = (
-            (", ".join(a.label(i) for a, i in zip(self.array.axes, index, strict=True)), index) for index in found
+            (" at ".join(a.label(i) for a, i in zip(self.array.axes, index, strict=True)), index) for index in found
         )
         return ", ".join(f"{label} {short(self.array.tensor[index])}" for label, index in entries) or "none"
 

@@ -36,13 +36,13 @@ def make_figure(title: str, x: str = "", y: str = "") -> go.Figure:
     return go.Figure(layout=layout)
 
 
-def error_bars(values: Tensor, low: Tensor, high: Tensor) -> dict[str, Any]:
+def make_error_bars(values: Tensor, low: Tensor, high: Tensor) -> dict[str, Any]:
     """Return intervals around bars as plotly takes them; of no length where there is none."""
     above, below = ((end - values).abs().nan_to_num().tolist() for end in (high, low))
     return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1, "color": GREY}
 
 
-def heat_map_trace(
+def make_heat_map_trace(
     values: Tensor, x: Sequence[str], y: Sequence[str], colour: str, limit: float | None = None
 ) -> go.Heatmap:
     """Return a heat map, first row on top, with a diverging scale centred at zero; `colour` labels the colour bar."""

@@ -10,9 +10,9 @@ from torch import Tensor
 from workbench.analysis.generative.traversal import Traversal
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
-from workbench.figures.mosaic import as_png, paste
+from workbench.figures.mosaic import encode_png, paste
 from workbench.figures.numerals import short
-from workbench.figures.theme import heat_map_trace, make_figure
+from workbench.figures.theme import make_figure, make_heat_map_trace
 
 SCALE = 2
 """Magnification of images."""
@@ -25,7 +25,7 @@ def _(result: Traversal) -> go.Figure:
     if result.seen_axes == ("channel", "height", "width") and result.response.shape[2] in (1, 3):
         return draw_strips(result.response, title, offsets, names)
     picture = make_figure(title, f"value of the {result.axis}, from its mean", "")
-    picture.add_trace(heat_map_trace(result.distance, offsets, names, "distance"))
+    picture.add_trace(make_heat_map_trace(result.distance, offsets, names, "distance"))
     return picture.update_yaxes(autorange="reversed")
 
 
@@ -40,7 +40,7 @@ def draw_strips(
             large = image.repeat_interleave(SCALE, dim=1).repeat_interleave(SCALE, dim=2)
             paste(canvas, large, i * high, j * wide)
     picture = make_figure(title)
-    picture.add_trace(go.Image(source=as_png(canvas), zsmooth=False, hoverinfo="skip"))
+    picture.add_trace(go.Image(source=encode_png(canvas), zsmooth=False, hoverinfo="skip"))
     middle = [(n - 1) / 2 for n in (wide, high)]
     ticks = {"tickmode": "array", "showgrid": False, "zeroline": False}
     across = [j * wide + middle[0] for j in range(len(columns))]

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from workbench.analysis.circuits.verification import Verification
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
-from workbench.figures.interval import between, caution, over
+from workbench.figures.interval import warn_of_few, write_count, write_interval
 from workbench.figures.numerals import short
 from workbench.figures.table import table
 from workbench.figures.theme import BLUE, GREY, ORANGE, TEMPLATE
@@ -71,17 +71,17 @@ def draw_scatter(result: Verification) -> list[go.Scatter]:
 
 @describe.register
 def _(result: Verification) -> str:
-    sure = between(100 * end for end in result.interval)
+    sure = write_interval(100 * end for end in result.interval)
     spare = int((result.necessity <= 0).sum())
     return (
         f"{result.live} of {result.n_edges:,} edges keep {short(100 * result.faithfulness)} % of the behaviour "
-        f"{over(result.n)}{sure}, all others {short(100 * result.complement)} %, and "
+        f"{write_count(result.n)}{sure}, all others {short(100 * result.complement)} %, and "
         f"{len(result.random)} random circuits of that size {short(100 * result.random.mean())} % on average and "
         f"{short(100 * result.random.max())} % at most. {spare} of its {len(result.necessity)} strongest edges can be "
         f"cut without loss. Circuits traced on resampled examples share {short(100 * result.jaccard.mean())} % of "
         f"their edges (Jaccard). Scores and exact effects of {len(result.sampled)} edges have a correlation of "
         f"{short(result.pearson)} (ranks {short(result.spearman)}) and the same sign for "
-        f"{short(100 * result.same_sign)} %{caution(result.n)}."
+        f"{short(100 * result.same_sign)} %{warn_of_few(result.n)}."
     )
 
 

@@ -31,6 +31,7 @@ class Composition(Result):
 
     view: ClassVar[View] = View(
         main="score",
+        sort=True,
         title="Composition of {heads:n} heads by their weights; by chance {chance}",
         sentence="Of {heads:n} heads, {score:writer} composes most with the {score:part} of {score:reader}: "
         "{score:max} (chance {chance}).",
@@ -41,7 +42,7 @@ class Composition(Result):
     parts: tuple[str, ...]
     score: Float[Tensor, "part writer reader"]
     chance: float
-    copying: Float[Tensor, " head"]
+    copying: Float[Tensor, " writer"]
 
     def coordinates(self) -> Mapping[str, Axis]:
         """Name writers and readers by their sites."""

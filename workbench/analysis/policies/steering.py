@@ -78,7 +78,7 @@ class FieldChange(Result):
 
     def coordinates(self) -> Mapping[str, Axis]:
         """Name the two directions of places and moves."""
-        return {"two": Axis("direction", ("down", "right"))}
+        return {"two": Axis("direction", ("row", "column"))}
 
 
 @ANALYSES.register("vector_field")

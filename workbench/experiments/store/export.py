@@ -17,7 +17,7 @@ from workbench.experiments.run import full_key
 from workbench.experiments.store.circuit_formats import circuit_json, eap_ig_json, graphml
 from workbench.experiments.store.results import ResultStore
 from workbench.figures.figure import figure
-from workbench.figures.markup import inert
+from workbench.figures.markup import remove_foreign_markup
 from workbench.figures.table import table
 
 FORMATS = ("csv", "json", "parquet", "html")
@@ -43,7 +43,7 @@ def rendered(key: str, to: str, store: ResultStore, size: int = 0) -> bytes:
     if to in CIRCUIT_FORMATS:
         return circuit_file(key, result, to, store, size).encode()
     if to == "html":
-        return inert(figure(result)).to_html(include_plotlyjs=True).encode()
+        return remove_foreign_markup(figure(result)).to_html(include_plotlyjs=True).encode()
     rows = table(result)
     if to == "csv":
         return rows.to_csv(index=False).encode()
