@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch.utils._pytree import tree_map
 
 from workbench.core.hooked import HookedModel
 from workbench.core.random import seed_everything
-from workbench.core.registry import MODELS
+from workbench.core.registry import MODELS, config_type
 from workbench.zoo.actor_critic import ActorCriticConfig
 from workbench.zoo.airbench import AirbenchConfig
 from workbench.zoo.cnn import CNNConfig
@@ -74,6 +75,8 @@ SMALL: dict[str, tuple[str, Any]] = {
     "gan": ("gan", GANConfig(n_latents=4, out_channels=2, size=8, channels=(4, 6))),
     "vae": ("vae", VAEConfig(in_channels=2, size=8, channels=(3, 4), n_latents=3)),
 }  # fmt: skip
+SMALL |= {entry.name: (entry.name, config_type(entry.load())()) for entry in entry_points(group=MODELS.package)}
+"""An architecture of another distribution is tried in its default size."""
 
 
 def small(name: str, seed: int = 0) -> HookedModel:

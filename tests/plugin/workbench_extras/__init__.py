@@ -1,0 +1,1 @@
+"""Additions to the workbench, found through entry points alone."""
