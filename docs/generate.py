@@ -1,0 +1,90 @@
+"""Pages of the documentation that are made from the registries: techniques and API; read by mkdocs as a hook."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+import workbench
+from workbench.core.registry import ANALYSES
+from workbench.experiments.questions.docstrings import description
+from workbench.experiments.questions.parameters import signature_of
+
+GROUPS = {
+    "Questions and results": ("run", "catalog", "read", "figure", "table", "Budget", "read_circuit"),
+    "Networks": ("load", "names", "read_card", "wrap", "record", "from_transformers", "known_circuit"),
+    "Interventions": ("sweep", "Site", "interventions"),
+    "Registries": ("ANALYSES", "MODELS", "RECIPES", "DATASETS"),
+    "Memory": ("keep_freed_pages", "release_freed_pages"),
+}
+NEEDS = {
+    "inputs": "inputs", "corrupted": "corrupted inputs", "metric": "a metric", "world": "an environment",
+    "load": "other trained networks",
+}  # fmt: skip
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are not written by hand."""
+    for name, text in {"techniques.md": techniques(), "api.md": api()}.items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def techniques() -> str:
+    """One section for each registered technique: what it shows, what it cannot show, needs and costs."""
+    parts = [
+        "# Techniques",
+        "Every technique runs from Python (`workbench.run`), from the command line (`workbench run`) and on a page of "
+        "the dashboard. This page is made from the docstrings of the registered functions.",
+        *(section(name) for name in ANALYSES),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def section(name: str) -> str:
+    """The section of one technique."""
+    signature = signature_of(name)
+    needed = ["a network" + axes(ANALYSES[name]), *(NEEDS[n] for n, must in signature.injected.items() if n in NEEDS)]
+    rows = [f"| `{p.name}` | {p.type} | {default(p)} | {cell(p.help)} |" for p in signature.parameters.values()]
+    table = ["| parameter | type | default | meaning |", "|---|---|---|---|", *rows] if rows else []
+    paragraphs = [emphasize(p) for p in description(inspect.unwrap(ANALYSES[name])).split("\n\n")]
+    return "\n\n".join([f"## {name}", *paragraphs, f"**Needs:** {', '.join(needed)}.", "\n".join(table)])
+
+
+def axes(technique: Any) -> str:
+    """The axes that a technique asks for, in words."""
+    named = getattr(technique, "needed_axes", ())
+    return f" with an axis {' and '.join(f'`{axis}`' for axis in named)}" if named else ""
+
+
+def default(parameter: Any) -> str:
+    """A parameter's default as it is written on the command line."""
+    return "required" if parameter.required else "none" if parameter.default is None else f"`{parameter.default}`"
+
+
+def cell(text: str) -> str:
+    """A text that stays in its cell of a table."""
+    return text.replace("|", r"\|")
+
+
+def emphasize(paragraph: str) -> str:
+    """A paragraph with its heading, such as `Cost:`, in bold; numbered steps stay a list."""
+    return re.sub(r"^(Cost|References|Limits):", r"**\1:**", paragraph)
+
+
+def api() -> str:
+    """Every public name of the package, by subject."""
+    grouped = {name for names in GROUPS.values() for name in names}
+    if missing := set(workbench.PLACES) ^ grouped:
+        raise KeyError(f"docs/generate.py groups other public names than workbench has: {sorted(missing)}")
+    parts = ["# API", "Every name below is an attribute of `workbench`, imported when it is first used."]
+    for title, names in GROUPS.items():
+        parts.append(f"## {title}")
+        for name in names:
+            module, _, attribute = workbench.PLACES[name].partition(":")
+            parts.append(f"::: {module}.{attribute}\n    options:\n      heading: workbench.{name}\n      toc_label: {name}")
+    return "\n\n".join(parts) + "\n"

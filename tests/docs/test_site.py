@@ -1,0 +1,82 @@
+"""The documentation: its examples run, its pages are built without a warning, and nothing in them leaves the machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_readme import blocks, run
+from workbench.core.registry import ANALYSES
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md") if blocks(str(path)))
+FETCHED = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=["']?((?:https?:)?//[^"'\s>]+)""")
+IMPORTED = re.compile(r"""(?:@import|url\()\s*["']?((?:https?:)?//[^"')]+)""")
+CANONICAL = re.compile(r'<link[^>]+rel="?(?:canonical|next|prev)"?[^>]*>')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page registers is forgotten afterwards."""
+    from workbench.core.registry import MODELS
+
+    for registry in (ANALYSES, MODELS):
+        registry.discover()
+        monkeypatch.setattr(registry, "_items", dict(registry._items))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    namespace: dict[str, object] = {"__name__": f"docs.{Path(page).stem}"}
+    monkeypatch.setitem(sys.modules, str(namespace["__name__"]), module_with(namespace))
+    for block in blocks(page):
+        run(page, block, namespace)
+
+
+def module_with(namespace: dict[str, object]) -> object:
+    """A module with this namespace, in which the definitions of a page's blocks are looked up."""
+    from types import ModuleType
+
+    module = ModuleType(str(namespace["__name__"]))
+    module.__dict__.update(namespace)
+    namespace.clear()
+    return module
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_the_site_has_every_technique_and_every_public_name(site: Path) -> None:
+    import workbench
+
+    techniques = (site / "techniques.html").read_text(encoding="utf-8")
+    assert {name for name in ANALYSES if f'<h2 id="{name}">' not in techniques} == set()
+    api = (site / "api.html").read_text(encoding="utf-8")
+    assert {name for name in workbench.PLACES if f"workbench.{name}" not in api} == set()
+
+
+@pytest.mark.slow
+def test_no_page_asks_another_machine_for_anything(site: Path) -> None:
+    found = {
+        (path.name, address)
+        for path in (*site.rglob("*.html"), *site.rglob("*.css"))
+        for pattern in (FETCHED, IMPORTED)
+        for address in pattern.findall(CANONICAL.sub("", path.read_text(encoding="utf-8")))
+    }
+    assert found == set()
+
+
+def test_the_documentation_names_no_folder_of_a_machine() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".ipynb")}
+    assert [path.name for path, text in texts.items() if re.search(r"(?<![\w.])/(?:work|home|tmp|root|Users)/", text)] == []
