@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help app test test-full coverage lint bench lock wheels
+.PHONY: help app test test-full coverage lint bench lock wheels docs
 
 PY := .venv/bin/python
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check --no-input
@@ -92,6 +92,10 @@ $(PY):
 	@echo "Installing the workbench and what '$*' needs into .venv (a few minutes the first time)"
 	$(call install,[test$(comma)bench$(comma)docs],app test)
 	@touch $@ .venv/installed-app
+
+docs: .venv/installed-test ## build the documentation into build/site
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+	@echo "The documentation: build/site/index.html"
 
 wheels: .venv/installed-test ## build dist/*.whl: the workbench, and the weights of its models as a package of their own
 	@for project in . packaging/models; do $(PY) -m build --wheel --no-isolation --outdir dist $$project | tail -1; done

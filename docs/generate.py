@@ -86,5 +86,7 @@ def api() -> str:
         parts.append(f"## {title}")
         for name in names:
             module, _, attribute = workbench.PLACES[name].partition(":")
-            parts.append(f"::: {module}.{attribute}\n    options:\n      heading: workbench.{name}\n      toc_label: {name}")
+            parts.append(
+                f"::: {module}.{attribute}\n    options:\n      heading: workbench.{name}\n      toc_label: {name}"
+            )
     return "\n\n".join(parts) + "\n"

@@ -15,6 +15,8 @@ import streamlit as st
 VIEWS = Path(__file__).parents[1] / "views"
 TECHNIQUES = "workbench.analysis"
 """Package of the techniques, and the group of the entry points that add to it."""
+PLUGINS = "workbench.pages"
+"""Group of the entry points that add a page: its name in the address, and the module that is run for it."""
 REGISTERED = re.compile(r'^@ANALYSES\.register\("([^"]+)"\)', re.MULTILINE)
 
 
@@ -31,6 +33,8 @@ class Page:
     group: str = ""
     lead: str = ""
     technique: str = ""
+    file: str = ""
+    """Script of a page that another distribution adds."""
     light: bool = False
     hidden: bool = False
 
@@ -97,13 +101,24 @@ def all_pages() -> dict[str, Page]:
         name = f"{name}_technique" if name in known or name in MOVED else name
         title = technique.replace("_", " ").capitalize()
         known[name] = Page(name, title, GROUPS[group], group, technique=technique)
-    return known | {name: Page(name, "Moved", "forward", hidden=True) for name in MOVED}
+    return known | plugin_pages() | {name: Page(name, "Moved", "forward", hidden=True) for name in MOVED}
+
+
+def plugin_pages() -> dict[str, Page]:
+    """Map the name in the address to the page that another distribution adds; no page is replaced."""
+    found = {entry.name: find_spec(entry.value) for entry in entry_points(group=PLUGINS)}
+    taken = {page.name for page in OWN} | {*MOVED}
+    return {
+        name: Page(name, name.replace("_", " ").capitalize(), GROUPS["Plug-ins"], "Plug-ins", file=spec.origin)
+        for name, spec in found.items()
+        if spec and spec.origin and name not in taken
+    }
 
 
 def to_streamlit(page: Page) -> Any:
     """Convert to a Streamlit page. A view file named like the page replaces the generic technique page."""
     own = VIEWS / f"{page.name}.py"
-    file = VIEWS / "moved.py" if page.hidden else own if own.is_file() else VIEWS / "technique.py"
+    file = VIEWS / "moved.py" if page.hidden else own if own.is_file() else page.file or VIEWS / "technique.py"
     home = page.name == "home"
     return st.Page(
         file,

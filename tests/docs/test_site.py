@@ -1,4 +1,4 @@
-"""The documentation: its examples run, its pages are built without a warning, and nothing in them leaves the machine."""
+"""The documentation: examples run, pages are built without a warning, and nothing in them leaves the machine."""
 
 from __future__ import annotations
 
@@ -78,5 +78,11 @@ def test_no_page_asks_another_machine_for_anything(site: Path) -> None:
 
 
 def test_the_documentation_names_no_folder_of_a_machine() -> None:
-    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".ipynb")}
-    assert [path.name for path, text in texts.items() if re.search(r"(?<![\w.])/(?:work|home|tmp|root|Users)/", text)] == []
+    texts = {
+        path: path.read_text(encoding="utf-8")
+        for path in (ROOT / "docs").rglob("*")
+        if path.suffix in (".md", ".ipynb")
+    }
+    assert [
+        path.name for path, text in texts.items() if re.search(r"(?<![\w.])/(?:work|home|tmp|root|Users)/", text)
+    ] == []

@@ -14,7 +14,7 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 Call = Callable[..., str]
-LINES = {"vit.py": 99, "logit_lens.py": 49, "integrated_gradients.py": 71, "shapes_vit.py": 20}
+LINES = {"vit.py": 99, "logit_lens.py": 49, "integrated_gradients.py": 71, "shapes_vit.py": 20, "lens_page.py": 20}
 """The most lines that each addition may need."""
 
 
@@ -101,6 +101,24 @@ def test_what_was_added_is_listed_trained_run_stored_and_drawn(call: Call, tmp_p
         assert name in out
     assert out.count("integrated_gradients") >= 3  # as an analysis, in its help, and as a stored run
     assert json.loads((tmp_path / "models" / "shapes_vit" / "card.json").read_text())["architecture"] == "vit"
+
+
+VISIT = """
+from app.state import jobs
+from tests.app.pages import open_page
+jobs.PATIENCE = 100.0
+for name in ("lens_by_model", "logit_lens"):
+    page = open_page(name, {"m": "digits_mlp"}, timeout=300)
+    assert not page.exception and not page.error, [e.value for e in (*page.exception, *page.error)]
+    print(name, page.title[0].value, [m.value for m in page.metric], len(page.get("plotly_chart")))
+"""
+
+
+@pytest.mark.slow
+def test_a_technique_has_a_page_and_a_page_may_be_added(call: Call) -> None:
+    own, generic = call("-c", VISIT).splitlines()[-2:]
+    assert own.startswith("lens_by_model Lens by model ['2']") and own.endswith(" 1")
+    assert generic.startswith("logit_lens Logit lens") and generic.endswith(" 1")
 
 
 @pytest.mark.slow

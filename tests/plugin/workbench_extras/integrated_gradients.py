@@ -67,5 +67,5 @@ def integrate(
         explained = metric(model(inputs)).detach()
         with model.edited({info.name: lambda _: other}):
             explained -= metric(model(inputs)).detach()
-    shares = (total / steps * (clean - other)).movedim((place, 0), (0, 1)).flatten(start_dim=2)
+    shares = (total / steps * (clean - other)).movedim((place, 0), (0, 1))[..., None].flatten(start_dim=2)
     return IntegratedGradients(info.name, info.axes[place], shares.sum(dim=2), shares.sum(dim=(0, 2)) - explained)
