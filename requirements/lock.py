@@ -2,7 +2,7 @@
 
 `app.lock` is what the dashboard and the library need, `test.lock` what tests, benchmarks and the documentation need
 besides, `cuda.lock` the libraries of torch's build for Linux with CUDA, which its other builds do without. Each holds
-for Python 3.11.5 and newer on Linux (x86-64 and arm64) and macOS. Builds of torch in the folder named by
+for Python 3.11 and newer on Linux (x86-64 and arm64) and macOS. Builds of torch in the folder named by
 PIP_FIND_LINKS are added to those of the index.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CUDA = re.compile(r"(nvidia|cuda|triton)\b")
 OPTIONS = (
-    "--universal", "--generate-hashes", "--python-version=3.11.5", "--no-annotate", "--no-header",
+    "--universal", "--generate-hashes", "--python-version=3.11", "--no-annotate", "--no-header",
     "--no-emit-index-url", "--no-emit-find-links", "--quiet", "--constraint=constraints.txt",
     "--no-emit-package=httpx2-jsfetch", "--no-emit-package=cffi", "--no-emit-package=pycparser", "pyproject.toml", "-",
 )  # fmt: skip
