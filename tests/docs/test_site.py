@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -31,20 +32,10 @@ def test_every_block_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pyte
         monkeypatch.setattr(registry, "_items", dict(registry._items))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    namespace: dict[str, object] = {"__name__": f"docs.{Path(page).stem}"}
-    monkeypatch.setitem(sys.modules, str(namespace["__name__"]), module_with(namespace))
+    module = ModuleType(f"docs.{Path(page).stem}")  # in which the annotations of what a page defines are looked up
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     for block in blocks(page):
-        run(page, block, namespace)
-
-
-def module_with(namespace: dict[str, object]) -> object:
-    """A module with this namespace, in which the definitions of a page's blocks are looked up."""
-    from types import ModuleType
-
-    module = ModuleType(str(namespace["__name__"]))
-    module.__dict__.update(namespace)
-    namespace.clear()
-    return module
+        run(page, block, vars(module))
 
 
 @pytest.fixture(scope="module")
