@@ -178,3 +178,73 @@ def test_every_folder_of_the_library_has_a_folder_of_tests() -> None:
     library = ROOT / "workbench"
     folders = {path.parent.relative_to(library) for path in LIBRARY if path.is_relative_to(library)}
     assert not [str(folder) for folder in folders if not (ROOT / "tests" / folder).is_dir()]
+
+
+# Modalities
+
+
+MODALITIES = ROOT / "workbench" / "experiments" / "modalities"
+NAMES = {path.stem for path in MODALITIES.glob("*.py")} - {"__init__"}
+OTHER_MEANINGS = {
+    "app/views/traversal.py": {"known[name].unit == 'latent'"},  # an axis
+    "workbench/core/axes_of_tape.py": {"name != 'rows'"},  # an argument
+    "workbench/data/text/tokenizers.py": {"'pair'"},  # a tokenizer
+}
+
+
+def words(*nodes: ast.AST | None) -> set[str]:
+    """The texts among expressions and what these list."""
+    found = (n for node in nodes if node is not None for n in ast.walk(node))
+    return {n.value for n in found if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+def names_modality(node: ast.AST) -> bool:
+    """True if a node compares a text with the name of a modality, looks one up by it, or imports its file."""
+    match node:
+        case ast.Compare(left=left, comparators=right):
+            return bool(NAMES & words(left, *right))
+        case ast.MatchValue(value=value):
+            return bool(NAMES & words(value))
+        case ast.Subscript(value=ast.Dict(keys=keys)) | ast.Call(func=ast.Attribute(value=ast.Dict(keys=keys))):
+            return bool(NAMES & words(*keys))
+        case ast.Subscript(value=ast.Name(id="MODALITIES"), slice=index):
+            return bool(words(index))
+        case ast.Call(func=ast.Attribute(attr="startswith" | "endswith"), args=args):
+            return bool(NAMES & words(*args))
+        case ast.ImportFrom(module=module):
+            return (module or "").startswith("workbench.experiments.modalities")
+    return False
+
+
+def asking_by_name(text: str, allowed: frozenset[str] | set[str] = frozenset()) -> list[str]:
+    """Expressions of a source text that ask for a modality by its name."""
+    found = (ast.unparse(node) for node in ast.walk(ast.parse(text)) if names_modality(node))
+    return [expression for expression in found if expression not in allowed]
+
+
+def test_nothing_outside_its_file_asks_for_a_modality_by_name() -> None:
+    places = {
+        shown(path): found
+        for path in LIBRARY
+        if MODALITIES not in path.parents
+        and (found := asking_by_name(path.read_text(encoding="utf-8"), OTHER_MEANINGS.get(shown(path), set())))
+    }
+    assert len(NAMES) >= 6 and not places
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'kind == "text"',
+        '"policy" != modality_of(card).name',
+        'kind in ("text", "pair")',
+        'x = {"text": 1, "image": 2}[kind]',
+        'x = {"text": 1}.get(kind, 0)',
+        'modality is MODALITIES["image"]',
+        "match kind:\n    case 'latent':\n        pass",
+        'kind.startswith("rows")',
+        "from workbench.experiments.modalities.image import IMAGE",
+    ],
+)
+def test_asking_for_a_modality_by_name_is_noticed(line: str) -> None:
+    assert asking_by_name(line)

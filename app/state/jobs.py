@@ -221,7 +221,7 @@ def result_of(spec: Spec, slot: str = "", patience: float | None = None, lasting
     `slot` is a place on the page; a new question in a slot stops the previous one. `lasting` jobs survive the page.
     """
 
-    from workbench.experiments.inputs.kept_pictures import require_kept
+    from workbench.experiments.inputs.kept_files import require_kept
 
     def work(report: Progress) -> Any:
         from workbench.experiments.run import run
@@ -289,7 +289,7 @@ def result_on_request(spec: Spec, cost: str, go: str = "go") -> Any:
 
     The press is part of the link (as `go`), so that the link starts the same run.
     """
-    from workbench.experiments.inputs.kept_pictures import require_kept
+    from workbench.experiments.inputs.kept_files import require_kept
     from workbench.experiments.store.results import ResultStore
 
     require_kept(spec.inputs, spec.corrupted)

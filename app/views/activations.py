@@ -85,10 +85,7 @@ if result is not None:
         st.subheader("Input", anchor=False)
         example_view.show_example(selection.model, examples, row, example_view.per_position(seen, 0), name)
         st.subheader("Prediction", anchor=False)
-        if selection.kind == "image" and example_view.makes_pictures(selection.model):
-            example_view.show_reconstruction(selection.model, examples, row)
-        else:
-            example_view.show_predictions(selection.model, seen, 0)
+        example_view.show_answer(selection.model, examples, row, seen)
     with right:
         st.subheader("Activation", anchor=False)
         statistics(seen.values.numpy())

@@ -46,7 +46,7 @@ def outcome(name: str, episode: Played) -> str:
 
 
 selection = model_strip.model_strip(inputs=False, first="maze_ppo")
-if selection.kind != "policy":
+if not selection.modality.acts:
     st.info(f"{escape(selection.model)} is not a policy. Choose one, such as maze\\_ppo or cartpole\\_ppo.")
     address.stop()
 card = read_card(selection.model)

@@ -28,6 +28,6 @@ if result is not None:
     with st.expander("As one figure", icon=":material/imagesmode:"):
         result_view.show(result, "search")
     result_view.result_footer(result, spec)
-    if selection.kind == "policy":
+    if selection.modality.acts:
         state_view.compare_reachable(spec, result)
 show_details("maximization")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import io
+from math import cos, sin
+from urllib.parse import quote
 
 import numpy as np
 import streamlit as st
@@ -13,13 +15,14 @@ from PIL import Image
 from app import style
 from app.text import format
 from app.text.escaping import escape
-from app.widgets.observation_view import CARTPOLE, action_names, cart_drawing, grid, observation_names, scene
 from workbench.checkpoints.card import Card
 from workbench.core.errors import WorkbenchError
 from workbench.experiments.episodes import Played, play
 from workbench.experiments.inputs.frames import frame_at
+from workbench.experiments.inputs.observations import action_names, grid, observation_names, scene
 from workbench.experiments.store.dependencies import current_key
 
+CARTPOLE = "CartPole-v1"
 BLUE, ORANGE = np.array([0, 114, 178]), np.array([213, 94, 0])
 UNITS = 24
 """Number of units shown as bars: the strongest at the step."""
@@ -72,6 +75,21 @@ def show_rendered_frame(episode: Played, step: int) -> None:
         st.image(frame_at(episode, step), alt=f"{episode.environment} at step {step}", width="stretch")
     except WorkbenchError as error:
         st.caption(escape(error))
+
+
+def cart_drawing(values: np.ndarray, dark: bool) -> str:
+    """Draw CartPole from the side as a data URL; the track is 4.8 m long, the pole 1 m."""
+    position, _, angle, _ = map(float, values)
+    at, line = 240 + 100 * position, "#d5dce6" if dark else "#3a4656"
+    top = at + 100 * sin(angle), 130 - 100 * cos(angle)
+    drawing = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 480 170">'
+        f'<line x1="0" y1="150" x2="480" y2="150" stroke="{line}" stroke-width="2"/>'
+        f'<rect x="{at - 25:.1f}" y="130" width="50" height="20" fill="#2E8FC4"/>'
+        f'<line x1="{at:.1f}" y1="130" x2="{top[0]:.1f}" y2="{top[1]:.1f}" stroke="#D55E00" stroke-width="8" '
+        'stroke-linecap="round"/></svg>'
+    )
+    return f"data:image/svg+xml,{quote(drawing)}"
 
 
 def tint(values: np.ndarray) -> np.ndarray:

@@ -1,42 +1,36 @@
-"""Examples as pictures, tokens or observations, and the network's predictions."""
+"""Examples as views of their modality, and the network's predictions."""
 
 from __future__ import annotations
 
 import html
-from math import isqrt
-from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from app import style
 from app.state import address, jobs
 from app.text import format
 from app.text.escaping import escape
-from app.widgets.observation_view import action_names, show_observation
 from workbench.analysis.activations import Activations
 from workbench.checkpoints.card import read_card
-from workbench.data.pairs.pair_tokenizer import PAD
 from workbench.experiments.difference import predicts_tokens
 from workbench.experiments.inputs.batches import Batch
-from workbench.experiments.inputs.kept_pictures import require_kept
-from workbench.experiments.inputs.made_images import image_hook, made_images
-from workbench.experiments.inputs.reading import kind_of, read_inputs, require_known
+from workbench.experiments.inputs.kept_files import require_kept
+from workbench.experiments.inputs.modality import modality_of, parse_inputs
+from workbench.experiments.inputs.reading import read_inputs
+from workbench.experiments.inputs.views import VISIBLE, NumberView, PictureView, TokenView, View
 from workbench.experiments.run import loaded
-from workbench.experiments.store.data_contents import data_set
 from workbench.experiments.store.dependencies import current_key
 
 Q_FUNCTIONS = ("q_table", "q_network")
 """Architectures that predict returns instead of probabilities."""
-ENCODED = ("cross_attn.hook_k", "cross_attn.hook_v", "hook_cross_k_input", "hook_cross_v_input", "hook_cross_source_in")
-"""Name endings of decoder hooks that read the encoder's stream."""
-SPACE = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})
 
 
 def batch(model: str, inputs: str) -> Batch:
     """Read the inputs; cached, and the page stops until they are available."""
     require_kept(inputs)
-    require_known(inputs, read_card(model).architecture)
+    parse_inputs(inputs, read_card(model))
     key = f"inputs {inputs} {current_key([model], inputs)}"
     found = jobs.result(
         key, f"inputs of {model}", lambda report: read_inputs(inputs, loaded(model), None, report), "inputs"
@@ -44,30 +38,6 @@ def batch(model: str, inputs: str) -> Batch:
     if found is None:
         address.stop()
     return found
-
-
-def makes_pictures(model: str) -> bool:
-    """Return True if the network reconstructs or generates images."""
-    return image_hook(loaded(model)) is not None
-
-
-def made_pictures(model: str, inputs: Any) -> np.ndarray:
-    """Return the images that a network generates, as (batch, height, width, channel) from 0 to 1."""
-    network = loaded(model)
-    with network.lock:
-        return made_images(network, inputs).permute(0, 2, 3, 1).numpy()
-
-
-def as_pictures(model: str, inputs: Any) -> np.ndarray:
-    """Return inputs as images (batch, height, width, channel) from 0 to 1; latent codes are decoded."""
-    if kind_of(read_card(model).architecture) == "latent":
-        return made_pictures(model, inputs)
-    data = data_set(read_card(model).data.name)
-    images = data.denormalize(inputs).clamp(0, 1)
-    if images.ndim == 2:
-        side = isqrt(images.shape[1])
-        return images.reshape(-1, side, side, 1).numpy()
-    return images.permute(0, 2, 3, 1).numpy()
 
 
 def enlarged(image: np.ndarray, size: int = 224) -> np.ndarray:
@@ -78,37 +48,39 @@ def enlarged(image: np.ndarray, size: int = 224) -> np.ndarray:
 
 def show_example(model: str, examples: Batch, row: int, strengths: np.ndarray | None = None, hook: str = "") -> None:
     """Show one example; `strengths` at `hook` shade its tokens."""
-    card = read_card(model)
-    kind = kind_of(card.architecture)
-    if kind == "image":
-        show_picture(as_pictures(model, examples.inputs[row : row + 1])[0], examples.labels[row])
-    elif kind == "latent":
-        show_picture(as_pictures(model, examples.inputs[row : row + 1])[0], examples.labels[row], "generated picture")
-    elif kind == "text":
-        show_tokens(examples.tokens[row], strengths)
-    elif kind == "pair":
-        of_source = along_source(hook)
-        st.markdown("**Source**")
-        source = examples.sources[row]
-        show_tokens(source[: len("".join(source).rstrip(PAD))], strengths if of_source else None)
-        st.markdown("**Target so far**")
-        show_tokens(examples.tokens[row], None if of_source else strengths)
-    else:
-        show_observation(card, examples.inputs[row].numpy(), examples.labels[row])
+    network = loaded(model)
+    for view in modality_of(network.card).show(network, examples, row, hook):
+        show_view(view, strengths)
     st.caption(escape(examples.note))
 
 
-def along_source(hook: str) -> bool:
-    """Return True if an encoder-decoder's activation has the positions of the source."""
-    return hook.startswith("encoder.") or hook.endswith(ENCODED)
+def show_view(view: View, strengths: np.ndarray | None = None) -> None:
+    """Show a picture, a strip of tokens, a table of numbers or a line."""
+    if isinstance(view, PictureView):
+        big = enlarged(view.pixels)
+        st.image(big[..., 0] if big.shape[2:] == (1,) else big, alt=view.alt, caption=escape(view.caption))
+        return
+    if isinstance(view, TokenView):
+        if view.title:
+            st.markdown(f"**{escape(view.title)}**")
+        show_tokens(view.texts, strengths if view.shaded else None)
+        return
+    st.markdown(f"**{escape(view.label)}**")
+    if isinstance(view, NumberView):
+        rows = {"name": view.names, "value": [format.short(value) for value in view.values]}
+        st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"Numbers of {view.label}")
+    else:
+        st.markdown(escape(view.text))
 
 
-def show_picture(image: np.ndarray, label: str, what: str = "input picture") -> None:
-    """Show an image with its label."""
-    big = enlarged(image)
-    st.image(
-        big[..., 0] if big.shape[2] == 1 else big, alt=f"{what}, labelled {label}", caption=f"label: {escape(label)}"
-    )
+def show_answer(model: str, examples: Batch, row: int, result: Activations) -> None:
+    """Show the output of one example: the views of its modality, or the predictions in `result`."""
+    network = loaded(model)
+    views = modality_of(network.card).show_answer(network, examples, row)
+    for view in views:
+        show_view(view)
+    if not views:
+        show_predictions(model, result, 0)
 
 
 def show_tokens(texts: tuple[str, ...], strengths: np.ndarray | None = None) -> None:
@@ -120,28 +92,9 @@ def show_tokens(texts: tuple[str, ...], strengths: np.ndarray | None = None) -> 
         tooltip = "" if strengths is None else f", {format.short(float(strengths[place]))}"
         spans.append(
             f'<span style="background:rgba(213,94,0,{shade:.2f})" title="position {place:d}{html.escape(tooltip)}">'
-            f"{html.escape(text.translate(SPACE))}</span>"
+            f"{html.escape(text.translate(VISIBLE))}</span>"
         )
     st.html(f'<div class="wb-tokens" role="img" aria-label="{html.escape("".join(texts))}">{"".join(spans)}</div>')
-
-
-def output_names(model: str) -> list[str]:
-    """Return the names of the outputs: classes, tokens or actions."""
-    card = read_card(model)
-    kind = kind_of(card.architecture)
-    if kind == "image":
-        return list(data_set(card.data.name).class_names)
-    if kind == "latent":
-        return ["generated", "real"]
-    if kind in ("text", "pair"):
-        return [token.translate(SPACE) for token in loaded(model).tokenizer.tokens]
-    return action_names(card)
-
-
-def show_reconstruction(model: str, examples: Batch, row: int) -> None:
-    """Show an autoencoder's reconstruction of one example."""
-    image = made_pictures(model, examples.inputs[row : row + 1])[0]
-    show_picture(image, f"reconstruction of {examples.labels[row]}", "reconstructed picture")
 
 
 def show_predictions(model: str, result: Activations, row: int, most: int = 5) -> None:
@@ -149,7 +102,8 @@ def show_predictions(model: str, result: Activations, row: int, most: int = 5) -
     if not predicts_tokens(model):
         st.caption("A reward model: its head scores a whole text, so there is no next token to show.")
         return
-    names, architecture = output_names(model), read_card(model).architecture
+    network = loaded(model)
+    names, architecture = modality_of(network.card).answers(network), network.card.architecture
     colour = style.family(architecture)
     fill = colour.dark if style.dark() else colour.light
     values = result.logits[row] if architecture in Q_FUNCTIONS else result.logits[row].softmax(dim=0)

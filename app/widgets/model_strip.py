@@ -16,8 +16,9 @@ from workbench.checkpoints.card import models_folder, names, read_card
 from workbench.core.errors import InputError, UnknownNameError, WorkbenchError
 from workbench.core.metrics import METRICS
 from workbench.core.sites import Site
-from workbench.experiments.inputs.kept_pictures import require_kept
-from workbench.experiments.inputs.reading import kind_of
+from workbench.experiments.inputs.kept_files import require_kept
+from workbench.experiments.inputs.language import Inputs
+from workbench.experiments.inputs.modality import Modality, modality_of_model, rival_metrics
 from workbench.experiments.questions.defaults import Preset, default_metric, presets
 from workbench.experiments.questions.spec import Spec
 
@@ -34,9 +35,9 @@ class Selection:
     sharing: DeltaGenerator
 
     @property
-    def kind(self) -> str:
+    def modality(self) -> Modality:
         """Return the modality of the model."""
-        return kind_of(read_card(self.model).architecture)
+        return modality_of_model(self.model)
 
 
 def model_strip(inputs: bool = True, default: int = 0, first: str = FIRST) -> Selection:
@@ -93,8 +94,9 @@ def offered_presets(model: str) -> tuple[Preset, ...]:
     """Return the presets of a model, resetting inputs that belong to a model of another kind."""
     previous = address.previous("m")
     if previous not in (None, model):
-        before, now = (kind_of(read_card(name).architecture) for name in (str(previous), model))
-        if before != now or (address.requested("inputs") or "").startswith(("file:", "fitted:")):
+        before, now = map(modality_of_model, (str(previous), model))
+        inputs = Inputs.try_parse(address.requested("inputs") or "")
+        if before is not now or (inputs and inputs.selection.files):
             address.forget("inputs", "corrupted")
     return presets(model)
 
@@ -120,7 +122,7 @@ def choose_metric(selection: Selection, contrast: bool = False) -> str:
     autoencoder = read_card(selection.model).architecture == "vae"
     hidden = set() if autoencoder else {"reconstruction", "divergence", "signed_reconstruction", "signed_divergence"}
     hidden |= {"correct", "loss", "probability"} if autoencoder else set()
-    hidden |= set() if selection.kind == "policy" else {"value", "signed_value"}
+    hidden |= rival_metrics(selection.modality)
     hidden |= set() if contrast else {name for name in METRICS if name.startswith("signed_")}
     options = [name for name in METRICS if name not in hidden]
     usual = default_metric(selection.model, contrast or autoencoder)

@@ -15,12 +15,12 @@ from app.text import format
 from app.text.escaping import escape
 from app.widgets import result_view
 from app.widgets.episode_view import as_png, tint
-from app.widgets.observation_view import action_names, grid, observation_names
 from workbench.analysis.maximization import Maximization
 from workbench.analysis.policies.counterfactuals import Counterfactuals
 from workbench.analysis.policies.reachable import ReachableMaxima
 from workbench.checkpoints.card import Card, read_card
 from workbench.core.sites import Site
+from workbench.experiments.inputs.observations import action_names, grid, observation_names
 from workbench.experiments.questions.spec import Spec
 
 COLUMNS = "grid-template-columns:repeat(auto-fill,minmax(165px,1fr))"

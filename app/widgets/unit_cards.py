@@ -6,7 +6,6 @@ import base64
 import html
 import io
 from math import isnan
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,29 +13,30 @@ import streamlit as st
 from PIL import Image
 
 from app.text import format
-from app.widgets.example_view import SPACE, as_pictures, enlarged
-from app.widgets.observation_view import grid, observation_names
+from app.widgets.example_view import enlarged
 from workbench.analysis.maximization import Maximization
-from workbench.checkpoints.card import read_card
-from workbench.experiments.inputs.reading import kind_of
+from workbench.experiments.inputs.modality import modality_of
+from workbench.experiments.inputs.views import VISIBLE
+from workbench.experiments.run import loaded
 
 
 def show_cards(model: str, result: Maximization, n: int) -> None:
     """Show a card for each unit, compared with `n` natural inputs."""
-    card = read_card(model)
-    kind = kind_of(card.architecture)
-    if kind == "policy" and result.inputs.ndim == 2:
-        show_vectors(result, observation_names(card, result.inputs.shape[-1]))
+    network = loaded(model)
+    modality = modality_of(network.card)
+    if result.texts:
+        kind, cards = "text", text_cards(result, n)
+    elif (found := modality.pictures(network, result.inputs)) is None:
+        show_vectors(result, modality.feature_names(network.card, result.inputs.shape[-1]))
         return
-    words = kind in ("text", "pair")
-    cards = text_cards(result, n) if words else picture_cards(model, result, n)
-    st.html(f'<div class="wb-wall {"text" if words else "image"}">{"".join(cards)}</div>')
+    else:
+        natural = [modality.pictures(network, examples) for examples in result.examples]
+        kind, cards = "image", picture_cards(result, found, natural, n)
+    st.html(f'<div class="wb-wall {kind}">{"".join(cards)}</div>')
 
 
-def picture_cards(model: str, result: Maximization, n: int) -> list[str]:
-    """Return the cards of units with image inputs."""
-    found = to_pictures(model, result.inputs)
-    natural = [to_pictures(model, examples) for examples in result.examples]
+def picture_cards(result: Maximization, found: np.ndarray, natural: list[np.ndarray], n: int) -> list[str]:
+    """Return the cards of units with image inputs, from the images found and the natural ones of each unit."""
     cards = []
     for place, unit in enumerate(result.units):
         big = image_tag(
@@ -48,14 +48,6 @@ def picture_cards(model: str, result: Maximization, n: int) -> list[str]:
         ]
         cards.append(card(result, place, n, f'{big}<div class="wb-natural">{"".join(small)}</div>'))
     return cards
-
-
-def to_pictures(model: str, inputs: Any) -> np.ndarray:
-    """Return inputs as images (batch, height, width, channel) from 0 to 1."""
-    card = read_card(model)
-    if kind_of(card.architecture) == "policy":
-        return np.stack([grid(card, observation.numpy()) for observation in inputs]) / 255
-    return as_pictures(model, inputs)
 
 
 def text_cards(result: Maximization, n: int) -> list[str]:
@@ -107,4 +99,4 @@ def format_value(number: object) -> str:
 
 def visible_spaces(text: str) -> str:
     """Return escaped text with visible spaces."""
-    return html.escape(text.translate(SPACE))
+    return html.escape(text.translate(VISIBLE))

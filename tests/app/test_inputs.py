@@ -12,7 +12,9 @@ from streamlit.testing.v1 import AppTest
 from app.widgets import example_view, own_input_form
 from app.widgets.model_strip import destination
 from workbench.core.errors import InputError, UnknownNameError
+from workbench.experiments.inputs.forms import PictureField
 from workbench.experiments.inputs.reading import read_inputs
+from workbench.experiments.modalities.image import IMAGE
 from workbench.experiments.run import loaded
 
 
@@ -25,13 +27,14 @@ def test_a_drawing_becomes_the_pixels_that_the_network_reads(monkeypatch: pytest
     np.testing.assert_allclose(batch.inputs[0].numpy(), np.array(pixels) / 255, atol=1e-6)
 
 
-def test_a_model_of_digits_wants_one_grey_channel() -> None:
-    assert own_input_form.image_shape("digits_mlp") == (1, 8, 8)
+def test_a_model_of_digits_takes_one_grey_channel() -> None:
+    (form,) = IMAGE.forms("digits_mlp")
+    assert form.fields == (PictureField((1, 8, 8)),)
 
 
 def test_pictures_are_shown_as_the_data_set_holds_them() -> None:
     batch = read_inputs("test:0:3", loaded("digits_mlp"))
-    images = example_view.as_pictures("digits_mlp", batch.inputs)
+    images = IMAGE.pictures(loaded("digits_mlp"), batch.inputs)
     assert images.shape == (3, 8, 8, 1)
     np.testing.assert_allclose(images.reshape(3, 64), batch.inputs.numpy(), atol=1e-6)
 

@@ -13,7 +13,8 @@ from workbench.core.fitting import missing_axes
 from workbench.core.metrics import METRICS
 from workbench.core.ranges import items, members, without_range
 from workbench.core.registry import ANALYSES, RECIPES
-from workbench.experiments.inputs.reading import READERS, kind_of
+from workbench.experiments.inputs.language import all_sources
+from workbench.experiments.inputs.modality import sources_of
 from workbench.experiments.questions.defaults import presets
 from workbench.experiments.questions.parameters import Parameter, signature_of
 from workbench.experiments.questions.settings import kinds
@@ -46,12 +47,10 @@ def entry(rng: Random, size: int) -> str:
 
 def inputs(rng: Random, model: str, often: float = 0.12) -> str:
     """Inputs of a model as text, mostly such as it takes."""
-    kind = kind_of(read_card(model).architecture)
+    known = sources_of(read_card(model))
     forms = [preset.inputs for preset in presets(model)] + [preset.corrupted for preset in presets(model)]
-    few = {"image": "test:0:3", "text": "test:0:2", "pair": "test:known=1:0:2", "policy": "rollout:0:3"}.get(
-        kind, "sample:0:3"
-    )
-    source = pick(rng, *READERS[kind], *READERS["image"])
+    few = next(f"{name}:0:3" for name in ("test", "rollout", "sample") if name in known)
+    source = pick(rng, *known, *all_sources())
     other = f"{source}:{number(rng)}:{number(rng)}"
     right = pick(rng, few, few, few, pick(rng, *forms))
     return pick(rng, other, f"{source}:{text(rng)}", spoil(rng, right, 1.0)) if rng.random() < often else right

@@ -6,16 +6,16 @@ import gymnasium
 import numpy as np
 import pytest
 
-from workbench.checkpoints.card import names, read_card
+from workbench.checkpoints.card import names
 from workbench.core.errors import ConfigError, InputError
 from workbench.experiments.episodes import play
 from workbench.experiments.inputs import frames
 from workbench.experiments.inputs.frames import frame_at
-from workbench.experiments.inputs.reading import kind_of
+from workbench.experiments.inputs.modality import modality_of_model
 
 pytest.importorskip("pygame")
 
-POLICIES = [name for name in names() if kind_of(read_card(name).architecture) == "policy"]
+POLICIES = [name for name in names() if modality_of_model(name).acts]
 
 
 @pytest.mark.parametrize("name", [name for name in POLICIES if name != "frozenlake_q"])

@@ -10,8 +10,8 @@ from workbench.core.errors import InputError, UnknownNameError
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import DATASETS
 from workbench.data.text.text_data import TextData
-from workbench.experiments.inputs.reading import kind_of, read_inputs
-from workbench.experiments.inputs.text_batches import first_tokens
+from workbench.experiments.inputs.reading import read_inputs
+from workbench.experiments.modalities.text import first_tokens
 from workbench.experiments.store.data_contents import forget
 
 
@@ -170,8 +170,3 @@ def test_explored_states_are_those_of_random_actions(policy: HookedModel) -> Non
     for wrong in ("0", "a:3", "0:0", "0:1:2"):
         with pytest.raises(InputError, match="cannot be read|asks for no states"):
             read_inputs(f"explored:{wrong}", policy)
-
-
-def test_the_kind_of_inputs_follows_from_the_architecture() -> None:
-    kinds = {name: kind_of(name) for name in ("mlp", "cnn", "resnet", "gpt", "actor_critic")}
-    assert kinds == {"mlp": "image", "cnn": "image", "resnet": "image", "gpt": "text", "actor_critic": "policy"}

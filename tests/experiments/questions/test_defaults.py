@@ -8,15 +8,14 @@ from workbench.checkpoints.card import model_folder, read_card
 from workbench.checkpoints.store import load
 from workbench.core.errors import InputError
 from workbench.experiments.computing import metric_of
+from workbench.experiments.inputs.prompt_presets import PAIRS, tokenizer_of
 from workbench.experiments.inputs.prompts import ready_prompts
 from workbench.experiments.inputs.reading import read_inputs
 from workbench.experiments.questions.defaults import (
-    PAIRS,
     default_corrupted,
     default_inputs,
     default_metric,
     presets,
-    tokenizer_of,
 )
 
 

@@ -1,12 +1,12 @@
-"""Images that a network makes on its way: a reconstruction, a generated picture."""
+"""Images that a network makes: a reconstruction or a generated picture."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from workbench.core.hooked import HookedModel
 
@@ -20,8 +20,12 @@ def image_hook(model: HookedModel) -> str | None:
 
 
 @torch.no_grad()
-def made_images(model: HookedModel, inputs: Any) -> Float[Tensor, "batch channel height width"]:
-    """The images that a network makes of inputs, in 0..1. Costs the part of a forward pass that leads there."""
+def made_images(model: HookedModel, inputs: Any) -> Float[np.ndarray, "batch height width channel"]:
+    """Return the images in 0..1 that a network makes of inputs.
+
+    Costs the part of a forward pass up to the image. Other threads that use the network are waited for.
+    """
     hook = image_hook(model)
     assert hook is not None, "only asked of networks that make images"
-    return model.cache(inputs, hook)[hook]
+    with model.lock:
+        return model.cache(inputs, hook)[hook].permute(0, 2, 3, 1).numpy()

@@ -14,7 +14,7 @@ from workbench.core.errors import InputError
 from workbench.core.protocols import World
 from workbench.core.registry import RECIPES
 from workbench.data.environments import make_vector, native_name
-from workbench.experiments.inputs.reading import kind_of
+from workbench.experiments.inputs.modality import modality_of
 from workbench.experiments.store.source_code import module_of
 
 DISCOUNT = 0.99
@@ -24,7 +24,7 @@ DISCOUNT = 0.99
 def environment_of(model: str) -> str:
     """The name of the environment that a policy was trained in."""
     card = read_card(model)
-    if kind_of(card.architecture) != "policy":
+    if not modality_of(card).acts:
         raise InputError(
             f"{model} is no policy, so it plays no episodes. Choose one, such as maze_ppo or cartpole_ppo."
         )

@@ -12,7 +12,7 @@ from workbench.core.errors import ConfigError, InputError, UnknownNameError, sho
 from workbench.core.metrics import METRICS
 from workbench.core.ranges import Seed, check_value
 from workbench.core.reading import is_text, read_json
-from workbench.experiments.inputs.reading import require_known
+from workbench.experiments.inputs.modality import parse_inputs
 from workbench.experiments.questions.budget import require_parameters
 from workbench.experiments.questions.defaults import default_corrupted, default_inputs, default_metric
 from workbench.experiments.questions.parameters import as_json, signature_of
@@ -66,9 +66,12 @@ class Spec:
         corrupted = self.corrupted
         if not corrupted and takes.get("corrupted"):
             corrupted = default_corrupted(self.model, inputs)
+        sources = []
         for text in filter(None, (inputs, corrupted)):
-            require_known(text, card.architecture)
-        if inputs.startswith("other:"):
+            parsed, source = parse_inputs(text, card)
+            parsed.require_budget()
+            sources.append(source)
+        if inputs and sources[0].corrupts:
             raise InputError(f"{inputs!r} corrupts other inputs and cannot stand alone. Give it as `corrupted`.")
         parameters = signature.completed(self.parameters)
         require_parameters(parameters)

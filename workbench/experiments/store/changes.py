@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from workbench.experiments.inputs.language import Inputs
+
 Facts = Mapping[str, Any]
 
 UNRECORDED = "it was stored before the facts behind an answer were recorded"
@@ -37,7 +39,7 @@ def question(old: Facts, new: Facts) -> Iterator[str]:
         only = "" if all(name in of for of in parameters) else " is new" if name in parameters[1] else " is gone"
         yield f"parameter {name}{only or f' {parameters[0][name]!r} -> {parameters[1][name]!r}'}"
     for name in changed(before, after):
-        if name in ("inputs", "corrupted") and before[name].partition(":")[0] in ("file", "fitted"):
+        if name in ("inputs", "corrupted") and (parsed := Inputs.try_parse(before[name])) and parsed.selection.files:
             yield f"files of {name} changed"
         elif name != "parameters":
             yield f"{name} {before[name]} -> {after[name]}"

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.checkpoints.card import model_folder, names, read_card, steps_folder
+from workbench.checkpoints.card import Card, model_folder, names, read_card, steps_folder
 from workbench.checkpoints.packaged import weights_sha256
 from workbench.checkpoints.provenance import file_sha256
 from workbench.checkpoints.store import TOKENIZER, WEIGHTS, load
@@ -29,8 +29,8 @@ from workbench.core.errors import CheckpointError, DataError
 from workbench.core.metrics import METRICS
 from workbench.core.reading import whole
 from workbench.core.registry import ANALYSES, DATASETS, MODELS
-from workbench.experiments.inputs.reading import READERS, identity, kind_of
-from workbench.experiments.inputs.text_batches import is_task
+from workbench.experiments.inputs.modality import modality_of, parse_inputs
+from workbench.experiments.inputs.reading import identity
 from workbench.experiments.inputs.worlds import discount_of, environment_facts
 from workbench.experiments.questions.parameters import as_json, signature_of
 from workbench.experiments.store.changes import differences
@@ -52,8 +52,6 @@ GLUE = (
     "workbench.experiments.store.data_contents",
 )
 """Modules between an analysis and what it is given, whose own code counts and whose imports do not."""
-OF_ROWS = ("test", "train", "other", "file", "fitted")
-"""Sources of inputs that look at a data set; of pictures its size and its units."""
 
 
 def facts_of(spec: Spec) -> dict[str, Any]:
@@ -64,11 +62,11 @@ def facts_of(spec: Spec) -> dict[str, Any]:
     """
     injected, card = signature_of(spec.analysis).injected, read_card(spec.model)
     inputs = [text for text in (spec.inputs, spec.corrupted) if text]
-    readers = [READERS[kind_of(card.architecture)][text.partition(":")[0]] for text in inputs]
-    plays = kind_of(card.architecture) == "policy" and bool(inputs or "world" in injected)
+    readers = [parse_inputs(text, card)[1].read for text in inputs]
+    plays = modality_of(card).acts and bool(inputs or "world" in injected)
     world = environment_facts(card.data.name) if plays else None
     discount = {"discount": discount_of(spec.model)} if "world" in injected else {}
-    data = {card.data.name: data_fact(card.data.name)} if reads_data(card.data.name, card.architecture, inputs) else {}
+    data = {card.data.name: data_fact(card.data.name)} if reads_data(card, inputs) else {}
     loaded = {name: model_facts(name) for name in (spec.model, *(named_models(spec) if "load" in injected else ()))}
     roots = [
         ANALYSES[spec.analysis],
@@ -139,11 +137,10 @@ def texts_in(values: Iterable[Any]) -> Iterator[str]:
             yield from texts_in(value)
 
 
-def reads_data(name: str, architecture: str, inputs: list[str]) -> bool:
-    """Whether inputs are read from the model's data set; a prompt is when that is a task with its own tokenizer."""
-    if name not in DATASETS or kind_of(architecture) in ("policy", "latent"):
-        return False
-    return any(text.partition(":")[0] in OF_ROWS or is_task(name) for text in inputs)
+def reads_data(card: Card, inputs: list[str]) -> bool:
+    """Test if a network's inputs are read from its data set; its tokenizer or its units count as well."""
+    name = card.data.name
+    return name in DATASETS and any(parse_inputs(text, card)[1].reads_data(name) for text in inputs)
 
 
 def data_fact(name: str) -> str:
@@ -179,7 +176,7 @@ def current_key(models: Iterable[str], inputs: str = "", data: Iterable[str] = (
         data: Names of data sets.
     """
     models, named = list(models), set(data)
-    if inputs and reads_data((card := read_card(models[0])).data.name, card.architecture, [inputs]):
+    if inputs and reads_data(card := read_card(models[0]), [inputs]):
         named.add(card.data.name)
     facts = [[model_facts(name) for name in models], identity(inputs), {name: data_fact(name) for name in named}]
     return hashlib.sha256(canonical(facts).encode()).hexdigest()[:32]

@@ -40,7 +40,7 @@ DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 """Packages whose distribution has another name; of any other one it is looked up, which takes longer."""
 RUNNING = ("torch", "numpy", "gymnasium")
 """Packages whose imported version is compared with the installed one: it may be upgraded under a running process."""
-GROUPS = ("workbench.analysis", "workbench.zoo", "workbench.data")
+GROUPS = ("workbench.analysis", "workbench.zoo", "workbench.data", "workbench.experiments.modalities")
 """Groups of entry points by which other distributions add what an answer may depend on."""
 STANDARD = sys.stdlib_module_names - {"__main__"}
 SHOWN = 16

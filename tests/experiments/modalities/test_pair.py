@@ -16,7 +16,7 @@ from workbench.core.registry import DATASETS
 from workbench.data.pairs import pronunciations
 from workbench.data.pairs.pair_data import PairData, encode_pairs
 from workbench.data.pairs.pair_tokenizer import PairTokenizer
-from workbench.experiments.inputs.reading import kind_of, read_inputs
+from workbench.experiments.inputs.reading import read_inputs
 from workbench.experiments.questions.defaults import default_corrupted, default_inputs
 from workbench.experiments.run import run_analysis
 from workbench.experiments.store.data_contents import forget
@@ -47,10 +47,6 @@ def model(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> HookedModel:
     save(workspace / "models" / "letters", EncoderDecoder(cfg), about, Curve([1], {"loss": [1.0]}), TOKENIZER)
     yield load("letters")
     forget()
-
-
-def test_an_encoder_decoder_reads_pairs() -> None:
-    assert kind_of("encoder_decoder") == "pair"
 
 
 def test_rows_give_all_of_the_answer_but_its_last_token_or_as_much_as_is_asked(model: HookedModel) -> None:

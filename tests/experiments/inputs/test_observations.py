@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from app.widgets.observation_view import action_names, grid, scene
 from workbench.checkpoints.card import Card, read_card
 from workbench.data.environments import breakout, make_vector, maze
+from workbench.experiments.inputs.observations import action_names, grid, scene
 
 
 def of(environment: str) -> Card:

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from workbench.core.errors import InputError
-from workbench.experiments.inputs import kept_pictures
-from workbench.experiments.inputs.kept_pictures import DAYS, clean, folder, keep, located, require_kept
+from workbench.experiments.inputs import kept_files
+from workbench.experiments.inputs.kept_files import DAYS, clean, folder, keep, located, require_kept
 from workbench.experiments.inputs.reading import identity, read_inputs
 from workbench.experiments.run import loaded
 
@@ -55,21 +55,24 @@ def test_the_oldest_pictures_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [keep(png(grey)) for grey in range(4)]
     for age, name in enumerate(reversed(names)):
         os.utime(folder() / name, (time.time() - age, time.time() - age))
-    monkeypatch.setattr(kept_pictures, "ROOM", 2 * len(png(0)) + 10)
+    monkeypatch.setattr(kept_files, "ROOM", 2 * len(png(0)) + 10)
     clean()
     assert sorted(path.name for path in folder().iterdir()) == sorted(names[2:])
 
 
-def test_a_link_opens_kept_pictures_and_nothing_else(tmp_path: Path) -> None:
+def test_a_link_opens_kept_files_and_nothing_else(tmp_path: Path) -> None:
     name = keep(png(5))
     (tmp_path / "secret.png").write_bytes(png(6))
     (folder() / "link.png").symlink_to(tmp_path / "secret.png")
     require_kept("", "test:0:16", "text:file:/etc/passwd", f"file:{name}", f"fitted:{folder() / name}||{name}")
     for path in (
         "/etc/passwd", str(tmp_path / "secret.png"), f"{folder()}/../../secret.png", f"{folder()}/link.png", "~/a.png",
-        "0123456789abcdef.png", f"{name}||/etc/passwd", "\0", "a" * 5000, f"{folder()}", "",
+        "0123456789abcdef.png", f"{name}||/etc/passwd", "a" * 5000, f"{folder()}",
     ):  # fmt: skip
         for source in ("file", "fitted"):
             with pytest.raises(InputError, match="no other file of its server") as refused:
                 require_kept(f"{source}:{path}")
             assert str(tmp_path) not in str(refused.value)
+    for rows in ("/etc/passwd.csv", f"{tmp_path}/secret.npz:0:3"):
+        with pytest.raises(InputError, match="no other file of its server"):
+            require_kept(f"rows:{rows}")
