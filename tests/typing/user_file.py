@@ -1,8 +1,12 @@
-"""A user's program with seeded mistakes: every line that ends in `# wrong` has one, and no other line does."""
+"""A user's program with seeded mistakes: every line that ends in `# wrong` has one, and no other line does.
+
+mypy reads no types of plotly and pandas, so mistakes with these are `wrong for pyrefly`.
+"""
 
 import torch
 
 import workbench
+from workbench.figures.alt import describe
 
 ablation = workbench.run("ablation", model="digits_mlp", hook="blocks.0.hook_post", method="mean", seed=1)
 print(ablation.effect.shape, ablation.hook)
@@ -53,3 +57,8 @@ print(card.parametres)  # wrong
 workbench.names("digits")  # wrong
 workbench.wrap(example=torch.zeros(2, 4))  # wrong
 text: str = workbench.known_circuit("planted_cnn")  # wrong
+sentence: int = describe(ablation)  # wrong
+print(ablation.labels["batch"] + 1)  # wrong
+count: int = workbench.figure(ablation)  # wrong for pyrefly
+workbench.figure(ablation).write_htm("ablation.html")  # wrong for pyrefly
+rows: str = workbench.table(ablation)  # wrong for pyrefly

@@ -30,13 +30,10 @@ class Ablation(Result):
     """Effect of removing each entry of `axis` at `hook`: metric(ablated) - metric(intact), in the metric's units."""
 
     view: ClassVar[View] = View(
-        main="effect",
-        quantity="change of the metric",
-        ranked=True,
-        title="{method:title} ablation at {hook}",
+        main="effect", quantity="change of the metric", ranked=True, title="{method:title} ablation at {hook}",
         sentence="{method:title} ablation of {effect:site} changes the metric most, by {effect:top} from {baseline} "
         "{effect:over}{effect:clear}{effect:caution}.",
-    )
+    )  # fmt: skip
 
     hook: str
     axis: str

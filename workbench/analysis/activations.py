@@ -40,13 +40,11 @@ class HookStatistics(Result):
     """Number of values, mean, standard deviation, minimum, maximum and share of exact zeros, for each hook."""
 
     view: ClassVar[View] = View(
-        main="mean",
-        quantity="mean and standard deviation",
-        interval=lambda r: (r.mean - r.std, r.mean + r.std),
+        main="mean", quantity="mean and standard deviation", interval=lambda r: (r.mean - r.std, r.mean + r.std),
         title="Mean and standard deviation at each hook",
         sentence="Of {hooks:n} hooks {std:site} spreads most (standard deviation {std:max}); {zero_share:site} has "
         "most zeros, {zero_share:max%}.",
-    )
+    )  # fmt: skip
 
     hooks: tuple[str, ...]
     size: Int[Tensor, " hook"]

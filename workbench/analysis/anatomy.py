@@ -19,7 +19,7 @@ class Anatomy(Result):
     """
 
     view: ClassVar[View] = View(
-        sentence="{parameters:,} parameters, {stages:n} stages and {hook:n} hooks, from {first} to {last}.",
+        sentence="{parameters:,} parameters, {stages:n} stages and {hook:n} hooks, from {hook:span}."
     )
 
     family: str
@@ -31,16 +31,6 @@ class Anatomy(Result):
     axes: tuple[tuple[str, ...], ...]
     size: tuple[tuple[int, ...], ...]
     on_request: tuple[bool, ...]
-
-    @property
-    def first(self) -> str:
-        """First hook to fire."""
-        return self.hook[0]
-
-    @property
-    def last(self) -> str:
-        """Last hook to fire."""
-        return self.hook[-1]
 
 
 @ANALYSES.register("anatomy")

@@ -36,11 +36,9 @@ class Patching(Result):
     """
 
     view: ClassVar[View] = View(
-        main="effect",
-        rows="patched",
-        quantity="share of the clean behaviour",
-        title="{verb} at {hooks}",
-    )
+        main="effect", rows="patched", quantity="share of the clean behaviour",
+        title="Patching ({direction}) at {hooks:span}",
+    )  # fmt: skip
 
     hooks: tuple[str, ...]
     axes: tuple[str, ...]
@@ -49,11 +47,6 @@ class Patching(Result):
     patched: Float[Tensor, "layer *index batch"]
     clean: Float[Tensor, " batch"]
     corrupted: Float[Tensor, " batch"]
-
-    @property
-    def verb(self) -> str:
-        """Direction of the copy in words."""
-        return f"{'Clean' if self.direction == 'denoise' else 'Corrupted'} activations into the other run"
 
     def coordinates(self) -> Mapping[str, Axis | tuple[str, ...]]:
         """Name the hooks and the axes inside them."""

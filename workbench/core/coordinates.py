@@ -56,7 +56,7 @@ def place_in(hook: str, index: str) -> str:
 class View:
     """Names for the figure, table and sentence of a class of results.
 
-    `title` and `sentence` are templates with fields of the result (`workbench.figures.template` explains them).
+    Titles, quantities and sentences are templates with fields of the result: see `workbench.figures.template`.
     """
 
     main: str = ""

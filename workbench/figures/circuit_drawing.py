@@ -91,17 +91,8 @@ def draw_lines(lines: list, colour: str, width: float, name: str, legend: bool) 
     x = [value for start, end in lines for value in (start[0], end[0], None)]
     y = [value for start, end in lines for value in (start[1], end[1], None)]
     look = {"color": colour, "width": width}
-    return go.Scatter(
-        x=x,
-        y=y,
-        mode="lines",
-        line=look,
-        opacity=0.75,
-        name=name,
-        legendgroup=name,
-        showlegend=legend,
-        hoverinfo="skip",
-    )
+    trace = go.Scatter(x=x, y=y, mode="lines", line=look, opacity=0.75, name=name, hoverinfo="skip")
+    return trace.update(legendgroup=name, showlegend=legend)
 
 
 def draw_hover_points(wiring: Wiring, places: Places, edges: Sequence[ScoredEdge]) -> go.Scatter:

@@ -50,6 +50,7 @@ def figure(result: Any) -> go.Figure:
         'change of the metric'
     """
     array, view = main_array(result), view_of(result)
+    view = replace(view, quantity=fill(view.quantity, result))
     title = fill(view.title, result) or f"{type(result).__name__}: {array.name}"
     if view.series:
         return draw_series(result, view, title)

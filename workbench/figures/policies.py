@@ -9,7 +9,7 @@ from workbench.analysis.policies.circuit_returns import CircuitReturns
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import short
-from workbench.figures.theme import BLUE, GREEN, GREY, ORANGE, make_figure
+from workbench.figures.theme import BLUE, GREEN, GREY, ORANGE, make_error_bars, make_figure
 
 
 @figure.register
@@ -19,15 +19,9 @@ def _(result: CircuitReturns) -> go.Figure:
         ("by attribution", result.circuit, BLUE), ("by magnitude", result.magnitude, ORANGE),
         (f"random, mean of {len(result.random)}", result.random.mean(dim=0), GREY),
     ):  # fmt: skip
-        low, high = result.interval(returns)
-        mean = returns.mean(dim=1)
-        picture.add_trace(
-            go.Scatter(
-                x=result.sizes.tolist(), y=mean.tolist(), name=name, mode="lines+markers", line={"color": colour},
-                error_y={"type": "data", "array": (high - mean).tolist(), "arrayminus": (mean - low).tolist(),
-                         "thickness": 1},
-            )
-        )  # fmt: skip
+        mean, x = returns.mean(dim=1), result.sizes.tolist()
+        line = go.Scatter(x=x, y=mean.tolist(), name=name, mode="lines+markers", line={"color": colour})
+        picture.add_trace(line.update(error_y=make_error_bars(mean, *result.interval(returns))))
     picture.add_hline(y=float(result.intact.mean()), line={"color": GREEN, "dash": "dash", "width": 1})
     picture.update_xaxes(type="log")
     return picture

@@ -2,7 +2,7 @@
 
 - `{n}`, `{n:,}`, `{chance:%}`: a number, with thousands separators, as a percentage.
 - `{method}`, `{method:title}`: a text, with a capital. `{note:; }`: with something before it unless it is empty.
-- `{hooks}`, `{hooks:n}`: the members, their number.
+- `{hooks}`, `{hooks:n}`, `{hooks:span}`: the members, their number, the first and the last.
 - `{clean}`, `{std:max}`: the mean of a tensor, or its `max`, `min`, `sum` or `median`; `{share:max%}` as a percentage.
 - `{effect:top}`: the strongest mean over the examples with its interval; `{effect:site}` names it as a site, and
   `{score:reader}` is its label on that axis alone.
@@ -67,7 +67,8 @@ class ValueText:
         if isinstance(value, str):
             return value.capitalize() if form == "title" else f"{form}{value}" if value else ""
         if isinstance(value, tuple | list):
-            return f"{len(value):,}" if form == "n" else ", ".join(map(str, value))
+            ends = {"n": f"{len(value):,}", "span": " to ".join(dict.fromkeys(map(str, (*value[:1], *value[-1:]))))}
+            return ends[form] if form else ", ".join(map(str, value))
         return write_percent(value) if form == "%" else format(value, form) if form else short(value)
 
 

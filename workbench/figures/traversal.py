@@ -8,11 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from workbench.analysis.generative.traversal import Traversal
+from workbench.core.coordinates import main_array
 from workbench.figures.alt import describe
-from workbench.figures.figure import figure
+from workbench.figures.figure import draw_heat_maps, figure
 from workbench.figures.mosaic import encode_png, paste
 from workbench.figures.numerals import short
-from workbench.figures.theme import make_figure, make_heat_map_trace
+from workbench.figures.theme import make_figure
 
 SCALE = 2
 """Magnification of images."""
@@ -21,12 +22,10 @@ SCALE = 2
 @figure.register
 def _(result: Traversal) -> go.Figure:
     title = f"{result.seen} as each {result.axis} at {result.hook} moves"
-    offsets, names = [f"{x:+.2g} sd" for x in result.offset.tolist()], [f"{result.axis} {u}" for u in result.units]
     if result.seen_axes == ("channel", "height", "width") and result.response.shape[2] in (1, 3):
-        return draw_strips(result.response, title, offsets, names)
-    picture = make_figure(title, f"value of the {result.axis}, from its mean", "")
-    picture.add_trace(make_heat_map_trace(result.distance, offsets, names, "distance"))
-    return picture.update_yaxes(autorange="reversed")
+        offsets = [f"{x:+.2g} sd" for x in result.offset.tolist()]
+        return draw_strips(result.response, title, offsets, [f"{result.axis} {unit}" for unit in result.units])
+    return draw_heat_maps(main_array(result), title)
 
 
 def draw_strips(

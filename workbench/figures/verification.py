@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import plotly.graph_objects as go
+import torch
 from plotly.subplots import make_subplots
 
 from workbench.analysis.circuits.verification import Verification
@@ -12,7 +13,7 @@ from workbench.figures.figure import figure
 from workbench.figures.interval import warn_of_few, write_count, write_interval
 from workbench.figures.numerals import short
 from workbench.figures.table import table
-from workbench.figures.theme import BLUE, GREY, ORANGE, TEMPLATE
+from workbench.figures.theme import BLUE, GREY, ORANGE, TEMPLATE, make_error_bars
 
 
 @figure.register
@@ -22,11 +23,8 @@ def _(result: Verification) -> go.Figure:
         subplot_titles=("faithfulness", "scores of sampled edges"),
     )  # fmt: skip
     picture.add_trace(draw_bars(result), row=1, col=1)
-    picture.add_trace(
-        go.Box(y=result.random.tolist(), x=["random"] * len(result.random), marker_color=GREY, boxpoints="all"),
-        row=1,
-        col=1,
-    )
+    box = go.Box(y=result.random.tolist(), x=["random"] * len(result.random), marker_color=GREY, boxpoints="all")
+    picture.add_trace(box, row=1, col=1)
     for trace in draw_scatter(result):
         picture.add_trace(trace, row=1, col=2)
     picture.update_xaxes(title_text="exact patching", row=1, col=2)
@@ -39,34 +37,22 @@ def _(result: Verification) -> go.Figure:
 
 def draw_bars(result: Verification) -> go.Bar:
     """Draw the faithfulness of circuit and complement with intervals over the examples."""
-    values = [result.faithfulness, result.complement]
-    ends = [result.interval, result.complement_interval]
-    above = [high - value for value, (_, high) in zip(values, ends, strict=True)]
-    below = [value - low for value, (low, _) in zip(values, ends, strict=True)]
-    return go.Bar(
-        x=["circuit", "complement"],
-        y=values,
-        marker_color=[BLUE, ORANGE],
-        error_y={"type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": GREY},
-        hovertemplate="%{x}<br>%{y:.3f}<extra></extra>",
-    )
+    values = torch.tensor([result.faithfulness, result.complement])
+    ends = torch.tensor([result.interval, result.complement_interval]).T
+    hover = "%{x}<br>%{y:.3f}<extra></extra>"
+    bars = go.Bar(x=["circuit", "complement"], y=values.tolist(), marker_color=[BLUE, ORANGE], hovertemplate=hover)
+    return bars.update(error_y=make_error_bars(values, *ends))
 
 
 def draw_scatter(result: Verification) -> list[go.Scatter]:
     """Draw the score of each sampled edge against its exact effect, and the line of equality."""
     exact, estimated = result.exact.tolist(), result.estimated.tolist()
     ends = [min(exact), max(exact)]
-    return [
-        go.Scatter(x=ends, y=ends, mode="lines", line={"color": GREY, "dash": "dot"}, hoverinfo="skip"),
-        go.Scatter(
-            x=exact,
-            y=estimated,
-            mode="markers",
-            marker={"color": BLUE, "size": 7, "opacity": 0.7},
-            text=list(result.sampled),
-            hovertemplate="%{text}<br>exact %{x:.3g}, score %{y:.3g}<extra></extra>",
-        ),
-    ]
+    line = {"color": GREY, "dash": "dot"}
+    hover = "%{text}<br>exact %{x:.3g}, score %{y:.3g}<extra></extra>"
+    points = go.Scatter(x=exact, y=estimated, mode="markers", text=list(result.sampled), hovertemplate=hover)
+    points.update(marker={"color": BLUE, "size": 7, "opacity": 0.7})
+    return [go.Scatter(x=ends, y=ends, mode="lines", line=line, hoverinfo="skip"), points]
 
 
 @describe.register

@@ -30,13 +30,12 @@ class Composition(Result):
     """
 
     view: ClassVar[View] = View(
-        main="score",
-        sort=True,
+        main="score", sort=True,
         title="Composition of {heads:n} heads by their weights; by chance {chance}",
         sentence="Of {heads:n} heads, {score:writer} composes most with the {score:part} of {score:reader}: "
         "{score:max} (chance {chance}).",
         empty="None of {heads:n} heads reads another one, so no heads compose.",
-    )
+    )  # fmt: skip
 
     heads: tuple[str, ...]
     parts: tuple[str, ...]

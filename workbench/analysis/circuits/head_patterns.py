@@ -33,10 +33,9 @@ class HeadPatterns(Result):
     """
 
     view: ClassVar[View] = View(
-        quantity="share of attention",
-        title="Attention of heads",
+        quantity="share of attention", title="Attention of heads",
         sentence="Of {heads:n} heads, the strongest of each kind are {share:each}.",
-    )
+    )  # fmt: skip
 
     heads: tuple[str, ...]
     kinds: tuple[str, ...]

@@ -67,13 +67,10 @@ class NodeEffects(Result):
     """
 
     view: ClassVar[View] = View(
-        main="effect",
-        quantity="change of the metric",
-        ranked=True,
-        title="Nodes replaced ({ablation}), by {method}",
+        main="effect", quantity="{measure}", ranked=True, title="Nodes replaced ({ablation}), by {method}",
         sentence="Replacing {effect:site} changes the metric most of {effect:n} nodes, by {effect:top} from {clean} "
         "{effect:over} ({method}, {ablation}); with every write replaced it is {corrupted}{note:; }{effect:caution}.",
-    )
+    )  # fmt: skip
 
     nodes: tuple[str, ...]
     method: str
@@ -83,6 +80,11 @@ class NodeEffects(Result):
     clean: Float[Tensor, " batch"]
     corrupted: Float[Tensor, " batch"]
     note: str = ""
+
+    @property
+    def measure(self) -> str:
+        """Meaning of the effects of the method."""
+        return {"exact": "change of the metric", "atp": "estimated change of the metric"}.get(self.method, "strength")
 
 
 @ANALYSES.register("nodes")

@@ -33,12 +33,10 @@ class PathEffect(Result):
     """
 
     view: ClassVar[View] = View(
-        main="prefix",
-        quantity="change of the metric",
-        title="A path of {path:n} edges ({ablation})",
+        main="prefix", quantity="change of the metric", title="A path of {path:n} edges ({ablation})",
         sentence="Patching the path {path} changes the metric by {effect:top} from {clean}, which is {share:%} of "
         "cutting every edge, {effect:over}{effect:caution}.",
-    )
+    )  # fmt: skip
 
     path: tuple[str, ...]
     ablation: str

@@ -38,18 +38,13 @@ class Alikeness(Result):
     """
 
     view: ClassVar[View] = View(
-        main="jaccard",
+        main="jaccard", quantity="overlap, agreement, CKA",
         title="Overlap of the {size:,} strongest edges, and similarity of the layers",
-        quantity="overlap, agreement, CKA",
-        series={
-            "jaccard": "overlap of circuits",
-            "chance": "paired at random",
-            "agreement": "same action",
-            "cka": "CKA",
-        },
+        series={"jaccard": "overlap of circuits", "chance": "paired at random",
+                "agreement": "same action", "cka": "CKA"},
         sentence="Overlap of the {size:,} strongest edges: {jaccard:list}; with units paired at random {chance:list}; "
         "CKA {cka:list}.",
-    )
+    )  # fmt: skip
 
     others: tuple[str, ...]
     hooks: tuple[str, ...]

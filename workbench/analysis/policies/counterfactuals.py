@@ -29,10 +29,9 @@ class Counterfactuals(Result):
     """
 
     view: ClassVar[View] = View(
-        main="distance",
-        title="Smallest change of the observation that changes the action",
+        main="distance", title="Smallest change of the observation that changes the action",
         quantity="size of the change",
-    )
+    )  # fmt: skip
 
     observation: Observations
     changed: Observations

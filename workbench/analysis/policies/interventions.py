@@ -67,14 +67,10 @@ class InterventionReturns(Result):
     """
 
     view: ClassVar[View] = View(
-        main="effect",
-        rows="edited",
-        quantity="change of the return",
-        ranked=True,
-        interval=lambda r: (r.low, r.high),
-        title="Change of the return {intact:over}",
+        main="effect", rows="edited", quantity="change of the return", ranked=True,
+        interval=lambda r: (r.low, r.high), title="Change of the return {intact:over}",
         sentence="'{effect:site}' changes the return most, by {effect:top} from {intact}{effect:clear}, {intact:over}.",
-    )
+    )  # fmt: skip
 
     conditions: tuple[str, ...]
     seeds: tuple[int, ...]

@@ -31,13 +31,10 @@ class Probes(Result):
     """
 
     view: ClassVar[View] = View(
-        main="score",
-        rows="by_fold",
-        interval=lambda r: r.by_fold.aminmax(dim=1),
-        level="chance",
+        main="score", rows="by_fold", interval=lambda r: r.by_fold.aminmax(dim=1), level="chance",
         title="Linear probes, on held-out episodes",
         sentence="Held-out score of a linear probe over {n:,} states: {score:list}; chance {chance}.",
-    )
+    )  # fmt: skip
 
     sources: tuple[str, ...]
     score: Float[Tensor, " source"]

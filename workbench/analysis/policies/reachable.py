@@ -49,11 +49,9 @@ class ReachableMaxima(Result):
     """
 
     view: ClassVar[View] = View(
-        main="reachable",
-        quantity="activation",
-        title="Largest activation of units at {hook}",
+        main="reachable", quantity="activation", title="Largest activation of units at {hook}",
         series={"bounded": "in the box of the inputs", "reachable": "in reachable states", "natural": "on the inputs"},
-    )
+    )  # fmt: skip
 
     hook: str
     axis: str

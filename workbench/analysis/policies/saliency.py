@@ -30,9 +30,7 @@ class Saliency(Result):
     """
 
     view: ClassVar[View] = View(
-        main="perturbation",
-        quantity="metric",
-        title="Contribution of each entry of the observation to the metric",
+        main="perturbation", quantity="metric", title="Contribution of each entry of the observation to the metric"
     )
 
     gradient: Float[Tensor, "batch *observation"]
