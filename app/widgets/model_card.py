@@ -21,7 +21,7 @@ def chip(architecture: str) -> str:
     look = style.family(architecture)
     colour = look.dark if style.dark() else look.light
     symbol = f'<span aria-hidden="true">{html.escape(look.symbol)}</span>'
-    return f'<span class="wb-chip" style="color:{colour}">{symbol}{html.escape(look.label)}</span>'
+    return f'<span class="wb-chip" style="--wb-family:{colour}">{symbol}{html.escape(look.label)}</span>'
 
 
 def headline_series(card: Card, curve: Curve) -> str | None:

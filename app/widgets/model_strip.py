@@ -126,7 +126,7 @@ def choose_metric(selection: Selection, contrast: bool = False) -> str:
     hidden |= set() if contrast else {name for name in METRICS if name.startswith("signed_")}
     options = [name for name in METRICS if name not in hidden]
     usual = default_metric(selection.model, contrast or autoencoder)
-    with st.container(width=240):
+    with st.container(width=200):
         return address.choose("Metric", options, "metric", usual, help="One number per example, from the output.")
 
 

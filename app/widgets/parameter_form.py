@@ -41,7 +41,7 @@ def form(analysis: str, model: str) -> FormValues:
     signature = signature_of(analysis)
     given: dict[str, str] = {}
     for name, parameter in signature.parameters.items():
-        with st.container(width=330 if name == "hook" else 190):
+        with st.container(width=330 if name == "hook" else 170):
             if name == "hook":
                 text = hook_field(parameter, model, analysis, globs="axes" in signature.parameters)
             else:
