@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -134,13 +134,20 @@ class Job:
 class Board:
     """Jobs of this process by key; equal requests share one job.
 
-    Lasting jobs and jobs that pages wait for run in separate thread pools.
+    Two lasting jobs and two others run at a time.
     """
 
     def __init__(self) -> None:
         self.jobs: OrderedDict[str, Job] = OrderedDict()
         self.lock = threading.Lock()
-        self.pools = {lasting: ThreadPoolExecutor(2, thread_name_prefix="job") for lasting in (False, True)}
+        self.slots = {lasting: threading.Semaphore(2) for lasting in (False, True)}
+
+    def _work(self, job: Job, slot: threading.Semaphore) -> None:
+        with slot:
+            try:
+                job.future.set_result(job.run())
+            except BaseException as error:
+                job.future.set_exception(error)
 
     def ask(self, key: str, title: str, work: Callable[[Progress], Any], lasting: bool = False) -> Job:
         """Return the job with this key, starting it if there is none."""
@@ -148,7 +155,8 @@ class Board:
             job = self.jobs.get(key)
             if job is None or job.abandoned:
                 job = self.jobs[key] = Job(key, title, work, lasting)
-                job.future = self.pools[lasting].submit(job.run)
+                # A daemon, because a server that ends would wait for the threads of a pool.
+                threading.Thread(target=self._work, args=(job, self.slots[lasting]), name="job", daemon=True).start()
             job.lasting |= lasting
             self.jobs.move_to_end(key)
             self._forget_old()

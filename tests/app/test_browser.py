@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -53,6 +54,25 @@ def test_a_cold_link_opens_every_page_without_a_request_to_another_machine(visit
     assert page.locator('[data-testid="stAlertContentError"]').count() == 0
     unnamed = "[...document.querySelectorAll('img:not([alt])')].length"
     assert page.evaluate(unnamed) == 0
+
+
+def test_four_links_at_once_open_a_cold_server(browser: Any, tmp_path: Path) -> None:
+    links = (
+        "/activations?m=shapes_cnn",
+        "/ablation?m=digits_mlp",
+        "/saliency?m=cartpole_ppo",
+        "/model?m=induction_gpt",
+    )
+    with dashboard(tmp_path) as address, ExitStack() as stack:
+        visits = [stack.enter_context(visit(browser, address)) for _ in links]
+        for visited, link in zip(visits, links, strict=True):
+            visited.page.goto(address + link, wait_until="commit")
+        for visited in visits:
+            visited.page.locator("h1").first.wait_for(timeout=PATIENCE)
+            visited.page.get_by_role("combobox", name="Model", exact=True).wait_for(timeout=PATIENCE)
+            visited.rest()
+            assert visited.page.locator('[data-testid="stAlertContentError"]').count() == 0
+            assert visited.complaints == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
+import psutil
 import pytest
 
 from workbench.cli import status
@@ -114,3 +116,26 @@ def test_streamlit_run_listens_on_this_machine_alone_wherever_it_is_started(tmp_
     finally:
         server.terminate()
         server.wait(timeout=20)
+
+
+def test_a_dashboard_that_is_terminated_ends_its_server_as_well(tmp_path: Path) -> None:
+    script = tmp_path / "sleep.py"
+    script.write_text(
+        "import os, pathlib, time\n"
+        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n"
+        "time.sleep(600)\n"
+    )
+    starts = (
+        "import subprocess, sys\n"
+        "from workbench.cli import dashboard\n"
+        "call = subprocess.call\n"
+        f"dashboard.subprocess.call = lambda command, env: call([sys.executable, {str(script)!r}], env=env)\n"
+        f"dashboard.open_dashboard(port={free_port()}, headless=True)\n"
+    )
+    opened = subprocess.Popen([sys.executable, "-c", starts])
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert opened.poll() is None
+        time.sleep(0.05)
+    opened.terminate()
+    assert opened.wait(timeout=100) == 128 + signal.SIGTERM
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def open_dashboard(*, port: int = 8501, address: str = "localhost", headless: bo
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(script), *flags]
     path = os.pathsep.join(filter(None, (str(script.parents[1]), os.environ.get("PYTHONPATH"))))
     surroundings = {"PYTHONPATH": path} | ({TOKEN_VARIABLE: token} if token else {})
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # `call` ends the server on any exception
     return subprocess.call(command, env=os.environ | surroundings)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +21,8 @@ from workbench.core.progress import Progress
 def board() -> Iterator[Board]:
     made = Board()
     yield made
-    for pool in made.pools.values():
-        pool.shutdown(wait=True, cancel_futures=True)
+    for job in made.running():
+        job.stop()
 
 
 def ask(board: Board, key: str, work: Callable[[Progress], Any] = lambda report: None, lasting: bool = False) -> Job:
@@ -57,7 +59,7 @@ def test_a_cancelled_job_stops_at_its_next_report(board: Board, lasting: bool) -
     job = ask(board, "a", count(begun), lasting)
     assert begun.wait(10) and job in board.running()
     job.cancel.set()
-    with pytest.raises(Cancelled, match="nothing of it was stored"):
+    with pytest.raises(Cancelled, match="nothing was stored"):
         job.future.result(10)
     assert board.running() == []
 
@@ -171,3 +173,21 @@ def test_a_job_that_failed_says_so_to_whoever_waits(board: Board) -> None:
 
     with pytest.raises(ValueError, match="no such unit"):
         ask(board, "a", fail).future.result(10)
+
+
+def test_a_server_that_ends_does_not_wait_for_its_jobs() -> None:
+    script = (
+        "import threading, time\n"
+        "from app.state.jobs import Board\n"
+        "begun = threading.Event()\n"
+        "def work(report):\n"
+        "    while True:\n"
+        "        report(1, 2)\n"
+        "        begun.set()\n"
+        "        time.sleep(0.01)\n"
+        "board = Board()\n"
+        "for key in 'abcd':\n"
+        "    board.ask(key, key, work, lasting=True)\n"
+        "begun.wait()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=100, check=False).returncode == 0
