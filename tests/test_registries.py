@@ -27,7 +27,7 @@ from workbench.experiments.questions.parameters import signature_of
 from workbench.experiments.questions.settings import kinds
 from workbench.experiments.run import run_analysis
 from workbench.recipes.recipe import Recipe, missed_targets
-from workbench.recipes.trainings.finetuning import score
+from workbench.recipes.trainings.finetuning import score_questions
 from workbench.training.sequence_answers import answer_metrics
 from workbench.training.supervised import classification_metrics
 
@@ -144,7 +144,7 @@ def test_a_classifier_is_as_accurate_as_its_card_says(model: str) -> None:
     if isinstance(data, QuestionData):
         loaded: Any = workbench.load(model)
         some = data.test[:: max(1, len(data.test) // 400)]
-        low, high = score(loaded, some, loaded.tokenizer)["test_accuracy"]["interval"]
+        low, high = score_questions(loaded, some, loaded.tokenizer)["test_accuracy"]["interval"]
         assert low - 0.01 <= scores["test_accuracy"].value <= high + 0.01
         return
     rows = torch.linspace(0, len(data.test_targets) - 1, 400).long()

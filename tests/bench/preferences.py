@@ -8,7 +8,7 @@ from tests.bench.harness import Figure
 from workbench.checkpoints.card import Score, names, read_card
 from workbench.checkpoints.store import load
 from workbench.core.registry import RECIPES
-from workbench.recipes.trainings.tales_preferences import policy_metrics, scorer_from, setting
+from workbench.recipes.trainings.tales_preferences import load_setting, policy_metrics, scorer_from
 
 COLUMNS = ("true_reward", "reward", "win_rate", "kl", "kl_per_token", "grammatical", "unique", "length")
 POLICIES = ("tales_ppo", "tales_dpo", "tales_hacked")
@@ -50,7 +50,7 @@ def line(model: str, name: str, target: str | None = None) -> Figure:
 
 def again() -> Iterator[Figure]:
     """The committed policies' true reward on tales written now, less what their cards say."""
-    at = setting()
+    at = load_setting()
     scorer = scorer_from(at, load("tales_reward"))
     for model in committed():
         found = policy_metrics(at, load(model), scorer, seed=100, prompts=at.new_prompts[-QUICK:])

@@ -15,7 +15,7 @@ from tests.bench.harness import Figure, paired
 from workbench.core.allocator import keep_freed_pages
 from workbench.core.random import generator
 from workbench.core.registry import RECIPES
-from workbench.recipes.recipe import Recipe, fresh
+from workbench.recipes.recipe import Recipe, build
 from workbench.training.fit import Run, advance
 from workbench.training.supervised import lay_out
 
@@ -36,7 +36,7 @@ def figures() -> Iterator[Figure]:
 
 def throughput(recipe: Recipe, batch_size: int) -> Iterator[Figure]:
     """Examples per second of whole updates (forward, backward, optimiser), and their ratio to the plain network's."""
-    model = fresh(recipe)
+    model = build(recipe)
     inputs, targets = example(model, recipe, batch_size)
     plain = peers.without_points(copy.deepcopy(model))
     times = paired(step(model, recipe, inputs, targets), step(plain, recipe, inputs, targets), budget=10.0)

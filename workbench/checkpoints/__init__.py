@@ -1,1 +1,1 @@
-"""Trained networks on disk: weights without pickles, and a card that says where they came from."""
+"""Trained networks on disk: weights in safetensors, and a card with their origin."""

@@ -1,4 +1,4 @@
-"""What is known about each trained network without opening its weights."""
+"""Card of a trained network: everything known about it without opening its weights."""
 
 import hashlib
 import os
@@ -17,12 +17,12 @@ from workbench.core.reading import whole
 from workbench.training.curve import Curve
 
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-"""Names of models and results; no separator fits in, so a name stays inside its folder."""
+"""Pattern of the names of models and results; a name without separators stays inside its folder."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """A measured number, over how many samples, and the 95 % interval it lies in."""
+    """Measured value, the number of samples, and its 95 % interval."""
 
     value: float
     n: int
@@ -31,7 +31,7 @@ class Score:
 
 @dataclass(frozen=True)
 class DataSource:
-    """The data a network was trained on; `note` says what a reader must know, such as a lossy copy."""
+    """Data set of a training; `note` holds remarks such as a lossy copy."""
 
     name: str
     sha256: str
@@ -40,13 +40,16 @@ class DataSource:
 
 @dataclass(frozen=True)
 class Card:
-    """Where a checkpoint came from and how good it is.
+    """Origin and metrics of a checkpoint.
 
-    `title` says in a few words what it is. `processes` is how many trained together, each on `threads`. `dtype` is how
-    floating weights lie on disk (float32, bfloat16 or float16); in memory they are float32. `config`, `parameters` and
-    `weights_sha256` are filled in by saving. `settings` holds everything else that made the weights (settings of the
-    training and of its task, initialisation, data, versions, code), and `run` is the hash of all of it; both are empty
-    on cards of earlier versions.
+    Attributes: architecture: Name of the architecture. recipe: Name of the recipe. data: Training data. seed: Seed of
+    the training. metrics: Scores by name. title: Short description. commit: Commit of the code; "+" for local changes.
+    wall_time_seconds: Duration of the training. hardware: Kind of machine. threads: Torch threads per process.
+    processes: Number of processes that trained together. licence: Licence of the weights. dtype: Type of floating-point
+    weights on disk (float32, bfloat16 or float16); they are float32 in memory. note: Remark. config: Config of the
+    architecture. This and the next two are filled in by saving. parameters: Number of parameters. weights_sha256: Hash
+    of the file of weights. settings: Everything else that determined the weights (training, task, initialisation, data,
+    versions, code). run: Hash of all settings. Both are empty on cards of earlier versions.
     """
 
     architecture: str
@@ -70,7 +73,7 @@ class Card:
     run: str = ""
 
     def to_json(self) -> bytes:
-        """The content of `card.json`, which ends with its own hash."""
+        """Return the content of `card.json`, which ends with its own hash."""
         return seal(asdict(self))
 
 
@@ -105,13 +108,13 @@ def find_file(name: str) -> Path:
 
 
 def names() -> list[str]:
-    """The trained networks there are, sorted; a folder without a card is none."""
+    """List the trained networks, sorted; folders without a card are ignored."""
     cards = {card.parent.name for folder in model_folders() for card in folder.glob("*/card.json")}
     return sorted(name for name in cards if SLUG.fullmatch(name))
 
 
 def model_folder(name: str) -> Path:
-    """The folder of the trained network called `name`, which must have a card."""
+    """Return the folder of the trained network called `name`; raises UnknownNameError if it has no card."""
     if not isinstance(name, str) or not SLUG.fullmatch(name):
         raise InputError(
             f"{short(name)} cannot be the name of a model: names are letters, digits, '_', '-' and '.', "
@@ -124,12 +127,12 @@ def model_folder(name: str) -> Path:
 
 
 def read_card(name: str) -> Card:
-    """The card of the trained network called `name`."""
+    """Read the card of the trained network called `name`."""
     return card_of(model_folder(name))
 
 
 def card_of(folder: Path) -> Card:
-    """The card in a checkpoint's folder."""
+    """Read the card in a checkpoint's folder."""
     path, where = folder / "card.json", f"{folder.name}/card.json"
     try:
         return restore(Card, ADDED | unseal(path.read_bytes(), where), where)
@@ -145,7 +148,7 @@ def card_of(folder: Path) -> Card:
 
 
 def seal_card(name: str) -> Card:
-    """Give the card of a trained network the hash of its present text, whatever hash it has; return the card."""
+    """Write the card of a trained network again with the hash of its present text, and return it."""
     path, where = model_folder(name) / "card.json", f"{name}/card.json"
     require_own(path.parent)
     try:
@@ -157,7 +160,7 @@ def seal_card(name: str) -> Card:
 
 
 def read_curve(name: str) -> Curve:
-    """The training curve of the trained network called `name`, whose hash its weights hold."""
+    """Read the training curve of the trained network called `name` and verify its hash."""
     path = model_folder(name) / "curve.json"
     try:
         content = path.read_bytes()
@@ -176,12 +179,12 @@ def read_curve(name: str) -> Curve:
 
 
 def steps_folder(folder: Path, run: str) -> Path:
-    """Where a run keeps the network at earlier steps: under its own name, so that two runs never mix."""
+    """Return the folder of a run's early steps, named after the run so that two runs never mix."""
     return folder / "steps" / run if run else folder / "steps"
 
 
 def steps(name: str) -> list[int]:
-    """The training steps at which the network was kept as well, ascending."""
+    """List the training steps at which the network was kept, ascending."""
     folder = model_folder(name)
     kept = weights_in(steps_folder(folder, card_of(folder).run))
     return sorted(step for file in kept if (step := whole(Path(file).stem)) is not None)

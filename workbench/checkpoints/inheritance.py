@@ -1,6 +1,6 @@
-"""Checkpoints that hold what was learned beside another one's weights, and not these weights again.
+"""Checkpoints that store only the weights that differ from a base checkpoint's.
 
-A model whose config names a `base` says in `inherited` which of its weights are that checkpoint's, by both names.
+A model whose config names a `base` lists in `inherited` the weights that it shares with it, by both names.
 """
 
 from collections.abc import Mapping
@@ -16,32 +16,33 @@ BASE = "base_sha256"
 
 
 def base_of(model: HookedModel) -> str:
-    """The checkpoint that a model's fixed weights are those of; "" when it has all its weights itself."""
+    """Return the name of the checkpoint that holds a model's fixed weights; "" if there is none."""
     return getattr(model.cfg, "base", "")
 
 
 def inherited(model: Any) -> dict[str, str]:
-    """Names of the weights that are the base's, here and there; none without a base."""
+    """Map the names of inherited weights to their names in the base; empty without a base."""
     return model.inherited if base_of(model) else {}
 
 
-def own(model: HookedModel, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors that a file must hold."""
+def select_own(model: HookedModel, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Select the tensors that are not inherited."""
     elsewhere = inherited(model)
     return {name: tensor for name, tensor in tensors.items() if name not in elsewhere}
 
 
-def told(model: HookedModel) -> dict[str, str]:
-    """What a file says of the checkpoint that it builds on."""
+def base_header(model: HookedModel) -> dict[str, str]:
+    """Return the base's hash for the header of a file of weights; empty without a base."""
     return {BASE: card_of(model_folder(base)).weights_sha256} if (base := base_of(model)) else {}
 
 
-def whole(
+def add_inherited(
     model: HookedModel, tensors: Mapping[str, Tensor], about: Mapping[str, Any], base: Mapping[str, Tensor], where: str
 ) -> dict[str, Tensor]:
-    """The tensors of a file with those that it inherits; `base` are the base checkpoint's.
+    """Add the inherited tensors to those of a file.
 
-    Raises when the base is no longer the one that the file was trained beside.
+    Raises:
+        CheckpointError: If the base's weights are not those that the file was trained with.
     """
     found = card_of(model_folder(base_of(model))).weights_sha256
     if found != about.get(BASE):

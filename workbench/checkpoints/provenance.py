@@ -1,4 +1,4 @@
-"""Which code, on which kind of machine, made a file; and whether a file is still the one it was."""
+"""Provenance of a file: code, versions and kind of machine; and marks that show whether a file has changed."""
 
 import hashlib
 import inspect
@@ -16,7 +16,7 @@ DISTRIBUTION = "interpretability-workbench"
 
 
 def provenance(seconds: float) -> dict[str, str | float | int]:
-    """Versions, commit, time (UTC), duration and kind of machine; the machine's name stays out."""
+    """Return versions, commit, time (UTC), duration and kind of machine, without the machine's name."""
     return {
         "version": release(DISTRIBUTION),
         "commit": commit(),
@@ -29,16 +29,16 @@ def provenance(seconds: float) -> dict[str, str | float | int]:
 
 
 def hardware() -> str:
-    """Operating system, processor type and number of processors, as `Linux x86_64, 2 processors`."""
+    """Return operating system, processor type and number of processors, as `Linux x86_64, 2 processors`."""
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
 
 
 CODE = ("core", "data", "recipes", "training", "zoo")
-"""The packages whose code decides what a training ends with."""
+"""Packages whose code affects the result of a training."""
 
 
 def code_sha256(train: Callable[..., Any]) -> str:
-    """Hash the source of everything that trains: these packages, and the module of `train` when it is a plug-in's."""
+    """Hash the source of all packages that train, and the module of `train` if it is a plug-in's."""
     module = inspect.getmodule(inspect.unwrap(getattr(train, "func", train))) or inspect.getmodule(type(train))
     file = Path(getattr(module, "__file__", None) or __file__).resolve()
     return hashlib.sha256((own_code_sha256() + file_sha256(file)).encode()).hexdigest()
@@ -46,7 +46,7 @@ def code_sha256(train: Callable[..., Any]) -> str:
 
 @cache
 def own_code_sha256() -> str:
-    """Hash the source of the packages that train, as it was when this was first asked."""
+    """Hash the source of the packages that train, as it was at the first call."""
     package, digest = Path(__file__).resolve().parents[1], hashlib.sha256()
     for path in sorted(path for folder in CODE for path in (package / folder).rglob("*.py")):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
@@ -54,7 +54,7 @@ def own_code_sha256() -> str:
 
 
 def release(distribution: str) -> str:
-    """The installed version of a distribution, or "unknown"."""
+    """Return the installed version of a distribution, or "unknown"."""
     try:
         return version(distribution)
     except PackageNotFoundError:
@@ -63,7 +63,7 @@ def release(distribution: str) -> str:
 
 @cache
 def commit() -> str:
-    """The commit of the checkout this code runs from, with "+" when files differ from it; "" outside of one."""
+    """Return the commit of the checkout, with "+" if files differ from it; "" outside of a checkout."""
     checkout = Path(__file__).resolve().parents[2]
     if not (checkout / ".git").exists():
         return ""
@@ -77,7 +77,7 @@ def commit() -> str:
 
 
 class Stamp(NamedTuple):
-    """The system's marks of a file, which change with its content; `changed` is in seconds since 1970."""
+    """File metadata that changes with the content; `changed` is in seconds since 1970."""
 
     path: str
     size: int
@@ -87,7 +87,7 @@ class Stamp(NamedTuple):
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """The marks of a file; None where there is none."""
+    """Return the metadata of a file; None if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -99,7 +99,7 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, computed again once its stamp has changed; "" where there is no file."""
+    """Return the SHA-256 of a file, cached until its metadata changes; "" if there is no file."""
     stamp = stamp_of(path)
     return "" if stamp is None else _file_sha256(stamp)
 

@@ -16,8 +16,7 @@ Reader = Callable[[Any, str], Any]
 def restore(kind: type[T], stored: object, where: str = "") -> T:
     """The dataclass `kind` from the JSON object `stored`; every field must be there and no other.
 
-    A field left out is an error even when it has a default: today's default need not be that of the day it was
-    written.
+    A field left out is an error even when it has a default: today's default need not be that of the day it was written.
     """
     where = where or kind.__name__
     if not isinstance(stored, Mapping):

@@ -1,4 +1,4 @@
-"""JSON files whose last field is the hash of the file, so that every changed bit is noticed."""
+"""JSON files whose last field is the hash of the file, so that every changed bit is detected."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from workbench.core.reading import read_json
 
 FIELD = "file_sha256"
 BLANK = "0" * 64
-"""Stands for the hash while the hash is computed."""
+"""Placeholder for the hash while the hash is computed."""
 SEAL = re.compile(rb'"file_sha256": "([0-9a-f]{64})"\n}\n\Z')
 
 
@@ -26,17 +26,17 @@ def seal(table: Mapping[str, Any]) -> bytes:
 
 
 def unseal(content: bytes, where: str, checked: bool = True, required: bool = False) -> dict[str, Any]:
-    """Read a JSON object, without its hash.
+    """Read a JSON object and verify and remove its hash.
 
     Args:
-        content: The file; one that was written before files had a hash is taken as it is.
+        content: Content of the file. Files of earlier versions have no hash and are not verified.
         where: Names the file in errors.
         checked: False to ignore the hash.
-        required: Refuse a file without a hash, for files that no earlier version wrote.
+        required: Refuse files without a hash, for files that no earlier version wrote.
 
     Raises:
-        ConfigError: If the content does not have its hash, or is no object in JSON.
-        UnicodeDecodeError: If it is no text.
+        ConfigError: If the hash does not match, or the content is not a JSON object.
+        UnicodeDecodeError: If the content is not text.
     """
     table = read_json(content.decode("utf-8-sig"), where)
     if not isinstance(table, dict):
@@ -54,7 +54,7 @@ def unseal(content: bytes, where: str, checked: bool = True, required: bool = Fa
 
 
 def header_of(path: Path) -> dict[str, Any]:
-    """Read what the header of a safetensors file says, without its tensors."""
+    """Read the workbench's metadata in the header of a safetensors file, without its tensors."""
     try:
         with path.open("rb") as stream:
             size = int.from_bytes(stream.read(8), "little")

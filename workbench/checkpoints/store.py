@@ -1,4 +1,4 @@
-"""Trained networks saved and loaded: safetensors and JSON, verified at every step, never a pickle."""
+"""Saving and loading of trained networks as safetensors and JSON, verified by hashes."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from workbench.checkpoints.card import SLUG, Card, card_of, model_folder, steps, steps_folder
-from workbench.checkpoints.inheritance import base_of, own, told, whole
+from workbench.checkpoints.inheritance import add_inherited, base_header, base_of, select_own
 from workbench.checkpoints.packaged import local_copy, weights_in
 from workbench.checkpoints.restoring import restore
 from workbench.checkpoints.ties import TIED, tie, ties_of
@@ -30,7 +30,7 @@ PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """A tokenizer that can be written down."""
+    """Tokenizer that can be serialised."""
 
     def to_json(self) -> str: ...
 
@@ -43,14 +43,14 @@ def save(
     tokenizer: Tokenizer | None = None,
     overwrite: bool = False,
 ) -> Card:
-    """Save a network, its card and its curve; killed at any moment, all that was there or all that is new is whole.
+    """Save a network, its card and its curve atomically: if the process is killed, all old or all new files are whole.
 
     Args:
-        folder: Where to save, created when it does not exist.
+        folder: Folder of the checkpoint, created if it does not exist.
         model: The network.
-        card: Where it came from. Its config, size and sha256 are filled in.
-        curve: What was measured during training.
-        tokenizer: For a language model.
+        card: Its origin. Config, size and sha256 are filled in.
+        curve: Measurements during training.
+        tokenizer: Tokenizer of a language model.
         overwrite: Replace another finished model, with its steps.
 
     Returns:
@@ -64,8 +64,8 @@ def save(
         texts[TOKENIZER] = tokenizer.to_json()
     about = {f"{name}_sha256": sha256(text.encode()) for name, text in texts.items()}
     card = replace(card, config=stored_config(model, card.architecture))
-    tied = loadable_ties(model, card)
-    content = pack(stored_weights(model, card.dtype), about | told(model) | tied)
+    tied = check_ties(model, card)
+    content = pack(stored_weights(model, card.dtype), about | base_header(model) | tied)
     parameters = sum(p.numel() for p in model.parameters())
     card = replace(card, parameters=parameters, weights_sha256=sha256(content))
     files = {WEIGHTS: content} | {n: t.encode() for n, t in texts.items()} | {CARD: card.to_json()}
@@ -80,9 +80,9 @@ def save(
 
 
 def save_step(folder: Path, model: HookedModel, step: int, run: str, dtype: str = "float32") -> Path:
-    """Keep the network as it is at one training step of a run, beside the final checkpoint to come.
+    """Save the network at one training step of a run, beside the final checkpoint.
 
-    `run` is that of the card which the final checkpoint will have: only with this card can the step be loaded.
+    The step can be loaded only with a card whose `run` is the same.
     """
     if not SLUG.fullmatch(run):
         raise InputError(f"{run!r} cannot name a run. Take letters and digits, and the same name as `run` of the card.")
@@ -94,7 +94,7 @@ def save_step(folder: Path, model: HookedModel, step: int, run: str, dtype: str 
 
 @check_arguments
 def load(name: str, step: int | None = None) -> HookedModel:
-    """The trained network called `name`, in eval mode, as it was at `step` or at the end of training.
+    """Load the trained network called `name` in evaluation mode, at training step `step` or at the end of training.
 
     `model.card` is its card; `model.tokenizer` its tokenizer, or None.
     """
@@ -102,7 +102,7 @@ def load(name: str, step: int | None = None) -> HookedModel:
 
 
 def load_folder(folder: Path, step: int | None = None) -> HookedModel:
-    """The trained network in a checkpoint's folder; see `load`."""
+    """Load the trained network in a checkpoint's folder; see `load`."""
     if (folder / atomic.NEXT).exists():  # a save was killed after it was decided
         with atomic.lock_folder(folder):
             atomic.finish_replacing(folder, CARD)
@@ -110,7 +110,7 @@ def load_folder(folder: Path, step: int | None = None) -> HookedModel:
         card = card_of(folder)
         content = weights_file(folder).read_bytes()
         texts = {n: (folder / n).read_bytes() for n in (TOKENIZER,) if (folder / n).is_file()}
-    tensors, about = verified(content, card, folder)
+    tensors, about = verify(content, card, folder)
     tied = about.get(TIED)
     if step is not None:
         tensors, tied = step_weights(folder, step, card.run)
@@ -118,16 +118,16 @@ def load_folder(folder: Path, step: int | None = None) -> HookedModel:
     if tied is not None:
         tie(model, tied, f"The file of weights of {folder.name}")
     if base := base_of(model):
-        tensors = whole(model, tensors, about, weights_of(model_folder(base)), folder.name)
+        tensors = add_inherited(model, tensors, about, weights_of(model_folder(base)), folder.name)
     fill(model, tensors, f"{folder.name}")
     model.card, model.tokenizer = card, tokenizer_of(texts, about, folder)  # type: ignore[assignment]
     return model.eval()
 
 
 def weights_of(folder: Path) -> dict[str, Tensor]:
-    """The verified tensors in a checkpoint's folder."""
+    """Read the verified tensors in a checkpoint's folder."""
     with atomic.lock_folder(folder, shared=True):
-        return verified(weights_file(folder).read_bytes(), card_of(folder), folder)[0]
+        return verify(weights_file(folder).read_bytes(), card_of(folder), folder)[0]
 
 
 def weights_file(folder: Path) -> Path:
@@ -140,8 +140,8 @@ def weights_file(folder: Path) -> Path:
     raise CheckpointError(f"{folder} has no {WEIGHTS}. Restore the file, or train the model again.")
 
 
-def verified(content: bytes, card: Card, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors in a weights file that is, bit for bit, the one its card names."""
+def verify(content: bytes, card: Card, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read the tensors of a file of weights after verifying the hash on the card."""
     tensors, about = unpack(content, str(folder / WEIGHTS))
     if (found := sha256(content)) != card.weights_sha256:
         raise CheckpointError(
@@ -152,7 +152,7 @@ def verified(content: bytes, card: Card, folder: Path) -> tuple[dict[str, Tensor
 
 
 def step_weights(folder: Path, step: int, run: str) -> tuple[dict[str, Tensor], dict[str, str] | None]:
-    """The verified tensors kept at one training step of a run, and which names share them."""
+    """Read the verified tensors of one training step of a run, and the names that share them."""
     path = local_copy(steps_folder(folder, run) / f"{step}.safetensors")
     if not path.is_file():
         kept = sorted((Path(file).stem for file in weights_in(path.parent)), key=len)
@@ -166,8 +166,8 @@ def step_weights(folder: Path, step: int, run: str) -> tuple[dict[str, Tensor], 
     return tensors, about.get(TIED)
 
 
-def loadable_ties(model: HookedModel, card: Card) -> dict[str, dict[str, str]]:
-    """What a file must say of shared weights; raises unless the card's config gives a model with the same weights."""
+def check_ties(model: HookedModel, card: Card) -> dict[str, dict[str, str]]:
+    """Return the metadata of shared weights; raises unless the card's config gives a model with the same weights."""
     ties, fresh = ties_of(model), build(card, "config")
     own_ties = ties_of(fresh)
     tie(fresh, ties, "The model")
@@ -183,7 +183,7 @@ def loadable_ties(model: HookedModel, card: Card) -> dict[str, dict[str, str]]:
 
 
 def build(card: Card, where: str) -> HookedModel:
-    """The card's architecture with fresh weights; random numbers outside are as if nothing had been drawn."""
+    """Build the card's architecture with fresh weights, without changing the state of random generators."""
     model_class = MODELS[card.architecture]
     cfg = restore(config_type(model_class), card.config, where)
     with torch.random.fork_rng(devices=[]):
@@ -191,7 +191,7 @@ def build(card: Card, where: str) -> HookedModel:
 
 
 def fill(model: HookedModel, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Puts tensors of the right names, shapes and kinds, all finite, into the model."""
+    """Copy tensors into a model; raises unless names, shapes and types match and all values are finite."""
     wanted = distinct_weights(model)
     for name in tensors:
         if name not in wanted:
@@ -206,7 +206,7 @@ def fill(model: HookedModel, tensors: Mapping[str, Tensor], where: str) -> None:
 
 
 def require_fit(tensor: Tensor, slot: Tensor, where: str) -> None:
-    """Raises unless `tensor` can take the place of `slot`."""
+    """Raise unless `tensor` can replace `slot`."""
     if tensor.shape != slot.shape:
         raise CheckpointError(
             f"{where} has shape {tuple(tensor.shape)}; the card's config asks for {tuple(slot.shape)}. "
@@ -218,7 +218,7 @@ def require_fit(tensor: Tensor, slot: Tensor, where: str) -> None:
 
 
 def require_finite(tensor: Tensor, where: str) -> None:
-    """Raises when a weight is infinite or no number."""
+    """Raise if a weight is infinite or NaN."""
     if bad := tensor.numel() - int(tensor.isfinite().sum()):
         raise CheckpointError(
             f"{where} has {bad} of {tensor.numel()} values that are infinite or not a number: training diverged, or "
@@ -227,10 +227,10 @@ def require_finite(tensor: Tensor, where: str) -> None:
 
 
 def stored_weights(model: HookedModel, dtype: str) -> dict[str, Tensor]:
-    """The model's weights as they go to disk, floating ones cast to `dtype`; none that it inherits."""
+    """Return the model's own weights with floating-point ones cast to `dtype`."""
     if dtype not in DTYPES:
         raise ConfigError(f"Weights cannot be saved as {dtype!r}. {suggestion(dtype, DTYPES)}")
-    weights = own(model, distinct_weights(model))
+    weights = select_own(model, distinct_weights(model))
     stored = {n: t.to(DTYPES[dtype]) if t.is_floating_point() else t for n, t in weights.items()}
     for name, tensor in stored.items():
         require_finite(tensor, f"{name!r} as {dtype}")
@@ -238,13 +238,13 @@ def stored_weights(model: HookedModel, dtype: str) -> dict[str, Tensor]:
 
 
 def distinct_weights(model: HookedModel) -> dict[str, Tensor]:
-    """Parameters and buffers by name; of names that share one tensor, the first."""
+    """Return parameters and buffers by name; of names that share one tensor, the first."""
     aliases = ties_of(model)
     return {name: tensor for name, tensor in model.state_dict().items() if name not in aliases}
 
 
 def stored_config(model: HookedModel, architecture: str) -> dict[str, Any]:
-    """The model's config as JSON values, after a look that it comes back as it was."""
+    """Convert the model's config to JSON values; raises unless it is restored unchanged."""
     if MODELS[architecture] is not type(model):
         raise CheckpointError(
             f"The card says architecture {architecture!r}, which is {MODELS[architecture].__name__}, "
@@ -261,7 +261,7 @@ def stored_config(model: HookedModel, architecture: str) -> dict[str, Any]:
 
 
 def tokenizer_of(texts: Mapping[str, bytes], about: Mapping[str, Any], folder: Path) -> Any:
-    """The tokenizer whose text the weights vouch for, or None when the model has none."""
+    """Read the tokenizer and verify its hash; None if the model has none."""
     expected = about.get(f"{TOKENIZER}_sha256")
     if expected is None:
         return None

@@ -1,4 +1,4 @@
-"""Weights that several parts of a model share: written once, and shared again by the model that is loaded."""
+"""Weights shared by several parts of a model: stored once and shared again after loading."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from workbench.core.errors import CheckpointError, suggestion
 
 TIED = "tied"
-"""Where a file says which names share a tensor."""
+"""Key of the shared names in a file's header."""
 
 
 def ties_of(model: nn.Module) -> dict[str, str]:
@@ -36,20 +36,20 @@ def ties_of(model: nn.Module) -> dict[str, str]:
 
 
 def extent(tensor: Tensor) -> tuple[int, int]:
-    """First and last byte of a tensor in memory."""
+    """Return the addresses of the first byte of a tensor and of the byte after its last."""
     last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     return tensor.data_ptr(), tensor.data_ptr() + (last + 1) * tensor.element_size()
 
 
 def tie(model: nn.Module, ties: Mapping[str, str], where: str) -> None:
-    """Let exactly these names share their tensors; names that the architecture ties and these do not are parted."""
+    """Make exactly these names share their tensors; other ties of the architecture are separated."""
     names, present = model.state_dict(keep_vars=True), ties_of(model)
     for name in (*ties, *ties.values()):
         if name not in names:
             raise CheckpointError(f"{where} says that {name!r} is shared. {suggestion(name, names)}")
     for alias in present:
         if ties.get(alias) != present[alias]:
-            put(model, alias, copied(names[alias]))
+            put(model, alias, copy_tensor(names[alias]))
     for alias, owner in ties.items():
         if names[alias].shape != names[owner].shape:
             raise CheckpointError(f"{where} says that {alias!r} and {owner!r} are one tensor, but their shapes differ.")
@@ -57,13 +57,13 @@ def tie(model: nn.Module, ties: Mapping[str, str], where: str) -> None:
             put(model, alias, names[owner])
 
 
-def copied(tensor: Tensor) -> Tensor:
-    """A tensor of the same kind with memory of its own."""
+def copy_tensor(tensor: Tensor) -> Tensor:
+    """Copy a tensor or parameter to new memory."""
     copy = tensor.detach().clone()
     return nn.Parameter(copy, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else copy
 
 
 def put(model: nn.Module, name: str, tensor: Tensor) -> None:
-    """Put a parameter or buffer in the place of that name."""
+    """Replace the parameter or buffer of that name."""
     path, _, leaf = name.rpartition(".")
     setattr(model.get_submodule(path), leaf, tensor)

@@ -1,4 +1,4 @@
-"""One writer per folder, and nothing finished is replaced unasked."""
+"""Locking of checkpoint folders, and protection of finished models."""
 
 import shutil
 from collections.abc import Collection, Iterator
@@ -13,7 +13,7 @@ from workbench.core.atomic import explain_write_errors
 from workbench.core.errors import CheckpointError
 
 LOCK = ".writing.lock"
-"""An empty file that stays; the system holds the lock for a process, and drops it when the process ends."""
+"""Empty lock file, which stays; the system releases the lock when the process ends."""
 CARD = "card.json"
 
 
@@ -63,7 +63,7 @@ def require_free(folder: Path, run: str = "") -> None:
 
 
 def drop_steps(folder: Path, kept: Collection[str]) -> None:
-    """Remove the steps of all runs but some; "" stands for steps of earlier versions, which have no run."""
+    """Remove the steps of all runs but `kept`; "" stands for steps of earlier versions, which have no run."""
     steps = folder / "steps"
     if not steps.is_dir():
         return

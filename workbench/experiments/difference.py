@@ -30,7 +30,7 @@ from workbench.core.random import generator
 from workbench.core.registry import DATASETS, RECIPES
 from workbench.data.tasks.sequences import UNSCORED
 from workbench.data.text.questions import QuestionData, encode_answers
-from workbench.recipes.trainings.tales_outcomes import N_NEW, TEMPERATURE, marks_of, prompts_of, read_back
+from workbench.recipes.trainings.tales_outcomes import N_NEW, TEMPERATURE, decode_tales, marks_of, prompts_of
 from workbench.training.rlhf.completions import completion_mask
 from workbench.zoo.layers.sampling import SamplingConfig
 from workbench.zoo.lora_gpt import LoRAGPT
@@ -61,7 +61,7 @@ class Tales:
 
     def worth(self, model: Any, extend: Extend | None = None) -> Float[Tensor, " row"]:
         """The true reward of the tales written."""
-        return read_back(self.rows(model, extend), self.prompts, self.tokenizer).true_reward.float()
+        return decode_tales(self.rows(model, extend), self.prompts, self.tokenizer).true_reward.float()
 
 
 @dataclass(frozen=True, eq=False)

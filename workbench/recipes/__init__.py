@@ -1,1 +1,1 @@
-"""How each committed checkpoint was made: one file each."""
+"""Recipes of the committed checkpoints, one file each."""

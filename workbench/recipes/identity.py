@@ -1,4 +1,4 @@
-"""Everything that decides which weights a recipe's training ends with, as one flat table."""
+"""Identity of a training: everything that determines the weights of a recipe, as one flat table."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from workbench.recipes.recipe import Recipe
 
 PACKAGES = ("torch", "numpy", "gymnasium")
-"""Their versions change the numbers that a training gives."""
+"""Packages whose version affects the result of a training."""
 
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:
-    """List every setting of a training, the hash of its data, and the versions of the code that runs it.
+    """List every setting of a training, the hashes of its data, and the versions of the code that runs it.
 
-    Names have the place in front: `training.lr`, `config.d_model`, `task.batch_size`, `data.digits`. Reads the data
-    sets, to know what they hold.
+    Names are prefixed: `training.lr`, `config.d_model`, `task.batch_size`, `data.digits`. Loads the data sets to hash
+    them.
     """
     own = ("architecture", "weights", "bias", "seed", "threads", "dtype")
     settings = {"recipe": recipe.name} | {name: getattr(recipe, name) for name in own}
     settings["processes"] = place()[1]
     for prefix, value in (("config", recipe.config), ("training", recipe.training), ("task", recipe.train)):
-        settings |= dict(flattened(prefix, value))
+        settings |= dict(flatten(prefix, value))
     texts = [value for name, value in settings.items() if name.startswith("task.") and isinstance(value, str)]
     for name in (*recipe.reads, *texts):
-        settings |= source(name)
+        settings |= hash_source(name)
     if recipe.based_on:
         settings[f"model.{recipe.based_on}"] = read_card(recipe.based_on).weights_sha256
     settings |= {f"version.{package}": release(package) for package in PACKAGES}
@@ -48,12 +48,12 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
 
 
 def run_of(settings: Mapping[str, Any]) -> str:
-    """Name a run by the hash of its settings: the same name means the same weights."""
+    """Name a run by the hash of its settings. Runs of the same name have the same weights."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def source(name: str) -> dict[str, str]:
-    """The hash of a data set, an environment's rules or a trained network, if the text is the name of one."""
+def hash_source(name: str) -> dict[str, str]:
+    """Hash the data set or environment of that name; empty if the text names neither."""
     if name in DATASETS:
         return {f"data.{name}": DATASETS[name]().sha256}
     if name in gymnasium.registry:
@@ -61,35 +61,35 @@ def source(name: str) -> dict[str, str]:
     return {}
 
 
-def flattened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """A setting as pairs of a dotted name and a JSON value; functions and classes are written by their name."""
+def flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Flatten a setting to pairs of a dotted name and a JSON value; functions and classes are written by name."""
     if is_dataclass(value) and not isinstance(value, type):
         yield name, type(value).__qualname__
         for field in fields(value):
-            yield from flattened(f"{name}.{field.name}", getattr(value, field.name))
+            yield from flatten(f"{name}.{field.name}", getattr(value, field.name))
     elif isinstance(value, functools.partial):
         given = dict(zip(inspect.signature(value.func).parameters, value.args, strict=False)) | value.keywords
-        yield from function(name, value.func, given)
+        yield from flatten_function(name, value.func, given)
     elif isinstance(value, MethodType):
-        yield from flattened(name, value.__self__)
+        yield from flatten(name, value.__self__)
         yield name, value.__qualname__
     elif callable(value):
-        yield from function(name, value, {})
+        yield from flatten_function(name, value, {})
     elif isinstance(value, Mapping):
         for key, entry in value.items():
-            yield from flattened(f"{name}.{key}", entry)
+            yield from flatten(f"{name}.{key}", entry)
     elif isinstance(value, list | tuple):
-        yield name, [dict(flattened("", entry)).get("", str(entry)) for entry in value]
+        yield name, [dict(flatten("", entry)).get("", str(entry)) for entry in value]
     else:
         yield name, value if isinstance(value, str | int | float | None) else repr(value)
 
 
-def function(name: str, value: Callable[..., Any], given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """A function by its name, with the arguments that are fixed: given ones, defaults, and what it encloses."""
+def flatten_function(name: str, value: Callable[..., Any], given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Write a function by name, with its fixed arguments, its defaults and the variables that it encloses."""
     yield name, f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
     plain = inspect.unwrap(value)
     enclosed = dict(inspect.getclosurevars(plain).nonlocals) if inspect.isfunction(plain) else {}
     taken = inspect.signature(value).parameters.items() if "." not in name else ()  # of the task itself alone
     defaults = {argument: p.default for argument, p in taken if p.default is not p.empty}
     for argument, fixed in {**enclosed, **defaults, **given}.items():
-        yield from flattened(f"{name}.{argument}", fixed)
+        yield from flatten(f"{name}.{argument}", fixed)

@@ -1,4 +1,4 @@
-"""A trained network measured again: by its recipe, or as its kind of data is measured."""
+"""Measurement of a trained network by its recipe, or by its kind of data."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from workbench.training.sequence_answers import answer_metrics
 from workbench.training.supervised import classification_metrics
 
 
-def measured(model: HookedModel, card: Card) -> Metrics:
-    """The metrics of a trained network, computed now from its weights and its data."""
+def measure(model: HookedModel, card: Card) -> Metrics:
+    """Measure a trained network again from its weights and data."""
     recipe = RECIPES[card.recipe]
     if recipe.measure is not None:
         return recipe.measure(recipe, model)
     if "return_mean" in card.metrics:
-        return returns(model, card.data.name)
+        return measure_returns(model, card.data.name)
     if card.data.name in DATASETS and "test_accuracy" in card.metrics:
-        return answers(model, DATASETS[card.data.name](), "whole_accuracy" in card.metrics)
+        return measure_answers(model, DATASETS[card.data.name](), "whole_accuracy" in card.metrics)
     raise InputError(f"The recipe {card.recipe} does not say how its network is measured. Give it `measure`.")
 
 
-def returns(model: Any, environment: str) -> Metrics:
-    """The mean return of greedy episodes in gymnasium's own environment."""
+def measure_returns(model: Any, environment: str) -> Metrics:
+    """Measure the mean return of greedy episodes in gymnasium's own environment."""
     found = evaluate_policy(model, partial(make_vector, environment), EPISODES, EVALUATION_SEED)
     return {"return_mean": found.score}
 
 
-def answers(model: HookedModel, data: Any, whole: bool) -> Metrics:
-    """Accuracy and loss on the test split; with `whole`, on both splits together as well."""
+def measure_answers(model: HookedModel, data: Any, whole: bool) -> Metrics:
+    """Measure accuracy and loss on the test split; with `whole`, on both splits together as well."""
     if isinstance(data, ImageData):
         return classification_metrics(model, data.test_inputs, data.test_targets)
     if not isinstance(data, SequenceData):

@@ -1,4 +1,4 @@
-"""A recipe: everything that makes one checkpoint, and the targets it must reach."""
+"""Recipe of a checkpoint: architecture, data, training, and the targets that the model must reach."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from workbench.training.fit_config import FitConfig
 from workbench.training.parallel import is_first, place, wait_for_first
 
 Metrics = Mapping[str, Mapping[str, Any]]
-"""name -> {"value": number, "n": samples, "interval": its 95 % interval, where there is one}."""
+"""Maps names to {"value": number, "n": samples, "interval": 95 % interval, if there is one}."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """What a recipe's training is given: where to resume, whom to tell, what to keep on the way."""
+    """Arguments of a recipe's training: file of the training state, progress callback, and what keeps early steps."""
 
     state: Path
     progress: Progress
@@ -45,9 +45,9 @@ class Session:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a recipe's training gives back besides the model, which it trains in place.
+    """Result of a recipe's training besides the model, which is trained in place.
 
-    `seed` is that of the weights kept when several seeds were tried, else None.
+    `seed` is that of the returned weights if several seeds were trained, else None.
     """
 
     curve: Curve
@@ -59,16 +59,17 @@ class Trained:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one checkpoint is made.
+    """Settings and functions that make one checkpoint.
 
-    `targets` holds a bound for each metric: at least, or at most when its name ends in `loss`, `error` or
-    `distance`.
-    `training` is the configuration of the training algorithm, `train` what runs it. `weights` and `bias` name the
-    initialisation (`core.initializers`); None leaves the architecture's own. `measure` gives the metrics of a trained
-    network that `train` would put on its card; None where `recipes.measuring` knows how by the data. `published` is
-    what others report for the first target, with their source. `based_on` names the checkpoint whose weights training
-    begins with, "" for none. `reads` names the data sets and environments that training reads, where they are not
-    settings of `train` already.
+    Attributes: name: Name of the recipe and of its checkpoint. title: Short description. architecture: Name of the
+    architecture. config: Config of the architecture. training: Config of the training algorithm. train: Trains a model
+    in place. targets: Bound of each metric: a maximum if its name ends in `loss`, `error` or `distance`, else a
+    minimum. weights: Initialiser of the weights (`core.initializers`); None for the architecture's own. bias:
+    Initialiser of the biases. seed: Seeds initialisation and training. threads: Number of torch threads. dtype: Type of
+    the stored weights. licence: Licence of the weights. note: Remark on the card. published: Published value of the
+    first target, with its source. measure: Computes the card's metrics of a trained network; None if
+    `recipes.measuring` can. based_on: Checkpoint whose weights training starts from; "" for none. reads: Data sets and
+    environments that training reads and that are not settings of `train`.
     """
 
     name: str
@@ -97,10 +98,10 @@ class Recipe:
                 raise UnknownNameError("initializer", name, known)
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
-        """Copy the recipe with other values for fields of its training, its configuration, its task, or its own.
+        """Copy the recipe with other values for fields of its training, its config, its task, or its own.
 
-        All values are set together, so that they need only fit each other. A run made shorter keeps no steps beyond its
-        end, unless `keep_steps` is given too.
+        All values are set together, so that only the result must be valid. A shorter run drops the `keep_steps` beyond
+        its end unless they are given too.
         """
         holders: dict[str, dict[str, Any]] = {}
         for name, value in settings.items():
@@ -119,15 +120,15 @@ class Recipe:
 
 HOLDERS = ("training", "config", "train")
 OWN = ("seed", "threads", "dtype", "weights", "bias")
-"""The recipe's own settings; `seed` is also set in the training's configuration."""
+"""Settings of the recipe itself; `seed` is also set in the training's configuration."""
 
 
 def _field_names(config: Any) -> list[str]:
     return [f.name for f in fields(config)] if is_dataclass(config) else []
 
 
-def fresh(recipe: Recipe) -> HookedModel:
-    """The network as its training begins; seeds everything that is random."""
+def build(recipe: Recipe) -> HookedModel:
+    """Build the network with its initial weights, and seed all random generators."""
     seed_everything(recipe.seed)
     model = MODELS[recipe.architecture](recipe.config)
     if recipe.weights is not None:
@@ -138,18 +139,18 @@ def fresh(recipe: Recipe) -> HookedModel:
 def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent, overwrite: bool = False) -> Card:
     """Train a recipe's model and save it with its card and curve.
 
-    Continues an interrupted run with the same settings, data, code and versions from the state that it left in the
-    folder. The model is saved even when a target is missed, so that nothing is lost; then this raises.
+    An interrupted run with the same settings, data, code and versions continues from the state in the folder. The model
+    is saved even if a target is missed.
 
     Args:
-        recipe: What to train.
-        folder: Where to save; by default beside the other trained models, under the recipe's name.
-        progress: Called with the steps done and all steps; what it raises stops the run after its state was stored.
+        recipe: The recipe to train.
+        folder: Folder of the checkpoint; by default beside the other trained models, under the recipe's name.
+        progress: Called with the steps done and all steps; an exception stops the run after its state was stored.
         overwrite: Replace a finished model in the folder, and drop an interrupted training with other settings.
 
     Returns:
-        The card. Of several processes (`training.parallel`) the first one saves; the others' cards name neither config
-        nor size.
+        The card. Of several processes (`training.parallel`), only the first one saves; the cards of the others lack
+        config and size.
 
     Raises:
         CheckpointError: If the folder holds something else, or another process trains there.
@@ -163,12 +164,12 @@ def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent
     settings = settings_of(recipe)
     if not is_first():
         wait_for_first()
-        return trained_card(recipe, folder, settings, progress)[0]
+        return train_model(recipe, folder, settings, progress)[0]
     with writing(folder):
         saved = claim(folder, settings, overwrite)
         wait_for_first()
         if saved is None:
-            card, model, trained = trained_card(recipe, folder, settings, progress)
+            card, model, trained = train_model(recipe, folder, settings, progress)
             saved = save(folder, model.eval(), card, trained.curve, trained.tokenizer, overwrite=True)
             release(folder)
     if missed := missed_targets(recipe.targets, saved):
@@ -176,26 +177,26 @@ def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent
     return saved
 
 
-def trained_card(
+def train_model(
     recipe: Recipe, folder: Path, settings: Mapping[str, Any], progress: Progress
 ) -> tuple[Card, HookedModel, Trained]:
-    """Train a model; return its card, not yet saved, the model, and what training gave back."""
-    model, begin, run = fresh(recipe), perf_counter(), run_of(settings)
+    """Train a model; return its unsaved card, the model, and the result of training."""
+    model, begin, run = build(recipe), perf_counter(), run_of(settings)
     session = Session(folder / STATE, progress, lambda step, m: _keep(folder, step, m, run, recipe.dtype))
     trained = recipe.train(recipe, model, session)
-    card = replace(describe(recipe, trained, perf_counter() - begin), run=run, settings=recorded(settings))
+    card = replace(make_card(recipe, trained, perf_counter() - begin), run=run, settings=select_recorded(settings))
     return card, model, trained
 
 
-def recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that a card has no field for."""
+def select_recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a card has no field for."""
     return {
         name: value for name, value in settings.items() if not name.startswith(("config", "recipe", "architecture"))
     }
 
 
 def require_shareable(recipe: Recipe) -> None:
-    """Raises ConfigError where several processes were started for a training that one process does."""
+    """Raise ConfigError if several processes were started for a training that runs in one."""
     if place()[1] > 1 and not isinstance(recipe.training, FitConfig):
         raise ConfigError(
             f"{recipe.name} trains in one process: {type(recipe.training).__name__} has no batches to share. "
@@ -207,8 +208,8 @@ def _keep(folder: Path, step: int, model: HookedModel, run: str, dtype: str) -> 
     save_step(folder, model, step, run, dtype)
 
 
-def describe(recipe: Recipe, trained: Trained, seconds: float) -> Card:
-    """The card of a finished run; `seconds` in the curve count earlier sessions of a resumed run too."""
+def make_card(recipe: Recipe, trained: Trained, seconds: float) -> Card:
+    """Build the card of a finished run; its time includes earlier sessions of a resumed run."""
     measured = trained.curve.series.get("seconds")
     total = trained.curve.last("seconds") if measured else seconds
     return Card(
@@ -241,7 +242,7 @@ def _score(name: str, metric: Mapping[str, Any]) -> Score:
 
 
 def missed_targets(targets: Mapping[str, float], card: Card) -> list[str]:
-    """What a card's metrics fall short of, one sentence each."""
+    """Return one sentence for each target that a card's metrics miss."""
     missed = []
     for name, bound in targets.items():
         low_is_good = name.endswith(("loss", "error", "distance"))
@@ -253,5 +254,5 @@ def missed_targets(targets: Mapping[str, float], card: Card) -> list[str]:
 
 
 def register(recipe: Recipe) -> Recipe:
-    """Makes a recipe known by its name."""
+    """Register a recipe under its name."""
     return RECIPES.register(recipe.name)(recipe)

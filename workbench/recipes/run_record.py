@@ -1,4 +1,4 @@
-"""The record of a training under way: which settings it has, so that nobody continues it with others."""
+"""Record of a training in progress, which prevents continuing it with other settings."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ STATE = "training_state.safetensors"
 
 
 def claim(folder: Path, settings: Mapping[str, Any], overwrite: bool = False) -> Card | None:
-    """Make a folder that of a training with these settings, new or interrupted.
+    """Prepare a folder for a training with these settings, new or interrupted.
 
     Args:
-        folder: The folder, which this process holds.
-        settings: Everything that decides the weights.
+        folder: The folder, locked by this process.
+        settings: Everything that determines the weights.
         overwrite: Replace a finished model, and drop an interrupted training with other settings.
 
     Returns:
-        The card, if just this training was interrupted after its model had been saved; else None.
+        The card, if this training was interrupted after its model had been saved; else None.
 
     Raises:
         CheckpointError: If the folder holds something else; names the first setting that differs.
@@ -50,18 +50,18 @@ def claim(folder: Path, settings: Mapping[str, Any], overwrite: bool = False) ->
 
 
 def release(folder: Path) -> None:
-    """Remove what is kept of a training only while it runs, the record last."""
+    """Remove the files of a training in progress, the record last."""
     for path in (*states(folder), folder / RECORD):
         path.unlink(missing_ok=True)
 
 
 def is_saved(folder: Path, run: str) -> bool:
-    """Whether the model of a run is in its folder."""
+    """Return whether the model of a run is in its folder."""
     return (folder / CARD).exists() and is_readable(folder) and card_of(folder).run == run
 
 
 def is_readable(folder: Path) -> bool:
-    """Whether a folder's card can be read."""
+    """Return whether a folder's card can be read."""
     try:
         card_of(folder)
     except CheckpointError:
@@ -70,12 +70,12 @@ def is_readable(folder: Path) -> bool:
 
 
 def states(folder: Path) -> list[Path]:
-    """The training states in a folder, one for each part of a training."""
+    """Return the training states in a folder, one for each part of a training."""
     return sorted(folder.glob(f"*{STATE}"))
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """The settings of the training under way or interrupted in a folder; None where none is recorded."""
+    """Read the settings of the training that runs or was interrupted in a folder; None if there is no record."""
     path = folder / RECORD
     try:
         return unseal(path.read_bytes(), str(path), required=True)
@@ -88,7 +88,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def difference(stored: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> str:
-    """Say how an interrupted training differs from the one that is asked for."""
+    """Describe how an interrupted training differs from the requested one."""
     ways = "choose another folder, or start again with --overwrite (in Python: overwrite=True)."
     if stored is None:
         return f"a training state without a record of its settings. Delete it, {ways}"

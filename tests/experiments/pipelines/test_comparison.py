@@ -24,7 +24,7 @@ from workbench.experiments.pipelines.comparison import (
     read_plan,
 )
 from workbench.figures.alt import describe
-from workbench.recipes.recipe import fresh
+from workbench.recipes.recipe import build
 from workbench.training.sanity import Lesson
 
 PLAN = """# Which learns faster?
@@ -122,7 +122,7 @@ def test_the_comparisons_that_come_along_are_kept(name: str) -> None:
 
 def test_gradients_by_layer_are_autograds_and_leave_the_network_as_it_was() -> None:
     recipe = read_plan("plain_vs_residual").recipe_of("plain, 8 layers", 0)
-    model = fresh(recipe)
+    model = build(recipe)
     x, y = torch.randn(8, 1, 14, 14, generator=torch.Generator().manual_seed(0)), torch.arange(8)
     lesson = Lesson(lambda step: (x, y), torch.nn.functional.cross_entropy)
     before = {n: t.clone() for n, t in model.state_dict().items()}

@@ -21,7 +21,7 @@ def key(workspace: Path) -> str:
     return spec.key
 
 
-def read_back(content: bytes, to: str) -> pd.DataFrame:
+def decode_tales(content: bytes, to: str) -> pd.DataFrame:
     if to == "json":
         return pd.DataFrame(json.loads(content)["rows"])
     return pd.read_csv(io.BytesIO(content)) if to == "csv" else pd.read_parquet(io.BytesIO(content))
@@ -30,7 +30,7 @@ def read_back(content: bytes, to: str) -> pd.DataFrame:
 @pytest.mark.parametrize("to", ["csv", "json", "parquet"])
 def test_a_file_holds_the_numbers_of_the_result(key: str, to: str) -> None:
     store = ResultStore()
-    rows = read_back(rendered(key, to, store), to)
+    rows = decode_tales(rendered(key, to, store), to)
     torch.testing.assert_close(torch.tensor(rows["value"].to_list()), store.get(key).value, rtol=1e-6, atol=1e-6)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from workbench.checkpoints.store import load_folder
 from workbench.core.errors import Cancelled
 from workbench.recipes.image_classifiers import cifar10_fast
-from workbench.recipes.image_classifiers.cifar10_fast import RECIPE, SixViews, again, measure
+from workbench.recipes.image_classifiers.cifar10_fast import RECIPE, SixViews, measure, second_cycle
 from workbench.recipes.recipe import Recipe, make
 from workbench.recipes.trainings.image_classifier import ImageClassification
 from workbench.zoo.airbench import AirbenchConfig
@@ -50,7 +50,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Recipe:
 
 
 def test_the_second_cycle_is_half_as_long_and_begins_at_half_the_rate() -> None:
-    first, second = RECIPE.training, again(RECIPE).training
+    first, second = RECIPE.training, second_cycle(RECIPE).training
     assert second == replace(first, steps=first.steps // 2, lr=first.lr / 2)
 
 

@@ -19,13 +19,13 @@ from workbench.experiments.store.data_contents import forget
 from workbench.recipes.recipe import Recipe, make
 from workbench.recipes.trainings.finetuning import (
     FineTuning,
-    chosen_rightly,
+    add_prompts,
+    check_choices,
     free_answers,
-    in_numbers,
+    number_words,
     question_loss,
-    score,
-    spread,
-    with_prompts,
+    score_questions,
+    select_evenly,
 )
 from workbench.training.curve import Curve
 from workbench.training.fit import FitConfig
@@ -81,7 +81,7 @@ def test_questions_are_learned_from_the_weights_of_another_checkpoint(
     card = make(recipe(cfg, architecture), tmp_path / "tuned")
     assert card.metrics["test_accuracy"].value > 0.8 > card.metrics["base_accuracy"].value
     model = load("tuned")
-    again = score(model, DATASETS["colours"]().test, model.tokenizer)
+    again = score_questions(model, DATASETS["colours"]().test, model.tokenizer)
     assert again["test_accuracy"]["value"] == card.metrics["test_accuracy"].value
     held = unpack((tmp_path / "tuned" / WEIGHTS).read_bytes(), "")[0]
     adapters = [name for name in held if name.endswith((".down", ".up"))]
@@ -103,13 +103,13 @@ def test_a_choice_is_as_likely_as_all_its_tokens_together(base: GPTConfig) -> No
         likely.append(float(logp.gather(1, answer[:, None]).sum()))
     best = CHOICES[likely.index(max(likely))]
     for answer in CHOICES:
-        assert chosen_rightly(model, [replace(question, answer=answer)], model.tokenizer) == [answer == best]
+        assert check_choices(model, [replace(question, answer=answer)], model.tokenizer) == [answer == best]
 
 
 def test_prompts_count_beside_answers_and_what_fills_rows_up_counts_nowhere(base: GPTConfig) -> None:
     model = load("tiny")
     asked = DATASETS["colours"]().test[:3]
-    inputs, targets = with_prompts(lambda step: encode_answers([(q.prompt, q.answer) for q in asked], model.tokenizer),
+    inputs, targets = add_prompts(lambda step: encode_answers([(q.prompt, q.answer) for q in asked], model.tokenizer),
                                    padding_token(model.tokenizer))(0)  # fmt: skip
     with torch.no_grad():
         logits = model(inputs)
@@ -125,10 +125,10 @@ def test_free_answers_end_with_their_line_and_are_counted_by_words(base: GPTConf
     model = load("tiny")
     given = free_answers(model, [Question("sky\nColour:", " blue\n")], model.tokenizer)
     assert len(given) == 1 and "\n" not in given[0]
-    assert in_numbers(["AA B", "B"], ["AA", "B C"]) == ([[0, 1], [1]], [[[0]], [[1, 2]]])
+    assert number_words(["AA B", "B"], ["AA", "B C"]) == ([[0, 1], [1]], [[[0]], [[1, 2]]])
 
 
 def test_questions_to_validate_by_come_from_everywhere() -> None:
     asked = [Question(str(i), "") for i in range(10)]
-    assert [question.prompt for question in spread(asked, 4)] == ["0", "2", "5", "7"]
-    assert list(spread(asked, 20)) == asked
+    assert [question.prompt for question in select_evenly(asked, 4)] == ["0", "2", "5", "7"]
+    assert list(select_evenly(asked, 20)) == asked

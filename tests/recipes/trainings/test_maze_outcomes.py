@@ -7,7 +7,7 @@ import torch
 
 from workbench.data.environments.maze import AGENT, GOAL, OPEN
 from workbench.data.environments.maze_layouts import MOVES, distances
-from workbench.recipes.trainings.maze_outcomes import maze_metrics, outcomes
+from workbench.recipes.trainings.maze_outcomes import maze_metrics, run_episodes
 
 
 def shortest_way(observation: torch.Tensor) -> SimpleNamespace:
@@ -36,7 +36,7 @@ def downhill(distance: np.ndarray, agents: np.ndarray) -> torch.Tensor:
 
 def test_the_shortest_way_is_the_shortest_wherever_the_goal_is() -> None:
     for goal in ("corner", "anywhere"):
-        seen = outcomes(shortest_way, goal, episodes=60)  # type: ignore[arg-type]
+        seen = run_episodes(shortest_way, goal, episodes=60)  # type: ignore[arg-type]
         assert seen.reached.all()
         assert torch.equal(seen.steps, seen.shortest)
         assert bool(seen.goal_in_corner.all()) == (goal == "corner")
@@ -56,5 +56,5 @@ def test_a_policy_that_stands_still_takes_all_the_time_there_is() -> None:
     def still(observation: torch.Tensor) -> SimpleNamespace:
         return SimpleNamespace(logits=torch.tensor([[1.0, 0, 0, 0]]).expand(len(observation), 4), value=observation)
 
-    seen = outcomes(still, "corner", episodes=50)
+    seen = run_episodes(still, "corner", episodes=50)
     assert (seen.steps[~seen.reached] == 100).all() and (~seen.reached).sum() > 20

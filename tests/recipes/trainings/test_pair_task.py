@@ -14,7 +14,7 @@ from workbench.core.source_target import SourceTarget
 from workbench.data.pairs.pair_data import PairData, encode_pairs
 from workbench.data.pairs.pair_tokenizer import PairTokenizer
 from workbench.recipes.recipe import Recipe, make
-from workbench.recipes.trainings.pair_task import PairTask, answers, round_weights, up_to
+from workbench.recipes.trainings.pair_task import PairTask, cut_at_end, generate_answers, round_weights
 from workbench.training.fit import FitConfig
 from workbench.zoo.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 
@@ -43,7 +43,7 @@ def test_a_recipe_learns_pairs_and_its_card_says_what_its_file_does(capitals: Pa
     made = make(recipe, tmp_path / "m")
     assert made.metrics["letter_error"].value <= made.metrics["word_error"].value <= 0.3
     loaded = load_folder(tmp_path / "m")
-    again = TASK.errors(loaded, capitals.test, loaded.tokenizer)
+    again = TASK.measure_errors(loaded, capitals.test, loaded.tokenizer)
     assert again["word_error"]["value"] == made.metrics["word_error"].value
 
 
@@ -51,7 +51,7 @@ def test_greedy_answers_are_the_likeliest_next_tokens_one_by_one(capitals: PairD
     torch.manual_seed(0)
     model = EncoderDecoder(SMALL).eval()
     sources = capitals.test.source[:5]
-    given = answers(model, sources, TOKENIZER, 4)
+    given = generate_answers(model, sources, TOKENIZER, 4)
     target = torch.full((5, 1), TOKENIZER.ids["^"])
     for place in range(3):
         target = torch.cat([target, model(SourceTarget(sources, target))[:, -1].argmax(dim=-1)[:, None]], dim=1)
@@ -64,9 +64,9 @@ def test_any_of_several_right_answers_is_right() -> None:
             return torch.cat([inputs.target, torch.tensor([[6, 2, 0]]).expand(len(inputs.source), -1)], dim=1)
 
     pairs = encode_pairs([("a", "AB"), ("a", "A"), ("b", "CC")], TOKENIZER)
-    errors = TASK.errors(Parrot(), pairs, TOKENIZER)
+    errors = TASK.measure_errors(Parrot(), pairs, TOKENIZER)
     assert errors["word_error"]["value"] == 0.5 and errors["letter_error"]["value"] == pytest.approx(2 / 3)
-    assert up_to([4, 5], 2) == [4, 5] and up_to([4, 2, 5], 2) == [4]
+    assert cut_at_end([4, 5], 2) == [4, 5] and cut_at_end([4, 2, 5], 2) == [4]
 
 
 def test_weights_are_rounded_to_what_the_file_holds() -> None:

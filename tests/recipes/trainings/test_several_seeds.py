@@ -11,7 +11,7 @@ from workbench.checkpoints.store import load_folder
 from workbench.core.progress import Progress, silent
 from workbench.core.registry import RECIPES
 from workbench.recipes.policies.frozenlake_q import RECIPE
-from workbench.recipes.recipe import Session, fresh, make
+from workbench.recipes.recipe import Session, build, make
 from workbench.recipes.trainings.several_seeds import EPISODES, EVALUATION_SEED, SELECTION_SEED, best_of_seeds
 from workbench.training.curve import Curve
 from workbench.training.policy_evaluation import PolicyEvaluation
@@ -51,7 +51,7 @@ def test_the_best_seed_is_chosen_by_other_episodes_than_the_reported_ones(tmp_pa
         returns = torch.full((EPISODES,), mean, dtype=torch.float64)
         return PolicyEvaluation(returns, torch.ones(EPISODES, dtype=torch.int64), {"value": mean})
 
-    model = fresh(RECIPE)
+    model = build(RECIPE)
     session = Session(tmp_path / "state", silent, lambda step, kept: None)
     trained = best_of_seeds(RECIPE, model, session, learn, evaluate, DataSource("FrozenLake-v1", ""))
     assert learned == [RECIPE.seed + i for i in range(5)] and trained.seed == RECIPE.seed + 2

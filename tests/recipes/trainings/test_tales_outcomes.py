@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from workbench.data.text.byte_pairs import END_OF_TEXT, train_bpe
-from workbench.recipes.trainings.tales_outcomes import Told, marks_of, prompts_of, read_back, tale_metrics, tale_rows
+from workbench.recipes.trainings.tales_outcomes import (
+    Tales,
+    decode_tales,
+    marks_of,
+    prompts_of,
+    tale_metrics,
+    tale_rows,
+)
 from workbench.training.rlhf.completions import Marks
 
 PROMPT = "Tell of Ada, an old fox, and an egg.\n"
@@ -18,11 +25,11 @@ TALE = (
 )
 
 
-def told(tales: list[str], ended: bool = True) -> tuple[Told, Marks, Any]:
+def told(tales: list[str], ended: bool = True) -> tuple[Tales, Marks, Any]:
     tokenizer = train_bpe(PROMPT + TALE, 300)
     marks = marks_of(tokenizer)
     rows = tale_rows("".join(PROMPT + tale + END_OF_TEXT for tale in tales), tokenizer, marks)
-    return read_back(rows if ended else rows[:, :-1], [PROMPT] * len(tales), tokenizer), marks, tokenizer
+    return decode_tales(rows if ended else rows[:, :-1], [PROMPT] * len(tales), tokenizer), marks, tokenizer
 
 
 def test_tales_come_back_from_their_tokens() -> None:
@@ -49,6 +56,6 @@ def test_tales_told_twice_are_not_unique() -> None:
 
 def test_sets_of_tales_are_joined_and_taken_apart() -> None:
     found, marks, _ = told([TALE, "Ada slept."])
-    joined = Told.joined([found.row(1), found.row(0)], marks.end)
+    joined = Tales.join([found.row(1), found.row(0)], marks.end)
     assert list(joined.tales) == ["Ada slept.", TALE]
     assert torch.equal(joined.true_reward, found.true_reward.flip(0))

@@ -13,40 +13,46 @@ from workbench.core.progress import silent
 from workbench.data.text.preferences import Preference, append
 from workbench.recipes.preferences import tales_dpo, tales_ppo
 from workbench.recipes.trainings import tales_preferences
-from workbench.recipes.trainings.tales_preferences import copied, labelled, labelled_by_person, scorer_from, setting
-from workbench.recipes.trainings.tales_seeds import beside, worst
+from workbench.recipes.trainings.tales_preferences import (
+    copy_model,
+    label_pairs,
+    load_setting,
+    read_labelled,
+    scorer_from,
+)
+from workbench.recipes.trainings.tales_seeds import find_worst, join_rewards
 from workbench.training.curve import Curve
 
 
 @pytest.fixture(scope="module")
 def at() -> Any:
-    return setting()
+    return load_setting()
 
 
 def test_pairs_are_two_tales_for_each_order_with_one_preferred(at: Any) -> None:
-    pairs = labelled(at, at.prompts[:6], seed=0)
+    pairs = label_pairs(at, at.prompts[:6], seed=0)
     assert pairs.first.prompts == pairs.second.prompts == at.prompts[:6]
     assert pairs.first.tales != pairs.second.tales and len(pairs.prefers_first) == 6
-    assert labelled(at, at.prompts[:6], seed=0).first.tales == pairs.first.tales
+    assert label_pairs(at, at.prompts[:6], seed=0).first.tales == pairs.first.tales
 
 
 def test_a_persons_preferences_are_pairs_too(at: Any, tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     for chosen in ("left", "right", "equal"):
         append(file, Preference("Tell of Ada.", "one", "other", chosen, False, "m", 0, 0, "me"))  # type: ignore[arg-type]
-    pairs = labelled_by_person(at, file)
+    pairs = read_labelled(at, file)
     assert list(pairs.first.tales) == ["one", "other"] and list(pairs.second.tales) == ["other", "one"]
     assert pairs.prefers_first.all()
 
 
 def test_ppo_and_dpo_take_a_step_from_the_reference(at: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tales_dpo, "training_pairs", lambda at, seed: labelled(at, at.prompts[:4], seed))
+    monkeypatch.setattr(tales_dpo, "training_pairs", lambda at, seed: label_pairs(at, at.prompts[:4], seed))
     monkeypatch.setattr(tales_dpo, "PAIR_BATCH", 4)
-    scorer = scorer_from(at, copied(at.reference).requires_grad_(False))
+    scorer = scorer_from(at, copy_model(at.reference).requires_grad_(False))
     ppo = replace(tales_ppo.RECIPE.training, updates=1, batch=4, minibatch=4, epochs=1)
     dpo = replace(tales_dpo.RECIPE.training, fit=replace(tales_dpo.RECIPE.training.fit, steps=1))
     for learn, cfg in ((tales_ppo.learn, ppo), (tales_dpo.learn, dpo)):
-        policy = copied(at.reference)
+        policy = copy_model(at.reference)
         curve = learn(cfg, at, policy, scorer, 0, silent, tmp_path / f"{learn.__module__}")
         moved = [
             (p - q).abs().max().item() for p, q in zip(policy.parameters(), at.reference.parameters(), strict=True)
@@ -68,10 +74,10 @@ def test_gates_are_those_of_the_worst_seed() -> None:
                   "unique": 1.0, "length_error": length_error}  # fmt: skip
         return {name: {"value": value} for name, value in values.items()}
 
-    found = {name: score["value"] for name, score in worst([seed(4, 0.99, 0.1), seed(3.5, 0.95, 0.3)]).items()}
+    found = {name: score["value"] for name, score in find_worst([seed(4, 0.99, 0.1), seed(3.5, 0.95, 0.3)]).items()}
     assert found == {"worst_margin": 0.5, "worst_grammatical": 0.95, "worst_unique": 1.0, "worst_length_error": 0.3}
 
 
 def test_the_curve_has_every_seeds_reward() -> None:
     one, two = (Curve([1, 2], {"reward": [i, i + 1.0], "kl": [0.0, 0.0]}) for i in (0.0, 5.0))
-    assert beside([one, two], 7).series == {"reward": [0.0, 1.0], "kl": [0.0, 0.0], "reward_seed_8": [5.0, 6.0]}
+    assert join_rewards([one, two], 7).series == {"reward": [0.0, 1.0], "kl": [0.0, 0.0], "reward_seed_8": [5.0, 6.0]}

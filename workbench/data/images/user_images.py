@@ -1,4 +1,4 @@
-"""A user's own picture as a network's input: checked before it is decoded, and never changed unasked."""
+"""A user's own image as input of a network, checked before it is decoded."""
 
 import io
 import struct
@@ -34,34 +34,39 @@ UNDECODABLE = (
 def read_image(
     source: bytes | Path | str, shape: tuple[int, int, int], fit: bool = False
 ) -> Float[Tensor, "channel height width"]:
-    """The picture as floats in 0..1, of exactly `shape` (channel, height, width).
+    """Read an image as floats in 0..1 of exactly `shape` (channel, height, width).
 
-    A picture of another size or colour is refused, unless `fit` asks for a crop of its middle, resized and turned
-    to grey or colour, what is transparent on black. Over 4 million pixels it is refused before any is decoded.
+    Images of more than 4 million pixels are refused before decoding.
+
+    Args:
+        source: Upload or path.
+        shape: Shape that the network expects.
+        fit: Crop the centre, resize, and convert to grey or colour, with transparency on black. Otherwise an image of
+            another size or colour is refused.
     """
     content = read_bytes(source)
-    image = opened(content)
+    image = open_image(content)
     check_size(image)
     try:
         image.load()
     except UNDECODABLE as reason:
         raise InputError(f"The picture is cut short or damaged ({reason}). Save it again.") from reason
     if fit:
-        image = fitted(image, shape)
+        image = fit_image(image, shape)
     check_shape(image, shape)
     pixels = torch.from_numpy(np.array(image, np.uint8)).reshape(*shape[1:], shape[0])
     return pixels.permute(2, 0, 1).float() / 255  # Pillow's channels are last, torch's first
 
 
 def read_bytes(source: bytes | Path | str) -> bytes:
-    """The contents of an upload or of a file."""
+    """Read the contents of an upload or of a file."""
     if isinstance(source, bytes):
         return source
     return read_file(source, MAX_BYTES, f"picture ({', '.join(FORMATS)})")
 
 
-def opened(content: bytes) -> Image.Image:
-    """The picture with its header read and nothing decoded."""
+def open_image(content: bytes) -> Image.Image:
+    """Open an image and read its header only."""
     if not content:
         raise InputError("The picture is an empty file. Choose another one.")
     try:
@@ -78,7 +83,7 @@ def opened(content: bytes) -> Image.Image:
 
 
 def check_size(image: Image.Image) -> None:
-    """Raises for too many pixels or frames, by the header alone."""
+    """Raise if the header announces too many pixels or frames."""
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise InputError(
@@ -94,7 +99,7 @@ def check_size(image: Image.Image) -> None:
 
 
 def check_shape(image: Image.Image, shape: tuple[int, int, int]) -> None:
-    """Raises when the picture is not what the network takes."""
+    """Raise unless the image has the shape that the network expects."""
     channels, height, width = shape
     if image.size != (width, height):
         raise InputError(
@@ -109,8 +114,8 @@ def check_shape(image: Image.Image, shape: tuple[int, int, int]) -> None:
         )
 
 
-def fitted(image: Image.Image, shape: tuple[int, int, int]) -> Image.Image:
-    """The middle of the picture in the shape's proportions, resized, upright, in the shape's colours."""
+def fit_image(image: Image.Image, shape: tuple[int, int, int]) -> Image.Image:
+    """Crop the centre in the shape's proportions, rotate upright, resize, and convert the colours."""
     channels, height, width = shape
     if image.mode.startswith(("I", "F")):
         raise InputError(f"The picture has more than 8 bits per pixel (mode {image.mode}). Save it with 8 bits.")

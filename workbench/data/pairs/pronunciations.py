@@ -25,7 +25,7 @@ PHONEMES = (
     "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH",
 )  # fmt: skip
 LONGEST = 24
-"""Letters or phonemes in one word, at most."""
+"""Maximum number of letters or phonemes in one word."""
 TEST_SHARE, VALIDATION_SHARE = 0.1, 0.02
 
 
@@ -33,7 +33,7 @@ TEST_SHARE, VALIDATION_SHARE = 0.1, 0.02
 def pronunciations() -> PairData:
     """Words of letters and apostrophes with their phonemes without stress; variants are rows of their own.
 
-    Split by word: 10 % to test and 2 % to choose settings by. All that differ by an apostrophe and what follows it
+    Split by word: 10 % for testing and 2 % for validation. Words that differ only by an apostrophe and what follows it
     (`dog`, `dogs'`, `dog's`) are in one split.
     """
     entries = sorted({(word, phonemes) for word, phonemes in dictionary() if len(word) <= LONGEST})
@@ -50,21 +50,21 @@ def pronunciations() -> PairData:
 
 
 def dictionary() -> Iterator[tuple[str, str]]:
-    """Every word and each of its pronunciations, without stress."""
-    for line in found().read_text("utf-8").splitlines():
+    """Load every word with each of its pronunciations, without stress."""
+    for line in find_dictionary().read_text("utf-8").splitlines():
         if match := ENTRY.fullmatch(line.partition("#")[0].strip()):
             phonemes = re.sub(r"\d", "", match["phonemes"])
             if phonemes.count(" ") < LONGEST:
                 yield match["word"], phonemes
 
 
-def found() -> Path:
-    """The dictionary's file, which is read without importing the package.
+def find_dictionary() -> Path:
+    """Read the dictionary's file without importing the package.
 
     Raises:
         DataError: If the package is not installed or its dictionary is another one.
     """
-    path = installed()
+    path = dictionary_path()
     if path is None:
         raise DataError(
             "The data set 'pronunciations' is the CMU Pronouncing Dictionary, and the package that holds it is not "
@@ -78,8 +78,8 @@ def found() -> Path:
     return path
 
 
-def installed() -> Path | None:
-    """Where the package keeps the dictionary, or None without the package."""
+def dictionary_path() -> Path | None:
+    """Return the path of the package's dictionary, or None without the package."""
     try:
         return Path(str(distribution(PACKAGE).locate_file(FILE)))
     except PackageNotFoundError:
@@ -87,12 +87,12 @@ def installed() -> Path | None:
 
 
 def stem(word: str) -> str:
-    """A word without its last apostrophe and what follows it."""
+    """Remove the last apostrophe of a word and what follows it."""
     return word.rpartition("'")[0] or word
 
 
 def split_by_stem(entries: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], ...]:
-    """Entries to train on, to validate and to test, by a random order of the stems."""
+    """Split entries into training, validation and test by a random order of the stems."""
     stems = sorted({stem(word) for word, _ in entries})
     order = torch.randperm(len(stems), generator=generator(0, "pronunciations")).tolist()
     tested, validated = int(TEST_SHARE * len(stems)), int((TEST_SHARE + VALIDATION_SHARE) * len(stems))

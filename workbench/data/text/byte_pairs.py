@@ -1,4 +1,4 @@
-"""Byte pairs, GPT-2's tokenizer: learned from a text, or read from a `tokenizer.json` of Hugging Face."""
+"""Byte-pair tokenizer of GPT-2, trained on a text or read from a `tokenizer.json` of Hugging Face."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
 from workbench.core.errors import ConfigError, InputError, short
-from workbench.data.text.token_ids import Ids, checked_ids, readable, utf8
+from workbench.data.text.token_ids import Ids, check_ids, readable, utf8
 
 END_OF_TEXT = "<|endoftext|>"
 
 
 @dataclass(frozen=True)
 class BytePairTokenizer:
-    """Byte pairs merged as often as a training text suggested (GPT-2's scheme); nothing is unknown.
+    """Byte-pair encoding of bytes (GPT-2's scheme), which can encode every text.
 
-    `definition` is the `tokenizers` library's own JSON. `<|endoftext|>` is one token when it was trained so.
+    `definition` is the JSON of the `tokenizers` library. `<|endoftext|>` is one token if it was trained so.
     """
 
     definition: str
 
     @cached_property
     def pairs(self) -> Pairs:
-        """The library's tokenizer, without what would cut a text, add to it or read it at random."""
+        """Tokenizer of the library, without truncation, added tokens and random merges."""
         stored = json.loads(self.definition)
         require_byte_pairs(stored)
         stored |= {"truncation": None, "padding": None, "post_processor": None}
@@ -40,7 +40,7 @@ class BytePairTokenizer:
 
     @cached_property
     def is_lossless(self) -> bool:
-        """True if every text is certain to be read as it is written."""
+        """True if every text is certain to be decoded unchanged."""
         return reads_as_written(json.loads(self.definition))
 
     @property
@@ -54,7 +54,7 @@ class BytePairTokenizer:
         return [n if i in added else readable(bytes(stand_ins[c] for c in n)) for i, n in enumerate(names)]
 
     def encode(self, text: str) -> Int[Tensor, " pos"]:
-        """One id per merged run of bytes; raises `InputError` for a text that the tokenizer would change."""
+        """Return one id per merged run of bytes; raises `InputError` for a text that the tokenizer would change."""
         utf8(text)
         ids = self.pairs.encode(text, add_special_tokens=False).ids
         if not self.is_lossless and (seen := self.decode(ids)) != text:
@@ -65,15 +65,15 @@ class BytePairTokenizer:
         return torch.tensor(ids)
 
     def decode(self, ids: Ids) -> str:
-        """The text; bytes that are no UTF-8 become the replacement character."""
-        return self.pairs.decode(checked_ids(ids, self.vocab_size), skip_special_tokens=False)
+        """Decode ids; invalid UTF-8 becomes the replacement character."""
+        return self.pairs.decode(check_ids(ids, self.vocab_size), skip_special_tokens=False)
 
     def to_json(self) -> str:
         return json.dumps({"kind": "byte_pair", "definition": json.loads(self.definition)})
 
 
 def train_bpe(text: str, vocab_size: int, special: tuple[str, ...] = (END_OF_TEXT,)) -> BytePairTokenizer:
-    """A byte-pair tokenizer learned from a text (Sennrich et al. 2016, on bytes); the same text gives the same one.
+    """Train a tokenizer on a text (Sennrich et al. 2016, on bytes); the same text gives the same tokenizer.
 
     `vocab_size` counts the 256 bytes and the special tokens; a short text may not have enough pairs to fill it.
     """
@@ -111,7 +111,7 @@ def require_byte_pairs(stored: Mapping[str, Any]) -> None:
 
 
 def kinds_in(part: Mapping[str, Any] | None) -> set[str]:
-    """Types of a pre-tokenizer or decoder and of those it is made of."""
+    """Return the types of a pre-tokenizer or decoder and of its parts."""
     if part is None:
         return set()
     parts = [*part.get("pretokenizers", ()), *part.get("decoders", ())]
@@ -132,7 +132,7 @@ def reads_as_written(stored: Mapping[str, Any]) -> bool:
 
 
 def byte_of_stand_in() -> dict[str, int]:
-    """GPT-2's printable stand-in for each byte, turned round: itself where printable, else the next free code point."""
+    """Map GPT-2's printable characters to bytes: the byte itself if printable, else the next free code point."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [value for value in range(256) if value not in printable]
     return {chr(value): value for value in printable} | {chr(256 + i): value for i, value in enumerate(hidden)}

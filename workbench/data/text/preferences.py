@@ -1,4 +1,4 @@
-"""Preferences of a person: pairs of texts and which one was liked better, one line of JSON each."""
+"""Preferences of a person over pairs of texts, one line of JSON each."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ CHOICES: tuple[Choice, ...] = ("left", "right", "equal")
 
 @dataclass(frozen=True)
 class Preference:
-    """Two texts for one prompt as they were shown, which of them was chosen, and who wrote and who judged them.
+    """Two texts for one prompt as they were shown, the choice, and the authors and the judge.
 
-    `swapped` tells that the first text drawn was shown on the right: positions are random, so that a liking for one
-    side does not count as a liking for a text.
+    `swapped` means that the first text was shown on the right. Sides are random, so that a preference for one side does
+    not
+    count as a preference for a text.
     """
 
     prompt: str
@@ -45,13 +46,13 @@ class Preference:
 
     @property
     def ordered(self) -> tuple[str, str] | None:
-        """The text that was liked better, and the other; None when neither was."""
+        """The preferred text and the other one; None if neither was preferred."""
         pairs = {"left": (self.left, self.right), "right": (self.right, self.left)}
         return pairs.get(self.chosen)
 
 
 def append(path: Path, preference: Preference) -> None:
-    """Adds one line; what was there stays as it is, and a line is on disk before this returns."""
+    """Append one line; it is on disk when this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(asdict(preference), ensure_ascii=False) + "\n"
     with path.open("a", encoding="utf-8") as file:
@@ -61,15 +62,15 @@ def append(path: Path, preference: Preference) -> None:
 
 
 def read(path: Path) -> list[Preference]:
-    """Every preference in a file, in the order they were given; none where there is no file."""
+    """Read every preference in a file in order; empty if there is no file."""
     if not path.is_file():
         return []
     lines = read_text(path, "file of preferences").split("\n")  # splitlines would cut at U+2028 inside a text
-    return [parsed(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    return [parse_line(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def parsed(line: str, where: str) -> Preference:
-    """One line."""
+def parse_line(line: str, where: str) -> Preference:
+    """Parse one line."""
     try:
         fields = read_json(line, "The line")
         if fields["chosen"] not in CHOICES:
@@ -80,6 +81,6 @@ def parsed(line: str, where: str) -> Preference:
 
 
 def left_share(preferences: Sequence[Preference]) -> float | None:
-    """How often the left text was chosen where one was: near a half when the side does not matter; None for none."""
+    """Return the share of choices for the left text, near one half without a bias; None without choices."""
     decided = [preference.chosen for preference in preferences if preference.chosen != "equal"]
     return decided.count("left") / len(decided) if decided else None

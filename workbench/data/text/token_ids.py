@@ -1,4 +1,4 @@
-"""Checks of prompts and token ids that every tokenizer makes."""
+"""Checks of prompts and token ids shared by all tokenizers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Ids = Int[Tensor, " pos"] | Sequence[int]
 
 
 def check_not_empty(text: str) -> None:
-    """Raises for an empty prompt."""
+    """Raise for an empty prompt."""
     if not text:
         raise InputError("The prompt is empty. Type at least one character.")
 
 
 def utf8(text: str) -> bytes:
-    """The bytes of a prompt that has some and is valid Unicode."""
+    """Encode a prompt in UTF-8; raises if it is empty or not valid Unicode."""
     check_not_empty(text)
     try:
         return text.encode()
@@ -30,8 +30,8 @@ def utf8(text: str) -> bytes:
         ) from None
 
 
-def checked_ids(ids: Ids, vocab_size: int) -> list[int]:
-    """The ids as integers, each of them known."""
+def check_ids(ids: Ids, vocab_size: int) -> list[int]:
+    """Convert ids to integers; raises if one is unknown."""
     known = [int(i) for i in ids]
     for place, i in enumerate(known):
         if not 0 <= i < vocab_size:
@@ -40,5 +40,5 @@ def checked_ids(ids: Ids, vocab_size: int) -> list[int]:
 
 
 def readable(content: bytes) -> str:
-    r"""Bytes as text; those that are no UTF-8 (part of a character) as \x escapes."""
+    r"""Decode bytes; those that are not UTF-8 (part of a character) become \x escapes."""
     return content.decode(errors="backslashreplace")

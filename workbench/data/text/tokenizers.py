@@ -1,4 +1,4 @@
-"""Text to token ids and back: by character, by word, by byte, or by byte pairs learned from a text."""
+"""Tokenizers by character, word or byte, and byte pairs."""
 
 import json
 import re
@@ -16,14 +16,14 @@ from workbench.core.reading import read_json
 from workbench.data.pairs.pair_tokenizer import PairTokenizer
 from workbench.data.text.byte_pairs import BytePairTokenizer
 from workbench.data.text.near_characters import nearest_character
-from workbench.data.text.token_ids import Ids, check_not_empty, checked_ids, readable, utf8
+from workbench.data.text.token_ids import Ids, check_ids, check_not_empty, readable, utf8
 
 WORD = re.compile(r"\w+|[^\w\s]")
 
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """What every tokenizer does; `tokens[i]` is token i as one reads it."""
+    """Interface of tokenizers; `tokens[i]` is the readable form of token i."""
 
     @property
     def vocab_size(self) -> int: ...
@@ -46,7 +46,7 @@ class CharacterTokenizer:
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """Character to id."""
+        """Map from character to id."""
         return {character: i for i, character in enumerate(self.vocab)}
 
     @property
@@ -58,7 +58,7 @@ class CharacterTokenizer:
         return list(self.vocab)
 
     def encode(self, text: str) -> Int[Tensor, " pos"]:
-        """One id per character."""
+        """Return one id per character."""
         check_not_empty(text)
         try:
             return torch.tensor([self.ids[character] for character in text])
@@ -67,8 +67,8 @@ class CharacterTokenizer:
             raise unknown_character(text, place, self.vocab) from None
 
     def decode(self, ids: Ids) -> str:
-        """The characters, joined."""
-        return "".join(self.vocab[i] for i in checked_ids(ids, self.vocab_size))
+        """Join the characters."""
+        return "".join(self.vocab[i] for i in check_ids(ids, self.vocab_size))
 
     def to_json(self) -> str:
         return json.dumps({"kind": "character", "vocab": "".join(self.vocab)})
@@ -76,7 +76,7 @@ class CharacterTokenizer:
 
 @dataclass(frozen=True)
 class ByteTokenizer:
-    """One token per byte of the text in UTF-8: 256 tokens, nothing is unknown."""
+    """One token per byte of the text in UTF-8: 256 tokens, without unknown ones."""
 
     @property
     def vocab_size(self) -> int:
@@ -87,12 +87,12 @@ class ByteTokenizer:
         return [readable(bytes([value])) for value in range(256)]
 
     def encode(self, text: str) -> Int[Tensor, " pos"]:
-        """One id per byte."""
+        """Return one id per byte."""
         return torch.tensor(list(utf8(text)))
 
     def decode(self, ids: Ids) -> str:
-        """The text; bytes that are no UTF-8 become the replacement character."""
-        return bytes(checked_ids(ids, 256)).decode(errors="replace")
+        """Decode bytes; invalid UTF-8 becomes the replacement character."""
+        return bytes(check_ids(ids, 256)).decode(errors="replace")
 
     def to_json(self) -> str:
         return json.dumps({"kind": "byte"})
@@ -100,10 +100,10 @@ class ByteTokenizer:
 
 @dataclass(frozen=True)
 class WordTokenizer:
-    """One token per word or mark of `vocab`, in that order; a text is cut at spaces and around punctuation.
+    """One token per word or mark of `vocab`, in that order; texts are split at spaces and around punctuation.
 
-    `silent` words may be written and have no token, such as the plus of a sum. `filling` is the word that `filled`
-    puts in front of what is shorter than `length` tokens.
+    `silent` words have no token, such as the plus of a sum. `filled` puts the word `filling` in front of a text that is
+    shorter than `length` tokens.
     """
 
     vocab: tuple[str, ...]
@@ -119,7 +119,7 @@ class WordTokenizer:
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """Word to id."""
+        """Map from word to id."""
         return {word: i for i, word in enumerate(self.vocab)}
 
     @property
@@ -131,7 +131,7 @@ class WordTokenizer:
         return list(self.vocab)
 
     def encode(self, text: str) -> Int[Tensor, " pos"]:
-        """One id per word."""
+        """Return one id per word."""
         words = [word for word in WORD.findall(text) if word not in self.silent]
         check_not_empty(" ".join(words))
         for place, word in enumerate(words):
@@ -140,13 +140,13 @@ class WordTokenizer:
         return torch.tensor([self.ids[word] for word in words])
 
     def filled(self, ids: Int[Tensor, " pos"]) -> Int[Tensor, " filled"]:
-        """The ids of a text, with the filling before them, as the network saw its texts in training."""
+        """Return the ids of a text, with the filling before them, as in training."""
         missing = max(0, self.length - len(ids))
         return torch.cat([torch.full((missing,), self.ids.get(self.filling, 0)), ids])
 
     def decode(self, ids: Ids) -> str:
-        """The words, joined by spaces."""
-        return " ".join(self.vocab[i] for i in checked_ids(ids, self.vocab_size))
+        """Join the words by spaces."""
+        return " ".join(self.vocab[i] for i in check_ids(ids, self.vocab_size))
 
     def to_json(self) -> str:
         about = {"vocab": self.vocab, "silent": self.silent, "filling": self.filling, "length": self.length}
@@ -154,12 +154,12 @@ class WordTokenizer:
 
 
 def character_tokenizer(text: str) -> CharacterTokenizer:
-    """A tokenizer of the distinct characters of a text, in the order of their code points."""
+    """Make a tokenizer of the distinct characters of a text, in the order of their code points."""
     return CharacterTokenizer(tuple(sorted(set(text))))
 
 
 def from_json(text: str) -> Tokenizer:
-    """The tokenizer that `to_json` wrote."""
+    """Read the text of `to_json`."""
     try:
         stored = read_json(text, "A tokenizer")
         match stored["kind"]:
@@ -181,7 +181,7 @@ def from_json(text: str) -> Tokenizer:
 
 
 def unknown_character(text: str, place: int, vocab: Iterable[str]) -> InputError:
-    """The error for a character that is not in a vocabulary."""
+    """Return the error for a character that is not in a vocabulary."""
     near = nearest_character(text[place], vocab)
     known = "".join(vocab)
     hint = f"Write {near!r} instead." if near else f"Use only these {len(known)}: {known!r}."

@@ -17,7 +17,7 @@ from workbench.data.text.preferences import Choice, Preference, append
 from workbench.experiments.computing import loaded
 from workbench.experiments.store.dependencies import current_key
 from workbench.experiments.store.run_log import runs_folder
-from workbench.recipes.trainings.tales_outcomes import TEMPERATURE, prompts_of, told_by
+from workbench.recipes.trainings.tales_outcomes import TEMPERATURE, prompts_of, sample_tales
 
 TALES = "tales"
 
@@ -53,7 +53,9 @@ def _shown(model: str, pair: int, seed: int, key: str) -> Shown:
     drawn = Random(derived_seed(seed, "pair", pair))
     prompt = drawn.choice(prompts)
     with network.lock:
-        tales = told_by(network, [prompt] * 2, network.tokenizer, derived_seed(seed, "tales", pair), TEMPERATURE).tales
+        tales = sample_tales(
+            network, [prompt] * 2, network.tokenizer, derived_seed(seed, "tales", pair), TEMPERATURE
+        ).tales
     swapped = drawn.random() < 0.5
     left, right = tales[::-1] if swapped else tales
     return Shown(model, pair, seed, prompt.strip(), left, right, swapped)

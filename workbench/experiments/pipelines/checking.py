@@ -9,7 +9,7 @@ from workbench.core.progress import Progress, silent
 from workbench.core.registry import RECIPES
 from workbench.experiments.pipelines.comparison import require_lesson
 from workbench.experiments.pipelines.model_size import require_size
-from workbench.recipes.recipe import fresh
+from workbench.recipes.recipe import build
 from workbench.training.check import TrainingCheck, check_training
 
 
@@ -18,4 +18,4 @@ def check(name: str, settings: Mapping[str, Any], steps: int = 100, progress: Pr
     recipe = require_size(RECIPES[name].with_settings(settings))
     require_lesson(recipe)
     lesson = recipe.train.lesson(recipe)  # type: ignore[attr-defined]
-    return check_training(name, fresh(recipe), lesson, recipe.training, steps, progress)
+    return check_training(name, build(recipe), lesson, recipe.training, steps, progress)

@@ -44,7 +44,7 @@ from workbench.experiments.questions.settings import typed
 from workbench.experiments.store.changes import training_differences
 from workbench.experiments.store.data_contents import data_set
 from workbench.experiments.store.dependencies import recipe_facts
-from workbench.recipes.recipe import Recipe, Session, fresh
+from workbench.recipes.recipe import Recipe, Session, build
 from workbench.training.comparison import Attempt, Comparison, Norms, Variant
 from workbench.training.curve import Curve
 from workbench.training.sanity import Lesson, gradient_norms
@@ -197,7 +197,7 @@ def variant_of(plan: Plan, label: str) -> Variant:
 def attempt(recipe: Recipe, seed: int, progress: Progress = silent) -> Attempt:
     """One training, from fresh weights; one that stops, because its loss is not finite, says why."""
     torch.set_num_threads(recipe.threads)
-    model = fresh(recipe)
+    model = build(recipe)
     lesson = recipe.train.lesson(recipe)  # type: ignore[attr-defined]
     before = layer_gradients(model, lesson)
     with TemporaryDirectory() as scratch:

@@ -14,7 +14,7 @@ from workbench.checkpoints.writing import writing
 from workbench.core.atomic import write_atomically
 from workbench.core.errors import DataError, InputError
 from workbench.core.registry import DATASETS
-from workbench.recipes.measuring import measured
+from workbench.recipes.measuring import measure
 
 TOLERANCE = 0.01
 """Share of a score by which it may differ where neither the card nor the measurement has an interval: weights on disk
@@ -74,7 +74,7 @@ def evaluate(name: str) -> tuple[Agreement, ...]:
             f"{card.data.name} here is not the data of {name}: its hash is {found[:12]}..., the card says "
             f"{card.data.sha256[:12]}.... Put back the data, or train the model again."
         )
-    found_metrics = measured(model, card)
+    found_metrics = measure(model, card)
     both = [metric for metric in card.metrics if metric in found_metrics]
     if not both:
         raise InputError(f"Nothing on the card of {name} can be measured again: it has {', '.join(card.metrics)}.")

@@ -26,7 +26,7 @@ from workbench.experiments.store.changes import training_differences
 from workbench.experiments.store.dependencies import recipe_facts
 from workbench.experiments.store.processes import Process, this_process
 from workbench.experiments.store.run_log import require_slug, runs_folder
-from workbench.recipes.recipe import Recipe, Session, fresh
+from workbench.recipes.recipe import Recipe, Session, build
 
 if TYPE_CHECKING:
     import optuna
@@ -189,7 +189,7 @@ def score(plan: SearchPlan, trial: optuna.Trial, progress: Progress) -> float:
     torch.set_num_threads(recipe.threads)
     with TemporaryDirectory() as scratch:
         session = Session(Path(scratch) / "state", progress, lambda step, m: None)
-        metrics = recipe.train(recipe, fresh(recipe), session).metrics
+        metrics = recipe.train(recipe, build(recipe), session).metrics
     if plan.metric not in metrics:
         raise UnknownNameError("metric", plan.metric, metrics, where=f" of recipe {plan.recipe}")
     return float(metrics[plan.metric]["value"])

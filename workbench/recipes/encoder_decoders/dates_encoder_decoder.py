@@ -1,4 +1,4 @@
-"""A tiny encoder-decoder that writes dates the ISO way."""
+"""Small encoder-decoder that converts dates to ISO 8601."""
 
 from workbench.recipes.recipe import Recipe, register
 from workbench.recipes.trainings.pair_task import PairTask

@@ -1,4 +1,4 @@
-"""An encoder-decoder that pronounces English words: letters in, phonemes out."""
+"""Encoder-decoder from the spelling of English words to their phonemes."""
 
 from workbench.recipes.recipe import Recipe, register
 from workbench.recipes.trainings.pair_task import PairTask

@@ -1,4 +1,4 @@
-"""An airbench network on CIFAR-10: whitening, two convolutions a block, Muon, 40 and 20 epochs (Jordan 2024)."""
+"""Airbench network on CIFAR-10: whitening, Muon, and two cycles of 40 and 20 epochs (Jordan 2024)."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from workbench.training.whitening import whitening_kernels
 from workbench.zoo.airbench import AirbenchConfig
 
 EPOCH = 25
-"""Steps to a pass over the training images."""
+"""Steps per pass over the training images."""
 EPOCHS, WHOLE = 40, 6
-"""Passes of the first cycle, and how many of each cycle, the last, see windows of 32x32 pixels and not of 28x28."""
+"""Passes of the first cycle, and the number of final passes per cycle on 32x32 instead of 28x28 windows."""
 WHITENED = 5000
-"""Training images whose patches the first layer is fitted to."""
+"""Number of training images from which the whitening layer is computed."""
 
 
 class SixViews(nn.Module):
-    """Logits averaged over six views of each image, as airbench counts; costs six forward passes.
+    """Logits averaged over six views of each image, as in airbench; costs six forward passes.
 
-    The image and its mirror image count half; both moved one pixel up and left, and both moved one pixel down and
-    right, a quarter each. What comes in from outside is the picture's reflection.
+    The image and its mirror image have weight one half; both shifted one pixel up and left, and both shifted one pixel
+    down and right, a quarter each. Pixels from outside are reflections of the image.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -45,16 +45,16 @@ class SixViews(nn.Module):
         return torch.stack([share * (self.model(v) + self.model(v.flip(-1))) / 2 for v, share in views]).sum(0)
 
 
-def moved_and_cut(images: Images, generator: torch.Generator, margin: int = 0) -> Images:
-    """Pictures moved by up to four pixels, with a square of 12x12 missing: without it they are known by heart."""
+def shift_and_cut(images: Images, generator: torch.Generator, margin: int = 0) -> Images:
+    """Shift images by up to four pixels and cover a 12x12 square of each, which prevents overfitting."""
     return cutout(crop_and_flip(images, generator, flip=0.0, margin=margin), generator, side=12)
 
 
 LEARNING = ImageClassification(
     "cifar10",
     batch_size=2000,
-    augment=partial(moved_and_cut, margin=2),
-    finish=moved_and_cut,
+    augment=partial(shift_and_cut, margin=2),
+    finish=shift_and_cut,
     finish_steps=WHOLE * EPOCH,
     label_smoothing=0.2,
     alternate=True,
@@ -62,28 +62,28 @@ LEARNING = ImageClassification(
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-    """The whitening layer is fitted and frozen, the rest trained in two cycles (Loshchilov & Hutter 2017).
+    """Compute and freeze the whitening layer, then train the other layers in two cycles (Loshchilov & Hutter 2017).
 
-    After each the weights are rounded as they are stored.
+    After each cycle the weights are rounded to the stored dtype.
     """
     data = LEARNING.data()
     whiten(model, data.inputs_from(data.train_pixels[:WHITENED]))
     first_state = session.state.with_stem(f"first_cycle_{session.state.stem}")
     first = LEARNING(recipe, model, replace(session, state=first_state))
     round_weights(model, recipe.dtype)
-    second = LEARNING(again(recipe), model, session)
+    second = LEARNING(second_cycle(recipe), model, session)
     round_weights(model, recipe.dtype)
     return replace(second, curve=first.curve.append(second.curve), metrics=measure(recipe, model))
 
 
-def again(recipe: Recipe) -> Recipe:
-    """The second cycle: half as long, from half the learning rate."""
+def second_cycle(recipe: Recipe) -> Recipe:
+    """Return the settings of the second cycle: half the length, half the learning rate."""
     first = recipe.training
     return replace(recipe, training=replace(first, steps=(first.steps + 1) // 2, lr=first.lr / 2))
 
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
-    """Accuracy where each test image is seen once, and where it is seen in six views."""
+    """Measure the accuracy with one view and with six views of each test image."""
     data = LEARNING.data()
     once, views = (classification_metrics(m, data.test_inputs, data.test_targets) for m in (model, SixViews(model)))
     return once | {"six_views_accuracy": views["test_accuracy"]}
@@ -91,7 +91,7 @@ def measure(recipe: Recipe, model: HookedModel) -> Metrics:
 
 @torch.no_grad()
 def whiten(model: HookedModel, images: Float[Tensor, "batch channel height width"]) -> None:
-    """Gives the first layer its kernels, and a bias of zero to start from."""
+    """Set the kernels of the first layer, with biases of zero."""
     conv: nn.Conv2d = model.get_submodule("whiten.conv")  # type: ignore[assignment]
     conv.weight.copy_(whitening_kernels(images, model.cfg.patch))
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]

@@ -12,9 +12,10 @@ from workbench.zoo.resnet import ResNetConfig
 
 EPOCH = 390
 EPOCHS, WHOLE = 150, 20
-"""Passes over the training images, and how many of them, the last, see windows of 32x32 pixels and not of 28x28.
+"""Passes over the training images, and the number of final passes on 32x32 instead of 28x28 windows.
 
-The smaller ones take three quarters of the time; the last ones teach the size of the test images (Touvron et al. 2019).
+The smaller windows take three quarters of the time; the last passes fit the size of the test images (Touvron et al.
+2019).
 """
 
 RECIPE = register(

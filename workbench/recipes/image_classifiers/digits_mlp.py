@@ -1,4 +1,4 @@
-"""An MLP on scikit-learn's 8x8 digits: the smallest model of the zoo, whose data need no download."""
+"""MLP on scikit-learn's 8x8 digits, the smallest model; its data need no download."""
 
 from workbench.recipes.recipe import Recipe, register
 from workbench.recipes.trainings.image_classifier import ImageClassification

@@ -1,4 +1,4 @@
-"""A convolutional network on MNIST."""
+"""Convolutional network on MNIST."""
 
 from workbench.data.images.augmentation import affine
 from workbench.recipes.recipe import Recipe, register

@@ -1,4 +1,4 @@
-"""An MLP on MNIST: the network that `workbench compare optimizers` and `initializations` train in many ways."""
+"""MLP on MNIST, the network of `workbench compare optimizers` and `workbench compare initializations`."""
 
 from workbench.recipes.recipe import Recipe, register
 from workbench.recipes.trainings.image_classifier import ImageClassification

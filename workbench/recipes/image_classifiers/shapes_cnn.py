@@ -1,4 +1,4 @@
-"""A convolutional network that names drawn shapes, whatever their colour, texture, size and place."""
+"""Convolutional network that classifies drawn shapes of any colour, texture, size and position."""
 
 from workbench.recipes.recipe import Recipe, register
 from workbench.recipes.trainings.image_classifier import ImageClassification

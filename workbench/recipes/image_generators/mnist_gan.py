@@ -1,4 +1,4 @@
-"""A DCGAN on MNIST."""
+"""DCGAN on MNIST."""
 
 from workbench.recipes.recipe import Recipe, register
 from workbench.recipes.trainings.image_gan import ImageGeneration

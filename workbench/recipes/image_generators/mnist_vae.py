@@ -1,4 +1,4 @@
-"""A variational autoencoder on binarised MNIST."""
+"""Variational autoencoder on binarised MNIST."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from workbench.training.variational import autoencoder_metrics, train_autoencode
 from workbench.zoo.vae import VAEConfig
 
 SAMPLES = 64
-"""Codes for each image of the importance-weighted bound."""
+"""Codes per image for the importance-weighted bound."""
 EVALUATED = 1000
-"""Test images of each point of the curve; the card has all of them."""
+"""Test images per point of the curve; the card is measured on all of them."""
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-    """Every step sees its digits binarised anew; the test digits are binarised once and for all."""
+    """Train on digits that are binarised anew in every step; the test digits are binarised once."""
     data = DATASETS["binary_mnist"]()
     batch = minibatches(grey_mnist(), 128, recipe.seed, binarise)
     test = data.test_inputs
@@ -31,7 +31,7 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
 
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
-    """The bounds over all test digits."""
+    """Measure the bounds on all test digits."""
     return autoencoder_metrics(model, DATASETS["binary_mnist"]().test_inputs, recipe.seed, SAMPLES)
 
 

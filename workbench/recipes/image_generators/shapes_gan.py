@@ -1,4 +1,4 @@
-"""A DCGAN on drawn shapes, of whose samples it is known exactly what they should be like."""
+"""DCGAN on drawn shapes, whose factors of variation are known."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from workbench.zoo.gan import GANConfig
 
 
 def factors_of_samples(images: Images, data: FactorData) -> dict[str, dict[str, Any]]:
-    """How many colours the samples cover, and how many lie nearest to a combination that training left out.
+    """Measure the number of colours in the samples and the share of samples nearest to an untrained combination.
 
-    The data set holds every combination, a fifth of them left out: a generator that knows the factors comes near the
-    latter in a fifth of its samples, one that repeats its training pictures never does.
+    The data set holds every combination, a fifth of them left out of training. A generator that has learned the factors
+    comes near a left-out combination in a fifth of its samples, one that copies training images in none.
     """
     train, test = data.unit_range(data.train_pixels), data.unit_range(data.test_pixels)
     left_out = nearest_row(images, torch.cat([train, test])) >= len(train)

@@ -1,4 +1,4 @@
-"""A beta-VAE on drawn shapes, whose factors say how far its latents are disentangled."""
+"""Beta-VAE on drawn shapes, whose known factors measure how disentangled its latents are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCORES = ("mutual_information_gap", "separated_predictability")
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-    """Bernoulli likelihood of pixels in 0..1; disentanglement of the mean codes of all pictures, untrained as well."""
+    """Train with Bernoulli likelihood of pixels in 0..1; also measure the disentanglement before training."""
     data: FactorData = DATASETS["shapes"]()
     test = data.test_inputs
     untrained = {f"untrained_{name}": score for name, score in disentanglement(model, data).items() if name in SCORES}
@@ -36,14 +36,14 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
 
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
-    """The bounds over the test pictures and the disentanglement of all."""
+    """Measure the bounds on the test images and the disentanglement on all images."""
     data: FactorData = DATASETS["shapes"]()
     return autoencoder_metrics(model, data.test_inputs, recipe.seed) | disentanglement(model, data)
 
 
 @torch.no_grad()
 def disentanglement(model: Any, data: FactorData) -> dict[str, dict[str, Any]]:
-    """The mutual information gap and the separated predictability, means over the factors, and each factor's gap."""
+    """Measure mutual information gap and separated attribute predictability, as means and per factor."""
     inputs, factors = torch.cat([data.train_inputs, data.test_inputs]), [data.train_factors, data.test_factors]
     codes = torch.cat([model.encode(part).mean for part in inputs.split(500)])
     gaps = mutual_information_gap(codes, torch.cat(factors))

@@ -1,4 +1,4 @@
-"""A small transformer that ends sentences in a later year."""
+"""Small transformer on the greater-than task."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ from workbench.zoo.gpt import GPTConfig
 def year_metrics(
     model: nn.Module, inputs: Int[Tensor, "row pos"], targets: Int[Tensor, "row pos"]
 ) -> dict[str, dict[str, Any]]:
-    """Hanna et al. (2023), section 2: the probability difference (later years minus all else, at most 1) and the
-    cutoff sharpness (the next year minus the last one). One forward pass."""
+    """Measure probability difference and cutoff sharpness (Hanna et al. 2023, section 2).
+
+    They are the probability of later years minus that of all others, and the probability of the next year minus that of
+    the preceding one. Cost: One forward pass.
+    """
     was_training = model.training
     logits = model.eval()(inputs)
     model.train(was_training)
@@ -37,7 +40,7 @@ def year_metrics(
 
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
-    """Both metrics on the test sentences."""
+    """Measure both metrics on the test sentences."""
     data: SequenceData = DATASETS["greater_than"]()
     return year_metrics(model, data.test_inputs, data.test_targets)
 

@@ -1,4 +1,4 @@
-"""An attention-only transformer of two layers that learns to continue what is repeated."""
+"""Attention-only transformer of two layers that learns to continue repeated sequences."""
 
 from workbench.data.tasks.repeated_tokens import LENGTH, WORDS
 from workbench.recipes.recipe import Recipe, register

@@ -1,4 +1,4 @@
-"""A small transformer of attention alone that names the indirect object of a sentence."""
+"""Small attention-only transformer on indirect object identification."""
 
 from workbench.data.tasks.indirect_objects import LENGTH
 from workbench.recipes.recipe import Recipe, register

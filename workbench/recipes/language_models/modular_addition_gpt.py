@@ -1,4 +1,4 @@
-"""A one-layer transformer that learns addition modulo 59, long after it knows its training pairs by heart."""
+"""One-layer transformer that learns addition modulo 59, long after it has memorised the training pairs."""
 
 from workbench.data.tasks.modular_addition import PRIME
 from workbench.recipes.recipe import Recipe, register

@@ -1,4 +1,4 @@
-"""A character-level GPT on Tiny Shakespeare."""
+"""Character-level GPT on Tiny Shakespeare."""
 
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
@@ -13,7 +13,7 @@ from workbench.zoo.gpt import GPTConfig
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session, batch_size: int = 32) -> Trained:
-    """Next-character cross entropy on random windows; the loss over the whole validation split."""
+    """Train on next-character cross entropy of random windows; measure the loss on the whole validation split."""
     data = DATASETS["tiny_shakespeare"]()
     tokenizer = character_tokenizer(data.train + data.validation)
     context = recipe.config.n_ctx
@@ -24,7 +24,7 @@ def train(recipe: Recipe, model: HookedModel, session: Session, batch_size: int 
 
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
-    """The loss over the whole validation split."""
+    """Measure the loss on the whole validation split."""
     return on_text(model.tokenizer, DATASETS["tiny_shakespeare"]().validation, recipe.config.n_ctx)(model)
 
 

@@ -1,4 +1,4 @@
-"""A GPT on byte pairs of English stories."""
+"""GPT on byte pairs of English stories."""
 
 from typing import Any
 
@@ -15,30 +15,30 @@ from workbench.training.language_modelling import train_language_model
 from workbench.zoo.gpt import GPTConfig
 
 PRECISION = "bf16"
-"""Of measuring, as of training."""
+"""Precision of training and measuring."""
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session, batch_size: int = 16) -> Trained:
-    """Next-token cross entropy on random windows; the loss over all books held out, and bits per byte of WikiText-2."""
+    """Train on next-token cross entropy of random windows; measure held-out books and WikiText-2."""
     data = DATASETS["english_stories"]()
     tokenizer = train_bpe(data.train, recipe.config.d_vocab)
     batch = random_windows(tokenizer.encode(data.train), batch_size, recipe.config.n_ctx, recipe.seed)
     evaluate = on_text(tokenizer, data.validation, recipe.config.n_ctx, PRECISION)
     curve = train_language_model(model, batch, recipe.training, evaluate, session.state, session.progress, session.keep)
-    metrics = evaluate(model) | elsewhere(tokenizer, recipe, model)
+    metrics = evaluate(model) | measure_wikitext(tokenizer, recipe, model)
     return Trained(curve, metrics, DataSource(data.name, data.sha256, data.note), tokenizer)
 
 
-def elsewhere(tokenizer: Tokenizer, recipe: Recipe, model: HookedModel) -> dict[str, Any]:
-    """Bits per byte on WikiText-2's test part."""
+def measure_wikitext(tokenizer: Tokenizer, recipe: Recipe, model: HookedModel) -> dict[str, Any]:
+    """Measure bits per byte on WikiText-2's test part."""
     text = DATASETS["wikitext2"]().validation
     return {"wikitext2_bits_per_byte": on_text(tokenizer, text, recipe.config.n_ctx, PRECISION)(model)["bits_per_byte"]}
 
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
-    """All of it again."""
+    """Measure the loss on held-out books and bits per byte on WikiText-2."""
     books = on_text(model.tokenizer, DATASETS["english_stories"]().validation, recipe.config.n_ctx, PRECISION)
-    return books(model) | elsewhere(model.tokenizer, recipe, model)
+    return books(model) | measure_wikitext(model.tokenizer, recipe, model)
 
 
 RECIPE = register(

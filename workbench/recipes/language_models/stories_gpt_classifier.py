@@ -1,11 +1,11 @@
-"""A GPT on stories, all its weights fine-tuned, to tell six books apart."""
+"""GPT on stories, with all weights fine-tuned to tell six books apart."""
 
 from dataclasses import replace
 
 from workbench.recipes.trainings.finetuning import FineTuning
-from workbench.recipes.trainings.stories_finetuning import TUNING, fine_tuned
+from workbench.recipes.trainings.stories_finetuning import TUNING, register_finetuning
 
-RECIPE = fine_tuned(
+RECIPE = register_finetuning(
     "stories_gpt_classifier",
     "tell six books apart",
     FineTuning("story_books", batch_size=24, lm_coef=0.2),

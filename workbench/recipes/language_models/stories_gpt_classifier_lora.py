@@ -1,11 +1,11 @@
-"""Adapters beside a GPT on stories, to tell six books apart."""
+"""GPT on stories, with low-rank adapters trained to tell six books apart."""
 
 from dataclasses import replace
 
 from workbench.recipes.trainings.finetuning import FineTuning
-from workbench.recipes.trainings.stories_finetuning import TUNING, fine_tuned
+from workbench.recipes.trainings.stories_finetuning import TUNING, register_finetuning
 
-RECIPE = fine_tuned(
+RECIPE = register_finetuning(
     "stories_gpt_classifier_lora",
     "tell six books apart",
     FineTuning("story_books", batch_size=24, lm_coef=0.2),

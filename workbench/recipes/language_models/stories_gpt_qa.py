@@ -1,11 +1,11 @@
-"""A GPT on stories, all its weights fine-tuned, to find the missing name."""
+"""GPT on stories, with all weights fine-tuned to find the missing name."""
 
 from dataclasses import replace
 
 from workbench.recipes.trainings.finetuning import FineTuning
-from workbench.recipes.trainings.stories_finetuning import TUNING, fine_tuned
+from workbench.recipes.trainings.stories_finetuning import TUNING, register_finetuning
 
-RECIPE = fine_tuned(
+RECIPE = register_finetuning(
     "stories_gpt_qa",
     "find the missing name",
     FineTuning("story_cloze", batch_size=16, lm_coef=0.2),

@@ -1,11 +1,11 @@
-"""Adapters beside a GPT on stories, to find the missing name."""
+"""GPT on stories, with low-rank adapters trained to find the missing name."""
 
 from dataclasses import replace
 
 from workbench.recipes.trainings.finetuning import FineTuning
-from workbench.recipes.trainings.stories_finetuning import TUNING, fine_tuned
+from workbench.recipes.trainings.stories_finetuning import TUNING, register_finetuning
 
-RECIPE = fine_tuned(
+RECIPE = register_finetuning(
     "stories_gpt_qa_lora",
     "find the missing name",
     FineTuning("story_cloze", batch_size=16, lm_coef=0.2),

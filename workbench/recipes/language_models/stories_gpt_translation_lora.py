@@ -1,11 +1,11 @@
-"""Adapters beside a GPT on stories, to pronounce English."""
+"""GPT on stories, with low-rank adapters trained to pronounce English."""
 
 from dataclasses import replace
 
 from workbench.recipes.trainings.finetuning import FineTuning
-from workbench.recipes.trainings.stories_finetuning import TUNING, fine_tuned
+from workbench.recipes.trainings.stories_finetuning import TUNING, register_finetuning
 
-RECIPE = fine_tuned(
+RECIPE = register_finetuning(
     "stories_gpt_translation_lora",
     "pronounce English",
     FineTuning("story_sounds", batch_size=16),

@@ -1,4 +1,4 @@
-"""A Q-network for the acrobot by deep Q-learning."""
+"""Q-network for Acrobot, trained by deep Q-learning."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""A small policy that swings an acrobot up, by PPO."""
+"""Policy for Acrobot, trained by PPO."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""A policy for CartPole by advantage actor-critic."""
+"""Policy for CartPole, trained by advantage actor-critic."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""A Q-network for CartPole by deep Q-learning."""
+"""Q-network for CartPole, trained by deep Q-learning."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""A small policy that balances CartPole for as long as it lasts, by PPO."""
+"""Policy for CartPole, trained by PPO."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""A policy for CartPole by REINFORCE with the critic as baseline."""
+"""Policy for CartPole, trained by REINFORCE with the critic as baseline."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""A policy for CartPole by trust region policy optimisation."""
+"""Policy for CartPole, trained by trust region policy optimisation."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""A table of action values that walks along the cliff by the shortest way."""
+"""Table of action values for CliffWalking, whose greedy policy takes the shortest path."""
 
 from functools import partial
 

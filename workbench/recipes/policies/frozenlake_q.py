@@ -1,4 +1,4 @@
-"""A table of action values for the slippery FrozenLake, learned from random steps."""
+"""Table of action values for the slippery FrozenLake, trained on random steps."""
 
 from functools import partial
 

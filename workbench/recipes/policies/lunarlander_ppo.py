@@ -1,4 +1,4 @@
-"""A small policy that sets a lander down between two flags, by PPO."""
+"""Policy for LunarLander, trained by PPO."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""A convolutional policy for random mazes whose goals lie in one corner, and what it does when they do not."""
+"""Convolutional policy for random mazes, trained with goals in one corner and tested with goals anywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVALUATION_SEED = 10_000_000
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session, n_envs: int = 64) -> Trained:
-    """PPO with the goal in the corner; then greedy episodes in new mazes with the goal there, and anywhere."""
+    """Train by PPO with the goal in the corner; measure greedy episodes with the goal there and anywhere."""
     envs = make_vector(ENVIRONMENT, n_envs)
     curve = ppo(model, envs, recipe.training, recipe.seed, session.progress, session.state, session.keep)
     note = "A new random maze for every episode, in training and in evaluation; goals in the same 3x3 corner."
@@ -24,7 +24,7 @@ def train(recipe: Recipe, model: HookedModel, session: Session, n_envs: int = 64
 
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
-    """What becomes of greedy episodes in new mazes."""
+    """Measure greedy episodes in new mazes."""
     return maze_metrics(model, seed=EVALUATION_SEED)
 
 

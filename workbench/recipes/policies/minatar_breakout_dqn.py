@@ -1,4 +1,4 @@
-"""A small convolutional Q-network that plays MinAtar's Breakout, by deep Q-learning."""
+"""Convolutional Q-network for MinAtar's Breakout, trained by deep Q-learning."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""A small convolutional policy that plays MinAtar's Breakout, by PPO."""
+"""Convolutional policy for MinAtar's Breakout, trained by PPO."""
 
 from functools import partial
 

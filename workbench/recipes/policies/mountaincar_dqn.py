@@ -1,4 +1,4 @@
-"""A Q-network that drives a weak car up a hill, by deep Q-learning."""
+"""Q-network for MountainCar, trained by deep Q-learning."""
 
 from functools import partial
 

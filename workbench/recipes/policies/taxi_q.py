@@ -1,4 +1,4 @@
-"""A table of action values for the taxi, optimal from every start."""
+"""Table of action values for Taxi, optimal from every start."""
 
 from functools import partial
 

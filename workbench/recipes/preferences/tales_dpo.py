@@ -1,4 +1,4 @@
-"""Direct preference optimisation on the pairs that taught the reward model."""
+"""Direct preference optimisation on the pairs that the reward model was fitted to."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from workbench.recipes.recipe import Recipe, Session, Trained, register
 from workbench.recipes.trainings.tales_preferences import (
     PAIR_BATCH,
     Setting,
-    equally_long,
-    policy_measured,
+    measure_policy,
+    pad_to_same_length,
     training_pairs,
 )
 from workbench.recipes.trainings.tales_seeds import run_seeds
@@ -25,21 +25,21 @@ from workbench.training.rlhf.reward_model import Scorer, pair_batches
 
 
 def learn(
-    cfg: DPOConfig, at: Setting, policy: Any, scorer: Scorer, seed: int, progress: Progress, state: Path
+    cfg: DPOConfig, setting: Setting, policy: Any, scorer: Scorer, seed: int, progress: Progress, state: Path
 ) -> Curve:
-    """DPO from the reference's weights; the reward model only measures."""
-    pairs = training_pairs(at, seed)
-    first, second = equally_long(pairs.first.rows, pairs.second.rows, at.marks.end)
+    """Train by DPO from the reference's weights; the reward model is used only to measure."""
+    pairs = training_pairs(setting, seed)
+    first, second = pad_to_same_length(pairs.first.rows, pairs.second.rows, setting.marks.end)
     batch = pair_batches(first, second, pairs.prefers_first, PAIR_BATCH, seed)
     tuned, reference = (
-        CompletionLikelihood(policy.requires_grad_(), at.marks),
-        CompletionLikelihood(at.reference, at.marks),
+        CompletionLikelihood(policy.requires_grad_(), setting.marks),
+        CompletionLikelihood(setting.reference, setting.marks),
     )
     return train_dpo(tuned, reference, batch, cfg, checkpoint=state, progress=progress)
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-    """DPO for each seed, on pairs of its own."""
+    """Train by DPO for each seed, on pairs of its own."""
     return run_seeds(recipe, model, session, partial(learn, recipe.training), own_rewards=False)
 
 
@@ -57,7 +57,7 @@ RECIPE = register(
         reads=("tales",),
         targets={"worst_margin": -1.0, "worst_grammatical": 0.9, "worst_unique": 0.95, "worst_length_error": 0.2},
         dtype="bfloat16",
-        measure=policy_measured,
+        measure=measure_policy,
         based_on=REFERENCE.name,
         note="Rewards are those of a simulated annotator; margin is the true reward above that of best of 16.",
     )

@@ -1,4 +1,4 @@
-"""A small GPT that learned English from stories, and then, by supervised fine-tuning, to tell tales to order."""
+"""Small GPT, pre-trained on English stories and fine-tuned to write tales in response to prompts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workbench.core.registry import DATASETS
 from workbench.data.text.byte_pairs import train_bpe
 from workbench.data.text.text_windows import random_windows
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained, register
-from workbench.recipes.trainings.tales_outcomes import marks_of, prompts_of, tale_metrics, tale_rows, told_by
+from workbench.recipes.trainings.tales_outcomes import marks_of, prompts_of, sample_tales, tale_metrics, tale_rows
 from workbench.training.fit_config import FitConfig
 from workbench.training.language_modelling import train_language_model
 from workbench.training.rlhf.completions import next_in_completion, random_completions
@@ -22,21 +22,21 @@ from workbench.zoo.gpt import GPTConfig
 
 @dataclass(frozen=True)
 class TalesConfig:
-    """Pre-training on stories, then fine-tuning on tales; batch sizes count rows."""
+    """Settings of pre-training on stories and of fine-tuning on tales; batch sizes count rows."""
 
     pretraining: FitConfig
     finetuning: FitConfig
     pretraining_batch: PositiveInt = 32
     finetuning_batch: PositiveInt = 32
     characters: PositiveInt = 4_000_000
-    """How much of the stories is read."""
+    """Characters of the stories to train on."""
 
     def __post_init__(self) -> None:
         check_fields(self)
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-    """Next-token cross entropy on windows of stories, then on the completions of tales."""
+    """Train on next-token cross entropy of windows of stories, then of completions of tales."""
     cfg: TalesConfig = recipe.training
     stories, data = DATASETS["english_stories"](), DATASETS["tales"]()
     text = stories.train[: cfg.characters]
@@ -53,19 +53,19 @@ def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
     curve = curve.append(train_language_model(model, batch, finetuning, None, state, session.progress))
     note = f"Before, the first {cfg.characters:,} characters of {stories.name} (sha256 {stories.sha256[:12]})."
     source = DataSource(data.name, data.sha256, note)
-    return Trained(curve, on_new_orders(model, tokenizer, recipe.seed), source, tokenizer)
+    return Trained(curve, measure_new_tales(model, tokenizer, recipe.seed), source, tokenizer)
 
 
-def on_new_orders(model: HookedModel, tokenizer: Any, seed: int) -> Metrics:
-    """Loss on the validation tales, and what the model's own tales for their orders are like, at temperature 1."""
+def measure_new_tales(model: HookedModel, tokenizer: Any, seed: int) -> Metrics:
+    """Measure the loss on the validation tales and sampled tales for their prompts, at temperature 1."""
     text, marks = DATASETS["tales"]().validation, marks_of(tokenizer)
     losses = answer_metrics(model, *next_in_completion(tale_rows(text, tokenizer, marks), marks), prefix="validation")
-    return losses | tale_metrics(told_by(model, prompts_of(text), tokenizer, seed))
+    return losses | tale_metrics(sample_tales(model, prompts_of(text), tokenizer, seed))
 
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
-    """The same of a trained network."""
-    return on_new_orders(model, model.tokenizer, recipe.seed)
+    """Measure a trained network on the validation tales."""
+    return measure_new_tales(model, model.tokenizer, recipe.seed)
 
 
 RECIPE = register(

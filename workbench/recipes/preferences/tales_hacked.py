@@ -1,4 +1,4 @@
-"""A policy that hacked its reward model: PPO without the KL penalty, for longer. An exhibit, not a result to reach."""
+"""Policy that hacked its reward model, by PPO without the KL penalty. An example of failure, not a target."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from workbench.core.hooked import HookedModel
 from workbench.recipes.preferences.tales_gpt import RECIPE as REFERENCE
 from workbench.recipes.preferences.tales_ppo import learn
 from workbench.recipes.recipe import Recipe, Session, Trained, register
-from workbench.recipes.trainings.tales_preferences import policy_measured, policy_metrics, scorer_from, setting
+from workbench.recipes.trainings.tales_preferences import load_setting, measure_policy, policy_metrics, scorer_from
 from workbench.training.rlhf.ppo import KLPPOConfig
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-    """PPO against the committed reward model with nothing that holds it near the reference."""
-    at, seed = setting(), recipe.seed
-    model.load_state_dict(at.reference.state_dict())
-    scorer = scorer_from(at, load("tales_reward").requires_grad_(False))
-    curve = learn(recipe.training, at, model, scorer, seed, session.progress, session.state)
-    hacked = policy_metrics(at, model.eval(), scorer, seed)
+    """Train by PPO against the committed reward model, without a KL penalty."""
+    setting, seed = load_setting(), recipe.seed
+    model.load_state_dict(setting.reference.state_dict())
+    scorer = scorer_from(setting, load("tales_reward").requires_grad_(False))
+    curve = learn(recipe.training, setting, model, scorer, seed, session.progress, session.state)
+    hacked = policy_metrics(setting, model.eval(), scorer, seed)
     gained = hacked["reward"]["value"] - hacked["reference_reward"]["value"]
     lost = hacked["reference_true_reward"]["value"] - hacked["true_reward"]["value"]
     n = hacked["reward"]["n"]
     drift = {"reward_gained": {"value": gained, "n": n}, "true_reward_lost": {"value": lost, "n": n}}
-    return Trained(curve, hacked | drift, at.source, at.tokenizer)
+    return Trained(curve, hacked | drift, setting.source, setting.tokenizer)
 
 
 RECIPE = register(
@@ -36,7 +36,7 @@ RECIPE = register(
         reads=("tales",),
         targets={"reward_gained": 2.0, "true_reward_lost": 0.5},
         dtype="bfloat16",
-        measure=policy_measured,
+        measure=measure_policy,
         based_on=REFERENCE.name,
         note="Its reward model likes it nearly as well as tales_ppo, the simulated annotator far less than tales_gpt.",
     )

@@ -11,7 +11,7 @@ from workbench.core.progress import Progress
 from workbench.recipes.preferences.tales_gpt import RECIPE as REFERENCE
 from workbench.recipes.recipe import Recipe, Session, Trained, register
 from workbench.recipes.trainings.tales_outcomes import N_NEW
-from workbench.recipes.trainings.tales_preferences import Setting, copied, policy_measured, scorer_from
+from workbench.recipes.trainings.tales_preferences import Setting, copy_model, measure_policy, scorer_from
 from workbench.recipes.trainings.tales_seeds import run_seeds
 from workbench.training.curve import Curve
 from workbench.training.rlhf.ppo import KLPPOConfig, Networks, kl_ppo
@@ -20,18 +20,18 @@ from workbench.zoo.layers.sampling import SamplingConfig
 
 
 def learn(
-    cfg: KLPPOConfig, at: Setting, policy: Any, scorer: Scorer, seed: int, progress: Progress, state: Path
+    cfg: KLPPOConfig, setting: Setting, policy: Any, scorer: Scorer, seed: int, progress: Progress, state: Path
 ) -> Curve:
-    """PPO from the reference's weights; the critic starts as the reward model, as in TRL."""
-    critic = scorer_from(at, copied(scorer.gpt))
-    networks = Networks(policy.requires_grad_(), critic, at.reference, scorer)
+    """Train by PPO from the reference's weights; the critic starts as the reward model, as in TRL."""
+    critic = scorer_from(setting, copy_model(scorer.gpt))
+    networks = Networks(policy.requires_grad_(), critic, setting.reference, scorer)
     sampling = SamplingConfig(cfg.temperature)
-    complete = lambda gpt, prompts, random: gpt.complete(prompts, N_NEW, at.marks.end, random, sampling)
-    return kl_ppo(networks, at.encoded, complete, cfg, seed, progress, state)
+    complete = lambda gpt, prompts, random: gpt.complete(prompts, N_NEW, setting.marks.end, random, sampling)
+    return kl_ppo(networks, setting.encoded, complete, cfg, seed, progress, state)
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-    """PPO for each seed, with a reward model of its own."""
+    """Train by PPO for each seed, with a reward model of its own."""
     return run_seeds(recipe, model, session, partial(learn, recipe.training), own_rewards=True)
 
 
@@ -46,7 +46,7 @@ RECIPE = register(
         reads=("tales",),
         targets={"worst_margin": 0.0, "worst_grammatical": 0.9, "worst_unique": 0.95, "worst_length_error": 0.2},
         dtype="bfloat16",
-        measure=policy_measured,
+        measure=measure_policy,
         based_on=REFERENCE.name,
         note="Rewards are those of a simulated annotator; margin is the true reward above that of best of 16.",
     )

@@ -1,4 +1,4 @@
-"""A reward model for tales, learned from simulated preferences: the network that PPO optimises against."""
+"""Reward model for tales, fitted to simulated preferences."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from workbench.recipes.trainings.tales_preferences import (
     HELD_OUT,
     PAIRS,
     REWARD_TRAINING,
-    labelled_by_person,
     learn_reward,
+    load_setting,
+    read_labelled,
     reward_metrics,
     scorer_from,
-    setting,
     training_pairs,
 )
 from workbench.training.fit_config import FitConfig
@@ -25,32 +25,32 @@ from workbench.training.fit_config import FitConfig
 
 @dataclass(frozen=True)
 class RewardConfig:
-    """Preferences to learn from, and how; `held_out` more of them measure what was learned."""
+    """Settings of the preferences and the training; `held_out` further preferences measure the result."""
 
     fit: FitConfig = REWARD_TRAINING
     pairs: PositiveInt = PAIRS
     held_out: PositiveInt = HELD_OUT
     labels: str = ""
-    """A file of a person's preferences (JSON lines) to learn from in place of simulated ones."""
+    """File of a person's preferences (JSON lines) to use in place of simulated ones."""
 
     def __post_init__(self) -> None:
         check_fields(self)
 
 
 def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-    """Bradley-Terry's likelihood on pairs of tales by the reference, from the reference's own weights."""
-    at, cfg = setting(), recipe.training
-    model.load_state_dict(at.reference.state_dict())
-    scorer = scorer_from(at, model)
-    pairs = labelled_by_person(at, Path(cfg.labels)) if cfg.labels else training_pairs(at, recipe.seed, cfg.pairs)
-    curve = learn_reward(at, scorer, pairs, recipe.seed, cfg.fit, session.state, session.progress)
-    return Trained(curve, reward_metrics(at, scorer, recipe.seed, cfg.held_out), at.source, at.tokenizer)
+    """Fit the reference's weights to pairs of its tales by the Bradley-Terry likelihood."""
+    setting, cfg = load_setting(), recipe.training
+    model.load_state_dict(setting.reference.state_dict())
+    scorer = scorer_from(setting, model)
+    pairs = read_labelled(setting, Path(cfg.labels)) if cfg.labels else training_pairs(setting, recipe.seed, cfg.pairs)
+    curve = learn_reward(setting, scorer, pairs, recipe.seed, cfg.fit, session.state, session.progress)
+    return Trained(curve, reward_metrics(setting, scorer, recipe.seed, cfg.held_out), setting.source, setting.tokenizer)
 
 
 def measure(recipe: Recipe, model: HookedModel) -> Metrics:
-    """The same of a trained reward model."""
-    at = setting()
-    return reward_metrics(at, scorer_from(at, model), recipe.seed, recipe.training.held_out)
+    """Measure a trained reward model."""
+    setting = load_setting()
+    return reward_metrics(setting, scorer_from(setting, model), recipe.seed, recipe.training.held_out)
 
 
 RECIPE = register(

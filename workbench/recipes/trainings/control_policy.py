@@ -1,4 +1,4 @@
-"""Policies for control tasks: several seeds in our vector environment where there is one, evaluated in the original."""
+"""Training of policies for control tasks with several seeds, evaluated in the original environment."""
 
 from __future__ import annotations
 
@@ -33,10 +33,17 @@ def train(
     even: bool = False,
     seeds: int = SEEDS,
 ) -> Trained:
-    """The algorithm from several seeds; the returns of 100 greedy episodes of each, and the best one's weights.
+    """Train with several seeds in our vector environment, if there is one, and keep the best seed's weights.
 
-    With `even` the first weights see all entries of an observation alike. The best seed's networks after the updates
-    that the training names are kept too; until it is known, those of every seed lie beside the training states.
+    Args:
+        recipe: The recipe.
+        model: Receives the best seed's weights.
+        session: File of the training state, progress, and what keeps early steps.
+        algorithm: Trains one network in place.
+        n_envs: Number of environments.
+        environment: Id of the environment.
+        even: Scale the initial weights to the range of each entry of an observation.
+        seeds: Number of seeds.
     """
     keeps = getattr(recipe.training, "keep_updates", ())
 
@@ -46,7 +53,7 @@ def train(
             even_out(fresh, envs.single_observation_space)
 
         def set_aside(update: int, seen: Any) -> None:
-            write_state(aside(state, update), TrainingState(seen.state_dict()))
+            write_state(early_state(state, update), TrainingState(seen.state_dict()))
 
         keep = {"keep": set_aside} if keeps else {}
         return algorithm(fresh, envs, recipe.training, seed=seed, progress=progress, checkpoint=state, **keep)
@@ -54,24 +61,24 @@ def train(
     def evaluate(policy: Any, seed: int) -> PolicyEvaluation:
         return evaluate_policy(policy, partial(make_vector, environment), EPISODES, seed)
 
-    data = DataSource(environment, rules_sha256(environment), origin(environment))
+    data = DataSource(environment, rules_sha256(environment), describe_origin(environment))
     trained = best_of_seeds(recipe, model, session, learn, evaluate, data, seeds)
     best = state_of(session, recipe.seed if trained.seed is None else trained.seed)
     for update in keeps:
-        if (path := aside(best, update)).exists():  # a training may end before the update
+        if (path := early_state(best, update)).exists():  # a training may end before the update
             seen = MODELS[recipe.architecture](recipe.config)
             restore_model(seen, read_state(path).tensors, path)
             session.keep(update, seen.eval())
     return trained
 
 
-def aside(state: Path, update: int) -> Path:
-    """Where the network of one seed after an update lies until the best seed is known."""
+def early_state(state: Path, update: int) -> Path:
+    """Return the file that holds one seed's network after an update until the best seed is known."""
     return state.with_name(f"update_{update}_{state.name}")
 
 
-def origin(environment: str) -> str:
-    """Whose rules the policy was trained and evaluated by."""
+def describe_origin(environment: str) -> str:
+    """Describe the environments of training and evaluation."""
     if native_name(environment) == environment:
         return f"Trained and evaluated in {rules_package(environment)}."
     return f"Trained in our vectorised version, evaluated in that of {rules_package(environment)}."

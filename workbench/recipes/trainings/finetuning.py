@@ -1,4 +1,4 @@
-"""How a language model learns to answer questions: from the weights of another checkpoint, all of them or adapters."""
+"""Fine-tuning of a language model to answer questions, with all its weights or adapters."""
 
 from __future__ import annotations
 
@@ -33,18 +33,19 @@ from workbench.zoo.layers.attention import KeyValueCache
 from workbench.zoo.layers.sampling import SamplingConfig
 
 AT_ONCE = 50
-"""Questions answered in one go."""
+"""Questions answered in one batch."""
 VALIDATED = 700
-"""Questions behind a point of the curve."""
+"""Questions per point of the curve."""
 LONGEST = 120
-"""Tokens of a free answer, at most."""
+"""Maximum length of a free answer in tokens."""
 
 
 @dataclass(frozen=True)
 class FineTuning:
-    """Which questions, rows in a batch, and how much the prompts' own text counts beside the answers.
+    """Task of answering the questions of a data set.
 
-    Going on modelling language is a regulariser (Radford et al. 2018, equation 5; their weight is 0.5).
+    `lm_coef` is the weight of the cross entropy of the prompts' tokens, a regulariser (Radford et al. 2018, equation 5,
+    with 0.5).
     """
 
     data: str
@@ -55,29 +56,29 @@ class FineTuning:
         check_fields(self)
 
     def train(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-        """Cross entropy of the answers' tokens; how many are right after training, before it, and by simpler means."""
+        """Train on the cross entropy of answers; measure the trained model, the base model and simpler baselines."""
         data: QuestionData = DATASETS[self.data]()
         start: Any = load(recipe.based_on)
         inherit(model, start)
         tokenizer = start.tokenizer_or_raise()
-        before = named("base", score(start, data.test, tokenizer))
+        before = add_prefix("base", score_questions(start, data.test, tokenizer))
         batch = question_batches(data.train, tokenizer, self.batch_size, recipe.seed, model.cfg.n_ctx)
-        batch, loss = with_prompts(batch, padding_token(tokenizer)), partial(question_loss, lm_coef=self.lm_coef)
-        evaluate = partial(validation, questions=spread(data.validation, VALIDATED), tokenizer=tokenizer)
+        batch, loss = add_prompts(batch, padding_token(tokenizer)), partial(question_loss, lm_coef=self.lm_coef)
+        evaluate = partial(validate, questions=select_evenly(data.validation, VALIDATED), tokenizer=tokenizer)
         curve = fit(model, batch, loss, recipe.training, evaluate, session.state, session.progress, session.keep)
         round_weights(model, recipe.dtype)
-        metrics = score(model, data.test, tokenizer) | before
+        metrics = score_questions(model, data.test, tokenizer) | before
         for name, baseline in BASELINES.get(self.data, {}).items():
             metrics[f"{name}_accuracy"] = share_score(baseline(data.train, data.test))
         return Trained(curve, metrics, DataSource(data.name, data.sha256, data.note), tokenizer)
 
     def measure(self, recipe: Recipe, model: Any) -> Metrics:
-        """How many of the test's questions a trained model answers rightly."""
-        return score(model, DATASETS[self.data]().test, model.tokenizer_or_raise())
+        """Measure a trained model on the test questions."""
+        return score_questions(model, DATASETS[self.data]().test, model.tokenizer_or_raise())
 
 
-def with_prompts(batch: Callable[[int], Rows], filling: int) -> Batch:
-    """Batches of questions whose targets are the answers' tokens and, beside them, those of the prompts."""
+def add_prompts(batch: Callable[[int], Rows], filling: int) -> Batch:
+    """Return batches whose targets are the tokens of the answers and those of the prompts."""
 
     def both(step: int) -> tuple[Int[Tensor, "row pos"], Int[Tensor, "row 2 pos"]]:
         inputs, answers = batch(step)
@@ -91,7 +92,7 @@ def with_prompts(batch: Callable[[int], Rows], filling: int) -> Batch:
 def question_loss(
     logits: Float[Tensor, "row pos vocab"], targets: Int[Tensor, "row 2 pos"], lm_coef: float
 ) -> Float[Tensor, ""]:
-    """Cross entropy in nats of the answers' tokens and, times `lm_coef`, of the prompts'."""
+    """Cross entropy in nats of the answers' tokens plus `lm_coef` times that of the prompts'."""
     answers, prompts = targets.unbind(dim=1)
     loss = next_token_loss(logits, answers)
     return loss + lm_coef * next_token_loss(logits, prompts) if lm_coef else loss
@@ -99,45 +100,45 @@ def question_loss(
 
 @torch.no_grad()
 def inherit(model: HookedModel, base: HookedModel) -> None:
-    """Puts the base's weights into a model of the same sizes, which may have adapters beside them."""
+    """Copy the base's weights into a model of the same sizes, which may have adapters."""
     weights = base.state_dict()
     names = getattr(model, "inherited", None) or {name: name for name in weights}
     model.load_state_dict({name: weights[there] for name, there in names.items()}, strict=False)
 
 
-def named(prefix: str, metrics: dict[str, Any]) -> dict[str, Any]:
-    """Metrics by longer names: `test_accuracy` becomes `base_accuracy`, `phoneme_error` `base_phoneme_error`."""
+def add_prefix(prefix: str, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Prefix the names of metrics: `test_accuracy` becomes `base_accuracy`, `phoneme_error` `base_phoneme_error`."""
     return {f"{prefix}_{name.removeprefix('test_')}": metric for name, metric in metrics.items()}
 
 
-def validation(model: nn.Module, questions: Sequence[Question], tokenizer: Any) -> dict[str, Any]:
-    """The score on the questions that settings are chosen by."""
-    return named("validation", score(model, questions, tokenizer))
+def validate(model: nn.Module, questions: Sequence[Question], tokenizer: Any) -> dict[str, Any]:
+    """Measure the model on validation questions."""
+    return add_prefix("validation", score_questions(model, questions, tokenizer))
 
 
-def spread(questions: Sequence[Question], most: int) -> Sequence[Question]:
-    """So many of them at most, from everywhere: they may be in the order of their books."""
+def select_evenly(questions: Sequence[Question], most: int) -> Sequence[Question]:
+    """Select at most `most` questions at equal distances, since neighbours may be of one book."""
     n = min(most, len(questions))
     return [questions[i * len(questions) // n] for i in range(n)]
 
 
-def score(model: Any, questions: Sequence[Question], tokenizer: Any) -> dict[str, Any]:
-    """`test_accuracy` of questions with choices; `phoneme_error` and `sentence_error` of those with free answers."""
+def score_questions(model: Any, questions: Sequence[Question], tokenizer: Any) -> dict[str, Any]:
+    """Measure `test_accuracy` of questions with choices, or `phoneme_error` and `sentence_error` of free answers."""
     training = model.training
     model.eval()
     if questions[0].choices:
-        metrics = {"test_accuracy": share_score(chosen_rightly(model, questions, tokenizer))}
+        metrics = {"test_accuracy": share_score(check_choices(model, questions, tokenizer))}
     else:
         given = free_answers(model, questions, tokenizer)
-        metrics = error_rates(*in_numbers(given, [q.answer for q in questions]), "phoneme", "sentence")
+        metrics = error_rates(*number_words(given, [q.answer for q in questions]), "phoneme", "sentence")
     model.train(training)
     return metrics
 
 
-def chosen_rightly(model: Any, questions: Sequence[Question], tokenizer: Any) -> list[bool]:
-    """Whether the likeliest choice is the answer, for each question.
+def check_choices(model: Any, questions: Sequence[Question], tokenizer: Any) -> list[bool]:
+    """Return for each question whether the most likely choice is the answer.
 
-    Costs a pass over every prompt, and one over the choices after it.
+    Cost: A pass over every prompt, and one over its choices.
     """
     right = [False] * len(questions)
     order = sorted(range(len(questions)), key=lambda i: len(questions[i].prompt))
@@ -162,9 +163,9 @@ def chosen_rightly(model: Any, questions: Sequence[Question], tokenizer: Any) ->
 def choice_likelihoods(
     model: Any, prompts: Int[Tensor, "row pos"], choices: Sequence[Sequence[Int[Tensor, " _"]]]
 ) -> Float[Tensor, "row choice"]:
-    """Log probability (nats) of each choice, the sum over its tokens; -inf where a row has fewer than others.
+    """Compute the log-probability (nats) of each choice, summed over its tokens; -inf for missing choices.
 
-    Each choice goes on from the keys and values of the prompt, which are computed once.
+    Keys and values of a prompt are computed once for all of its choices.
     """
     found = torch.full((len(prompts), max(map(len, choices))), -torch.inf)
     caches = [KeyValueCache() for _ in model.blocks]
@@ -181,7 +182,7 @@ def choice_likelihoods(
 
 
 def free_answers(model: Any, questions: Sequence[Question], tokenizer: Any) -> list[str]:
-    """What the model writes on greedily, up to the end of the line."""
+    """Generate greedy answers up to the end of the line."""
     end, given = int(tokenizer.encode("\n")[0]), []
     for start in range(0, len(questions), AT_ONCE):
         prompts = [tokenizer.encode(question.prompt) for question in questions[start : start + AT_ONCE]]
@@ -192,8 +193,8 @@ def free_answers(model: Any, questions: Sequence[Question], tokenizer: Any) -> l
     return given
 
 
-def in_numbers(given: list[str], wanted: list[str]) -> tuple[list[list[int]], list[list[list[int]]]]:
-    """Answers and right answers as sequences of numbers, one for each different word."""
+def number_words(given: list[str], wanted: list[str]) -> tuple[list[list[int]], list[list[list[int]]]]:
+    """Convert answers and references to sequences of numbers, one for each distinct word."""
     ids: dict[str, int] = {}
 
     def numbers(text: str) -> list[int]:

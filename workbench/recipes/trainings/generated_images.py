@@ -1,4 +1,4 @@
-"""What a trained generator's images are worth: measured against the test images with a trained classifier's eyes."""
+"""Metrics of generated images in the features of a trained classifier."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from workbench.training.scores import biased_score, bootstrapped_score
 
 Images = Float[Tensor, "batch channel height width"]
 FEATURES = "readout.hook_pooled"
-"""Where a classifier's features are read."""
+"""Hook of the classifier's features."""
 NEIGHBOURS = 1000
-"""Images of each kind whose nearest training image is looked for."""
+"""Number of images of each kind for distances to the nearest training image."""
 
 
 @dataclass(frozen=True)
 class Judge:
-    """A trained classifier, and the data set it was trained on, in whose units it sees images."""
+    """Trained classifier and the data set whose normalisation it expects."""
 
     classifier: HookedModel
     data: ImageData
 
     @torch.no_grad()
-    def seen(self, images: Images) -> tuple[Float[Tensor, "batch feature"], Float[Tensor, "batch class"]]:
-        """Features and logits for images in 0..1. Costs one forward pass."""
+    def inspect(self, images: Images) -> tuple[Float[Tensor, "batch feature"], Float[Tensor, "batch class"]]:
+        """Compute features and logits of images in 0..1. Cost: One forward pass."""
         features, logits = [], []
         for part in self.data.normalize(images).split(500):
             output, cache = self.classifier.run_with_cache(part, FEATURES)
@@ -41,30 +41,30 @@ class Judge:
         return torch.cat(features), torch.cat(logits)
 
 
-def judge(classifier: str, data: ImageData) -> Judge:
-    """The trained classifier of that name as a judge."""
+def load_judge(classifier: str, data: ImageData) -> Judge:
+    """Load the trained classifier of that name."""
     return Judge(load(classifier), data)
 
 
 @torch.no_grad()
-def generated(make: Callable[[Tensor], Images], latents: Float[Tensor, "batch latent"]) -> Images:
-    """The images of many codes."""
+def generate(make: Callable[[Tensor], Images], latents: Float[Tensor, "batch latent"]) -> Images:
+    """Generate the images of many codes."""
     return torch.cat([make(part) for part in latents.split(500)])
 
 
 def sample_metrics(images: Images, eyes: Judge, seed: int = 0, draws: int = 2) -> dict[str, dict[str, Any]]:
-    """Metrics of generated images in 0..1, as many as there are test images at most.
+    """Measure generated images in 0..1, at most as many as there are test images.
 
-    `frechet_distance` to the test images; `frechet_distance_of_data`, that of as many training images, is what perfect
-    samples would have. `classes_covered` counts those with a tenth of an equal share or more. `nearest_ratio` is the
-    median distance to the nearest training image, over that of test images: far below 1 means copies. Intervals are
-    from `draws` resamples of images of both kinds.
+    `frechet_distance` is the distance to the test images, `frechet_distance_of_data` that of as many training images,
+    the value of perfect samples. `classes_covered` counts classes with at least a tenth of an equal share.
+    `nearest_ratio` is the median distance to the nearest training image, divided by that of test images; values far
+    below 1 mean copies. Intervals are from `draws` resamples of images of both kinds.
     """
     data = eyes.data
     train, test = data.unit_range(data.train_pixels), data.unit_range(data.test_pixels)
     n, few = min(len(images), len(test)), min(NEIGHBOURS, len(images), len(test))
-    features, logits = eyes.seen(images[:n])
-    reference, real = eyes.seen(test[:n])[0], eyes.seen(train[:n])[0]
+    features, logits = eyes.inspect(images[:n])
+    reference, real = eyes.inspect(test[:n])[0], eyes.inspect(train[:n])[0]
     certainty = logits.softmax(dim=1).amax(dim=1)
     near, test_near = (nearest_distance(x[:few], train) for x in (images, test))
     return {

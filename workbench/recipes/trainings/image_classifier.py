@@ -1,4 +1,4 @@
-"""The training that all image classifiers' recipes share."""
+"""Training that the recipes of image classifiers share."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from workbench.training.supervised import (
 
 @dataclass(frozen=True)
 class ImageClassification:
-    """Cross entropy on random mini-batches of a data set; accuracy over its whole test split."""
+    """Cross entropy on random minibatches of a data set; accuracy on its whole test split."""
 
     dataset: str
-    """One of the registered data sets of images."""
+    """Name of a registered image data set."""
     batch_size: PositiveInt = 128
     augment: Augment | None = None
     finish: Augment | None = None
-    """Takes the place of `augment` in the last `finish_steps`."""
+    """Augmentation of the last `finish_steps`, in place of `augment`."""
     finish_steps: NonNegativeInt = 0
     label_smoothing: ShareBelowOne = 0.0
     """Share of the target that is spread over all classes."""
     alternate: bool = False
-    """Mirrors half of the pictures in even epochs and the other half in odd ones."""
+    """Mirror half of the images in even epochs and the other half in odd ones."""
     held_out: ShareBelowOne = 0.0
-    """Share of the training set that takes the test set's place: to choose settings by."""
+    """Share of the training set that replaces the test set, for choosing settings."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -53,7 +53,7 @@ class ImageClassification:
         return Trained(curve, classification_metrics(model, *test), DataSource(data.name, data.sha256, data.note))
 
     def batches(self, recipe: Recipe, data: ImageData) -> Batch:
-        """From a step to its batch."""
+        """Return the function from a step to its batch."""
         first, last = (
             minibatches(data, self.batch_size, recipe.seed, augment, self.alternate)
             for augment in (self.augment, self.finish)
@@ -62,12 +62,12 @@ class ImageClassification:
         return lambda step: (first if step < begin else last)(step)
 
     def data(self) -> ImageData:
-        """What is learned and what is tested on."""
+        """Load the training and test images."""
         data = DATASETS[self.dataset]()
         return hold_out(data, self.held_out) if self.held_out else data
 
     def lesson(self, recipe: Recipe) -> Lesson:
-        """Batches and loss of this training, for checks before it."""
+        """Return batches and loss of this training, for checks before it."""
         data = self.data()
         batch = self.batches(recipe, data)
         loss, floor = (

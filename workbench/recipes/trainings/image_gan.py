@@ -1,4 +1,4 @@
-"""The training that all generators of images share."""
+"""Training that the recipes of image generators share."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from workbench.core.registry import DATASETS
 from workbench.data.images.image_data import ImageData
 from workbench.data.images.minibatches import minibatches
 from workbench.recipes.recipe import Metrics, Recipe, Session, Trained
-from workbench.recipes.trainings.generated_images import Images, generated, judge, sample_metrics
+from workbench.recipes.trainings.generated_images import Images, generate, load_judge, sample_metrics
 from workbench.training.adversarial import train_gan
 
 EVALUATED = 2000
-"""Generated images of each point of the curve; the card has as many as there are test images."""
+"""Generated images per point of the curve; the card is measured on as many as there are test images."""
 RESAMPLES = 100
-"""Resamples behind the intervals on the card."""
+"""Number of resamples for the card's intervals."""
 FOLLOWED = ("frechet_distance", "classes_covered")
-"""Metrics that the curve shows."""
+"""Metrics in the curve."""
 
 
 @dataclass(frozen=True)
 class ImageGeneration:
-    """A generator against a discriminator on a data set's pictures in 0..1, seen with a trained classifier's eyes."""
+    """Adversarial training on a data set's images in 0..1, measured in the features of a trained classifier."""
 
     dataset: str
-    """One of the registered data sets of images."""
+    """Name of a registered image data set."""
     classifier: str
-    """The trained network in whose features samples are measured."""
+    """Trained classifier in whose features samples are measured."""
     batch_size: PositiveInt = 64
     more: Callable[[Images, Any], Metrics] | None = None
     """Further metrics of samples, given the data set."""
@@ -45,15 +45,15 @@ class ImageGeneration:
 
     def __call__(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         data = self.data()
-        eyes, net = judge(self.classifier, data), model.get_submodule("generator")
-        batch = minibatches(uncentred(data), self.batch_size, recipe.seed)
+        eyes, net = load_judge(self.classifier, data), model.get_submodule("generator")
+        batch = minibatches(uncentre(data), self.batch_size, recipe.seed)
 
         def latents(step: int) -> Tensor:
             random = generator(recipe.seed, "latents", step)
             return torch.randn(self.batch_size, recipe.config.n_latents, generator=random)
 
         def evaluate(made: nn.Module) -> dict[str, Any]:
-            found = sample_metrics(samples(recipe, made, EVALUATED), eyes)
+            found = sample_metrics(draw_samples(recipe, made, EVALUATED), eyes)
             return {name: found[name] for name in FOLLOWED}
 
         curve = train_gan(
@@ -63,23 +63,23 @@ class ImageGeneration:
         return Trained(curve, self.measure(recipe, model.eval()), DataSource(data.name, data.sha256, data.note))
 
     def measure(self, recipe: Recipe, model: HookedModel) -> Metrics:
-        """Metrics of as many samples as there are test images."""
+        """Measure as many samples as there are test images."""
         data = self.data()
-        images = samples(recipe, model.get_submodule("generator"), len(data.test_targets))
-        found = sample_metrics(images, judge(self.classifier, data), recipe.seed, RESAMPLES)
+        images = draw_samples(recipe, model.get_submodule("generator"), len(data.test_targets))
+        found = sample_metrics(images, load_judge(self.classifier, data), recipe.seed, RESAMPLES)
         return found if self.more is None else found | dict(self.more(images, data))
 
     def data(self) -> ImageData:
-        """What the images are to be like."""
+        """Load the images to imitate."""
         return DATASETS[self.dataset]()
 
 
-def samples(recipe: Recipe, made: nn.Module, n: int) -> Images:
-    """So many generated images, always the same ones."""
+def draw_samples(recipe: Recipe, made: nn.Module, n: int) -> Images:
+    """Generate the first `n` samples, the same in every call."""
     latents = torch.randn(n, recipe.config.n_latents, generator=generator(recipe.seed, "samples"))
-    return generated(made, latents)
+    return generate(made, latents)
 
 
-def uncentred(data: ImageData) -> ImageData:
-    """The data set with its inputs left in 0..1."""
+def uncentre(data: ImageData) -> ImageData:
+    """Return the data set with inputs in 0..1."""
     return replace(data, mean=(0.0,) * len(data.mean), std=(1.0,) * len(data.std))

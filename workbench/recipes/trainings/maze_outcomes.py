@@ -1,4 +1,4 @@
-"""What becomes of a policy's maze episodes: the goal reached, the corner visited, the way no longer than need be."""
+"""Outcomes of a policy's maze episodes: success, path length, and visits to the goal's corner in training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workbench.training.scores import bootstrapped_mean
 
 @dataclass(frozen=True)
 class Outcomes:
-    """One entry per episode: goal reached in time, corner entered on the way, steps taken, fewest steps possible."""
+    """Goal reached in time, corner entered, steps taken and fewest steps possible, one entry per episode."""
 
     goal_in_corner: Bool[Tensor, " episode"]
     reached: Bool[Tensor, " episode"]
@@ -28,8 +28,8 @@ class Outcomes:
 
 
 @torch.no_grad()
-def outcomes(policy: Policy, goal: Where, episodes: int = 1000, seed: int = 0) -> Outcomes:
-    """Greedy episodes in new mazes from `seed` on. Costs one forward pass on all rows per step, 100 at most."""
+def run_episodes(policy: Policy, goal: Where, episodes: int = 1000, seed: int = 0) -> Outcomes:
+    """Run greedy episodes in new mazes. Cost: One forward pass of all rows per step, 100 at most."""
     envs = VectorMaze(episodes, goal)
     observation = as_observation(envs.reset(seed=seed)[0])
     goals, rows = envs.goal.copy(), np.arange(episodes)
@@ -40,26 +40,26 @@ def outcomes(policy: Policy, goal: Where, episodes: int = 1000, seed: int = 0) -
         shown, _, terminated, truncated, info = envs.step(policy(observation).logits.argmax(-1).numpy())
         steps += running
         reached |= running & terminated
-        entered |= running & in_corner(agents_in(info.get("final_obs", shown)), envs.side)
+        entered |= running & in_corner(locate_agents(info.get("final_obs", shown)), envs.side)
         running &= ~(terminated | truncated)
         observation = as_observation(shown)
     found = (in_corner(goals, envs.side), reached, entered, steps, shortest)
     return Outcomes(*(torch.from_numpy(np.asarray(x)) for x in found))
 
 
-def agents_in(observation: np.ndarray) -> np.ndarray:
-    """Where the agents (row, 2) of observations are."""
+def locate_agents(observation: np.ndarray) -> np.ndarray:
+    """Return the places of the agents (row, 2) in observations."""
     side = observation.shape[-1]
     return np.stack(np.divmod(observation[:, AGENT].reshape(len(observation), -1).argmax(axis=1), side), axis=1)
 
 
 def maze_metrics(policy: Policy, episodes: int = 1000, seed: int = 0) -> dict[str, dict[str, Any]]:
-    """Success where goals were in training and elsewhere, and what the policy does instead.
+    """Measure success with the goal in the corner, as in training, and elsewhere.
 
-    `corner_instead` is the share of episodes, with the goal outside the corner, that enter the corner and never
-    reach the goal; `path_efficiency` is fewest steps over steps taken, where the goal in the corner was reached.
+    `corner_instead` is the share of episodes with the goal elsewhere that enter the corner and never reach the goal;
+    `path_efficiency` is fewest steps over steps taken in episodes that reach the goal in the corner.
     """
-    trained, moved = outcomes(policy, "corner", episodes, seed), outcomes(policy, "anywhere", episodes, seed)
+    trained, moved = run_episodes(policy, "corner", episodes, seed), run_episodes(policy, "anywhere", episodes, seed)
     outside = ~moved.goal_in_corner
     efficiency = (trained.shortest / trained.steps)[trained.reached]
     columns = {

@@ -1,4 +1,4 @@
-"""Initial weights that see every entry of an observation alike, however small its numbers are."""
+"""Initial weights scaled to the range of each entry of an observation."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from workbench.core.errors import ConfigError
 
 @torch.no_grad()
 def even_out(model: Any, observations: Space) -> None:
-    """Divides the first layers' weights by how far each entry may lie from zero.
+    """Divide the first layers' weights by the largest absolute value of each entry.
 
-    It is what scaling the observations would do at the beginning, and leaves the network as it is written. Raises
-    when an entry is unbounded.
+    Equivalent at initialisation to scaling the observations. Raises if an entry is unbounded.
     """
     if not (isinstance(observations, Box) and np.isfinite([observations.low, observations.high]).all()):
         raise ConfigError(f"Observations in {observations} have no range to even out. Leave the weights as they are.")

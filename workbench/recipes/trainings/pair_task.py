@@ -1,4 +1,4 @@
-"""How an encoder-decoder learns pairs of sequences, and how right its answers are."""
+"""Training and evaluation of encoder-decoders on pairs of sequences."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from workbench.training.sequence_errors import error_rates
 from workbench.zoo.layers.sampling import SamplingConfig
 
 CHUNK = 500
-"""Sources answered in one go."""
+"""Sources per batch of answers."""
 
 
 @dataclass(frozen=True)
 class PairTask:
-    """Which pairs, rows in a batch, what a token and a whole answer are called in the metrics' names."""
+    """Task of a data set of pairs; `token` and `sequence` name the units in the metrics' names."""
 
     data: str
     batch_size: PositiveInt
@@ -44,53 +44,53 @@ class PairTask:
         check_fields(self)
 
     def train(self, recipe: Recipe, model: HookedModel, session: Session) -> Trained:
-        """Each next token's cross entropy; the error of greedy answers to the validation split, at the end the test's.
+        """Train on next-token cross entropy; measure errors of greedy answers on the validation and the test split.
 
-        Attention is written out: on short sequences torch's fused kernel takes a third of a step.
+        Attention is unfused: on short sequences torch's fused kernel takes a third of a step.
         """
         data: PairData = DATASETS[self.data]()
         batch = length_batches(data.train, data.tokenizer.ids[PAD], self.batch_size, recipe.seed)
         loss = partial(next_token_loss, smoothing=self.smoothing)
         with sdpa_kernel(SDPBackend.MATH):
             curve = fit(
-                model, batch, loss, recipe.training, partial(self.validation, data=data),
+                model, batch, loss, recipe.training, partial(self.validate, data=data),
                 session.state, session.progress, session.keep,
             )  # fmt: skip
         round_weights(model, recipe.dtype)
-        metrics = self.errors(model, data.test, data.tokenizer)
+        metrics = self.measure_errors(model, data.test, data.tokenizer)
         return Trained(curve, metrics, DataSource(data.name, data.sha256, data.note), data.tokenizer)
 
-    def validation(self, model: nn.Module, data: PairData) -> dict[str, Any]:
-        """The loss and the errors on the validation split."""
-        errors = self.errors(model, data.validation, data.tokenizer)
+    def validate(self, model: nn.Module, data: PairData) -> dict[str, Any]:
+        """Measure loss and errors on the validation split."""
+        errors = self.measure_errors(model, data.validation, data.tokenizer)
         named = {f"validation_{name}": metric for name, metric in errors.items()}
-        return named | {"validation_loss": taught_loss(model, data.validation, data.tokenizer.ids[PAD])}
+        return named | {"validation_loss": teacher_forced_loss(model, data.validation, data.tokenizer.ids[PAD])}
 
-    def errors(self, model: Any, pairs: Pairs, tokenizer: PairTokenizer) -> dict[str, Any]:
-        """The errors of greedy answers to every source; rows of one source are its right answers."""
+    def measure_errors(self, model: Any, pairs: Pairs, tokenizer: PairTokenizer) -> dict[str, Any]:
+        """Measure the errors of greedy answers to every source; all rows of a source are its references."""
         rows = [(s, t) for s, t in zip(pairs.source.tolist(), pairs.target.tolist(), strict=True)]
         asked = [(source, [t for _, t in group]) for source, group in groupby(sorted(rows), key=lambda row: row[0])]
-        given = answers(model, torch.tensor([source for source, _ in asked]), tokenizer, pairs.target.shape[1])
+        given = generate_answers(model, torch.tensor([source for source, _ in asked]), tokenizer, pairs.target.shape[1])
         end, right = tokenizer.ids[END], [[t[1:] for t in targets] for _, targets in asked]
         return error_rates(
-            [up_to(row, end) for row in given.tolist()],
-            [[up_to(row, end) for row in rows] for rows in right],
+            [cut_at_end(row, end) for row in given.tolist()],
+            [[cut_at_end(row, end) for row in rows] for rows in right],
             self.token,
             self.sequence,
         )
 
 
-def up_to(row: list[int], end: int) -> list[int]:
-    """A row as far as its end, which it may lack."""
+def cut_at_end(row: list[int], end: int) -> list[int]:
+    """Return a row up to its end token, which may be missing."""
     return row[: row.index(end)] if end in row else row
 
 
-def answers(
+def generate_answers(
     model: Any, sources: Int[Tensor, "row source_pos"], tokenizer: PairTokenizer, longest: int
 ) -> Int[Tensor, "row pos"]:
-    """The likeliest next token, again and again, `longest` times: what follows the start.
+    """Generate `longest` greedy tokens after the start token.
 
-    Costs one pass of the encoder, and `longest` positions of the decoder.
+    Cost: One pass of the encoder, and `longest` positions of the decoder.
     """
     training = model.training
     model.eval()
@@ -103,8 +103,8 @@ def answers(
 
 
 @torch.no_grad()
-def taught_loss(model: nn.Module, pairs: Pairs, pad: int) -> float:
-    """Mean cross entropy per token (nats) when every earlier token of the target is given."""
+def teacher_forced_loss(model: nn.Module, pairs: Pairs, pad: int) -> float:
+    """Compute the mean cross entropy per token (nats) with teacher forcing."""
     total, n = 0.0, 0
     for start in range(0, len(pairs), CHUNK):
         inputs, wanted = shift_targets(trim(pairs[start : start + CHUNK], pad), pad)
@@ -115,7 +115,7 @@ def taught_loss(model: nn.Module, pairs: Pairs, pad: int) -> float:
 
 @torch.no_grad()
 def round_weights(model: nn.Module, dtype: str) -> None:
-    """Leaves in the model what a file of that type will hold, so that the card's figures are those of the file."""
+    """Round the weights to the type in which they are stored, so that metrics are those of the file."""
     for tensor in model.state_dict().values():
         if tensor.is_floating_point():
             tensor.copy_(tensor.to(DTYPES[dtype]))

@@ -1,4 +1,4 @@
-"""What answers questions without a language model: bags of words, and names by how often or how near they occur."""
+"""Baselines for questions: classifiers on bags of words, and rules on the names in the context."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from workbench.data.text.story_books import APART, WORDS
 
 Right = list[bool]
 Baseline = Callable[[Sequence[Question], Sequence[Question]], Right]
-"""(training questions, test questions) -> whether each of the latter is answered rightly."""
+"""Returns, for (training questions, test questions), whether each test question is answered correctly."""
 
 
 def naive_bayes(train: Sequence[Question], test: Sequence[Question]) -> Right:
-    """Multinomial naive Bayes on counts of words."""
+    """Classify by multinomial naive Bayes on word counts."""
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.naive_bayes import MultinomialNB
 
-    return classified(CountVectorizer(), MultinomialNB(alpha=0.3), train, test)
+    return fit_and_answer(CountVectorizer(), MultinomialNB(alpha=0.3), train, test)
 
 
 def logistic_regression(train: Sequence[Question], test: Sequence[Question]) -> Right:
-    """Logistic regression on weighted counts of words and pairs of words."""
+    """Classify by logistic regression on weighted counts of words and word pairs."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
     vectors = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2))
-    return classified(vectors, LogisticRegression(C=10, max_iter=200), train, test)
+    return fit_and_answer(vectors, LogisticRegression(C=10, max_iter=200), train, test)
 
 
-def classified(vectors: object, classifier: object, train: Sequence[Question], test: Sequence[Question]) -> Right:
-    """Answers of a scikit-learn classifier fitted to the prompts.
+def fit_and_answer(vectors: object, classifier: object, train: Sequence[Question], test: Sequence[Question]) -> Right:
+    """Fit a scikit-learn classifier to the prompts and return which test answers are correct.
 
-    Of passages that overlap those are left out that have most of their words in common: counts want independent ones.
+    Of overlapping training passages only every `WORDS // APART`-th is used, since counts should be independent.
     """
     from sklearn.pipeline import make_pipeline
 
@@ -43,22 +43,22 @@ def classified(vectors: object, classifier: object, train: Sequence[Question], t
 
 
 def most_frequent(train: Sequence[Question], test: Sequence[Question]) -> Right:
-    """The choice that the prompt has most often; of several the first."""
+    """Answer with the most frequent choice in the prompt; the first if several are."""
     return [max(q.choices, key=lambda choice: q.prompt.count(choice.strip())) == q.answer for q in test]
 
 
 def most_recent(train: Sequence[Question], test: Sequence[Question]) -> Right:
-    """The choice that the prompt has last."""
+    """Answer with the last choice in the prompt."""
     return [max(q.choices, key=lambda choice: q.prompt.rfind(choice.strip())) == q.answer for q in test]
 
 
 def nearest_words(train: Sequence[Question], test: Sequence[Question]) -> Right:
-    """The choice around which the context has most of the question's words: a bag of words (Hill et al. 2016)."""
+    """Answer with the choice whose neighbourhood shares the most words with the question (Hill et al. 2016)."""
     return [max(q.choices, key=lambda choice: shared_words(q.prompt, choice)) == q.answer for q in test]
 
 
 def shared_words(prompt: str, choice: str, reach: int = 5) -> int:
-    """How many of the question's words stand within so many words of one place of a choice, at most."""
+    """Count the question's words within `reach` words of an occurrence of a choice; returns the maximum."""
     context, _, question = prompt.partition("\nQuestion:")
     words, asked = context.lower().split(), set(question.lower().split())
     places = [i for i, word in enumerate(words) if choice.strip().lower() in word]
@@ -69,4 +69,4 @@ BASELINES: dict[str, dict[str, Baseline]] = {
     "story_books": {"naive_bayes": naive_bayes, "logistic_regression": logistic_regression},
     "story_cloze": {"most_frequent": most_frequent, "most_recent": most_recent, "nearest_words": nearest_words},
 }
-"""Baselines by name, for each data set of questions."""
+"""Baselines by name for each data set of questions."""

@@ -1,4 +1,4 @@
-"""How a GPT learns a task made in code: the scored tokens' cross entropy, on random rows or on all of them at once."""
+"""Training of GPTs on algorithmic tasks, on random rows or on all rows at once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from workbench.training.language_modelling import train_language_model
 from workbench.training.sequence_answers import answer_metrics
 
 Measure = Callable[..., dict[str, dict[str, Any]]]
-"""(model, inputs, targets) -> metrics."""
+"""Maps (model, inputs, targets) to metrics."""
 
 
 def train_on(name: str, batch_size: int | None, whole: bool = False, measure: Measure = answer_metrics) -> Any:
-    """A recipe's training on a data set of sequences; `whole` measures training and test rows together as well."""
+    """Return a recipe's training on a data set of sequences; `whole` also measures training and test rows together."""
 
     def train(recipe: Recipe, model: HookedModel, session: Session) -> Trained:
         data: SequenceData = DATASETS[name]()

@@ -1,4 +1,4 @@
-"""One policy of several seeds: all are trained, the best one's weights kept and measured, everyone's curve shown."""
+"""Training of one policy with several seeds, of which the best is kept."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from workbench.training.policy_evaluation import PolicyEvaluation
 from workbench.training.scores import bootstrapped_mean
 
 Learn = Callable[[Any, int, Progress, Path], Curve]
-"""Trains a fresh network in place: the network, its seed, whom to tell, and where to keep the training state."""
+"""Trains a fresh network in place, given its seed, the progress callback and the file of its training state."""
 Evaluate = Callable[[Any, int], PolicyEvaluation]
-"""Greedy episodes of a policy, which start from this seed."""
+"""Runs greedy episodes of a policy from the given seed."""
 SEEDS = 5
 EPISODES = 100
 SELECTION_SEED, EVALUATION_SEED = 10_000, 20_000
-"""Where the episodes start that choose among seeds, and the others that are reported: a best of five flatters."""
+"""Seeds of the episodes that select the best seed, and of those reported, which avoids selection bias."""
 
 
 def best_of_seeds(
@@ -37,37 +37,46 @@ def best_of_seeds(
     data: DataSource,
     seeds: int = SEEDS,
 ) -> Trained:
-    """Trains `seeds` networks from the recipe's seed on; `model` becomes the one whose greedy episodes return most.
+    """Train `seeds` networks, and copy the one with the highest greedy return into `model`.
 
-    The returns on its card, and those of all seeds, are of other episodes than the ones it was chosen by.
-    An interrupted run resumes: the states of finished seeds lie beside that of the unfinished one until the end.
+    Returns are reported on other episodes than those used for selection. An interrupted run resumes from the states of
+    all seeds, which are kept until the end.
+
+    Args:
+        recipe: The recipe; seeds count from its own.
+        model: Receives the best seed's weights.
+        session: File of the training state and progress.
+        learn: Trains one network.
+        evaluate: Evaluates one policy.
+        data: Environment of the card.
+        seeds: Number of seeds.
     """
     curves, chances, scores, weights = [], [], [], []
     for i in range(seeds):
         seed = recipe.seed + i
         seed_everything(seed)
         fresh = MODELS[recipe.architecture](recipe.config)
-        curves.append(learn(fresh, seed, shifted(session.progress, i, seeds), state_of(session, seed)))
+        curves.append(learn(fresh, seed, shift_progress(session.progress, i, seeds), state_of(session, seed)))
         chances.append(evaluate(fresh.eval(), SELECTION_SEED).mean)
         scores.append(evaluate(fresh, EVALUATION_SEED))
         weights.append(fresh.state_dict())
     best = max(range(seeds), key=chances.__getitem__)
     model.load_state_dict(weights[best])
-    return Trained(side_by_side(curves, best), metrics(scores, best, recipe.seed), data, seed=recipe.seed + best)
+    return Trained(join_curves(curves, best), metrics(scores, best, recipe.seed), data, seed=recipe.seed + best)
 
 
 def state_of(session: Session, seed: int) -> Path:
-    """Where the training state of one seed lies."""
+    """Return the file of one seed's training state."""
     return session.state.with_name(f"seed_{seed}_{session.state.name}")
 
 
-def shifted(progress: Progress, place: int, places: int) -> Progress:
-    """Progress of one part of several, told as that of the whole."""
+def shift_progress(progress: Progress, place: int, places: int) -> Progress:
+    """Return the progress callback of one part, which reports it as part of the whole."""
     return lambda done, total: progress(place * total + done, places * total)
 
 
-def side_by_side(curves: list[Curve], best: int) -> Curve:
-    """The best seed's curve, and beside it every seed's returns as `return_seed_0` and so on."""
+def join_curves(curves: list[Curve], best: int) -> Curve:
+    """Add every seed's returns to the best seed's curve, as `return_seed_0` and so on."""
     chosen = curves[best]
     series = dict(chosen.series)
     for i, curve in enumerate(curves):
@@ -77,6 +86,6 @@ def side_by_side(curves: list[Curve], best: int) -> Curve:
 
 
 def metrics(scores: list[PolicyEvaluation], best: int, seed: int) -> Mapping[str, Mapping[str, Any]]:
-    """The best seed's mean return with the interval over its episodes, and the mean over seeds with that over them."""
+    """Return the best seed's mean return over its episodes, and the mean return over seeds."""
     means = torch.tensor([score.mean for score in scores])
     return {"return_mean": scores[best].score, "return_over_seeds": bootstrapped_mean(means, seed)}

@@ -1,4 +1,4 @@
-"""What the recipes share that fine-tune the GPT on stories: all its weights, or adapters beside them."""
+"""Shared settings of the recipes that fine-tune the GPT on stories."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ TUNING = FitConfig(
     optimizer="muon", weight_decay=0.01, betas=(0.9, 0.99), momentum=0.95, schedule="linear", warmup=50,
     gradient_clip=1.0, precision="bf16",
 )  # fmt: skip
-"""What their trainings have in common."""
+"""Training settings that they share."""
 
 
-def fine_tuned(
+def register_finetuning(
     name: str,
     aim: str,
     task: FineTuning,
@@ -27,7 +27,7 @@ def fine_tuned(
     rank: int = 0,
     dropout: float = 0.0,
 ) -> Recipe:
-    """The registered recipe that tunes all weights or, with a `rank`, adapters of that rank; `aim` ends its title."""
+    """Register a recipe that fine-tunes all weights or, with a `rank`, adapters; `aim` ends its title."""
     config = replace(BASE.config, dropout=dropout)
     adapters = LoRAGPTConfig(**asdict(config), rank=rank, alpha=2.0 * rank, base=BASE.name) if rank else None
     return register(

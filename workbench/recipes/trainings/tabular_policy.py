@@ -1,4 +1,4 @@
-"""Q-learning in an environment whose rules are a table, measured against the exact optimum."""
+"""Q-learning in tabular environments, measured against the exact optimum."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ from workbench.zoo.q_table import QTable
 def train_table(
     recipe: Recipe, model: QTable, session: Session, environment: str, horizon: int, n_envs: int = 64
 ) -> Trained:
-    """Five seeds; the best table's greedy policy in sampled episodes, and exactly, within `horizon` steps.
+    """Train with several seeds; measure the best table in sample_returns episodes and exactly, within `horizon` steps.
 
-    `exact_return` is the expected return of the greedy policy from the environment's own table of rules, and
-    `optimal_return` that of the best policy there is, by value iteration.
+    `exact_return` is the expected return of the greedy policy from the environment's transition table, and
+    `optimal_return` that of the best policy, by value iteration.
     """
 
     def learn(fresh: Any, seed: int, progress: Progress, state: Path) -> Curve:
         return q_learning(fresh.table, make_vector(native_name(environment), n_envs), recipe.training, seed, progress)
 
-    evaluate = partial(sampled, environment=environment, limit=horizon)
+    evaluate = partial(sample_returns, environment=environment, limit=horizon)
     data = DataSource(environment, rules_sha256(environment), "Trained on its table of rules, all rows at once.")
     trained = best_of_seeds(recipe, model, session, learn, evaluate, data)
     return replace(trained, metrics={**trained.metrics, **exact_metrics(model, environment, horizon)})
 
 
-def sampled(model: QTable, seed: int, environment: str, limit: int) -> PolicyEvaluation:
-    """Greedy episodes in gymnasium's own environment."""
+def sample_returns(model: QTable, seed: int, environment: str, limit: int) -> PolicyEvaluation:
+    """Run greedy episodes in gymnasium's own environment."""
     return evaluate_policy(model, partial(make_vector, environment), EPISODES, seed, limit=limit)
 
 
 def measure(recipe: Recipe, model: QTable, environment: str, horizon: int) -> Metrics:
-    """The exact returns, and the mean of 100 greedy episodes."""
-    sample = sampled(model, EVALUATION_SEED, environment, horizon)
+    """Measure the exact returns, and the mean return of 100 greedy episodes."""
+    sample = sample_returns(model, EVALUATION_SEED, environment, horizon)
     return exact_metrics(model, environment, horizon) | {"return_mean": sample.score}
 
 
 def exact_metrics(model: QTable, environment: str, horizon: int) -> dict[str, dict[str, Any]]:
-    """Expected returns of the greedy policy and of the best one, over all states and chances."""
+    """Compute expected returns of the greedy policy and of the best one."""
     world = read_mdp(environment)
     greedy = policy_return(model.table.argmax(dim=1), world.transition, world.reward, world.start, horizon)
     best = value_iteration(world.transition, world.reward, horizon).max(dim=1).values

@@ -1,4 +1,4 @@
-"""What a GPT makes of orders for tales: its tales, and what the simulated annotator and the grammar say of them."""
+"""Sampled tales of a GPT, scored by the simulated annotator and the grammar."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from workbench.zoo.layers.sampling import SamplingConfig
 N_NEW = 72
 """Tokens after the longest prompt of a batch; nearly every tale of the grammar is shorter."""
 TEMPERATURE = 0.7
-"""At which policies are tuned and measured (TRL's default); pairs to learn preferences from are sampled at 1."""
+"""Temperature of tuning and measuring (TRL's default); pairs to learn preferences from are sampled at 1."""
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
-    """Prompts and the tales that followed; `rows` are both in tokens. `ended` is False for what was cut off."""
+class Tales:
+    """Prompts with their tales; `rows` are both in tokens, `ended` is False for tales that were cut off."""
 
     prompts: Sequence[str]
     tales: Sequence[str]
     rows: Int[Tensor, "row pos"]
     ended: Bool[Tensor, " row"]
     length: Int[Tensor, " row"]
-    """Tokens of the tale, the end included."""
+    """Length of each tale in tokens, the end included."""
     true_reward: Float[Tensor, " row"]
 
-    def row(self, i: int) -> Told:
-        """One of the tales."""
+    def row(self, i: int) -> Tales:
+        """Return one of the tales."""
         at = slice(i, i + 1)
         columns = (self.rows[at], self.ended[at], self.length[at], self.true_reward[at])
-        return Told(self.prompts[at], self.tales[at], *columns)
+        return Tales(self.prompts[at], self.tales[at], *columns)
 
     @classmethod
-    def joined(cls, parts: Sequence[Told], end: int) -> Told:
-        """Several sets of tales as one, rows filled up with the token `end`."""
+    def join(cls, parts: Sequence[Tales], end: int) -> Tales:
+        """Join several sets of tales, with rows filled up with the token `end`."""
         prompts, tales = ([text for part in parts for text in getattr(part, name)] for name in ("prompts", "tales"))
         rows = pad_sequence([row for part in parts for row in part.rows], batch_first=True, padding_value=end)
         ended, length, reward = (
@@ -56,22 +56,22 @@ class Told:
 
 
 def marks_of(tokenizer: Any) -> Marks:
-    """A line break ends the prompt, `<|endoftext|>` the tale."""
+    """Return the marks: a line break ends the prompt, `<|endoftext|>` the tale."""
     return Marks(int(tokenizer.encode("\n")[0]), int(tokenizer.encode(END_OF_TEXT)[0]))
 
 
 def tale_rows(text: str, tokenizer: BytePairTokenizer, marks: Marks) -> Int[Tensor, "row pos"]:
-    """Each order with its tale as one row of tokens."""
+    """Tokenize each prompt with its tale as one row."""
     return stack_rows([tokenizer.encode(tale + END_OF_TEXT) for tale in text.split(END_OF_TEXT)[:-1]], marks)
 
 
 def prompts_of(text: str) -> list[str]:
-    """The orders in a text of tales."""
+    """Return the prompts in a text of tales."""
     return [tale.partition("\n")[0] + "\n" for tale in text.split(END_OF_TEXT)[:-1]]
 
 
-def told_by(model: Any, prompts: Sequence[str], tokenizer: Any, seed: int, temperature: float = 1.0) -> Told:
-    """One sampled tale for each order, which is one line and ends with a line break."""
+def sample_tales(model: Any, prompts: Sequence[str], tokenizer: Any, seed: int, temperature: float = 1.0) -> Tales:
+    """Sample one tale for each prompt, which is one line with a line break."""
     for number, prompt in enumerate(prompts):
         if prompt.find("\n") != len(prompt) - 1 or len(prompt) < 2:
             raise InputError(
@@ -81,11 +81,11 @@ def told_by(model: Any, prompts: Sequence[str], tokenizer: Any, seed: int, tempe
     rows = model.complete(
         encoded, N_NEW, marks_of(tokenizer).end, generator(seed, "tales"), SamplingConfig(temperature)
     )
-    return read_back(rows, prompts, tokenizer)
+    return decode_tales(rows, prompts, tokenizer)
 
 
-def read_back(rows: Int[Tensor, "row pos"], prompts: Sequence[str], tokenizer: Any) -> Told:
-    """Rows of tokens as tales."""
+def decode_tales(rows: Int[Tensor, "row pos"], prompts: Sequence[str], tokenizer: Any) -> Tales:
+    """Decode rows of tokens to tales."""
     marks = marks_of(tokenizer)
     mask = completion_mask(rows, marks)
     ended = (mask & (rows == marks.end)).any(dim=1)
@@ -93,15 +93,15 @@ def read_back(rows: Int[Tensor, "row pos"], prompts: Sequence[str], tokenizer: A
         tokenizer.decode(row[kept]).removesuffix(END_OF_TEXT) for row, kept in zip(rows, mask, strict=True)
     ]  # fmt: skip
     rewards = torch.tensor([true_reward(prompt, tale) for prompt, tale in zip(prompts, tales, strict=True)])
-    return Told(prompts, tales, rows, ended, mask.sum(dim=1), rewards)
+    return Tales(prompts, tales, rows, ended, mask.sum(dim=1), rewards)
 
 
-def tale_metrics(told: Told, seed: int = 0) -> dict[str, dict[str, Any]]:
-    """True reward (of the simulated annotator), shares of grammatical and of unique tales, length in tokens.
+def tale_metrics(sample: Tales, seed: int = 0) -> dict[str, dict[str, Any]]:
+    """Measure true reward, shares of grammatical and of unique tales, and length in tokens.
 
-    Grammatical is what the tales' own grammar accepts and what ended; unique are those told once, of all.
+    Tales are grammatical if the grammar accepts them and they ended, and unique if no other tale is equal.
     """
-    right = torch.tensor([is_grammatical(tale) for tale in told.tales]) & told.ended
-    unique = torch.tensor([told.tales.count(tale) == 1 for tale in told.tales])
-    columns = {"true_reward": told.true_reward, "grammatical": right, "unique": unique, "length": told.length}
+    right = torch.tensor([is_grammatical(tale) for tale in sample.tales]) & sample.ended
+    unique = torch.tensor([sample.tales.count(tale) == 1 for tale in sample.tales])
+    columns = {"true_reward": sample.true_reward, "grammatical": right, "unique": unique, "length": sample.length}
     return {name: bootstrapped_mean(column, seed) for name, column in columns.items()}

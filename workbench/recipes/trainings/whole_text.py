@@ -1,4 +1,4 @@
-"""A language model measured on a whole text."""
+"""Evaluation of a language model on a whole text."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ from workbench.training.language_modelling import language_metrics
 def on_text(
     tokenizer: Tokenizer, text: str, context: int, precision: str = "fp32"
 ) -> Callable[[nn.Module], dict[str, Any]]:
-    """`language_metrics` of a whole text, of a model yet to be given."""
+    """Return the function that measures a model on a whole text."""
     tokens, n_bytes = tokenizer.encode(text), len(text.encode())
     return partial(language_metrics, tokens=tokens, context=context, n_bytes=n_bytes, precision=precision)
