@@ -15,7 +15,7 @@ from workbench.core.registry import MODALITIES
 from workbench.core.source_target import SourceTarget
 from workbench.data.pairs.pair_data import PairData, Pairs, lengths, pad_rows
 from workbench.data.pairs.pair_tokenizer import ARROW, PAD, PairTokenizer
-from workbench.data.pairs.pronunciations import installed
+from workbench.data.pairs.pronunciations import dictionary_path
 from workbench.experiments.inputs.batches import Batch, Request
 from workbench.experiments.inputs.forms import Form, TextField
 from workbench.experiments.inputs.language import ALSO, Rows, Seed, Source, Texts, always
@@ -152,7 +152,7 @@ def presets(model: str) -> tuple[Preset, ...]:
         prompt, other = typed
         offered.insert(1, Preset(prompt, f"text:{prompt}{ALSO}{other}", f"text:{other}{ALSO}{prompt}"))
     # The dictionary is an optional package: without it there are no test pairs.
-    return (typed_words(), offered[1]) if data == "pronunciations" and installed() is None else tuple(offered)
+    return (typed_words(), offered[1]) if data == "pronunciations" and dictionary_path() is None else tuple(offered)
 
 
 def typed_words() -> Preset:
