@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from tests.test_readme import blocks, run
-from workbench.core.registry import ANALYSES
+from workbench.core.registry import ANALYSES, MODALITIES, MODELS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md") if blocks(str(path)))
@@ -25,9 +25,7 @@ CANONICAL = re.compile(r'<link[^>]+rel="?(?:canonical|next|prev)"?[^>]*>')
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a page registers is forgotten afterwards."""
-    from workbench.core.registry import MODELS
-
-    for registry in (ANALYSES, MODELS):
+    for registry in (ANALYSES, MODALITIES, MODELS):
         registry.discover()
         monkeypatch.setattr(registry, "_items", dict(registry._items))
     monkeypatch.chdir(tmp_path)
