@@ -15,7 +15,10 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 Call = Callable[..., str]
-LINES = {"vit.py": 99, "logit_lens.py": 49, "integrated_gradients.py": 71, "shapes_vit.py": 20, "lens_page.py": 20, "noise.py": 40}
+LINES = {
+    "vit.py": 99, "logit_lens.py": 49, "integrated_gradients.py": 71, "shapes_vit.py": 20, "lens_page.py": 20,
+    "noise.py": 40,
+}  # fmt: skip
 """The most lines that each addition may need."""
 
 
