@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import workbench
+from tests.figures.results import RESULTS, Unheard
 from tests.test_registries import QUICK, hook_with_units
 from workbench.core.coordinates import LINES, Result
 from workbench.core.registry import ANALYSES
@@ -69,6 +70,12 @@ def test_every_registered_analysis_has_every_view(analysis: str) -> None:
 @pytest.mark.parametrize("result", [cube(1), cube(3), cube(20), cube(200), tesseract(2, 3), tesseract(5, 9)], ids=repr)
 def test_results_of_three_and_four_axes_have_every_view(result: Result) -> None:
     require_every_view(result)
+
+
+def test_curves_and_results_with_views_of_their_own_are_shown_in_notebooks() -> None:
+    for result in RESULTS:
+        if not isinstance(result, Unheard):  # a dataclass alone has figure and table, but no notebook view
+            require_every_view(result)
 
 
 def test_few_entries_of_a_third_axis_are_panels_with_one_scale() -> None:

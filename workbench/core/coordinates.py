@@ -81,6 +81,29 @@ class View:
     """Sentence for a result whose values are all NaN."""
 
 
+def write_fields(result: Any) -> str:
+    """Write the fields of a result in a few lines: the type and the axes of tensors, the first members of sequences."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 60
+    short.maxtuple = short.maxlist = short.maxdict = 3
+    parts = []
+    for f in fields(result):
+        value = getattr(result, f.name)
+        if isinstance(value, Tensor):
+            axes = zip(name_dims(result, f.name), value.shape, strict=True)
+            sizes = ", ".join(f"{dim} {n}" for dim, n in axes)
+            parts.append(f"{f.name}={str(value.dtype).removeprefix('torch.')}[{sizes}]")
+        elif f.name != "labels":
+            parts.append(f"{f.name}={short.repr(value)}")
+    text = " ".join(f"{type(result).__name__}({', '.join(parts)})".split())
+    return "\n".join(textwrap.wrap(text, WIDTH, max_lines=LINES, placeholder=" ...)", subsequent_indent="    "))
+
+
+def show_in_notebook(result: Any, include: object = None, exclude: object = None) -> dict[str, Any]:
+    """Return the figure for a notebook, and the text for a console."""
+    return VIEWS["notebook"](result)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """A result that shows its figure in a notebook and names its own parts; subclasses are frozen dataclasses.
@@ -94,31 +117,14 @@ class Result:
     """Names of examples (`batch`) and tokens (`pos`, `query`, `key`), from the inputs."""
 
     def __init_subclass__(cls) -> None:
-        cls.__repr__ = Result.__repr__  # in the class itself, else the dataclass decorator replaces it
+        cls.__repr__ = write_fields  # in the class itself, else the dataclass decorator replaces it
 
     def coordinates(self) -> Mapping[str, Axis | tuple[str, ...]]:
         """Return axes that no field is named for, and the names of variadic ones (`*shape`)."""
         return {}
 
-    def __repr__(self) -> str:
-        short = reprlib.Repr()
-        short.maxstring = short.maxother = 60
-        short.maxtuple = short.maxlist = short.maxdict = 3
-        parts = []
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if isinstance(value, Tensor):
-                axes = zip(name_dims(self, f.name), value.shape, strict=True)
-                sizes = ", ".join(f"{dim} {n}" for dim, n in axes)
-                parts.append(f"{f.name}={str(value.dtype).removeprefix('torch.')}[{sizes}]")
-            elif f.name != "labels":
-                parts.append(f"{f.name}={short.repr(value)}")
-        text = " ".join(f"{type(self).__name__}({', '.join(parts)})".split())
-        return "\n".join(textwrap.wrap(text, WIDTH, max_lines=LINES, placeholder=" ...)", subsequent_indent="    "))
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """Return the figure for a notebook, and the text for a console."""
-        return VIEWS["notebook"](self)
+    __repr__ = write_fields
+    _repr_mimebundle_ = show_in_notebook
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,7 @@ def view_of(result: Any) -> View:
 def name_dims(result: Any, name: str) -> tuple[str, ...]:
     """Return one name per axis of a tensor from its shape annotation; `*grid` stands for all remaining axes."""
     x, known = getattr(result, name), coordinates_of(result)
-    written = getattr(annotations_of(type(result)).get(name), "dim_str", "...").split()
+    written = getattr(get_type_hints(type(result), include_extras=True).get(name), "dim_str", "...").split()
     names: list[str] = []
     for dim in written:
         stem = dim.strip("*.#?_") or "axis"
@@ -203,11 +209,6 @@ def list_dims(result: Any) -> set[tuple[str, int]]:
     """Return the name and length of every axis of a result's tensors."""
     names = (f.name for f in fields(result) if isinstance(getattr(result, f.name), Tensor))
     return {pair for name in names for pair in zip(name_dims(result, name), getattr(result, name).shape, strict=True)}
-
-
-def annotations_of(kind: type) -> dict[str, Any]:
-    """Return the annotations of the fields of a class of results."""
-    return get_type_hints(kind, include_extras=True)
 
 
 def coordinates_of(result: Any) -> Mapping[str, Axis | tuple[str, ...]]:

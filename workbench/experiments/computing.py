@@ -31,7 +31,7 @@ from workbench.experiments.questions.spec import Spec
 from workbench.experiments.store.dependencies import Facts, canonical, model_facts, require_unchanged
 
 T = TypeVar("T")
-LONGEST = 60
+LONGEST = 40
 """Characters of the name of an example."""
 _LOADING = threading.Lock()
 

@@ -29,13 +29,11 @@ def describe(result: Any) -> str:
         '...'
     """
     view = view_of(result)
-    if view.sentence and not view.empty:
-        return fill(view.sentence, result)
-    array = main_array(result)
-    if view.empty and array.tensor.isnan().all():
+    if view.empty and main_array(result).tensor.isnan().all():
         return fill(view.empty, result)
     if view.sentence:
         return fill(view.sentence, result)
+    array = main_array(result)
     name, x = f"{type(result).__name__}.{array.name}", array.tensor.double()
     if x.numel() == 0:
         return f"{name} is empty."

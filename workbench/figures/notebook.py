@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from workbench.core.coordinates import Result
 from workbench.core.registry import VIEWS
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
@@ -13,7 +12,7 @@ from workbench.figures.markup import remove_foreign_markup
 
 
 @VIEWS.register("notebook")
-def show_in_notebook(result: Result) -> dict[str, Any]:
+def render(result: Any) -> dict[str, Any]:
     """Return the figure in the formats of the notebook at hand; a console shows the text and the finding."""
     picture = remove_foreign_markup(figure(result))
     formats = picture._repr_mimebundle_() or {"application/vnd.plotly.v1+json": json.loads(picture.to_json())}

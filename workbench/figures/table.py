@@ -19,8 +19,8 @@ WIDE = 64
 def table(result: Any) -> pd.DataFrame:
     """Return a result as a data frame with one row for each entry of its main tensor.
 
-    Columns are the axes, then every tensor on these axes or some of them; of a tensor with one further axis, a column
-    for each entry of that axis. The names of examples and tokens and the texts of the result follow.
+    Columns are the axes, then every tensor on these axes or some of them; of a tensor with all of them and a further
+    one, a column for each entry of that one. The names of examples and tokens and the texts of the result follow.
 
     Args:
         result: Result of an analysis, a training curve, or another type with a registered table.
@@ -34,19 +34,20 @@ def table(result: Any) -> pd.DataFrame:
     Example:
         >>> statistics = workbench.run("statistics", model="digits_mlp", inputs="test:0:16")
         >>> list(workbench.table(statistics).columns)[:3]
-        ['hook', 'size', 'mean']
+        ['hook', 'mean', 'size']
     """
     main = main_array(result, rows=True)
     index = np.indices(main.tensor.shape).reshape(main.tensor.ndim, main.tensor.numel())
     where = dict(zip(main.dims, index, strict=True))
-    columns = {axis.name: np.asarray(axis.entries)[where[axis.dim]] for axis in main.axes}
+    columns: dict[str, Any] = {axis.name: pd.Index(axis.entries)[where[axis.dim]] for axis in main.axes}
     columns |= {main.name: main.tensor.numpy().flatten()}
     for array in list_arrays(result):
         if array.name not in (main.name, *columns) and not labels_axis(array):
             columns |= spread(array, where)
     for axis in main.axes:
         if axis.texts:
-            columns["input" if axis.dim == "batch" else f"{axis.name} token"] = np.asarray(axis.texts)[where[axis.dim]]
+            name = "input" if axis.dim == "batch" else f"{axis.name} token"
+            columns[name] = pd.Categorical(list(axis.texts))[where[axis.dim]]  # each text is held once
     texts = {f.name: getattr(result, f.name) for f in fields(result) if isinstance(getattr(result, f.name), str)}
     constant = {name: text for name, text in texts.items() if text and name not in (*columns, "axis")}
     rows = pd.DataFrame(columns).assign(**constant)
@@ -66,7 +67,7 @@ def spread(array: Array, where: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     further = [axis for axis in array.axes if axis.dim not in where]
     if not further:
         return {array.name: np.broadcast_to(array.tensor.numpy()[tuple(where[dim] for dim in array.dims)], rows)}
-    if len(further) > 1 or len(further[0].entries) > WIDE or len(array.axes) == 1:
+    if len(further) > 1 or len(further[0].entries) > WIDE or not where.keys() <= {*array.dims}:
         return {}
     entries = enumerate(further[0].entries)
     indices = {f"{array.name}_{entry}": where | {further[0].dim: np.full(rows, i)} for i, entry in entries}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from workbench.core.coordinates import show_in_notebook, write_fields
 from workbench.core.hooked import HookedModel
 from workbench.core.progress import Progress, silent
 from workbench.training.curve import Curve
@@ -41,6 +42,9 @@ class TrainingCheck:
     `first` is the loss on that batch before training, in nats; `chance` the loss of a uniform answer; `floor` the
     smallest possible loss, which label smoothing keeps above 0.
     """
+
+    __repr__ = write_fields
+    _repr_mimebundle_ = show_in_notebook
 
     recipe: str
     first: float

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from workbench.core.coordinates import show_in_notebook, write_fields
 from workbench.training.curve import Curve
 
 Norms = dict[str, float | None]
@@ -51,6 +52,9 @@ class Comparison:
 
     `facts` holds everything that each variant's training depends on, by label; empty in results of earlier versions.
     """
+
+    __repr__ = write_fields
+    _repr_mimebundle_ = show_in_notebook
 
     name: str
     question: str

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from workbench.core.coordinates import show_in_notebook, write_fields
 from workbench.core.reading import read_json
 
 Column = list[float | None]
@@ -16,6 +17,9 @@ class Curve:
 
     Steps count completed optimiser steps.
     """
+
+    __repr__ = write_fields
+    _repr_mimebundle_ = show_in_notebook
 
     step: list[int] = field(default_factory=list)
     series: dict[str, Column] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import Any
 from workbench.analysis.rlhf.restoring import Restoration
 from workbench.analysis.rlhf.token_kl import TokenKL
 from workbench.analysis.rlhf.weight_change import StreamShift, WeightChange
+from workbench.core.coordinates import Result
 
 Table = list[dict[str, Any]]
 Columns = dict[str, Mapping[Any, Any]]
@@ -33,7 +34,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Trace:
+class Trace(Result):
     """Models tuned from one original, and the difference of each, by name."""
 
     original: str
