@@ -28,7 +28,7 @@ with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap
     with st.container(width=140):
         seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Seeds the choice of pairs.")
 judged = [kept for kept in read(file) if kept.seed == seed]
-pair = labelling.shown(selection.model, max((kept.pair for kept in judged), default=-1) + 1, seed)
+pair = labelling.pair_to_judge(selection.model, max((kept.pair for kept in judged), default=-1) + 1, seed)
 st.markdown(f"**Order {pair.pair + 1:d}**  \n{escape(pair.prompt)}")
 for column, (side, tale) in zip(st.columns(2), (("Left", pair.left), ("Right", pair.right)), strict=True):
     with column.container(border=True):
@@ -49,8 +49,8 @@ if judged:
 model_strip.share_code(
     selection,
     "from workbench.data.text.preferences import read\n"
-    "from workbench.experiments.inputs.labelling import labels_file, shown\n\n"
-    f'pair = shown("{selection.model}", pair={pair.pair}, seed={seed})\n'
+    "from workbench.experiments.inputs.labelling import labels_file, pair_to_judge\n\n"
+    f'pair = pair_to_judge("{selection.model}", pair={pair.pair}, seed={seed})\n'
     f'judged = read(labels_file("{selection.model}"))',
     f"workbench train tales_reward --folder my_reward --set labels={file.name}",
 )

@@ -11,7 +11,7 @@ from workbench.checkpoints.writing import require_free
 from workbench.core.registry import RECIPES
 from workbench.experiments.pipelines.checking import check
 from workbench.experiments.pipelines.comparison import comparisons, kept_at, read_comparison, read_plan
-from workbench.experiments.pipelines.search import opened, ranges_from, searches
+from workbench.experiments.pipelines.search import open_study, ranges_from, searches
 from workbench.experiments.pipelines.training_runs import curve_so_far
 from workbench.experiments.questions.settings import from_words
 from workbench.experiments.store.dependencies import current_key
@@ -95,7 +95,7 @@ def search() -> None:
         if name not in searches():
             st.info("No trial yet.")
             return
-        study = opened(name)
+        study = open_study(name)
         st.markdown(escape(describe_best(study)))
         for title, picture in draw_search(study).items():
             st.subheader(escape(title), anchor=False)

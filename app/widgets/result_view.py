@@ -12,7 +12,7 @@ from app.state import jobs
 from app.text.escaping import code, escape
 from workbench.experiments.inputs.reading import rows_of
 from workbench.experiments.questions.spec import Spec
-from workbench.experiments.store.export import rendered
+from workbench.experiments.store.export import render
 from workbench.experiments.store.results import ResultStore
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
@@ -99,7 +99,7 @@ def downloads(key: str, name: str) -> None:
         for label, kind in kinds:
             st.download_button(
                 escape(label),
-                data=lambda kind=kind: rendered(key, kind, ResultStore()),
+                data=lambda kind=kind: render(key, kind, ResultStore()),
                 file_name=f"{name}-{key[:8]}.{'circuit.json' if kind == 'circuit' else kind}",
                 key=f"{kind} {key}",
                 icon=":material/download:",

@@ -102,11 +102,11 @@ def store_files(folder: Path) -> dict[str, list[Target]]:
     keys = [f"key{i}" for i in range(5)]
     for i, key in enumerate(keys):
         store.put(key, result_of(i), {"model": "made", "number": i}, {"time": "now"})
-    with store.looking() as database:
+    with store.open_to_read() as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def view() -> list[Any]:
-        listed = sorted(map(repr, store.listed()))
+        listed = sorted(map(repr, store.entries()))
         return [*listed, *(store.get(key).effect.tolist() for key in keys)]
 
     def require_whole() -> None:

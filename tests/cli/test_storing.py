@@ -16,7 +16,7 @@ def orphan(workspace: Path) -> Path:
     """A result file that no row lists."""
     run(SPEC)
     store = ResultStore()
-    with store.changing() as database:
+    with store.open_to_write() as database:
         database.execute("DELETE FROM results")
     return store.path(SPEC.key)
 
@@ -46,9 +46,9 @@ def test_nothing_is_deleted_that_nobody_confirmed(
 ) -> None:
     for flags in ([], ["--json"]):
         assert orphan.name in said(capsys, "clean", *flags, code=1) and orphan.exists()
-    monkeypatch.setattr(storing, "confirmed", lambda question: False)
+    monkeypatch.setattr(storing, "confirm", lambda question: False)
     assert "Nothing was deleted" in said(capsys, "clean", code=1) and orphan.exists()
-    monkeypatch.setattr(storing, "confirmed", lambda question: True)
+    monkeypatch.setattr(storing, "confirm", lambda question: True)
     assert "Deleted: 1" in said(capsys, "clean") and not orphan.exists()
     assert "Nothing to clean" in said(capsys, "clean")
 

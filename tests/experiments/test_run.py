@@ -202,7 +202,7 @@ def test_a_network_that_changes_before_it_is_loaded_stores_nothing(
     monkeypatch.setattr(computing, "loaded", loaded_after_another_training)
     with pytest.raises(CheckpointError, match="activation relu -> tanh.*Run it again"):
         run(SPEC)
-    assert ResultStore().listed() == [] and not calls
+    assert ResultStore().entries() == [] and not calls
 
 
 def test_threads_that_ask_the_same_compute_it_once() -> None:

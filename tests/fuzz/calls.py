@@ -20,7 +20,7 @@ from workbench.core.errors import Cancelled, short
 from workbench.core.registry import ANALYSES, CIRCUITS, MODELS, RECIPES
 from workbench.experiments.inputs.reading import read_inputs
 from workbench.experiments.questions.parameters import signature_of
-from workbench.experiments.questions.settings import from_words, typed
+from workbench.experiments.questions.settings import convert_settings, from_words
 from workbench.experiments.questions.spec import Spec
 from workbench.experiments.run import loaded
 from workbench.experiments.store.circuit_formats import circuit_json
@@ -224,7 +224,7 @@ def read_text(rng: Random, models: tuple[str, ...]) -> Call:
     recipe = RECIPES[pick(rng, *models)]
     return told(
         "typed",
-        lambda s: recipe.with_settings(typed(recipe, s)),
+        lambda s: recipe.with_settings(convert_settings(recipe, s)),
         {pick(rng, "lr", "steps", "seed", "hidden"): value(rng)},
     )
 

@@ -12,7 +12,7 @@ from workbench.core.hooked import HookedModel
 from workbench.core.random import seed_everything
 from workbench.data.environments import make_vector
 from workbench.experiments.inputs.reading import read_inputs
-from workbench.experiments.pipelines.pipeline import located, read_pipeline
+from workbench.experiments.pipelines.pipeline import locate_pipeline, read_pipeline
 from workbench.experiments.run import loaded, loaded_at
 from workbench.training.ppo import PPOConfig, ppo
 from workbench.zoo.actor_critic import ActorCritic, ActorCriticConfig
@@ -31,7 +31,7 @@ def states(model: HookedModel) -> Tensor:
 
 
 def test_the_study_asks_about_all_algorithms_and_the_way_there() -> None:
-    asked = read_pipeline(located(Path("balancing_alike")))
+    asked = read_pipeline(locate_pipeline(Path("balancing_alike")))
     assert len(asked) == 6 and {*OTHERS, "cartpole_dqn"} <= set(asked[0].parameters["others"])
 
 

@@ -1,4 +1,4 @@
-"""The command line: the choices of the Python interface and the dashboard, in words.
+"""Command line of the workbench.
 
 Nothing heavy is imported here or at the top of the commands' modules, so that `workbench --help` is quick.
 """
@@ -14,42 +14,45 @@ from workbench.cli.flags import call, read_flag
 from workbench.core.errors import Cancelled, InputError, WorkbenchError
 
 COMMANDS = {
-    "list": ("listing:show_list", "Trained models, architectures, analyses, recipes, data sets or runs."),
+    "list": ("listing:show_list", "List trained models, architectures, analyses, recipes, data sets, runs or studies."),
     "show": (
         "showing:show",
-        "One trained model: card, hooks, graph. Or one stored result, and what it depends on.",
+        "Show a trained model (card, hooks, graph), or a stored result and the facts behind it.",
     ),
-    "run": ("running:run_one", "One analysis of one model. `workbench run ANALYSIS --help` lists its flags."),
-    "pipeline": ("running:run_file", "Several analyses from a file; what is stored is not computed again."),
-    "export": ("exporting:export_result", "A stored result as CSV, JSON, Parquet or a web page."),
-    "train": ("training:train_model", "A recipe's model, trained and saved; resumes where it was interrupted."),
+    "run": ("running:run_one", "Run one analysis of one model. `workbench run ANALYSIS --help` lists its flags."),
+    "pipeline": ("running:run_file", "Run several analyses from a file; stored answers are kept."),
+    "export": ("exporting:export_result", "Write a stored result as CSV, JSON, Parquet or a web page."),
+    "train": ("training:train_model", "Train a recipe's model and save it; an interrupted training continues."),
     "difference": (
         "difference:show_difference",
-        "What tuning changed in GPTs that tell tales or answer questions, and what brings it back.",
+        "Compare GPTs tuned to tell tales or answer questions with their original.",
     ),
-    "evaluate": ("evaluating:evaluate_model", "A trained model measured again and held against its card."),
-    "seal": ("sealing:seal_cards", "Cards that were changed on purpose get the hash of their new text."),
-    "check": ("checking:check_recipe", "Can a recipe learn? One batch by heart, gradients and activations by layer."),
-    "search": ("searching:search_settings", "Better settings for a recipe, by Optuna; goes on where it stopped."),
-    "compare": ("comparing:compare_settings", "One recipe under several settings, side by side."),
+    "evaluate": ("evaluating:evaluate_model", "Measure a trained model again and compare it with its card."),
+    "seal": ("sealing:seal_cards", "Confirm cards that were changed on purpose."),
+    "check": ("checking:check_recipe", "Overfit one batch and measure gradients and activations by layer."),
+    "search": (
+        "searching:search_settings",
+        "Search for better settings of a recipe with Optuna; an earlier search continues.",
+    ),
+    "compare": ("comparing:compare_settings", "Train one recipe under several settings."),
     "store": (
         "storing:keep_store",
-        "The folder of results: check it, repair its catalog, delete what is of no use.",
+        "Check, repair or clean the folder of results.",
     ),
-    "app": ("dashboard:open_dashboard", "The dashboard, in the browser."),
+    "app": ("dashboard:open_dashboard", "Open the dashboard in the browser."),
 }
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 LONGEST = 1_900
-"""Characters of an error."""
+"""Largest number of characters of an error."""
 INTERNAL = "This is an error of the workbench itself:"
 TRACEBACK = "WORKBENCH_TRACEBACK"
-"""With this environment variable, an internal error shows where it happened."""
+"""Environment variable that makes an internal error show its traceback."""
 COMPUTING = frozenset({"run", "pipeline", "difference", "evaluate", "check", "search", "compare"})
-"""Commands that run networks for a while and then end, so that the process may keep freed memory for itself."""
+"""Commands that run networks and then end, so that the process may keep freed memory."""
 
 
 def build() -> App:
-    """All commands; a command's module is imported when it is used."""
+    """Build the command line; a command's module is imported when it is used."""
     app = command_line("workbench", "Which parts of a small network do what, and how do we know?")
     app.version = installed_version
     app.version_flags = ["--version"]
@@ -61,7 +64,7 @@ def build() -> App:
 
 
 def command_line(name: str, text: str) -> App:
-    """An empty command with a help text."""
+    """Build an empty command with a help text."""
     return App(
         name=name,
         help=text,
@@ -73,14 +76,14 @@ def command_line(name: str, text: str) -> App:
 
 
 def installed_version() -> str:
-    """The version that is installed."""
+    """Return the installed version."""
     from workbench.checkpoints.provenance import DISTRIBUTION, release
 
     return release(DISTRIBUTION)
 
 
 def run_command(app: App, tokens: Sequence[str]) -> int:
-    """The exit code of one command; its errors pass through."""
+    """Run one command and return its exit code; errors are raised."""
     command, bound, _ = app.parse_args(list(tokens), exit_on_error=False, print_error=False)
     ours = command.__module__.startswith("workbench.")
     code = call(command, bound) if ours else command(*bound.args, **bound.kwargs)
@@ -88,7 +91,7 @@ def run_command(app: App, tokens: Sequence[str]) -> int:
 
 
 def run(tokens: Sequence[str]) -> int:
-    """The exit code of a command line; every error passes through."""
+    """Run a command line and return its exit code; errors are raised."""
     if any("\0" in token for token in tokens):
         raise InputError("An argument holds a NUL character, which no name, path or text has. Leave it out.")
     if COMPUTING.intersection(tokens[:1]):
@@ -101,7 +104,7 @@ def run(tokens: Sequence[str]) -> int:
 
 
 def status(tokens: Sequence[str]) -> int:
-    """The exit code of a command line, with any error as one sentence on stderr.
+    """Run a command line and return its exit code, writing any error as one sentence on stderr.
 
     A mistake of the user is 2; a refusal of the operating system, too little memory and an error of the workbench
     itself are 1.
@@ -119,7 +122,7 @@ def status(tokens: Sequence[str]) -> int:
 
 
 def explain(error: BaseException) -> tuple[str, int]:
-    """What to write about an error, and the exit code."""
+    """Return the message and the exit code for an error."""
     if isinstance(error, KeyboardInterrupt | Cancelled):
         return "Stopped. What is finished is kept; the same command continues from there.", INTERRUPTED
     if isinstance(error, WorkbenchError | CycloptsError):
@@ -133,7 +136,7 @@ def explain(error: BaseException) -> tuple[str, int]:
 
 
 def complain(message: str, code: int) -> int:
-    """Write one line of at most `LONGEST` characters on stderr, and give back the exit code."""
+    """Write one line of at most `LONGEST` characters on stderr and return the exit code."""
     line = " ".join(message.split())
     if sys.stderr is not None:
         sys.stderr.write(f"workbench: {line if len(line) <= LONGEST else f'{line[: LONGEST - 3]}...'}\n")

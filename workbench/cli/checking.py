@@ -1,4 +1,4 @@
-"""`workbench check`: can this recipe learn at all?"""
+"""`workbench check`: test that a recipe can learn."""
 
 from __future__ import annotations
 
@@ -23,18 +23,13 @@ def check_recipe(
     steps: PositiveInt = 100,
     json: bool = False,
 ) -> int:
-    """One batch learned by heart, and each layer's gradient and activations before training; exit code 1 if it fails.
+    """Overfit one batch and measure each layer's gradient and activations before training; exit code 1 if it fails.
 
-    Parameters
-    ----------
-    recipe
-        Name of a recipe; `workbench list recipes` has them.
-    settings
-        Other values, as NAME=VALUE: `--set weights=naive lr=0.01`.
-    steps
-        Updates on the one batch.
-    json
-        Write JSON.
+    Args:
+        recipe: Name of a recipe; `workbench list recipes` has them.
+        settings: Other values, as NAME=VALUE: `--set weights=naive lr=0.01`.
+        steps: Updates on the one batch.
+        json: Write JSON.
     """
     from workbench.core.registry import RECIPES
     from workbench.experiments.pipelines.checking import check

@@ -1,4 +1,4 @@
-"""`workbench compare`: one recipe under several settings, side by side."""
+"""`workbench compare`: train one recipe under several settings."""
 
 from __future__ import annotations
 
@@ -23,21 +23,16 @@ def compare_settings(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: bool = False,
 ) -> None:
-    """Trains a recipe under several settings; what was trained before is not trained again.
+    """Train a recipe under several settings; finished trainings are kept.
 
-    Parameters
-    ----------
-    comparison
-        Name of a comparison, or a file that ends in .toml; left out, the names are listed.
-    folder
-        Where to keep the outcome; left out, beside the trained models.
-    output
-        A web page (.html) for the figure.
-    json
-        Write curves, gradients and accuracies as JSON.
+    Args:
+        comparison: Name of a comparison, or a file that ends in .toml; left out, the names are listed.
+        folder: Where to keep the outcome; left out, beside the trained models.
+        output: A web page (.html) for the figure.
+        json: Write curves, gradients and accuracies as JSON.
     """
     from workbench.experiments.pipelines.comparison import compare, comparisons, read_plan
-    from workbench.experiments.pipelines.training_runs import key_of, logged
+    from workbench.experiments.pipelines.training_runs import key_of, log_run
 
     if not comparison:
         write_table([{"comparison": name, "question": question} for name, question in comparisons().items()])
@@ -45,10 +40,10 @@ def compare_settings(
     plan = read_plan(comparison)
     if not json:
         write_table(kept_before(plan, folder))
-    told = {"analysis": "compare", "model": plan.name, "recipe": plan.recipe}
+    about = {"analysis": "compare", "model": plan.name, "recipe": plan.recipe}
     with (
         bar(f"comparing {comparison}", quiet=json) as progress,
-        logged(key_of("compare", plan.name), told, progress) as report,
+        log_run(key_of("compare", plan.name), about, progress) as report,
     ):
         result = compare(plan, folder, report)
     if output is not None:
@@ -65,7 +60,7 @@ def compare_settings(
 
 
 def kept_before(plan: Plan, folder: Path | None) -> list[dict[str, str]]:
-    """What becomes of each variant that was trained before: kept or trained again, and why."""
+    """List each variant that was trained before: kept or trained again, and the reason."""
     from workbench.experiments.pipelines.comparison import kept_at, outdated_variants, read_comparison
 
     if not (path := kept_at(plan, folder)).is_file():
@@ -85,7 +80,7 @@ def kept_before(plan: Plan, folder: Path | None) -> list[dict[str, str]]:
 
 
 def rows(result: Any) -> list[dict[Any, Any]]:
-    """One line for each variant: accuracy over seeds, and how the gradient changes from last layer to first."""
+    """Return one row for each variant: accuracy over seeds, and the gradient from last layer to first."""
     from workbench.figures.table import table
 
     return table(result).to_dict("records")

@@ -1,4 +1,4 @@
-"""`workbench app`: the dashboard."""
+"""`workbench app`: open the dashboard."""
 
 from __future__ import annotations
 
@@ -14,22 +14,18 @@ from workbench.cli.writing import write
 from workbench.core.errors import ConfigError, InputError
 
 TOKEN_VARIABLE = "WORKBENCH_TOKEN"
-"""Environment variable with the token that a dashboard asks readers on other machines for."""
+"""Environment variable with the token that readers on other machines need."""
 PORTS = range(1, 65536)
 
 
 def open_dashboard(*, port: int = 8501, address: str = "localhost", headless: bool = False) -> int:
-    """Opens the dashboard in the browser; Ctrl-C ends it.
+    """Open the dashboard in the browser; Ctrl-C ends it.
 
-    Parameters
-    ----------
-    port
-        Port to listen on.
-    address
-        Address to listen on; only this machine reaches the usual one, and readers on another one need the token in the
-        link that is printed.
-    headless
-        Do not open a browser.
+    Args:
+        port: Port to listen on.
+        address: Address to listen on; only this machine reaches the usual one, and readers on another one need the
+            token in the link that is printed.
+        headless: Do not open a browser.
     """
     script = entry_script()
     require_usable(address, port)
@@ -71,7 +67,7 @@ def require_usable(address: str, port: int) -> None:
 
 
 def only_this_machine(address: str) -> bool:
-    """Test whether a server that listens at this address is reached from its own machine alone."""
+    """Test that a server at this address is reached from its own machine alone."""
     from ipaddress import ip_address
 
     try:
@@ -81,7 +77,7 @@ def only_this_machine(address: str) -> bool:
 
 
 def entry_script() -> Path:
-    """The dashboard's entry script: inside an installed package, or beside the package in a checkout."""
+    """Return the dashboard's entry script, in an installed package or beside the package in a checkout."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "dashboard", package.parent):
         if (script := folder / "app" / "main.py").is_file():

@@ -1,4 +1,4 @@
-"""`workbench difference`: what tuning changed in a GPT."""
+"""`workbench difference`: compare tuned GPTs with their original."""
 
 from __future__ import annotations
 
@@ -17,24 +17,17 @@ def show_difference(
     seed: Seed = 0,
     json: bool = False,
 ) -> None:
-    """Which weights moved, before which tokens, along which directions of the residual stream; and what undoes it.
+    """Show the weights, tokens and directions of the residual stream that tuning changed, and the parts that undo it.
 
-    Parameters
-    ----------
-    tuned
-        Names of models that tell tales or answer questions, all tuned from one; they are shown side by side.
-    original
-        Name of the model they were tuned from, where it is another one than their recipes say.
-    restore
-        Put parts back as they were before tuning, one after the other, and see how much of what it was worth returns.
-    examples
-        Tales written, or questions answered, for each condition.
-    rows
-        Rows of each table.
-    seed
-        Of the tales, or of which questions.
-    json
-        Write JSON.
+    Args:
+        tuned: Names of models that tell tales or answer questions, all tuned from one; they are shown side by side.
+        original: Name of the model they were tuned from, where it is another one than their recipes say.
+        restore: Put parts back as they were before tuning, one after the other, and see how much of what it was worth
+            returns.
+        examples: Tales written, or questions answered, for each condition.
+        rows: Rows of each table.
+        seed: Of the tales, or of which questions.
+        json: Write JSON.
     """
     from workbench.experiments.difference import trace
 

@@ -1,4 +1,4 @@
-"""`workbench evaluate`: a trained model held against its card."""
+"""`workbench evaluate`: measure a trained model again and compare it with its card."""
 
 from __future__ import annotations
 
@@ -17,16 +17,12 @@ DISAGREES = 1
 def evaluate_model(
     model: str, /, *, record: Annotated[bool, Parameter(negative="")] = False, json: bool = False
 ) -> int:
-    """Measure a trained model again, from its weights and data; the exit code is 1 when its card says otherwise.
+    """Measure a trained model again from its weights and data; exit code 1 if its card disagrees.
 
-    Parameters
-    ----------
-    model
-        Name of a trained model; `workbench list models` has them.
-    record
-        Add intervals that the card lacks, for metrics that agree; the card's values stay.
-    json
-        Write JSON.
+    Args:
+        model: Name of a trained model; `workbench list models` has them.
+        record: Add intervals that the card lacks, for metrics that agree; the card's values stay.
+        json: Write JSON.
     """
     from workbench.experiments.pipelines.evaluation import evaluate, record_intervals
 
@@ -38,7 +34,7 @@ def evaluate_model(
         write_table(
             [
                 {"metric": one.metric, "card": f"{one.card.value:.5g}", "now": f"{one.now.value:.5g}",
-                 "95 % interval": between(one.now.interval), "n": one.now.n,
+                 "95 % interval": format_interval(one.now.interval), "n": one.now.n,
                  "": "agrees" if one.holds else "DISAGREES"}
                 for one in found
             ]
@@ -48,6 +44,6 @@ def evaluate_model(
     return 0 if all(one.holds for one in found) else DISAGREES
 
 
-def between(interval: tuple[float, float] | None) -> str:
-    """An interval as text."""
+def format_interval(interval: tuple[float, float] | None) -> str:
+    """Write an interval as text."""
     return "" if interval is None else f"{interval[0]:.5g} to {interval[1]:.5g}"

@@ -1,4 +1,4 @@
-"""Strict values of flags: whole numbers as digits, within the range that a command's signature declares."""
+"""Validation of flags: whole numbers as digits, within the range that a command's signature declares."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Allow = Annotated[
 
 
 def with_limits(command: Command) -> Command:
-    """Add `--allow` to the flags of a command; `call` lets these limits hold while it runs."""
+    """Add `--allow` to the flags of a command; `call` applies the limits while it runs."""
     plain = inspect.signature(command, eval_str=True)
     added = inspect.Parameter("allow", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Allow)
     command.__signature__ = plain.replace(parameters=[*plain.parameters.values(), added])  # type: ignore[attr-defined]
@@ -36,12 +36,12 @@ def call(command: Callable[..., Any], bound: inspect.BoundArguments) -> Any:
     check_flags(command, bound)
     flags = dict(bound.kwargs)
     words = flags.pop("allow", None) if hasattr(command, "__signature__") else None
-    with budget.allow(budget.raised(words or ())):
+    with budget.allow(budget.read_budget(words or ())):
         return command(*bound.args, **flags)
 
 
 def read_flag(kind: Any, tokens: Sequence[Token]) -> Any:
-    """Convert the tokens of a flag; a number that is none stays text, for `check_flags` to refuse."""
+    """Convert the tokens of a flag; text that is not a number is left for `check_flags` to refuse."""
     if kind not in (int, float):
         return convert(kind, tokens)
     from workbench.experiments.questions.spelling import from_text
@@ -50,7 +50,7 @@ def read_flag(kind: Any, tokens: Sequence[Token]) -> Any:
 
 
 def check_flags(command: Callable[..., Any], bound: inspect.BoundArguments) -> None:
-    """Raise unless each number and choice that was given is in the range which the command's annotation declares.
+    """Raise unless each number and choice is in the range of the command's annotation.
 
     Raises:
         ConfigError: Names the flag, its range and the value.

@@ -1,4 +1,4 @@
-"""`workbench list`: what there is."""
+"""`workbench list`: list models, architectures, analyses, recipes, data sets, runs or studies."""
 
 from __future__ import annotations
 
@@ -14,16 +14,12 @@ Kind = Literal["models", "architectures", "analyses", "recipes", "datasets", "ru
 
 
 def show_list(kind: Kind = "models", /, *, json: bool = False, markdown: bool = False) -> None:
-    """Trained models, architectures, analyses, recipes, data sets or runs, one per line.
+    """List trained models, architectures, analyses, recipes, data sets or runs, one per line.
 
-    Parameters
-    ----------
-    kind
-        What to list.
-    json
-        Write JSON, with everything that is known of each.
-    markdown
-        Write the models as a table in Markdown: result, target, what others report, minutes of training.
+    Args:
+        kind: What to list.
+        json: Write JSON, with everything that is known of each.
+        markdown: Write the models as a table in Markdown: result, target, what others report, minutes of training.
     """
     if markdown:
         if kind != "models":
@@ -42,7 +38,7 @@ def show_list(kind: Kind = "models", /, *, json: bool = False, markdown: bool = 
 
 
 def brief(row: dict[str, Any]) -> dict[str, Any]:
-    """What fits on one line."""
+    """Keep the values that fit on one line."""
     shown = {"metrics": lambda m: ", ".join(f"{name} {score['value']:.4g}" for name, score in m.items())}
     hidden = ("config", "weights_sha256", "licence", "hardware", "threads", "processes", "dtype", "commit", "seed",
               "spec", "pid", "data", "note", "recipe", "title", "wall_time_seconds", "updated", "parameters_of",
@@ -51,7 +47,7 @@ def brief(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def models() -> list[dict[str, Any]]:
-    """The card of every trained model."""
+    """Return the card of every trained model."""
     from dataclasses import asdict
 
     from workbench.checkpoints.card import names, read_card
@@ -60,14 +56,14 @@ def models() -> list[dict[str, Any]]:
 
 
 def architectures() -> list[dict[str, Any]]:
-    """Every architecture with the first line of its docstring."""
+    """Return every architecture with the first line of its docstring."""
     from workbench.core.registry import MODELS
 
     return [{"name": n, "family": MODELS[n].family, "about": first_line(MODELS[n])} for n in MODELS]  # type: ignore[attr-defined]
 
 
 def analyses() -> list[dict[str, Any]]:
-    """Every analysis with what it takes."""
+    """Return every analysis with its arguments."""
     from workbench.core.registry import ANALYSES
     from workbench.experiments.questions.parameters import signature_of
 
@@ -85,7 +81,7 @@ def analyses() -> list[dict[str, Any]]:
 
 
 def recipes() -> list[dict[str, Any]]:
-    """Every recipe with its targets, and whether its model is there."""
+    """Return every recipe with its targets and the state of its model."""
     from workbench.checkpoints.card import names
     from workbench.core.registry import RECIPES
 
@@ -98,21 +94,21 @@ def recipes() -> list[dict[str, Any]]:
 
 
 def datasets() -> list[dict[str, Any]]:
-    """Every data set with the first line of its docstring; none is loaded."""
+    """Return every data set with the first line of its docstring; none is loaded."""
     from workbench.core.registry import DATASETS
 
     return [{"name": name, "about": first_line(DATASETS[name])} for name in DATASETS]
 
 
 def kept_studies() -> list[dict[str, Any]]:
-    """Every study that comes with the workbench, for `workbench pipeline`."""
+    """Return every study that comes with the workbench, for `workbench pipeline`."""
     from workbench.experiments.pipelines.pipeline import studies
 
     return [{"name": name, "about": about} for name, about in studies().items()]
 
 
 def runs() -> list[dict[str, Any]]:
-    """Every run, newest first."""
+    """Return every run, newest first."""
     from workbench.experiments.store.run_log import RunLog
 
     return [
@@ -125,7 +121,7 @@ def runs() -> list[dict[str, Any]]:
 
 
 def first_line(item: object) -> str:
-    """What a docstring says one gets."""
+    """Return the first line of a docstring."""
     return (inspect.getdoc(item) or "").partition("\n")[0]
 
 

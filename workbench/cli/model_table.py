@@ -1,4 +1,4 @@
-"""The README's table of trained models, made from their cards and recipes."""
+"""Table of trained models for the README, made from cards and recipes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ RIGHT = ("parameters", "minutes")
 
 
 def markdown() -> list[str]:
-    """The table's lines: a head, and a line for each trained model."""
+    """Return the lines of the table: a head, and a line for each trained model."""
     from workbench.checkpoints.card import names
 
     rule = ["---:" if name in RIGHT else "---" for name in HEAD]
@@ -15,7 +15,7 @@ def markdown() -> list[str]:
 
 
 def row(name: str) -> str:
-    """What one model is, how good, how good it was to be, and how good others are; minutes are those of training."""
+    """Return a model's line: name, data, size, results, targets, published results and minutes of training."""
     from workbench.checkpoints.card import read_card
     from workbench.core.registry import RECIPES
 
@@ -40,5 +40,5 @@ def row(name: str) -> str:
 
 
 def line(cells: tuple[str, ...]) -> str:
-    """Cells as a line of a table in Markdown."""
+    """Join cells to a line of a Markdown table."""
     return f"| {' | '.join(cells)} |"

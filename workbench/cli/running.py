@@ -1,4 +1,4 @@
-"""`workbench run` and `workbench pipeline`: questions, asked once."""
+"""`workbench run` and `workbench pipeline`: answer questions."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from workbench.experiments.questions.spec import Spec
 
 SHOWN = 12
-"""Rows of a result that are written out."""
+"""Rows of a result that are printed."""
 HELP = ("--help", "-h")
 Token = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
 
 def run_one(analysis: Token = "", /, *tokens: Token) -> int:
-    """One analysis of one model; its flags follow from its signature."""
+    """Run one analysis of one model; its flags follow from its signature."""
     from workbench.cli import command_line, run_command
     from workbench.core.registry import ANALYSES
     from workbench.experiments.questions.docstrings import description
@@ -38,12 +38,12 @@ def run_one(analysis: Token = "", /, *tokens: Token) -> int:
         return 0
     signature = signature_of(analysis)
     app = command_line(f"workbench run {analysis}", description(ANALYSES[analysis]))
-    app.default(asking(signature))
+    app.default(build_command(signature))
     return run_command(app, tokens)
 
 
-def asking(signature: Signature) -> Callable[..., int]:
-    """The command for one analysis: a function whose keywords are its flags."""
+def build_command(signature: Signature) -> Callable[..., int]:
+    """Build the command for one analysis: a function with a keyword for each flag."""
 
     def ask(**flags: Any) -> int:
         from workbench.experiments.questions.spec import Spec
@@ -65,7 +65,7 @@ def asking(signature: Signature) -> Callable[..., int]:
 
 
 def keyword(name: str, kind: Any, help_text: str, default: Any) -> inspect.Parameter:
-    """One flag; a default of `inspect.Parameter.empty` makes it required."""
+    """Build one flag; a default of `inspect.Parameter.empty` makes it required."""
     annotation = Annotated[kind, Parameter(help=help_text, show_default=default not in (None, False))]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
@@ -83,14 +83,14 @@ OUTPUT = (
 
 
 def own_flags(signature: Signature) -> list[inspect.Parameter]:
-    """The flags that are no parameters of the analysis."""
+    """Build the flags that are not parameters of the analysis."""
     from workbench.core.metrics import METRICS
 
     usual = "Left out: the model's usual ones."
     about = {
         "model": ("Name of a trained model.", str, inspect.Parameter.empty),
         "inputs": (
-            f"test:0:16, text:PROMPT, rollout:SEED:N, sample:SEED:N, file:PATH. {usual}",
+            f"test:0:16, text:PROMPT, rollout:SEED:N, sample:SEED:N, file:PATH, rows:PATH.csv. {usual}",
             str | None,
             None,
         ),
@@ -103,7 +103,7 @@ def own_flags(signature: Signature) -> list[inspect.Parameter]:
 
 
 def flag(parameter: Any) -> inspect.Parameter:
-    """The flag of one parameter: true or false, or a text that is read as the parameter's type."""
+    """Build the flag of a parameter: a switch, or a text that is read as the parameter's type."""
     from workbench.experiments.questions.spelling import in_text
 
     if parameter.annotation is bool:
@@ -118,7 +118,7 @@ def flag(parameter: Any) -> inspect.Parameter:
 
 
 def answer(spec: Spec, output: Path | None, json: bool) -> int:
-    """Runs one specification and writes its finding, its strongest parts or first rows, and its key."""
+    """Run a specification and print its finding, its strongest parts or first rows, and its key."""
     from workbench.experiments import run
     from workbench.experiments.store.export import as_json, export, format_of
     from workbench.experiments.store.results import ResultStore
@@ -151,7 +151,7 @@ def answer(spec: Spec, output: Path | None, json: bool) -> int:
 
 
 def finding(result: Any) -> str:
-    """What was found, one clause on a line."""
+    """Return the finding of a result, one clause per line."""
     from workbench.figures.alt import describe
 
     return describe(result).replace("; ", "\n")
@@ -159,17 +159,13 @@ def finding(result: Any) -> str:
 
 @with_limits
 def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False) -> int:
-    """Runs every question of a pipeline file; what is stored is not computed again, after a kill it goes on.
+    """Run every question of a pipeline file; stored answers are kept, so an interrupted pipeline continues.
 
-    Parameters
-    ----------
-    file
-        TOML: [defaults], [[runs]] and [runs.grid] with lists of values. Or the name of a study that comes with the
-        workbench: `workbench list studies` has them.
-    json
-        Write what became of each question as JSON.
-    dry_run
-        Only check the file and list its questions.
+    Args:
+        file: TOML: [defaults], [[runs]] and [runs.grid] with lists of values. Or the name of a study that comes with
+            the workbench: `workbench list studies` has them.
+        json: Write what became of each question as JSON.
+        dry_run: Only check the file and list its questions.
     """
     from workbench.experiments.pipelines.pipeline import read_pipeline, run_pipeline
 
@@ -197,7 +193,7 @@ def run_file(file: Path, /, *, json: bool = False, dry_run: bool = False) -> int
 
 
 def brief(outcome: Outcome) -> dict[str, Any]:
-    """One line about a question."""
+    """Return one line about a question."""
     spec = outcome.spec
     parameters = " ".join(f"{name}={value}" for name, value in spec.parameters.items() if value is not None)
     return {"key": outcome.key[:8], "status": outcome.status, "seconds": outcome.seconds, "analysis": spec.analysis,

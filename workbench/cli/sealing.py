@@ -1,4 +1,4 @@
-"""`workbench seal`: cards that were changed on purpose."""
+"""`workbench seal`: confirm intended changes of cards."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ def seal_cards(*models: str) -> None:
 
     A card with another hash than its text is refused when it is read, since a bit of it may have flipped.
 
-    Parameters
-    ----------
-    models
-        Names of trained models; without any, all of them.
+    Args:
+        models: Names of trained models; without any, all of them.
     """
     from workbench.checkpoints.card import names, seal_card
 

@@ -1,4 +1,4 @@
-"""`workbench search`: better settings for a recipe."""
+"""`workbench search`: search for better settings of a recipe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workbench.cli.writing import bar, write, write_json, write_table
 from workbench.core.ranges import NonNegativeInt
 
 SHOWN = 10
-"""Trials written out, the best first."""
+"""Trials that are printed, the best first."""
 
 
 @with_limits
@@ -27,42 +27,33 @@ def search_settings(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: bool = False,
 ) -> None:
-    """Searches ranges of a recipe's settings with Optuna, judged on a held-out tenth of the training set.
+    """Search ranges of a recipe's settings with Optuna, judged on a held-out tenth of the training set.
 
-    The search is kept on disk: the same command goes on with more trials, after a kill as well.
+    The search is kept on disk: the same command adds trials to it, after a kill as well.
 
-    Parameters
-    ----------
-    recipe
-        Name of a recipe; `workbench list recipes` has them.
-    ranges
-        `NAME=LOW..HIGH`, `NAME=LOW..HIGH,log` or `NAME=THIS|THAT`: `lr=1e-4..1e-1,log optimizer=adam|muon`.
-    trials
-        Trainings to add.
-    metric
-        What to judge by; low is good for a loss, error or distance, else high.
-    name
-        Name of the search; left out, the recipe's.
-    settings
-        Settings that stay fixed, as NAME=VALUE.
-    output
-        A web page (.html) for history, importance and all trials.
-    json
-        Write every trial as JSON.
+    Args:
+        recipe: Name of a recipe; `workbench list recipes` has them.
+        ranges: `NAME=LOW..HIGH`, `NAME=LOW..HIGH,log` or `NAME=THIS|THAT`: `lr=1e-4..1e-1,log optimizer=adam|muon`.
+        trials: Trainings to add.
+        metric: What to judge by; low is good for a loss, error or distance, else high.
+        name: Name of the search; left out, the recipe's.
+        settings: Settings that stay fixed, as NAME=VALUE.
+        output: A web page (.html) for history, importance and all trials.
+        json: Write every trial as JSON.
     """
     from workbench.core.registry import RECIPES
     from workbench.experiments.pipelines.search import SearchPlan, ranges_from, search
-    from workbench.experiments.pipelines.training_runs import key_of, logged
+    from workbench.experiments.pipelines.training_runs import key_of, log_run
     from workbench.experiments.questions.settings import from_words
     from workbench.figures.search import describe_best, draw_search, list_finished_trials
 
     plain = RECIPES[recipe]
     plan = SearchPlan(recipe, ranges_from(plain, ranges), from_words(plain, settings or []), metric)
     name = name or recipe
-    told = {"analysis": "search", "model": name, "recipe": recipe, "ranges": list(ranges)}
+    about = {"analysis": "search", "model": name, "recipe": recipe, "ranges": list(ranges)}
     with (
         bar(f"searching {recipe}", quiet=json) as progress,
-        logged(key_of("search", name), told, progress) as report,
+        log_run(key_of("search", name), about, progress) as report,
     ):
         study = search(name, plan, trials, report)
     best = sorted(list_finished_trials(study), key=lambda t: t.value or 0.0, reverse=plan.direction == "maximize")

@@ -1,4 +1,4 @@
-"""`workbench show`: one trained model, or one stored result."""
+"""`workbench show`: show a trained model or a stored result."""
 
 from __future__ import annotations
 
@@ -13,33 +13,30 @@ if TYPE_CHECKING:
 
 
 def show(name: str, /, *, json: bool = False) -> None:
-    """The card, hooks and graph of a trained model; or what a stored result depends on, and why it was computed.
+    """Show the card, hooks and graph of a trained model, or the facts behind a stored result.
 
-    Parameters
-    ----------
-    name
-        Name of a trained model (`workbench list models` has them), or the key of a result, or how it begins
-        (`workbench list runs`).
-    json
-        Write JSON.
+    Args:
+        name: Name of a trained model (`workbench list models` has them), or the key of a result, or how it begins
+            (`workbench list runs`).
+        json: Write JSON.
     """
     from workbench.checkpoints.card import names
     from workbench.experiments.store.results import ResultStore
 
     if name not in names():
         store = ResultStore()
-        if any(stored.key.startswith(name) for stored in store.listed()):
+        if any(stored.key.startswith(name) for stored in store.entries()):
             show_result(name, store, json)
             return
     show_model(name, json)
 
 
 def show_result(start: str, store: ResultStore, json: bool) -> None:
-    """What a stored result answers, what the answer depended on, and whether it would be used today."""
+    """Print the question of a stored result, its facts, and the reasons why it would be computed again."""
     from workbench.experiments.questions.spec import Spec
     from workbench.experiments.run import full_key
 
-    stored = next(one for one in store.listed() if one.key == full_key(start, store))
+    stored = next(one for one in store.entries() if one.key == full_key(start, store))
     answers = store.answers_to(stored.spec)
     at = [one.key for one in answers].index(stored.key)
     earlier, later = answers[at + 1 :], answers[:at]
@@ -60,7 +57,7 @@ def show_result(start: str, store: ResultStore, json: bool) -> None:
 
 
 def not_used_today(stored: Stored) -> list[str]:
-    """Why the question of a stored result would be computed again; nothing when it would not."""
+    """List the changes that would cause a stored result to be computed again; empty if there are none."""
     from workbench.core.errors import WorkbenchError
     from workbench.experiments.questions.spec import Spec
     from workbench.experiments.store.changes import differences
@@ -73,14 +70,14 @@ def not_used_today(stored: Stored) -> list[str]:
 
 
 def not_used_for(earlier: Stored, stored: Stored) -> list[str]:
-    """Why a result was computed when an earlier answer to its question was stored."""
+    """List the reasons why a result was computed although an earlier answer was stored."""
     from workbench.experiments.store.changes import differences
 
     return list(differences(earlier.facts, stored.facts))
 
 
 def facts_in_lines(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Everything that an answer depends on, one fact a line; the digests of modules are only counted."""
+    """Return the facts behind an answer, one per line; digests of modules are only counted."""
     lines = {f"function of the {name}": value for name, value in facts["functions"].items() if value}
     for model, about in facts["models"].items():
         config = ", ".join(f"{name}={value}" for name, value in about["config"].items())
@@ -92,14 +89,14 @@ def facts_in_lines(facts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def write_lines(title: str, values: Mapping[str, Any]) -> None:
-    """Names and values below a title, uncut."""
+    """Print names and values below a title, uncut."""
     write(f"\n{title}")
     for name, value in values.items():
         write(f"  {name}: {value}")
 
 
 def show_model(model: str, json: bool = False) -> None:
-    """The card of a trained model, its hooks with their axes and shapes, and the size of its graph."""
+    """Return the card of a trained model, its hooks with their axes and shapes, and the size of its graph."""
     from workbench.checkpoints.store import load
 
     loaded: Any = load(model)
@@ -113,17 +110,17 @@ def show_model(model: str, json: bool = False) -> None:
         return
     about = (loaded.card.title or loaded.card.architecture, loaded.card.note)
     write(f"{model}: {'. '.join(filter(None, about))}\n")
-    write_table([{"": name, " ": cell(value)} for name, value in described(card).items()])
+    write_table([{"": name, " ": cell(value)} for name, value in describe_card(card).items()])
     write("\nHooks, for two example inputs")
     write_table(hooks)
     write(f"\nGraph: {graph['nodes']:,} nodes, {graph['edges']:,} edges" if graph else "\nNo computation graph")
 
 
-def described(card: dict[str, Any]) -> dict[str, Any]:
-    """A card with one value per line."""
+def describe_card(card: dict[str, Any]) -> dict[str, Any]:
+    """Return a card with one value per line."""
     elsewhere = ("config", "metrics", "note", "title", "settings")
     config = {f"config.{name}": v for name, v in card["config"].items()}
-    metrics = {name: measured(score) for name, score in card["metrics"].items()}
+    metrics = {name: format_score(score) for name, score in card["metrics"].items()}
     plain = {name: v for name, v in card.items() if v not in ("", {}) and name not in elsewhere}
     settings = card["settings"] or {"not recorded": UNRECORDED}
     return plain | metrics | config | {"data": card["data"]["name"]} | settings
@@ -132,15 +129,15 @@ def described(card: dict[str, Any]) -> dict[str, Any]:
 UNRECORDED = "settings of training and task, versions, code (older card)"
 
 
-def measured(score: dict[str, Any]) -> str:
-    """A metric with its 95 % interval and its number of samples."""
+def format_score(score: dict[str, Any]) -> str:
+    """Write a metric with its 95 % interval and its number of samples."""
     interval = score["interval"]
     between = "" if interval is None else f", 95 % interval {interval[0]:.4g} to {interval[1]:.4g}"
     return f"{score['value']:.4g} (n = {score['n']}{between})"
 
 
 def graph_size(model: Any) -> dict[str, int] | None:
-    """Numbers of nodes, ports and edges; None for a model without a graph."""
+    """Return the numbers of nodes, ports and edges; None for a model without a graph."""
     from workbench.core.errors import ConfigError
 
     try:

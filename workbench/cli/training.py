@@ -1,4 +1,4 @@
-"""`workbench train`: a recipe's model."""
+"""`workbench train`: train a recipe's model."""
 
 from __future__ import annotations
 
@@ -22,24 +22,17 @@ def train_model(
     overwrite: Annotated[bool, Parameter(negative="")] = False,
     json: bool = False,
 ) -> None:
-    """Train a recipe's model and save it with its card and curve; continue it where it was interrupted.
+    """Train a recipe's model and save it with its card and curve; an interrupted training continues.
 
     `torchrun --standalone --nproc_per_node 2 -m workbench train RECIPE` shares each batch among two processes.
 
-    Parameters
-    ----------
-    recipe
-        Name of a recipe; `workbench list recipes` has them.
-    settings
-        Other values, as NAME=VALUE, for the recipe's training or architecture: `--set steps=100 lr=0.01`.
-    folder
-        Where to save; left out, beside the other trained models, under the recipe's name.
-    seed
-        Another seed than the recipe's.
-    overwrite
-        Replace a finished model in the folder, and drop an interrupted training with other settings.
-    json
-        Write the card as JSON.
+    Args:
+        recipe: Name of a recipe; `workbench list recipes` has them.
+        settings: Other values, as NAME=VALUE, for the recipe's training or architecture: `--set steps=100 lr=0.01`.
+        folder: Where to save; left out, beside the other trained models, under the recipe's name.
+        seed: Another seed than the recipe's.
+        overwrite: Replace a finished model in the folder, and drop an interrupted training with other settings.
+        json: Write the card as JSON.
     """
     from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""What commands write: lines and tables for people, JSON for machines, progress on stderr."""
+"""Output of commands: lines and tables for people, JSON for machines, progress on stderr."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from workbench.core.progress import Progress
 
 WIDEST = 60
-"""Characters of one cell."""
+"""Largest number of characters of a cell."""
 
 
 def write(text: str) -> None:
-    """A line on stdout."""
+    """Write a line on stdout."""
     sys.stdout.write(f"{text}\n")
 
 
 def write_json(value: Any) -> None:
-    """JSON on stdout."""
+    """Write JSON on stdout."""
     write(json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False, default=str))
 
 
 def write_table(rows: Sequence[Mapping[Any, Any]]) -> None:
-    """Columns under their names, numbers to three significant digits; nothing for no rows."""
+    """Write columns under their names, numbers to three significant digits; nothing without rows."""
     if not rows:
         return
     cells = [list(rows[0]), *([cell(value) for value in row.values()] for row in rows)]
@@ -36,7 +36,7 @@ def write_table(rows: Sequence[Mapping[Any, Any]]) -> None:
 
 
 def cell(value: Any) -> str:
-    """A value in at most `WIDEST` characters; None is empty."""
+    """Write a value in at most `WIDEST` characters; None is empty."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -50,7 +50,7 @@ def cell(value: Any) -> str:
 
 @contextmanager
 def bar(title: str, quiet: bool = False) -> Iterator[Progress]:
-    """Progress as a bar with the time left, on stderr when that is a terminal."""
+    """Show progress as a bar with the time left, on stderr if that is a terminal."""
     from tqdm import tqdm
 
     with tqdm(desc=title, disable=True if quiet else None, leave=False) as shown:

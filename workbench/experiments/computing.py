@@ -1,4 +1,4 @@
-"""The computation of an answer: the network and the inputs that a specification names, given to its analysis."""
+"""Compute an answer: load the network and the inputs of a specification and call its analysis."""
 
 from __future__ import annotations
 
@@ -88,13 +88,13 @@ def require_memory(spec: Spec, model: HookedModel, batch: Batch) -> None:
 
 
 def loaded(name: str) -> HookedModel:
-    """The trained network, kept in memory while it is among the last four and its files are those on disk."""
+    """Load a trained network; the last four stay in memory while their files are unchanged."""
     with _LOADING:  # two threads that want one model get the same, and so wait for one lock
         return _loaded(name, canonical(model_facts(name)))
 
 
 def loaded_at(name: str) -> HookedModel:
-    """The trained network of that name, or of `name@step` as it was at a step that was kept of its training."""
+    """Load the trained network of that name or, as `name@step`, as it was at a step that training kept."""
     name, at, step = name.partition("@")
     if at and whole(step) is None:
         raise InputError(f"{name}@{step} names no step. Write {name}, or {name}@10 for how it was at step 10.")
@@ -110,7 +110,7 @@ def _loaded(name: str, facts: str) -> HookedModel:
 
 
 def loader(facts: Facts | None) -> Callable[[str], HookedModel]:
-    """What loads other networks for an analysis: those alone that its answer is known to depend on."""
+    """Return the function that loads other networks for an analysis, restricted to those in `facts`."""
 
     def load_named(name: str) -> HookedModel:
         known = None if facts is None else facts["models"]
@@ -134,7 +134,7 @@ def arguments_of(
     progress: Progress,
     facts: Facts | None = None,
 ) -> dict[str, Any]:
-    """Everything the analysis takes, by name; `batches` are the clean and the corrupted inputs."""
+    """Collect the arguments of an analysis by name; `batches` are the clean and the corrupted inputs."""
     signature = signature_of(spec.analysis)
     clean, corrupted = batches
     made: Mapping[str, Any] = {
@@ -154,9 +154,9 @@ def arguments_of(
 
 @torch.no_grad()
 def metric_of(name: str, model: HookedModel, clean: Batch, corrupted: Batch | None) -> Metric:
-    """The named metric for these inputs: about their labels, else about the model's own choice on them.
+    """Build a metric for some inputs from their labels or, without labels, from the model's own answers.
 
-    Labels are classes, so they say nothing of an autoencoder, whose choices are pixels.
+    Labels are classes, so they are not used for an autoencoder, which predicts pixels.
     """
     answers = model(clean.inputs)
     other = None if corrupted is None else model(corrupted.inputs)

@@ -1,4 +1,4 @@
-"""What tuning changed in a GPT, and what brings the old behaviour back: models tuned from one, beside each other."""
+"""Compare models tuned from one GPT with it, and measure the effect of restoring parts of it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Rows = Int[Tensor, "row pos"]
 
 @dataclass(frozen=True)
 class Tales:
-    """Tales that a model writes to order, of which every token counts; worth is the simulated annotator's reward."""
+    """Tales that a model writes to order, scored on every token; a tale's worth is the simulated annotator's reward."""
 
     prompts: tuple[str, ...]
     tokenizer: Any
@@ -51,22 +51,22 @@ class Tales:
     temperature = TEMPERATURE
 
     def rows(self, model: Any, extend: Extend | None = None) -> Rows:
-        """A tale for every order; the same random numbers whoever writes."""
+        """Write a tale for every order, with the same random numbers for every model."""
         prompts, end = [self.tokenizer.encode(prompt) for prompt in self.prompts], marks_of(self.tokenizer).end
         return model.complete(prompts, N_NEW, end, generator(self.seed, "compared"), SAMPLING, extend)
 
     def counted(self, rows: Rows) -> Bool[Tensor, "row pos"]:
-        """The tokens of the tales."""
+        """Return the tokens of the tales."""
         return completion_mask(rows, marks_of(self.tokenizer))
 
     def worth(self, model: Any, extend: Extend | None = None) -> Float[Tensor, " row"]:
-        """The true reward of the tales written."""
+        """Return the true reward of the tales."""
         return decode_tales(self.rows(model, extend), self.prompts, self.tokenizer).true_reward.float()
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Questions with their right answers, whose tokens count; worth is how likely the answer is."""
+    """Questions with their right answers, scored on the answer's tokens; the worth is the answer's log likelihood."""
 
     inputs: Rows
     targets: Rows
@@ -74,16 +74,16 @@ class Answers:
     temperature = 1.0
 
     def rows(self, model: Any) -> Rows:
-        """The same for every model."""
+        """Return the same rows for every model."""
         return torch.cat([self.inputs, self.targets[:, -1:]], dim=1)
 
     def counted(self, rows: Rows) -> Bool[Tensor, "row pos"]:
-        """The tokens of the answers."""
+        """Return the tokens of the answers."""
         return torch.cat([torch.zeros(len(rows), 1, dtype=torch.bool), self.targets != UNSCORED], dim=1)
 
     @torch.no_grad()
     def worth(self, model: Any, extend: Extend | None = None) -> Float[Tensor, " row"]:
-        """In nats, the sum over an answer's tokens."""
+        """Return the sum over an answer's tokens, in nats."""
         logits = (extend or model)(self.inputs)
         losses = cross_entropy(logits.transpose(1, 2), self.targets, ignore_index=UNSCORED, reduction="none")
         return -losses.sum(dim=1)
@@ -93,14 +93,14 @@ Work = Tales | Answers
 
 
 def tuned_models() -> dict[str, str]:
-    """The trained models that were tuned from another one, and which one that is."""
+    """Map each trained model that was tuned from another one to that one."""
     recipes = {name: read_card(name).recipe for name in names()}
     based_on = {name: RECIPES[recipe].based_on for name, recipe in recipes.items() if recipe in RECIPES}
     return {name: original for name, original in based_on.items() if original}
 
 
 def tuned_beside(name: str) -> list[str]:
-    """The other models that were tuned from the same one to the same task, which is what their data are."""
+    """List the other models that were tuned from the same one to the same task, by the name of their data."""
     known = tuned_models()
 
     def kind(one: str) -> tuple[str, str]:
@@ -110,7 +110,7 @@ def tuned_beside(name: str) -> list[str]:
 
 
 def original_of(tuned: Sequence[str]) -> str:
-    """The model that all of these were tuned from."""
+    """Return the model that all of these were tuned from."""
     known = tuned_models()
     if not tuned:
         raise InputError(f"Name one or more models. There are {', '.join(known)}.")
@@ -133,10 +133,10 @@ def trace(
     restore: bool = False,
     progress: Progress = silent,
 ) -> Trace:
-    """How models differ from the one they were tuned from, each at its own work.
+    """Compare models with the one that they were tuned from, each on its own outputs.
 
-    Costs one writing or answering and two passes of each model; to `restore`, as many writings by each of the two as
-    there are parts: for each layer one for each head and six more, and two for embedding and read-out.
+    Costs one generation and two passes of each model. To `restore`, also one generation by each of the two models for
+    every part: one per head and six more for each layer, and two for embedding and read-out.
     """
     original = original or original_of(tuned)
     before, found = comparable(original), {}
@@ -151,7 +151,7 @@ def trace(
 
 
 def comparable(name: str) -> Any:
-    """A trained model, adapters merged into its weights."""
+    """Load a trained model with its adapters merged into its weights."""
     model: Any = load(name)
     if isinstance(model, LoRAGPT):
         card, tokenizer = model.card, model.tokenizer
@@ -161,7 +161,7 @@ def comparable(name: str) -> Any:
 
 
 def work_of(name: str, model: Any, examples: int, seed: int) -> Work:
-    """What a model was tuned for: tales for new orders, or the answers to the test's questions."""
+    """Return the rows that a model was tuned for: tales for new orders, or answers to the test questions."""
     data: Any = DATASETS[model.card.data.name]() if model.card.data.name in DATASETS else None
     if model.card.data.name == TALES:
         return Tales(tuple(prompts_of(data.validation)[:examples]), model.tokenizer, seed)
@@ -173,13 +173,13 @@ def work_of(name: str, model: Any, examples: int, seed: int) -> Work:
 
 
 def predicts_tokens(name: str) -> bool:
-    """Whether the head of a trained model predicts tokens; that of a reward model scores a whole tale."""
+    """Test that the head of a trained model predicts tokens; that of a reward model scores a whole tale."""
     card = read_card(name)
     return card.data.name != TALES or "true_reward" in card.metrics
 
 
 def difference(tuned: Any, original: Any, work: Work, restore: bool = False, predicts: bool = True) -> Difference:
-    """What can be read off without changing anything and, to `restore`, what changing parts back does.
+    """Compare one model with the original and, to `restore`, measure the effect of restoring each part.
 
     A model that does not predict tokens writes nothing: it is compared on what the original writes, without a KL.
     """
@@ -192,7 +192,7 @@ def difference(tuned: Any, original: Any, work: Work, restore: bool = False, pre
 
 
 def activation_parts(model: Any) -> dict[str, list[str]]:
-    """The residual stream after each block, each MLP, each layer's attention and each of its heads."""
+    """List the residual stream after each block, each MLP, each layer's attention and each head."""
     parts: dict[str, list[str]] = {}
     for layer in range(model.cfg.n_layers):
         block = f"blocks.{layer}"
@@ -203,13 +203,13 @@ def activation_parts(model: Any) -> dict[str, list[str]]:
 
 
 def weight_parts(model: Any) -> dict[str, str]:
-    """The embedding, each layer's attention and MLP, the final norm and read-out, by the prefix of their weights."""
+    """List the prefixes of the weights of the embedding, each layer's attention and MLP, and the read-out."""
     layers = [f"blocks.{layer}.{part}" for layer in range(model.cfg.n_layers) for part in ("attn", "mlp")]
     return {name: name for name in ("embed", *layers, "ln_final")}
 
 
 def bring_back(tuned: Any, original: Any, work: Work, shift: StreamShift) -> dict[str, Restoration]:
-    """What rows are worth with parts restored: activations, weights, the stream along its mean shift alone."""
+    """Measure the worth of rows with activations, weights, or the mean shift of the stream restored."""
     lines = dict(zip(shift.hooks, shift.direction, strict=True))
     rows = [work.worth(tuned, patch_along(tuned, original, hook, v)) for hook, v in lines.items()]
     return {

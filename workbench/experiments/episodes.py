@@ -1,4 +1,4 @@
-"""One episode of a trained policy to look at, as it is or with one of its parts changed."""
+"""Greedy episodes of a trained policy, as it is or with one part changed."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from workbench.experiments.inputs.worlds import discount_of, environment_of
 from workbench.experiments.run import loaded
 
 STEPS = 500
-"""An episode is shown up to this step."""
+"""Largest number of steps of an episode that is shown."""
 ELSEWHERE = {"workbench/Maze-v0": ("workbench/MazeAnywhere-v0",)}
-"""Environments that a policy was not trained in, but fits."""
+"""Environments, besides that of its training, whose observations fit a policy."""
 
 
 @dataclass(frozen=True)
 class Played:
-    """A greedy episode: its trace, how much each entry of each observation mattered, and one hook's activations.
+    """A greedy episode: its trace, the saliency of each observation, and the activations of one hook.
 
-    Saliency is of the greedy action's logit (or Q) minus the runner-up's. `edit` is the site that was changed, ""
-    when the policy was left as it is; `amount` was added there, None: it was set to zero.
+    Saliency is of the greedy action's logit (or Q) minus the runner-up's. `edit` is the changed site ("" if
+    there is none), to which `amount` was added, or which was set to zero if that is None.
     """
 
     environment: str
@@ -45,7 +45,7 @@ class Played:
 
 
 def environments_of(model: str) -> tuple[str, ...]:
-    """The environments a policy can be watched in, that of its training first."""
+    """List the environments that a policy can be run in, that of its training first."""
     own = environment_of(model)
     return (own, *ELSEWHERE.get(own, ()))
 
@@ -53,7 +53,7 @@ def environments_of(model: str) -> tuple[str, ...]:
 def play(
     model: str, seed: int = 0, hook: str = "", environment: str = "", edit: str = "", amount: float | None = None
 ) -> Played:
-    """The greedy episode of a seed, up to 500 steps, and what went on inside at `hook` (default: the input).
+    """Run the greedy episode of a seed, up to 500 steps, and record the activations at `hook` (default: the input).
 
     With `edit`, a site such as "actor.blocks.0.hook_post[unit=3]", that part is set to zero, or `amount` added to it.
     """
@@ -64,21 +64,21 @@ def play(
     envs = make_vector(native_name(name), 1)
     with network.lock, network.attach(handlers):
         choose = lambda observation, _: logits_of(network(observation)).argmax(dim=-1)
-        told = trace_episode(network, list(run_episodes(choose, envs, [seed], STEPS)), discount)
-        mattered = compute_saliency(network, told.observation, margin(told.logits))
-        inside = inner(network, told.observation, hook)
+        trace = trace_episode(network, list(run_episodes(choose, envs, [seed], STEPS)), discount)
+        mattered = compute_saliency(network, trace.observation, margin(trace.logits))
+        inside = activations_at(network, trace.observation, hook)
     envs.close()
     axes = network.hook_dict[hook].axes
-    return Played(name, seed, discount, edit, amount, told, mattered, hook, axes, inside)
+    return Played(name, seed, discount, edit, amount, trace, mattered, hook, axes, inside)
 
 
 def margin(logits: Float[Tensor, "step action"]) -> LogitDifference:
-    """The greedy action's logit minus the runner-up's."""
+    """Return the greedy action's logit minus the runner-up's."""
     best = logits.argmax(dim=1)
     return LogitDifference(best, runner_up(logits, best))
 
 
 @torch.no_grad()
-def inner(network: HookedModel, observation: Tensor, hook: str) -> Float[Tensor, "step *activation"]:
-    """What the hook holds at each step."""
+def activations_at(network: HookedModel, observation: Tensor, hook: str) -> Float[Tensor, "step *activation"]:
+    """Return the activation at a hook for each step."""
     return network.run_with_cache(observation, hook)[1][hook]

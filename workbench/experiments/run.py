@@ -1,4 +1,4 @@
-"""A question is computed once: the answer is stored with what it depends on and read back from then on."""
+"""Answer each question once: an answer is stored with everything that it depends on and read back after that."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["answer", "catalog", "compute", "full_key", "loaded", "loaded_at", "read", "run", "run_analysis"]
 
 PAUSE = 0.2
-"""Seconds between two looks whether a question is still being answered by another thread."""
+"""Seconds between two checks on another thread that answers the same question."""
 _BEING_ANSWERED: WeakValueDictionary[str, Lock] = WeakValueDictionary()
 
 
 class Lock:
-    """A lock that is forgotten once no thread holds it or waits for it."""
+    """A lock that is dropped once no thread holds it or waits for it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -40,7 +40,7 @@ class Lock:
 
 @dataclass(frozen=True)
 class Answer:
-    """A result with its key, whether it was computed just now, and why an older one was not used."""
+    """A result with its key, a flag for one computed just now, and the reasons why an older one was not used."""
 
     key: str
     result: Any
@@ -49,34 +49,34 @@ class Answer:
 
 
 def run(spec: Spec, progress: Progress = silent, store: ResultStore | None = None) -> Any:
-    """Return the result of a specification: read back when it is stored, else computed and stored.
+    """Return the result of a specification: read back if it is stored, else computed and stored.
 
-    While it is computed, the store's catalog says how far it is; whoever cancels it there stops it at its next
-    report of progress. Nothing half-done is kept.
+    While it is computed, its progress is in the store's catalog; cancelling it there stops it at its next report of
+    progress. No incomplete result is kept.
     """
     return answer(spec, progress, store).result
 
 
 def answer(spec: Spec, progress: Progress = silent, store: ResultStore | None = None) -> Answer:
-    """Answer a specification as `run` does, and say whether and why it was computed."""
+    """Answer a specification as `run` does, with the reasons if it was computed."""
     store, spec = store or ResultStore(), spec.completed()
     facts = facts_of(spec)
     key = key_of(facts)
-    with alone(f"{store.folder} {key}", progress):
+    with hold_question(f"{store.folder} {key}", progress):
         if (found := store.find(key)) is not None:
             store.finish(key)
             return Answer(key, found, computed=False)
         because = reasons(spec, facts, store)
-        return Answer(key, stored_now(spec, facts, progress, store), True, because)
+        return Answer(key, compute_and_store(spec, facts, progress, store), True, because)
 
 
-def stored_now(spec: Spec, facts: Facts, progress: Progress, store: ResultStore) -> Any:
-    """Compute a result and store it with what it depends on."""
+def compute_and_store(spec: Spec, facts: Facts, progress: Progress, store: ResultStore) -> Any:
+    """Compute a result and store it with everything that it depends on."""
     key = key_of(facts)
     store.start(key, asdict(spec))
     begin = perf_counter()
     try:
-        result = compute(spec, reporting(store, key, progress), facts)
+        result = compute(spec, report_to_catalog(store, key, progress), facts)
         return store.put(key, result, asdict(spec), provenance(perf_counter() - begin), facts)
     except (Cancelled, KeyboardInterrupt):
         store.withdraw(key)
@@ -87,7 +87,7 @@ def stored_now(spec: Spec, facts: Facts, progress: Progress, store: ResultStore)
 
 
 def reasons(spec: Spec, facts: Facts, store: ResultStore) -> tuple[str, ...]:
-    """What changed since the newest stored answer to the same question; nothing when there is none."""
+    """List the changes since the newest stored answer to the same question; empty if there is none."""
     older = store.answers_to(asdict(spec))
     if not older:
         return ()
@@ -95,8 +95,8 @@ def reasons(spec: Spec, facts: Facts, store: ResultStore) -> tuple[str, ...]:
 
 
 @contextmanager
-def alone(key: str, progress: Progress) -> Iterator[None]:
-    """Let one thread of this process answer a question at a time; those that wait can be cancelled, too."""
+def hold_question(key: str, progress: Progress) -> Iterator[None]:
+    """Let one thread of this process answer a question at a time; waiting threads can be cancelled."""
     holder = _BEING_ANSWERED.setdefault(key, Lock())
     while not holder.lock.acquire(timeout=PAUSE):
         progress(0, 0)
@@ -117,7 +117,7 @@ def run_analysis(
     budget: Budget | None = None,
     **parameters: Any,
 ) -> Any:
-    """The result of an analysis of a trained network: `run_analysis("ablation", model="digits_mlp", hook=...)`.
+    """Return the result of an analysis of a trained network: `run_analysis("ablation", model="digits_mlp", hook=...)`.
 
     `inputs` and `corrupted` are texts such as `test:0:16`; what is left out, `metric` too, is the model's usual choice.
     `budget` raises the limits on what one request may ask for. All other names are parameters of the analysis, checked
@@ -129,18 +129,18 @@ def run_analysis(
 
 @check_arguments
 def read(key: str) -> Any:
-    """The stored result of that key, or of the only key that begins so; its model is not needed."""
+    """Return the stored result of a key, or of the only key that begins so; its model is not needed."""
     store = ResultStore()
     return store.get(full_key(key, store))
 
 
 def catalog() -> pd.DataFrame:
-    """One row per stored result, newest first."""
+    """Return a table of stored results, newest first."""
     return ResultStore().catalog()
 
 
 def full_key(start: str, store: ResultStore) -> str:
-    """The one stored key that begins with `start`."""
+    """Return the one stored key that begins with `start`."""
     keys = list(store.catalog()["key"])
     found = [key for key in keys if key == start or (start and key.startswith(start))]
     if len(found) > 1:
@@ -152,8 +152,8 @@ def full_key(start: str, store: ResultStore) -> str:
     return found[0]
 
 
-def reporting(store: ResultStore, key: str, progress: Progress) -> Progress:
-    """Progress that the caller and the catalog both see, and that either can stop."""
+def report_to_catalog(store: ResultStore, key: str, progress: Progress) -> Progress:
+    """Report progress to the caller and to the catalog; either can stop the work."""
 
     def report(done: int, total: int) -> None:
         progress(done, total)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from workbench.core.errors import InputError
 from workbench.experiments.inputs import kept_files
-from workbench.experiments.inputs.kept_files import DAYS, clean, folder, keep, located, require_kept
+from workbench.experiments.inputs.kept_files import DAYS, clean, folder, keep, locate_file, require_kept
 from workbench.experiments.inputs.reading import identity, read_inputs
 from workbench.experiments.run import loaded
 
@@ -44,7 +44,7 @@ def test_pictures_that_nobody_used_for_long_are_deleted_and_their_links_say_so()
     past = time.time() - (DAYS + 1) * 24 * 3600
     for name in (old, used):
         os.utime(folder() / name, (past, past))
-    located(used)
+    locate_file(used)
     clean()
     assert not (folder() / old).exists() and (folder() / used).exists()
     with pytest.raises(InputError, match=f"kept for {DAYS} days. Upload it again"):

@@ -9,7 +9,7 @@ import pytest
 from workbench.core.errors import InputError
 from workbench.data.text.preferences import read
 from workbench.experiments.inputs import labelling
-from workbench.experiments.inputs.labelling import Shown, agreement, judge, labels_file, shown, tells_tales
+from workbench.experiments.inputs.labelling import Shown, agreement, judge, labels_file, pair_to_judge, tells_tales
 
 KIND, PLAIN = "Ada comforted the orphan.", "Ada went on working."
 
@@ -20,10 +20,10 @@ def own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_equal_numbers_show_equal_pairs() -> None:
-    pair = shown("tales_gpt", 3, 0)
-    labelling._shown.cache_clear()
-    assert shown("tales_gpt", 3, 0) == pair
-    assert shown("tales_gpt", 4, 0) != pair and shown("tales_gpt", 3, 1) != pair
+    pair = pair_to_judge("tales_gpt", 3, 0)
+    labelling._pair_to_judge.cache_clear()
+    assert pair_to_judge("tales_gpt", 3, 0) == pair
+    assert pair_to_judge("tales_gpt", 4, 0) != pair and pair_to_judge("tales_gpt", 3, 1) != pair
     assert pair.prompt.startswith("Tell of ") and pair.left != pair.right
 
 
@@ -32,7 +32,7 @@ def test_chance_decides_which_tale_stands_on_the_left(monkeypatch: pytest.Monkey
         tales = ("first", "second")
 
     monkeypatch.setattr(labelling, "told_by", lambda *_: Two)
-    pairs = [shown("tales_gpt", i, 77) for i in range(100)]
+    pairs = [pair_to_judge("tales_gpt", i, 77) for i in range(100)]
     assert 35 < sum(pair.swapped for pair in pairs) < 65
     assert all((pair.left == "second") == pair.swapped for pair in pairs)
 
@@ -60,4 +60,4 @@ def test_agreement_counts_pairs_that_the_simulated_annotator_tells_apart() -> No
 def test_a_model_of_something_else_tells_no_tales() -> None:
     assert not tells_tales("digits_mlp") and not tells_tales("tales_reward")
     with pytest.raises(InputError, match="digits_mlp tells no tales"):
-        shown("digits_mlp", 0, 0)
+        pair_to_judge("digits_mlp", 0, 0)

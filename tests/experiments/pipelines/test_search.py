@@ -11,7 +11,7 @@ from workbench.cli import status
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.registry import DATASETS, RECIPES
 from workbench.data.images.image_data import hold_out
-from workbench.experiments.pipelines.search import Range, SearchPlan, opened, ranges_from, search, searches
+from workbench.experiments.pipelines.search import Range, SearchPlan, open_study, ranges_from, search, searches
 from workbench.experiments.store.processes import this_process
 from workbench.figures.search import describe_best, draw_search
 
@@ -29,7 +29,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_search_goes_on_with_what_it_knows_and_draws_itself() -> None:
     search("mine", PLAN, 3)
-    killed = opened("mine", PLAN).ask()  # a trial whose process was killed
+    killed = open_study("mine", PLAN).ask()  # a trial whose process was killed
     study = search("mine", PLAN, 3)
     states = [trial.state.name for trial in study.trials]
     assert states.count("COMPLETE") == 6 and states[killed.number] == "FAIL" and searches() == ["mine"]
@@ -47,11 +47,11 @@ def test_a_training_that_diverges_is_a_failed_trial() -> None:
 
 
 def test_another_search_of_the_same_name_is_refused() -> None:
-    opened("mine", PLAN)
+    open_study("mine", PLAN)
     with pytest.raises(ConfigError, match="another --name"):
-        opened("mine", SearchPlan("digits_mlp", PLAN.ranges, {"steps": 30}))
+        open_study("mine", SearchPlan("digits_mlp", PLAN.ranges, {"steps": 30}))
     with pytest.raises(UnknownNameError, match="Did you mean 'mine'"):
-        opened("mien")
+        open_study("mien")
 
 
 def test_trials_of_other_data_or_code_are_not_mixed_with_new_ones() -> None:
@@ -62,11 +62,11 @@ def test_trials_of_other_data_or_code_are_not_mixed_with_new_ones() -> None:
     study.set_user_attr("facts", facts)
     with pytest.raises(ConfigError, match=r"since code of workbench\.training\.fit changed.*another --name"):
         search("mine", PLAN, 1)
-    assert len(opened("mine").trials) == 2, "looking at it is another matter"
+    assert len(open_study("mine").trials) == 2, "looking at it is another matter"
 
 
 def test_a_trial_that_another_process_is_training_is_left_alone() -> None:
-    theirs, lost = opened("mine", PLAN).ask(), opened("mine", PLAN).ask()
+    theirs, lost = open_study("mine", PLAN).ask(), open_study("mine", PLAN).ask()
     theirs.set_user_attr("owner", list(this_process()))
     lost.set_user_attr("owner", [this_process().pid, this_process().born - 5])
     states = {trial.number: trial.state.name for trial in search("mine", PLAN, 1).trials}

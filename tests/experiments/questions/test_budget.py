@@ -13,7 +13,7 @@ from workbench.cli import status
 from workbench.core.errors import InputError, UnknownNameError, WorkbenchError
 from workbench.experiments.inputs.reading import read_inputs
 from workbench.experiments.pipelines.pipeline import read_pipeline
-from workbench.experiments.questions.budget import UNLIMITED, USUAL, Budget, allow, current, raised, require
+from workbench.experiments.questions.budget import UNLIMITED, USUAL, Budget, allow, current, read_budget, require
 from workbench.experiments.questions.parameters import signature_of
 from workbench.experiments.questions.spec import Spec
 from workbench.experiments.run import loaded, run, run_analysis
@@ -100,14 +100,14 @@ def test_a_limit_is_raised_for_a_block_and_no_longer() -> None:
 
 
 def test_the_words_of_the_flag_raise_the_limits_they_name() -> None:
-    assert raised(()) is None
-    assert raised(["rows=20000", "steps=5"]) == Budget(rows=20_000, steps=5)
-    assert raised(["rows=20000", "all"]) == UNLIMITED and UNLIMITED.bytes == inf
+    assert read_budget(()) is None
+    assert read_budget(["rows=20000", "steps=5"]) == Budget(rows=20_000, steps=5)
+    assert read_budget(["rows=20000", "all"]) == UNLIMITED and UNLIMITED.bytes == inf
     with pytest.raises(UnknownNameError, match="Did you mean 'rows'"):
-        raised(["row=3"])
+        read_budget(["row=3"])
     for text in ("rows=many", "rows=", "rows", "rows=-1", "rows=1e6"):
         with pytest.raises(InputError, match="is no limit. Write rows=NUMBER"):
-            raised([text])
+            read_budget([text])
 
 
 def test_the_command_line_refuses_and_raises(capsys: pytest.CaptureFixture[str]) -> None:

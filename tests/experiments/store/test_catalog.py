@@ -48,7 +48,7 @@ def old(tmp_path: Path) -> ResultStore:
     """A store as the workbench wrote it before its catalog had a version, with a result and two runs."""
     store = ResultStore(tmp_path / "runs", classes=CLASSES)
     store.put("abc", Effect(torch.arange(3.0)), SPEC, {"time": "2026-01-01"})
-    with store.looking() as database:
+    with store.open_to_read() as database:
         result = database.execute("SELECT key, result, bytes, sha256, spec, provenance FROM results").fetchone()
     (store.folder / catalog.NAME).unlink()
     hundredths = round(100 * this_process().born)
@@ -65,11 +65,11 @@ def old(tmp_path: Path) -> ResultStore:
 
 def test_a_catalog_of_an_older_version_keeps_its_results_and_runs(old: ResultStore) -> None:
     assert torch.equal(old.get("abc").effect, torch.arange(3.0))
-    assert old.listed()[0].facts == {} and old.catalog()["model"].tolist() == ["digits_mlp"]
+    assert old.entries()[0].facts == {} and old.catalog()["model"].tolist() == ["digits_mlp"]
     table = old.runs().set_index("key")
     assert table["status"].to_dict() == {"mine": "running", "lost": "interrupted"}
     assert table.loc["mine", ["done", "total"]].tolist() == [3, 4]
-    with old.looking() as database:
+    with old.open_to_read() as database:
         assert database.execute("PRAGMA user_version").fetchone() == (catalog.VERSION,)
 
 
@@ -84,7 +84,7 @@ def test_an_older_catalog_that_cannot_be_written_is_read_as_it_is(
 
 def test_a_catalog_of_a_newer_version_is_refused_in_one_sentence(tmp_path: Path) -> None:
     store = ResultStore(tmp_path, classes=CLASSES)
-    with store.changing() as database:
+    with store.open_to_write() as database:
         database.execute(f"PRAGMA user_version = {catalog.VERSION + 1}")
     with pytest.raises(CheckpointError, match=f"has version {catalog.VERSION + 1}.*Install a newer workbench"):
         store.runs()
@@ -118,8 +118,8 @@ def test_the_log_of_a_catalog_that_was_moved_away_does_not_reach_the_new_one(tmp
     assert dead.returncode == -signal.SIGKILL and len(log) > 0
     path.rename(tmp_path / "moved.sqlite")
     store.put("after", Effect(torch.zeros(2)), SPEC, {})
-    assert [stored.key for stored in store.listed()] == ["after"] and len(store.runs()) == 0
-    with store.looking() as database:
+    assert [stored.key for stored in store.entries()] == ["after"] and len(store.runs()) == 0
+    with store.open_to_read() as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     kept = [left.read_bytes() for left in store.folder.glob("catalog.sqlite-wal.*.orphan")]
     assert kept == [log], "what it holds may be wanted with the catalog that was moved"
@@ -128,10 +128,10 @@ def test_the_log_of_a_catalog_that_was_moved_away_does_not_reach_the_new_one(tmp
 def test_an_altered_row_of_results_is_noticed_and_repaired_from_the_file(tmp_path: Path) -> None:
     store = ResultStore(tmp_path / "runs", classes=CLASSES)
     store.put("abc", Effect(torch.arange(3.0)), SPEC, {"time": "2026-01-01"})
-    with store.changing() as database:
+    with store.open_to_write() as database:
         database.execute("UPDATE results SET provenance = replace(provenance, '2026', '2027')")
     with pytest.raises(CheckpointError, match="altered in the row of abc.*workbench store repair"):
         store.catalog()
     assert [finding.kind for finding in check(store)] == ["lost result"]
     repair(store)
-    assert check(store) == [] and store.listed()[0].provenance == {"time": "2026-01-01"}
+    assert check(store) == [] and store.entries()[0].provenance == {"time": "2026-01-01"}

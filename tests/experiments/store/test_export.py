@@ -10,7 +10,7 @@ import torch
 from workbench.core.errors import CheckpointError, UnknownNameError
 from workbench.experiments.questions.spec import Spec
 from workbench.experiments.run import run
-from workbench.experiments.store.export import FORMATS, export, format_of, rendered
+from workbench.experiments.store.export import FORMATS, export, format_of, render
 from workbench.experiments.store.results import ResultStore
 
 
@@ -30,17 +30,17 @@ def decode_tales(content: bytes, to: str) -> pd.DataFrame:
 @pytest.mark.parametrize("to", ["csv", "json", "parquet"])
 def test_a_file_holds_the_numbers_of_the_result(key: str, to: str) -> None:
     store = ResultStore()
-    rows = decode_tales(rendered(key, to, store), to)
+    rows = decode_tales(render(key, to, store), to)
     torch.testing.assert_close(torch.tensor(rows["value"].to_list()), store.get(key).value, rtol=1e-6, atol=1e-6)
 
 
 def test_json_says_what_was_asked_and_how_it_was_computed(key: str) -> None:
-    about = json.loads(rendered(key, "json", ResultStore()))
+    about = json.loads(render(key, "json", ResultStore()))
     assert about["key"] == key and about["spec"]["parameters"]["factor"] == 2.0 and about["provenance"]["python"]
 
 
 def test_a_web_page_loads_nothing(key: str) -> None:
-    page = rendered(key, "html", ResultStore()).decode()
+    page = render(key, "html", ResultStore()).decode()
     assert "<html" in page and not re.search(r"<(script|link|img)[^>]*(src|href)=", page)
 
 

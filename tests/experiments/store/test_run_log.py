@@ -142,7 +142,7 @@ def test_of_two_processes_the_one_that_is_named_is_cancelled(log: RunLog, other:
     log.start("a", SPEC)
     with pytest.raises(InputError, match=f"is run by the processes .*{process.pid}"):
         log.cancel("a")
-    with pytest.raises(InputError, match="not 1. Name"):
+    with pytest.raises(InputError, match="not 1. Name one of them"):
         log.cancel("a", pid=1)
     log.cancel("a", process.pid)
     process.join()
@@ -200,7 +200,7 @@ def test_a_refused_write_is_one_clear_error(log: RunLog) -> None:
     log.start("a", SPEC)
     with (
         pytest.raises(CheckpointError, match=r"cannot be used: database or disk is full.*WORKBENCH_RUNS"),
-        log.looking(),
+        log.open_to_read(),
     ):
         raise sqlite3.OperationalError("database or disk is full")
 

@@ -59,20 +59,20 @@ def test_a_lost_or_altered_file_is_found_and_its_row_removed(store: ResultStore)
     store.path("b").write_bytes(store.path("b").read_bytes()[:-1])
     assert kinds(store) == {"results/a.safetensors": "lost result", "results/b.safetensors": "lost result"}
     assert len(repair(store)) == 2
-    assert [stored.key for stored in store.listed()] == ["c"]
+    assert [stored.key for stored in store.entries()] == ["c"]
     assert kinds(store) == {"results/b.safetensors": "broken file"}
     clean(store, check(store))
     assert check(store) == [] and not store.path("b").exists() and value(store, "c") == 2
 
 
 def test_a_whole_file_that_no_row_lists_is_listed_again_with_all_that_was_known(store: ResultStore) -> None:
-    before = {stored.key: stored for stored in store.listed()}
-    with store.changing() as database:
+    before = {stored.key: stored for stored in store.entries()}
+    with store.open_to_write() as database:
         database.execute("DELETE FROM results WHERE key = 'b'")
     assert kinds(store) == {"results/b.safetensors": "unlisted result"}
     repair(store)
     assert check(store) == [] and value(store, "b") == 1
-    assert {stored.key: stored for stored in store.listed()} == before
+    assert {stored.key: stored for stored in store.entries()} == before
 
 
 def test_a_file_under_another_name_or_with_a_changed_header_is_not_listed(store: ResultStore) -> None:
@@ -93,7 +93,7 @@ def test_a_damaged_catalog_is_moved_away_and_made_again_from_the_files(store: Re
     path.write_bytes({"no database": b"x" * 9000, "cut": bytes(content[:5000]), "page": bytes(content)}[damage])
     assert kinds(store)[catalog.NAME] == "damaged catalog"
     repair(store)
-    assert {stored.key for stored in store.listed()} == set("abc") and value(store, "b") == 1
+    assert {stored.key for stored in store.entries()} == set("abc") and value(store, "b") == 1
     (moved,) = store.folder.glob("damaged-catalog-*")
     assert kinds(store) == {moved.name: "old catalog"}
     clean(store, check(store))
@@ -104,7 +104,7 @@ def test_without_a_catalog_nothing_is_made_by_looking(store: ResultStore) -> Non
     (store.folder / catalog.NAME).unlink()
     assert set(kinds(store).values()) == {"unlisted result"} and not (store.folder / catalog.NAME).exists()
     repair(store)
-    assert check(store) == [] and len(store.listed()) == 3
+    assert check(store) == [] and len(store.entries()) == 3
 
 
 def test_leftovers_of_processes_that_are_gone_are_deleted_and_others_are_not(store: ResultStore) -> None:
@@ -116,7 +116,7 @@ def test_leftovers_of_processes_that_are_gone_are_deleted_and_others_are_not(sto
         path.write_bytes(bytes(1000))
     store.start("gone", spec())
     store.start("here", spec())
-    with store.changing() as database:
+    with store.open_to_write() as database:
         database.execute("UPDATE runs SET pid = ? WHERE key = 'gone'", (GONE,))
     found = check(store)
     names = [dead, log, search]
@@ -132,7 +132,7 @@ def test_only_what_was_listed_is_deleted_and_only_while_it_still_is_what_it_was(
         Finding("unlisted result", "results/a.safetensors"),  # it is listed by now
         Finding("ended run", "b", owner=Process(os.getpid(), 0.0)),  # it has another owner by now
     ]
-    with store.changing() as database:
+    with store.open_to_write() as database:
         database.execute("DELETE FROM results WHERE key = 'c'")
     clean(store, findings)
     assert value(store, "a") == 0 and store.path("c").exists() and set(store.runs()["key"]) == set("abc")
@@ -146,7 +146,7 @@ def test_answers_that_newer_ones_have_replaced_can_be_given_back(store: ResultSt
     before = size_of(store.folder / "results")
     assert clean(store, found) > 4000
     assert size_of(store.folder / "results") == before - found[0].bytes
-    assert {stored.key for stored in store.listed()} == {"b", "c", "newer"}
+    assert {stored.key for stored in store.entries()} == {"b", "c", "newer"}
 
 
 KILLED = """
@@ -167,7 +167,7 @@ def test_what_a_killed_process_had_committed_stays_and_the_log_is_no_orphan(stor
     dead = subprocess.run([sys.executable, "-c", KILLED, str(store.folder)], check=False)
     assert dead.returncode == -signal.SIGKILL
     assert (store.folder / f"{catalog.NAME}-wal").stat().st_size > 0
-    assert kinds(store) == {"killed": "ended run"} and {s.key for s in store.listed()} == set("abc")
+    assert kinds(store) == {"killed": "ended run"} and {s.key for s in store.entries()} == set("abc")
     clean(store, check(store))
     assert check(store) == []
 
@@ -179,7 +179,7 @@ def test_a_log_left_by_a_catalog_that_was_moved_is_found_before_anything_else_is
         f"results/{key}.safetensors": "unlisted result" for key in "abc"
     }
     repair(store)
-    assert {s.key for s in store.listed()} == set("abc") and len(store.runs()) == 0
+    assert {s.key for s in store.entries()} == set("abc") and len(store.runs()) == 0
     with closing(sqlite3.connect(store.folder / catalog.NAME)) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert set(kinds(store).values()) == {"orphaned log"}

@@ -1,4 +1,4 @@
-"""Pictures of an episode: the environment is played again up to a step, and draws itself there."""
+"""Frames of an episode, rendered by repeating it up to a step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Picture = UInt8[np.ndarray, "row column colour"]
 
 
 def frame_at(episode: Played, step: int) -> Picture:
-    """What the environment looks like at a step of the episode.
+    """Render the environment at a step of an episode.
 
     Raises when it draws no frames, when drawing needs a package that is missing, and when chance decides what follows,
     so that the episode cannot be played again.
@@ -37,7 +37,7 @@ def frame_at(episode: Played, step: int) -> Picture:
 
 
 def render_modes(name: str) -> list[str]:
-    """The ways in which an environment can show itself."""
+    """List the render modes of an environment."""
     env = make(name)
     env.close()
     return list(env.metadata.get("render_modes", []))

@@ -42,7 +42,7 @@ def clean() -> None:
             path.unlink(missing_ok=True)
 
 
-def located(path: str) -> str:
+def locate_file(path: str) -> str:
     """Return the path of a kept file if `path` is the name of one, else `path`."""
     if not NAME.fullmatch(path):
         return path

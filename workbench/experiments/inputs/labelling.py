@@ -1,4 +1,4 @@
-"""Pairs of tales for a person to judge, the file that keeps the judgements, and what they say."""
+"""Human preferences: pairs of tales to judge, the file of judgements, and their agreement with the true reward."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TALES = "tales"
 
 @dataclass(frozen=True)
 class Shown:
-    """An order and two tales told to it, in random positions."""
+    """An order and two tales written for it, in random positions."""
 
     model: str
     pair: int
@@ -36,19 +36,19 @@ class Shown:
 
 
 def tells_tales(model: str) -> bool:
-    """Whether a trained network tells tales to order; a reward model only judges them."""
+    """Test that a trained network writes tales to order; a reward model only scores them."""
     return read_card(model).data.name == TALES and "true_reward" in read_card(model).metrics
 
 
-def shown(model: str, pair: int, seed: int) -> Shown:
-    """The pair of this number: two tales by the model for a new order. The same numbers give the same pair."""
+def pair_to_judge(model: str, pair: int, seed: int) -> Shown:
+    """Return a pair of tales that the model writes for a new order. The same numbers give the same pair."""
     if not tells_tales(model):
         raise InputError(f"{model} tells no tales. Choose one that does, such as tales_gpt.")
-    return _shown(model, pair, seed, current_key([model], data=[TALES]))
+    return _pair_to_judge(model, pair, seed, current_key([model], data=[TALES]))
 
 
 @lru_cache(maxsize=64)
-def _shown(model: str, pair: int, seed: int, key: str) -> Shown:
+def _pair_to_judge(model: str, pair: int, seed: int, key: str) -> Shown:
     prompts, network = prompts_of(DATASETS[TALES]().validation), loaded(model)
     drawn = Random(derived_seed(seed, "pair", pair))
     prompt = drawn.choice(prompts)
@@ -62,19 +62,19 @@ def _shown(model: str, pair: int, seed: int, key: str) -> Shown:
 
 
 def labels_file(model: str) -> Path:
-    """Where the judgements of a model's tales are kept, one line of JSON each."""
+    """Return the path of the judgements of a model's tales, one line of JSON each."""
     return runs_folder() / "preferences" / f"{model}.jsonl"
 
 
 def judge(pair: Shown, chosen: Choice, annotator: str) -> None:
-    """Keeps a judgement."""
+    """Append a judgement to its file."""
     kept = Preference(pair.prompt, pair.left, pair.right, chosen, pair.swapped, pair.model, pair.pair, pair.seed,
                       annotator.strip() or "anonymous")  # fmt: skip
     append(labels_file(pair.model), kept)
 
 
 def agreement(preferences: Sequence[Preference]) -> tuple[int, int]:
-    """How often a person chose what the simulated annotator's true reward ranks higher, of how many that differ."""
+    """Count the judgements that agree with the simulated annotator's true reward, and all that it can decide."""
     judged = [(p.prompt + "\n", *texts) for p in preferences if (texts := p.ordered)]
     gaps = [true_reward(prompt, better) - true_reward(prompt, worse) for prompt, better, worse in judged]
     return sum(gap > 0 for gap in gaps), sum(gap != 0 for gap in gaps)

@@ -11,11 +11,11 @@ from jaxtyping import Float
 from workbench.core.hooked import HookedModel
 
 IMAGE = "hook_image"
-"""The last part of the name of a hook that holds an image in 0..1."""
+"""Last part of the name of a hook that holds an image in 0..1."""
 
 
 def image_hook(model: HookedModel) -> str | None:
-    """The hook that holds the image, or None where a network makes none."""
+    """Return the hook that holds an image, or None if the network makes none."""
     return next((name for name in reversed(model.hook_dict) if name.rpartition(".")[2] == IMAGE), None)
 
 

@@ -1,7 +1,7 @@
-"""Ready-made prompts for language models: sentences whose next token depends on one word of them.
+"""Ready-made prompts for language models: sentences in which one word decides the next token.
 
-Many of one length in tokens, so that they make a batch. They need no data set, and any tokenizer that knows their
-words: which of them a model is given follows from its card.
+Prompts of one length in tokens make a batch. They need no data set, only a tokenizer that knows their words. The card
+of a model decides which of them it gets.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from workbench.data.text.tales import HAPPY, KIND, SAD, UNKIND, pronouns_of
 from workbench.data.text.tokenizers import Tokenizer
 
 FEWEST = 8
-"""Prompts of one length that a form must give to be used."""
+"""Fewest prompts of one length for a form to be used."""
 VERDICTS = (" good", " bad")
-"""The words whose logits a reward model compares."""
+"""Words with the logits that a reward model compares."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """Templates, in which each of the words takes the place of `{x}`; of several words at once it is `{x[0]}`."""
+    """Templates in which each word replaces `{x}`; of several words at once they replace `{x[0]}` and so on."""
 
     templates: tuple[str, ...]
     words: tuple[str | tuple[str, ...], ...]
 
     def prompts(self) -> Iterator[str]:
-        """Every template with every word, with "an" where it belongs."""
+        """Yield every template with every word, with "an" before vowels."""
         for template, word in product(self.templates, self.words):
             yield re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", template.format(x=word))
 
@@ -74,7 +74,7 @@ SOUNDS = Form(
     ("he", "we", "she", "they", "you", "who", "men", "boys", "it", "then", "now", "many", "those", "people"),
 )
 FORMS = {"tales": (ORDERS,), "story_books": (BOOKS,), "story_cloze": (CLOZE,), "story_sounds": (SOUNDS,)}
-"""Forms for the data that a model learned from; the usual ones come after them."""
+"""Forms by data set; the usual ones come after them."""
 
 
 PLACED = {"place": "by the sea", "vivid": "", "sky": "sky"}
@@ -82,7 +82,7 @@ PLACED = {"place": "by the sea", "vivid": "", "sky": "sky"}
 
 @dataclass(frozen=True)
 class Ready:
-    """Prompts of one length in tokens; with `others` each has a counterpart, and `verdicts` are the two answers."""
+    """Prompts of one length in tokens; `others` are their counterparts, and `verdicts` the two answers."""
 
     prompts: tuple[str, ...]
     others: tuple[str, ...] = ()
@@ -113,12 +113,12 @@ def ready_prompts(card: Card, tokenizer: Tokenizer) -> Ready:
 
 
 def judges(card: Card) -> bool:
-    """True for a reward model of tales, whose only answers are its verdicts."""
+    """Test for a reward model of tales, which gives verdicts only."""
     return card.data.name == "tales" and "preference_accuracy" in card.metrics and "true_reward" not in card.metrics
 
 
 def judged_tales(tokenizer: Tokenizer) -> Ready:
-    """Tales of a kind act that ends well, each with an unkind one of the same words that ends badly."""
+    """Build tales of a kind act that ends well, each with an unkind one of the same words that ends badly."""
     begin = "Tell of {name}, a shy {animal}, and a {thing}.\n{name} the {animal} lived by the sea. "
     begin += "{He} had a {thing} and kept it under a stone. Then a {other} asked for bread. "
     slots = [
@@ -127,17 +127,17 @@ def judged_tales(tokenizer: Tokenizer) -> Ready:
         for thing, other in (("ring", "king"), ("lamp", "child"), ("book", "beggar"), ("key", "witch"))
     ]
     acts = [(a + " " + b, c + " " + d) for a, b, c, d in product(KIND, HAPPY, UNKIND, SAD)]
-    told = [
+    tales = [
         tuple((begin + end).format(**words, **pronouns_of(words["name"])) + END_OF_TEXT for end in ends)
         for i, words in enumerate(slots)
         for ends in acts[i :: len(slots)]
     ]
-    found = of_one_length(told, tokenizer)
+    found = of_one_length(tales, tokenizer)
     return Ready(*(tuple(side) for side in zip(*found, strict=True)), verdicts=VERDICTS)
 
 
 def of_one_length(groups: list[tuple[str, ...]], tokenizer: Tokenizer) -> list[tuple[str, ...]]:
-    """The groups whose texts all have the same number of tokens, the number that most groups have."""
+    """Keep the groups in which all texts have one number of tokens, the most frequent one."""
     by_length: dict[int, list[tuple[str, ...]]] = defaultdict(list)
     for texts in groups:
         try:

@@ -9,7 +9,7 @@ from workbench.core.errors import InputError
 from workbench.core.progress import Progress, silent
 from workbench.data.images.user_images import read_bytes
 from workbench.experiments.inputs.batches import Batch, Request
-from workbench.experiments.inputs.kept_files import located
+from workbench.experiments.inputs.kept_files import locate_file
 from workbench.experiments.inputs.language import Inputs
 from workbench.experiments.inputs.modality import parse_inputs
 
@@ -52,5 +52,5 @@ def identity(text: str) -> str:
     inputs = Inputs.try_parse(text)
     if inputs is None or not (files := inputs.selection.files):
         return text
-    hashes = tuple(hashlib.sha256(read_bytes(located(path))).hexdigest() for path in files)
+    hashes = tuple(hashlib.sha256(read_bytes(locate_file(path))).hexdigest() for path in files)
     return str(Inputs(inputs.source, inputs.selection.at(hashes)))

@@ -1,4 +1,4 @@
-"""The environment that a trained policy belongs to."""
+"""Environments of trained policies."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from workbench.experiments.inputs.modality import modality_of
 from workbench.experiments.store.source_code import module_of
 
 DISCOUNT = 0.99
-"""Where the recipe names none."""
+"""Discount if the recipe names none."""
 
 
 def environment_of(model: str) -> str:
-    """The name of the environment that a policy was trained in."""
+    """Return the name of the environment that a policy was trained in."""
     card = read_card(model)
     if not modality_of(card).acts:
         raise InputError(
@@ -32,20 +32,20 @@ def environment_of(model: str) -> str:
 
 
 def discount_of(model: str) -> float:
-    """The discount that a policy was trained with."""
+    """Return the discount that a policy was trained with."""
     recipe = read_card(model).recipe
     return float(getattr(RECIPES[recipe].training, "discount", DISCOUNT)) if recipe in RECIPES else DISCOUNT
 
 
 def world_of(model: str) -> World:
-    """The environment of a policy's training, in our vectorised version where there is one, and its discount."""
+    """Return the environment of a policy's training, vectorized if we implement it, and its discount."""
     name = native_name(environment_of(model))
     return World(name, lambda n, steps: make_vector(name, n, steps), discount_of(model))
 
 
 @dataclass(frozen=True)
 class EnvironmentFacts:
-    """What decides how an environment behaves: its settings by name, and the modules that hold its rules.
+    """Everything that decides the behaviour of an environment: its settings by name, and the modules of its rules.
 
     `installed` are modules of gymnasium itself, for which its version stands as well.
     """
@@ -56,7 +56,7 @@ class EnvironmentFacts:
 
 
 def environment_facts(name: str) -> EnvironmentFacts:
-    """The facts of an environment and of our vectorised version; of one that is not known here there are none."""
+    """Return the facts of an environment and of our vectorized version; empty for an unknown one."""
     names = dict.fromkeys((name, native_name(name)))
     specs = [gymnasium.registry[known] for known in names if known in gymnasium.registry]
     settings = {spec.id: {"kwargs": repr(spec.kwargs), "max_episode_steps": spec.max_episode_steps} for spec in specs}
@@ -67,7 +67,7 @@ def environment_facts(name: str) -> EnvironmentFacts:
 
 
 def modules_of(entry: str | Callable[..., Any]) -> Iterator[str]:
-    """The modules that an entry point of gymnasium names."""
+    """Yield the modules that an entry point of gymnasium names."""
     if isinstance(entry, str):
         yield entry.partition(":")[0]
     elif isinstance(entry, partial):

@@ -1,1 +1,1 @@
-"""One file per modality: how inputs of that kind are written, read, corrupted, chosen and shown."""
+"""One file per modality: sources, readers, corruption, presets, views and forms of one kind of inputs."""

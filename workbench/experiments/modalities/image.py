@@ -20,7 +20,7 @@ from workbench.data.images.image_data import ImageData
 from workbench.data.images.user_images import read_image
 from workbench.experiments.inputs.batches import Batch, Request
 from workbench.experiments.inputs.forms import Form, PictureField
-from workbench.experiments.inputs.kept_files import located
+from workbench.experiments.inputs.kept_files import locate_file
 from workbench.experiments.inputs.language import Files, Rows, Seed, Source, always
 from workbench.experiments.inputs.made_images import image_hook, made_images
 from workbench.experiments.inputs.modality import Modality, Preset, any_of, with_axes
@@ -82,7 +82,7 @@ def read_pictures(request: Request) -> Batch:
     data: ImageData = data_set(request.model.card.data.name)
     paths: tuple[str, ...] = request.selection.paths
     shape, fit = picture_shape(data), request.source == "fitted"
-    images = torch.stack([read_image(located(path), shape, fit=fit) for path in paths])
+    images = torch.stack([read_image(locate_file(path), shape, fit=fit) for path in paths])
     inputs = data.normalize(images.flatten(1) if len(data.shape) == 1 else images)
     return Batch(inputs, None, tuple(re.split(r"[/\\]", path)[-1] for path in paths), "your own pictures")
 

@@ -41,10 +41,10 @@ def read_episode(request: Request) -> Batch:
         raise InputError(f"{request.inputs} asks for no steps. Write {request.inputs.form}.")
     name = request.model.card.data.name
     with closing(make(name)) as environment:
-        shown = [greedy_rollout(reporting(request, which[-1]), environment, seed).observation]
+        shown = [greedy_rollout(with_progress(request, which[-1]), environment, seed).observation]
         if len(which) == 1 and len(shown[0]) < which[0]:
             while (found := sum(map(len, shown))) < which[0] and len(shown) < EPISODES:
-                policy = reporting(request, which[0], found)
+                policy = with_progress(request, which[0], found)
                 shown.append(greedy_rollout(policy, environment, seed + len(shown)).observation)
             steps = list(range(which[0]))
         else:
@@ -88,7 +88,7 @@ def read_other_actions(request: Request) -> Batch:
     name, episodes = request.model.card.data.name, list[Tensor]()
     with closing(make(name)) as environment:
         while len(episodes) < OTHER_EPISODES and (found := sum(map(len, episodes))) < OTHER_STATES:
-            policy = reporting(request, OTHER_STATES, found)
+            policy = with_progress(request, OTHER_STATES, found)
             episodes.append(greedy_rollout(policy, environment, (seed + len(episodes)) % SEEDS).observation)
         played = torch.cat(episodes)
         states = torch.cat([played, random_states(request, environment, seed, OTHER_STATES)])
@@ -97,7 +97,7 @@ def read_other_actions(request: Request) -> Batch:
     return Batch(states[rows], None, labels, f"{name}, states in which the policy acts otherwise")
 
 
-def reporting(request: Request, total: int, done: int = 0) -> Policy:
+def with_progress(request: Request, total: int, done: int = 0) -> Policy:
     """Return the policy, reporting progress at each step."""
     steps = count(done)
 

@@ -26,7 +26,7 @@ from workbench.core.registry import MODALITIES
 from workbench.data.images.image_data import ImageData
 from workbench.experiments.inputs.batches import Batch, Request, other_answers
 from workbench.experiments.inputs.forms import FileField, Form, TextField
-from workbench.experiments.inputs.kept_files import located
+from workbench.experiments.inputs.kept_files import locate_file
 from workbench.experiments.inputs.language import ALSO, Draws, Rows, Seed, Selection, Source
 from workbench.experiments.inputs.modality import Modality, Preset, has_data_of, modality_of, takes_vectors
 from workbench.experiments.inputs.observations import TABLE
@@ -102,7 +102,7 @@ class Vectors(Selection):
 def read_file_rows(request: Request) -> Batch:
     """Read rows of a file, in the units and with the names of the network's data."""
     selection: FileRows = request.selection
-    path, names = located(selection.path), names_of(request.model)
+    path, names = locate_file(selection.path), names_of(request.model)
     values = read_table(path, names) if path.lower().endswith(".csv") else read_array(path)
     chosen = selection.rows.within(len(values), f"the file {short(selection.path)}")
     note = f"rows {chosen.start} to {chosen.stop - 1} of your own file"

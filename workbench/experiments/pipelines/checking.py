@@ -1,4 +1,4 @@
-"""A recipe checked before it is trained."""
+"""Check a recipe before it is trained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workbench.training.check import TrainingCheck, check_training
 
 
 def check(name: str, settings: Mapping[str, Any], steps: int = 100, progress: Progress = silent) -> TrainingCheck:
-    """What one batch and a fresh network say of a recipe with these settings; nothing is stored."""
+    """Overfit one batch and measure a fresh network of a recipe with these settings; nothing is stored."""
     recipe = require_size(RECIPES[name].with_settings(settings))
     require_lesson(recipe)
     lesson = recipe.train.lesson(recipe)  # type: ignore[attr-defined]

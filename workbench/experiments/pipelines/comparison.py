@@ -1,4 +1,4 @@
-"""Comparisons by name: a file says which settings of a recipe to train side by side; what was trained is kept.
+"""Comparisons of the settings of one recipe, read from a file; finished trainings are kept.
 
     # Which optimiser learns fastest?
     recipe = "digits_mlp"
@@ -40,7 +40,7 @@ from workbench.core.reading import read_json, read_text, read_toml
 from workbench.core.registry import RECIPES
 from workbench.core.weights import is_weight
 from workbench.experiments.pipelines.model_size import require_size
-from workbench.experiments.questions.settings import typed
+from workbench.experiments.questions.settings import convert_settings
 from workbench.experiments.store.changes import training_differences
 from workbench.experiments.store.data_contents import data_set
 from workbench.experiments.store.dependencies import recipe_facts
@@ -55,7 +55,7 @@ FIELDS = ("recipe", "seeds", "settings", "variants")
 
 @dataclass(frozen=True)
 class Plan:
-    """What to compare: settings of a recipe by label, each trained with every seed."""
+    """A comparison: settings of a recipe by label, each trained with every seed."""
 
     name: str
     question: str
@@ -64,23 +64,23 @@ class Plan:
     variants: Mapping[str, Mapping[str, Any]]
 
     def recipe_of(self, label: str, seed: int) -> Recipe:
-        """The recipe with a variant's settings."""
+        """Return the recipe with a variant's settings."""
         recipe = RECIPES[self.recipe]
-        return require_size(recipe.with_settings(typed(recipe, {**self.variants[label], "seed": seed})))
+        return require_size(recipe.with_settings(convert_settings(recipe, {**self.variants[label], "seed": seed})))
 
 
 def comparisons() -> dict[str, str]:
-    """The comparisons that come with the workbench, and what each asks: the first line of its file."""
+    """Map the comparisons that come with the workbench to the first line of their file, their question."""
     return {path.stem: question_of(path) for path in sorted(PLANS.glob("*.toml"))}
 
 
 def question_of(path: Path) -> str:
-    """The first line of a file, without its mark."""
+    """Return the first line of a file without its comment mark."""
     return path.read_text(encoding="utf-8-sig").partition("\n")[0].lstrip("# ")
 
 
 def read_plan(name: str) -> Plan:
-    """The plan of that name, or in the file at that path."""
+    """Read the plan of that name, or in the file at that path."""
     if not name.endswith(".toml") and name not in comparisons():
         raise UnknownNameError("comparison", name, comparisons(), where="; a file's name ends in .toml")
     path = Path(name) if name.endswith(".toml") else PLANS / f"{name}.toml"
@@ -104,31 +104,31 @@ def read_plan(name: str) -> Plan:
 
 
 def require_table(value: Any, where: str) -> dict[str, Any]:
-    """The value, which must be a table of settings."""
+    """Return the value, which must be a table of settings."""
     if not isinstance(value, dict):
         raise ConfigError(f"{where} should be a table of settings, not {short(value)}.")
     return value
 
 
 def require_lesson(recipe: Recipe) -> None:
-    """Raises unless the recipe says what its network is taught."""
+    """Raise an `InputError` unless the recipe declares the data that its network learns from."""
     if not hasattr(recipe.train, "lesson"):
         known = [name for name in RECIPES if hasattr(RECIPES[name].train, "lesson")]
         raise InputError(f"{recipe.name} does not say what one batch is. Choose one of {', '.join(known)}.")
 
 
 def stored_at(plan: Plan, folder: Path | None = None) -> Path:
-    """Where a comparison is kept: beside the trained models."""
+    """Return the path at which a comparison is kept, beside the trained models."""
     return (folder or models_folder() / "comparisons") / f"{plan.name}.json"
 
 
 def kept_at(plan: Plan, folder: Path | None = None) -> Path:
-    """Where the comparison is read from: where it is kept, else where the installed package has it."""
+    """Return the path of a kept comparison, else of the one in the installed package."""
     return stored_at(plan, folder) if folder else find_file(f"comparisons/{plan.name}.json")
 
 
 def read_comparison(path: Path) -> Comparison:
-    """The comparison that `compare` kept."""
+    """Read a comparison that `compare` kept."""
     stored = {"facts": {}, **read_json(read_text(path, "comparison"), path.name)}  # older files do not have these
     return restore(Comparison, stored, path.name)
 
@@ -136,8 +136,8 @@ def read_comparison(path: Path) -> Comparison:
 def compare(plan: Plan, folder: Path | None = None, progress: Progress = silent) -> Comparison:
     """Train every variant with every seed and keep the outcome.
 
-    What was trained before is kept while everything that the training depends on is the same: settings, data, code and
-    versions. Of files that do not say what code they depended on, settings and data are compared.
+    A finished training is kept while everything that it depends on is the same: settings, data, code and versions. For
+    files that do not record their code, settings and data are compared.
     """
     path, before = stored_at(plan, folder), kept_at(plan, folder)
     found, result = start_of(plan, read_comparison(before) if before.is_file() else None)
@@ -156,13 +156,13 @@ def compare(plan: Plan, folder: Path | None = None, progress: Progress = silent)
 
 
 def start_of(plan: Plan, stored: Comparison | None) -> tuple[list[Variant], Comparison]:
-    """Each variant with the attempts of a stored comparison that are still valid, and the comparison to begin with."""
-    wanted = [variant_of(plan, label) for label in plan.variants]
+    """Pair each variant with its attempts that are still valid, and return the comparison to begin with."""
+    current = [variant_of(plan, label) for label in plan.variants]
     outdated = {} if stored is None else outdated_variants(plan, stored)
     earlier = {} if stored is None else {v.label: v for v in stored.variants if v.label not in outdated}
-    found = [earlier.get(variant.label, variant) for variant in wanted]
+    found = [earlier.get(variant.label, variant) for variant in current]
     recipes = {label: plan.recipe_of(label, plan.seeds[0]) for label in plan.variants}
-    data = data_set(recipes[wanted[0].label].train.dataset).sha256  # type: ignore[attr-defined]
+    data = data_set(recipes[current[0].label].train.dataset).sha256  # type: ignore[attr-defined]
     facts = {label: (stored.facts.get(label, {}) if stored and label in earlier else recipe_facts(recipes[label]))
              for label in plan.variants}  # fmt: skip
     seconds = stored.seconds if stored is not None and earlier else 0.0
@@ -170,15 +170,15 @@ def start_of(plan: Plan, stored: Comparison | None) -> tuple[list[Variant], Comp
 
 
 def outdated_variants(plan: Plan, stored: Comparison) -> dict[str, tuple[str, ...]]:
-    """The variants of a stored comparison that have to be trained again, each with what changed since."""
+    """Map the variants that have to be trained again to the changes since their training."""
     found: dict[str, tuple[str, ...]] = {}
     for variant in stored.variants:
         if variant.label not in plan.variants:
             continue
-        recipe, wanted = plan.recipe_of(variant.label, plan.seeds[0]), variant_of(plan, variant.label)
+        recipe, current = plan.recipe_of(variant.label, plan.seeds[0]), variant_of(plan, variant.label)
         data = data_set(recipe.train.dataset)  # type: ignore[attr-defined]
         because = list(training_differences(stored.facts.get(variant.label, {}), recipe_facts(recipe)))
-        if not because and (variant.settings, variant.batch_size) != (wanted.settings, wanted.batch_size):
+        if not because and (variant.settings, variant.batch_size) != (current.settings, current.batch_size):
             because.append("settings changed")
         if not because and stored.data != data.sha256:
             because.append(f"data {data.name} changed")
@@ -188,14 +188,14 @@ def outdated_variants(plan: Plan, stored: Comparison) -> dict[str, tuple[str, ..
 
 
 def variant_of(plan: Plan, label: str) -> Variant:
-    """A variant nobody has trained yet."""
+    """Return a variant without attempts."""
     recipe: Any = plan.recipe_of(label, plan.seeds[0])
     settings = json.loads(json.dumps(dict(plan.variants[label])))
     return Variant(label, settings, recipe.train.batch_size)
 
 
 def attempt(recipe: Recipe, seed: int, progress: Progress = silent) -> Attempt:
-    """One training, from fresh weights; one that stops, because its loss is not finite, says why."""
+    """Train a variant once from fresh weights; an attempt that fails records the reason."""
     torch.set_num_threads(recipe.threads)
     model = build(recipe)
     lesson = recipe.train.lesson(recipe)  # type: ignore[attr-defined]
@@ -211,7 +211,7 @@ def attempt(recipe: Recipe, seed: int, progress: Progress = silent) -> Attempt:
 
 
 def layer_gradients(model: HookedModel, lesson: Lesson) -> Norms:
-    """The gradient's norm for every weight, first layer first, on the first batch as training sees it."""
+    """Compute the gradient norm of every weight, first layer first, on the first batch of training."""
     inputs, targets = lesson.batch(0)
     state = {name: buffer.clone() for name, buffer in model.named_buffers()}
     norms = gradient_norms(model.train(), lesson.loss(model(inputs), targets))

@@ -1,4 +1,4 @@
-"""A committed network held against its card: what is measured now, from its weights and its data."""
+"""Evaluation of a committed network: metrics measured again and compared with its card."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Agreement:
-    """One metric of a card: the score it says, and the one measured now; `of` metrics are compared together."""
+    """A metric of a card: its recorded score and the new one; `of` metrics are compared together."""
 
     metric: str
     card: Score
@@ -33,9 +33,9 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Whether the difference is no larger than chance explains, by the intervals of both scores.
+        """Test if chance explains the difference, by the intervals of both scores.
 
-        Where the card has no interval, that of the new measurement is taken for both, for the card's number of samples.
+        If the card has no interval, that of the new measurement is used for both, for the card's number of samples.
         Among many metrics each may differ more, so that in 95 % of comparisons no metric disagrees by chance.
         """
         gap = self.now.value - self.card.value
@@ -55,7 +55,7 @@ def normal_half(confidence: float) -> float:
 
 
 def half_width(score: Score, towards: float) -> float | None:
-    """The half of a score's interval above its value, or below it where `towards` is negative; None without one."""
+    """Return the half of an interval above the value (below it if `towards` is negative); None without one."""
     if score.interval is None:
         return None
     low, high = score.interval
@@ -63,9 +63,9 @@ def half_width(score: Score, towards: float) -> float | None:
 
 
 def evaluate(name: str) -> tuple[Agreement, ...]:
-    """Every metric of a trained network's card that can be measured again. Costs one pass over its test data.
+    """Measure every metric of a trained network's card again if that is possible. Costs one pass over its test data.
 
-    What is about training and not about the network, such as the mean over several seeds, is left out.
+    Metrics of the training and not of the network, such as the mean over several seeds, are left out.
     """
     model = load(name)
     card = model.card
@@ -82,7 +82,7 @@ def evaluate(name: str) -> tuple[Agreement, ...]:
 
 
 def score_of(metric: object) -> Score:
-    """A measured metric as a card writes it."""
+    """Convert a measured metric to a score of the card."""
     found = dict(metric)  # type: ignore[call-overload]
     interval = found.get("interval")
     return Score(float(found["value"]), found["n"], None if interval is None else (interval[0], interval[1]))
@@ -98,15 +98,15 @@ def record_intervals(name: str, found: Sequence[Agreement]) -> list[str]:
     if not added:
         return []
     folder, card = model_folder(name), read_card(name)
-    told = f"Intervals of {', '.join(added)} were measured later (commit {commit()[:12] or 'unknown'})."
+    remark = f"Intervals of {', '.join(added)} were measured later (commit {commit()[:12] or 'unknown'})."
     metrics = {metric: added.get(metric, score) for metric, score in card.metrics.items()}
     with writing(folder):
-        changed = replace(card, metrics=metrics, note=" ".join(filter(None, (card.note, told))))
+        changed = replace(card, metrics=metrics, note=" ".join(filter(None, (card.note, remark))))
         write_atomically(folder / "card.json", changed.to_json())
     return list(added)
 
 
 def holds_value(one: Agreement) -> bool:
-    """Whether the new interval holds the card's value."""
+    """Test if the new interval holds the card's value."""
     low, high = one.now.interval or (0.0, 0.0)
     return low <= one.card.value <= high

@@ -1,4 +1,4 @@
-"""The size of a network that a recipe would make, known before it takes any memory."""
+"""Parameter counts of recipes, computed without allocating the network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workbench.recipes.recipe import Recipe
 
 
 def count_parameters(recipe: Recipe) -> int:
-    """Count the parameters of a recipe's network; no memory is taken for them."""
+    """Count the parameters of a recipe's network without allocating them."""
     with torch.device("meta"):
         model = MODELS[recipe.architecture](recipe.config)
     return sum(parameter.numel() for parameter in model.parameters())

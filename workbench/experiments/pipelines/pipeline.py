@@ -1,4 +1,4 @@
-"""A pipeline file: several questions and grids of them, asked one after the other, each only once.
+"""Pipeline files: several questions and grids of them, each answered once.
 
     [defaults]
     model = "digits_mlp"
@@ -40,7 +40,7 @@ STUDIES = Path(__file__).parents[2] / "studies"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one question: computed now (`done`), there already (`stored`) or `failed`, and in how long."""
+    """The outcome of a question (`done` if computed now, `stored` or `failed`) and its time."""
 
     spec: Spec
     key: str
@@ -51,30 +51,30 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of every question of a pipeline, in its order."""
+    """The outcomes of all questions of a pipeline, in order."""
 
     outcomes: tuple[Outcome, ...]
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
-        """Questions without an answer."""
+        """Return the questions without an answer."""
         return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
 
     def rows(self) -> list[dict[str, Any]]:
-        """One JSON object per question."""
+        """Return one JSON object per question."""
         return [asdict(outcome) for outcome in self.outcomes]
 
 
 def studies() -> dict[str, str]:
-    """The studies that come with the workbench, and what each asks: the first line of its file."""
+    """Map the studies that come with the workbench to the first line of their file, their question."""
     return {
         path.stem: path.read_text(encoding="utf-8-sig").partition("\n")[0].lstrip("# ")
         for path in sorted(STUDIES.glob("*.toml"))
     }
 
 
-def located(path: Path) -> Path:
-    """The file of a pipeline, or of the study that is called so."""
+def locate_pipeline(path: Path) -> Path:
+    """Return the path of a pipeline, or of the study of that name."""
     if path.suffix or path.parent != Path() or os.path.lexists(path):
         return path
     if path.name not in studies():
@@ -83,8 +83,8 @@ def located(path: Path) -> Path:
 
 
 def read_pipeline(path: Path) -> tuple[Spec, ...]:
-    """The questions of a pipeline file or a study, grids expanded, defaults spelled out and all of them checked."""
-    path = located(path)
+    """Read and check the questions of a pipeline file or a study, with grids expanded and defaults filled in."""
+    path = locate_pipeline(path)
     content, where = read_toml(path, "pipeline file"), short(str(path))
     for name in content:
         if name not in TABLES:
@@ -99,13 +99,13 @@ def read_pipeline(path: Path) -> tuple[Spec, ...]:
         )
     specs: dict[Spec, None] = {}
     for place, table in enumerate(runs, 1):
-        specs |= dict.fromkeys(expanded(table, defaults, f"{where}, run {place}"))
+        specs |= dict.fromkeys(expand_grid(table, defaults, f"{where}, run {place}"))
         require("questions", len(specs), where)
     return tuple(specs)
 
 
-def expanded(table: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> list[Spec]:
-    """One checked specification for each combination of a run's grid values."""
+def expand_grid(table: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> list[Spec]:
+    """Yield a checked specification for each combination of a run's grid values."""
     fixed = {name: value for name, value in table.items() if name != "grid"}
     grid = table.get("grid", {})
     if not isinstance(grid, dict):
@@ -129,10 +129,10 @@ def run_pipeline(
     progress: Callable[[Spec], Progress] = lambda spec: silent,
     finished: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Summary:
-    """The outcome of every question; one that fails does not stop the others.
+    """Answer every question; one that fails does not stop the others.
 
-    What is stored is not computed again: after a kill the same call goes on where it stopped. `progress` gives the
-    callback for one question, `finished` hears of each outcome.
+    Stored answers are not computed again, so after a kill the same call continues. `progress` returns the callback for
+    one question, and `finished` is called with each outcome.
     """
     store = store or ResultStore()
     keys = [spec.key for spec in specs]
@@ -153,7 +153,7 @@ def run_pipeline(
 
 
 def outcome_of(spec: Spec, key: str, store: ResultStore, progress: Progress) -> Outcome:
-    """What becomes of one question."""
+    """Answer one question."""
     begin = perf_counter()
     try:
         found = answer(spec, progress, store)

@@ -1,6 +1,6 @@
-"""Better settings for a recipe, by Optuna: a study on disk that goes on where it stopped.
+"""Hyperparameter search for a recipe with Optuna; a study is kept on disk and can be continued.
 
-Settings are judged on a held-out tenth of the training set; the test set is never looked at.
+Settings are judged on a held-out tenth of the training set; the test set is never used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from workbench.core.registry import RECIPES
 from workbench.experiments.pipelines.comparison import require_lesson
 from workbench.experiments.pipelines.model_size import require_size
 from workbench.experiments.questions.parameters import as_json, from_text
-from workbench.experiments.questions.settings import kinds, typed
+from workbench.experiments.questions.settings import convert_settings, kinds
 from workbench.experiments.store.changes import training_differences
 from workbench.experiments.store.dependencies import recipe_facts
 from workbench.experiments.store.processes import Process, this_process
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 HELD_OUT = 0.1
 PLAN, FACTS, OWNER = "plan", "facts", "owner"
-"""What a study knows besides: its plan, what its scores depend on, and of each trial the process that trains it."""
+"""Attributes of a study and its trials: the plan, the facts behind the scores, and the training process."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """A setting that is searched: numbers from `low` to `high`, on a logarithmic scale if `log`; or `choices`."""
+    """Range of a searched setting: numbers from `low` to `high`, on a logarithmic scale if `log`, or `choices`."""
 
     name: str
     low: float | None = None
@@ -47,8 +47,8 @@ class Range:
     whole: bool = False
     choices: tuple[str, ...] = ()
 
-    def suggested(self, trial: optuna.Trial) -> Any:
-        """The value that a trial tries; a choice as the text that a command line takes."""
+    def suggest(self, trial: optuna.Trial) -> Any:
+        """Suggest the value of a trial; a choice is text as on a command line."""
         if self.choices:
             return trial.suggest_categorical(self.name, self.choices)
         if self.whole:
@@ -58,7 +58,7 @@ class Range:
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What is searched: ranges of a recipe's settings, others fixed, and the metric that says what is better."""
+    """A search: ranges of a recipe's settings, fixed settings, and the metric to optimize."""
 
     recipe: str
     ranges: tuple[Range, ...]
@@ -67,19 +67,19 @@ class SearchPlan:
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
-        """Losses, errors and distances are to be low."""
+        """True for losses, errors and distances, which are minimized."""
         return "minimize" if self.metric.endswith(("loss", "error", "distance")) else "maximize"
 
 
 def ranges_from(recipe: Recipe, words: Sequence[str]) -> tuple[Range, ...]:
-    """The ranges of `NAME=LOW..HIGH`, `NAME=LOW..HIGH,log` and `NAME=THIS|THAT`."""
+    """Read ranges from `NAME=LOW..HIGH`, `NAME=LOW..HIGH,log` and `NAME=THIS|THAT`."""
     if not words:
         raise InputError("Nothing to search. Write at least one range, such as lr=1e-4..1e-1,log.")
     return tuple(range_from(recipe, word) for word in words)
 
 
 def range_from(recipe: Recipe, word: str) -> Range:
-    """The range that one word spells."""
+    """Read one range."""
     name, equals, text = word.partition("=")
     known = kinds(recipe)
     if name not in known:
@@ -104,43 +104,43 @@ def range_from(recipe: Recipe, word: str) -> Range:
     return Range(name, float(low), float(high), scale == "log", type(low) is int)
 
 
-def stored_in() -> Path:
-    """The folder of the searches."""
+def studies_folder() -> Path:
+    """Return the folder of the searches."""
     return runs_folder() / "searches"
 
 
 def searches() -> list[str]:
-    """The names of the searches there are."""
-    return sorted(path.stem for path in stored_in().glob("*.db"))
+    """List the names of the existing searches."""
+    return sorted(path.stem for path in studies_folder().glob("*.db"))
 
 
-def opened(name: str, plan: SearchPlan | None = None) -> optuna.Study:
-    """The study of that name; a new one with `plan`, which must be the stored one when it is there."""
+def open_study(name: str, plan: SearchPlan | None = None) -> optuna.Study:
+    """Open the study of that name; with `plan`, create it or require the stored plan to be the same."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     require_slug(name)
-    path = stored_in() / f"{name}.db"
+    path = studies_folder() / f"{name}.db"
     if plan is None and not path.is_file():
-        raise UnknownNameError("search", name, searches(), where=f" in {stored_in()}")
+        raise UnknownNameError("search", name, searches(), where=f" in {studies_folder()}")
     path.parent.mkdir(parents=True, exist_ok=True)
     direction = None if plan is None else plan.direction
     study = optuna.create_study(storage=f"sqlite:///{path}", study_name=name, direction=direction, load_if_exists=True)
     # The seed moves on with the trials: else a search that is continued would draw its first ones again.
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
     if plan is not None:
-        told = json.loads(json.dumps({**asdict(plan), "settings": as_json_settings(plan.settings)}))
-        if study.user_attrs.setdefault(PLAN, told) != told:
+        stored = json.loads(json.dumps({**asdict(plan), "settings": as_json_settings(plan.settings)}))
+        if study.user_attrs.setdefault(PLAN, stored) != stored:
             raise ConfigError(
                 f"The search {name} is another one: {study.user_attrs[PLAN]}. Give this one another --name."
             )
-        study.set_user_attr(PLAN, told)
+        study.set_user_attr(PLAN, stored)
         require_same_training(name, study, recipe_facts(fixed_recipe(plan)))
     return study
 
 
 def require_same_training(name: str, study: optuna.Study, facts: Mapping[str, Any]) -> None:
-    """Raise when trials were scored with other data or code than the next ones would be: they do not compare."""
+    """Raise an `InputError` if earlier trials were scored with other data or code: their scores do not compare."""
     if study.trials and (changes := training_differences(study.user_attrs.get(FACTS, {}), facts)):
         raise ConfigError(
             f"The trials of the search {name} do not compare with new ones, since {'; '.join(changes)}. "
@@ -150,25 +150,25 @@ def require_same_training(name: str, study: optuna.Study, facts: Mapping[str, An
 
 
 def fixed_recipe(plan: SearchPlan) -> Recipe:
-    """The recipe with the settings that all trials share."""
+    """Return the recipe with the fixed settings of all trials."""
     plain = RECIPES[plan.recipe]
-    return require_size(plain.with_settings(typed(plain, {**plan.settings, "held_out": HELD_OUT})))
+    return require_size(plain.with_settings(convert_settings(plain, {**plan.settings, "held_out": HELD_OUT})))
 
 
 def as_json_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as JSON has them."""
+    """Convert settings to JSON."""
     return {name: as_json(value) for name, value in settings.items()}
 
 
 def search(name: str, plan: SearchPlan, trials: int, progress: Progress = silent) -> optuna.Study:
-    """The study after `trials` more trials, each a training; what was tried before is kept and learned from.
+    """Add `trials` trainings to a study; earlier trials are kept and inform the new ones.
 
-    A training whose loss is not finite counts as failed. Cancelled or killed, at most one trial is lost.
+    A training with a loss that is not finite counts as failed. If cancelled or killed, at most one trial is lost.
     """
     import optuna
 
     require_lesson(RECIPES[plan.recipe])
-    study = opened(name, plan)
+    study = open_study(name, plan)
     for left in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         owner = left.user_attrs.get(OWNER)
         if owner is None or not Process(*owner).is_alive:
@@ -180,12 +180,14 @@ def search(name: str, plan: SearchPlan, trials: int, progress: Progress = silent
 
 
 def score(plan: SearchPlan, trial: optuna.Trial, progress: Progress) -> float:
-    """The metric of one training with suggested settings, on the held-out part of the training set."""
+    """Train with suggested settings and return the metric on the held-out part of the training set."""
     trial.set_user_attr(OWNER, list(this_process()))
     plain = RECIPES[plan.recipe]
-    suggested = {r.name: r.suggested(trial) for r in plan.ranges}
+    suggested = {r.name: r.suggest(trial) for r in plan.ranges}
     texts = {n: from_text(kinds(plain)[n], v) if isinstance(v, str) else v for n, v in suggested.items()}
-    recipe = require_size(plain.with_settings(typed(plain, {**plan.settings, **texts, "held_out": HELD_OUT})))
+    recipe = require_size(
+        plain.with_settings(convert_settings(plain, {**plan.settings, **texts, "held_out": HELD_OUT}))
+    )
     torch.set_num_threads(recipe.threads)
     with TemporaryDirectory() as scratch:
         session = Session(Path(scratch) / "state", progress, lambda step, m: None)

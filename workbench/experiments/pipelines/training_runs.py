@@ -1,4 +1,4 @@
-"""Trainings in the run log, where any page or command sees how far each is, and can stop it."""
+"""Trainings, searches and comparisons in the run log, which shows their progress and can stop them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def train(
     progress: Progress = silent,
     overwrite: bool = False,
 ) -> Card:
-    """Train a recipe's model with other settings and save it; continues an interrupted run with the same settings.
+    """Train a recipe's model with other settings and save it; an interrupted run with the same settings continues.
 
-    Whoever cancels the run in the log stops it at its next step; its state stays on disk for the same call.
+    Cancelling the run in the log stops it at its next step; its state stays on disk for the same call.
 
     Args:
         name: Name of a recipe.
@@ -55,19 +55,19 @@ def train(
         "analysis": "train",
         "model": folder.name,
         "recipe": name,
-        "settings": told(settings),
+        "settings": settings_as_text(settings),
         "folder": str(folder),
     }
-    log = logged(key_of("train", str(folder.resolve())), spec, progress) if is_first() else nullcontext(silent)
+    log = log_run(key_of("train", str(folder.resolve())), spec, progress) if is_first() else nullcontext(silent)
     with log as report:
         return make(chosen, folder, report, overwrite)
 
 
 @contextmanager
-def logged(key: str, spec: Mapping[str, Any], progress: Progress = silent) -> Iterator[Progress]:
-    """Work that the run log knows of, as long as the block lasts: the progress to report, which may be cancelled there.
+def log_run(key: str, spec: Mapping[str, Any], progress: Progress = silent) -> Iterator[Progress]:
+    """Enter work into the run log while the block lasts, and yield the progress callback, which may be cancelled there.
 
-    How the block ends (done, failed, cancelled) is written down; its errors pass through.
+    The end of the block (done, failed, cancelled) is recorded; its errors are raised.
     """
     log = RunLog()
     log.start(key, spec)
@@ -88,17 +88,17 @@ def logged(key: str, spec: Mapping[str, Any], progress: Progress = silent) -> It
 
 
 def key_of(kind: str, name: str) -> str:
-    """The key of a training, a search or a comparison: one of a name goes on at a time."""
+    """Return the key of a training, a search or a comparison; one of each name runs at a time."""
     return hashlib.sha256(f"{kind} {name}".encode()).hexdigest()[:32]
 
 
-def told(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as the run log writes them."""
+def settings_as_text(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert settings to texts for the run log."""
     return json.loads(json.dumps(dict(settings), default=str))
 
 
 def curve_so_far(folder: Path) -> Curve | None:
-    """The curve of a training under way or interrupted, as of its last stored state; None where there is none."""
+    """Read the curve of an unfinished training from its last stored state; None if there is none."""
     path = folder / STATE
     if not path.is_file():
         return None

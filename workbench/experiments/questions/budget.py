@@ -21,7 +21,7 @@ from workbench.core.reading import whole
 
 Amount = int | float
 FREE = ("size",)
-"""Whole-number parameters of analyses that cost nothing, however large."""
+"""Whole-number parameters of analyses that are free at any size."""
 EVERYTHING = "all"
 
 
@@ -54,13 +54,13 @@ _CURRENT: ContextVar[Budget] = ContextVar("budget", default=USUAL)
 
 
 def current() -> Budget:
-    """Return the budget that holds here."""
+    """Return the current budget."""
     return _CURRENT.get()
 
 
 @contextmanager
 def allow(budget: Budget | None) -> Iterator[None]:
-    """Let another budget hold inside the block; None leaves the one that holds already."""
+    """Set another budget inside the block; None keeps the current one."""
     token = _CURRENT.set(budget or current())
     try:
         yield
@@ -92,7 +92,7 @@ def require_parameters(values: Mapping[str, Any]) -> None:
             require("steps", value, f"{name}={value}")
 
 
-def raised(words: Sequence[str]) -> Budget | None:
+def read_budget(words: Sequence[str]) -> Budget | None:
     """Read a budget from the words of `--allow`: `rows=100000 steps=500`, or `all` to lift every limit."""
     names, limits = [f.name for f in fields(Budget)], {}
     for word in words:

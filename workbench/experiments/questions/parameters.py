@@ -1,4 +1,4 @@
-"""What an analysis can be told: its signature as parameters, for flags, forms and stored specifications alike."""
+"""Parameters of an analysis, derived from its signature, for flags, forms and stored specifications."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from workbench.experiments.questions.docstrings import parameter_help, sentence_
 from workbench.experiments.questions.spelling import from_text
 
 INJECTED = ("model", "inputs", "corrupted", "metric", "world", "load", "seed", "progress")
-"""Arguments that an experiment makes for an analysis; all others are parameters."""
+"""Arguments that the workbench supplies to an analysis; all others are parameters."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of an analysis: its type and default, and the sentence of the docstring that names it."""
+    """A parameter of an analysis: its type, its default, and its description in the docstring."""
 
     name: str
     annotation: Any
@@ -32,28 +32,28 @@ class Parameter:
 
     @property
     def required(self) -> bool:
-        """Whether it must be given."""
+        """True if it must be given."""
         return self.default is inspect.Parameter.empty
 
     @property
     def optional(self) -> bool:
-        """Whether it may be None."""
+        """True if it may be None."""
         return types.NoneType in members(self.annotation)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The values it may have, when they are a fixed list."""
+        """The values of a fixed list of choices, else empty."""
         return tuple(c for m in members(self.annotation) if get_origin(m) is Literal for c in map(str, get_args(m)))
 
     @property
     def type(self) -> str:
-        """Its type in words: `whole number`, `text`, `texts, separated by commas`."""
+        """The type in words: `whole number`, `text`, `texts, separated by commas`."""
         return describe_type(self.annotation)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What an analysis takes: which injected arguments (True: it cannot do without), and its parameters by name.
+    """The arguments of an analysis: injected ones (True if it requires them), and parameters by name.
 
     `settings` are arguments that are a dataclass: its fields are parameters like any other.
     """
@@ -64,17 +64,17 @@ class Signature:
     settings: Mapping[str, Any]
 
     def parsed(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """JSON values from the texts that a command line or a form holds."""
+        """Convert the texts of a command line or a form to JSON values."""
         return {name: from_text(self.find(name).annotation, text) for name, text in given.items()}
 
     def completed(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All parameters as JSON values: those given, checked, and the defaults of the others."""
+        """Return all parameters as JSON values: those given, after a check, and the defaults of the others."""
         for name in given:
             self.find(name)
         return {name: as_json(self.value(p, given)) for name, p in self.parameters.items()}
 
     def arguments(self, stored: Mapping[str, Any]) -> dict[str, Any]:
-        """The values as the analysis takes them: lists are tuples again."""
+        """Convert JSON values to the arguments of the analysis: lists become tuples again."""
         values = {name: self.value(p, stored) for name, p in self.parameters.items()}
         made = {
             name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in self.settings.items()
@@ -82,7 +82,7 @@ class Signature:
         return values | made
 
     def value(self, parameter: Parameter, given: Mapping[str, Any]) -> Any:
-        """The checked value of one parameter, or its default."""
+        """Return the checked value of a parameter, or its default."""
         if parameter.name in given:
             return check_value(parameter.annotation, given[parameter.name], f"{parameter.name!r} of {self.analysis}")
         if parameter.required:
@@ -90,26 +90,26 @@ class Signature:
         return parameter.default
 
     def find(self, name: str) -> Parameter:
-        """The parameter of that name."""
+        """Return the parameter of that name."""
         if name not in self.parameters:
             raise UnknownNameError("parameter", name, self.parameters, where=f" of {self.analysis}")
         return self.parameters[name]
 
 
 def signature_of(analysis: str) -> Signature:
-    """The signature of a registered analysis."""
+    """Return the signature of a registered analysis."""
     return read_signature(analysis, ANALYSES[analysis])
 
 
 @cache
 def read_signature(analysis: str, function: Callable[..., Any]) -> Signature:
-    """The signature of a function that is an analysis."""
+    """Derive the signature of a function that is an analysis."""
     plain = inspect.unwrap(function)
     hints, given = get_type_hints(plain), inspect.signature(plain).parameters
-    told = [name for name in given if name not in INJECTED]
-    settings = {name: hints[name] for name in told if is_dataclass(hints.get(name))}
+    own = [name for name in given if name not in INJECTED]
+    settings = {name: hints[name] for name in own if is_dataclass(hints.get(name))}
     parameters: dict[str, Parameter] = {}
-    for name in told:
+    for name in own:
         if name in settings:
             parameters |= parameters_of(analysis, settings[name], tuple(f.name for f in fields(settings[name])))
         else:
@@ -119,7 +119,7 @@ def read_signature(analysis: str, function: Callable[..., Any]) -> Signature:
 
 
 def parameters_of(analysis: str, takes: Callable[..., Any], names: tuple[str, ...]) -> dict[str, Parameter]:
-    """Some of what a function or a dataclass takes, as parameters."""
+    """Turn some arguments of a function, or fields of a dataclass, into parameters."""
     hints, given = get_type_hints(takes, include_extras=True), inspect.signature(takes).parameters
     texts = parameter_help(takes)
     return {
@@ -134,7 +134,7 @@ def parameters_of(analysis: str, takes: Callable[..., Any], names: tuple[str, ..
 
 
 def require_carried(annotation: Any, name: str, analysis: str) -> Any:
-    """The annotation, when text and JSON can carry it."""
+    """Return the annotation, which must be one that text and JSON can carry."""
     if not is_carried(annotation):
         raise ConfigError(
             f"The parameter {name!r} of the analysis {analysis!r} has type {annotation!r}, which no flag can carry. "
@@ -145,7 +145,7 @@ def require_carried(annotation: Any, name: str, analysis: str) -> Any:
 
 
 def as_json(value: Any) -> Any:
-    """A value as JSON has it: tuples and ranges are lists, NumPy's numbers plain ones."""
+    """Convert a value to JSON: tuples and ranges become lists, NumPy's numbers plain ones."""
     if isinstance(value, range):
         require("units", (value.stop - value.start) // value.step, short(value))
     if isinstance(value, list | tuple | range):

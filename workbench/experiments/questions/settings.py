@@ -1,4 +1,4 @@
-"""What a recipe can be told: the fields of its training, architecture and lesson, and a few of its own."""
+"""Settings of a recipe: the fields of its training, architecture and task, and a few of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workbench.recipes.recipe import OWN, Recipe
 
 
 def kinds(recipe: Recipe) -> dict[str, Any]:
-    """The type of every setting that text can carry, by name."""
+    """Map every setting that text can carry to its type."""
     known: dict[str, Any] = {}
     for holder in (recipe.train, recipe.config, recipe.training):
         known |= get_type_hints(type(holder), include_extras=True) if is_dataclass(holder) else {}
@@ -21,8 +21,8 @@ def kinds(recipe: Recipe) -> dict[str, Any]:
     return {name: kind for name, kind in (known | {name: own[name] for name in OWN}).items() if is_carried(kind)}
 
 
-def typed(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values as the recipe takes them.
+def convert_settings(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert JSON values to the types of a recipe's settings.
 
     Raises:
         UnknownNameError: For a name that is no setting, and for a part of the recipe that no text can carry.
@@ -35,11 +35,11 @@ def typed(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_words(recipe: Recipe, words: Sequence[str]) -> dict[str, Any]:
-    """The values of `NAME=VALUE`, each read as the type of its setting."""
+    """Read the values of `NAME=VALUE`, each as the type of its setting."""
     known, values = kinds(recipe), {}
     for word in words:
         name, equals, text = word.partition("=")
         if not equals:
             raise InputError(f"{short(word)} sets nothing. Write NAME=VALUE, such as steps=100.")
         values[name] = from_text(known[name], text) if name in known else text
-    return typed(recipe, values)
+    return convert_settings(recipe, values)

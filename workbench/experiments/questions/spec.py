@@ -1,4 +1,4 @@
-"""A specification: what to ask of which model, in words that a file, a link and a command line can hold."""
+"""Specifications: questions to a model, as text for files, links and command lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workbench.experiments.store.dependencies import canonical, facts_of, key_of
 
 @dataclass(frozen=True)
 class Spec:
-    """One question to one model. Empty `inputs`, `corrupted` and `metric` stand for the model's usual ones.
+    """A question to a model. Empty `inputs`, `corrupted` and `metric` stand for the model's defaults.
 
     `parameters` are those of the analysis, as JSON values; `inputs` and `corrupted` are texts such as `test:0:16`.
     """
@@ -43,7 +43,7 @@ class Spec:
 
     @property
     def key(self) -> str:
-        """Hash of everything that the result depends on; `dependencies.facts_of` says what that is."""
+        """Hash of everything that the result depends on (see `dependencies.facts_of`)."""
         return key_of(self.facts)
 
     @property
@@ -52,9 +52,12 @@ class Spec:
         return facts_of(self.completed())
 
     def completed(self) -> Spec:
-        """The same question with every default spelled out; raises when it cannot be asked.
+        """Fill in every default.
 
-        What the analysis does not take is empty, so that it makes no difference.
+        Fields that the analysis does not take are empty, so that they do not change the key.
+
+        Raises:
+            WorkbenchError: If the question cannot be asked.
         """
         require_texts({f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("parameters", "seed")})
         card, signature = read_card(self.model), signature_of(self.analysis)
@@ -86,35 +89,35 @@ class Spec:
         )
 
     def to_json(self) -> str:
-        """One line of JSON, always the same for the same question."""
+        """Write one line of JSON, always the same for the same question."""
         return canonical(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Spec:
-        """The specification that `to_json` wrote, or that somebody wrote by hand."""
+        """Read a specification from the JSON of `to_json`, or from JSON written by hand."""
         return from_fields(read_json(text, "A specification"))
 
     def as_command(self) -> str:
-        """The command line that asks this."""
+        """Write the command line of the question."""
         kinds = {name: p.annotation for name, p in signature_of(self.analysis).parameters.items()}
         given = {"model": self.model} | {name: value for name, value in self.differing().items() if name != "model"}
         flags = (as_flag(name, kinds.get(name, str), value) for name, value in given.items())
         return " ".join(["workbench run", shlex.quote(self.analysis), *flags])
 
     def as_python(self) -> str:
-        """The Python call that asks this."""
+        """Write the Python call of the question."""
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.differing().items())
         return f"workbench.run({self.analysis!r}, {arguments})"
 
     def differing(self) -> dict[str, Any]:
-        """The fields that are not at their default, and the parameters, side by side."""
+        """Return the fields that differ from their default, together with the parameters."""
         own = {f.name: (getattr(self, f.name), f.default) for f in fields(self) if f.name != "parameters"}
         plain = {name: value for name, (value, usual) in own.items() if value not in (usual, "") and name != "analysis"}
         return plain | dict(self.parameters)
 
 
 def from_fields(stored: object) -> Spec:
-    """A specification from named values: its own fields, and beside them or in `parameters` those of the analysis."""
+    """Build a specification from named values: its own fields, and parameters beside them or in `parameters`."""
     if not isinstance(stored, Mapping):
         raise ConfigError(f"A specification is an object with named values, not {short(stored)}.")
     for name in ("model", "analysis"):
@@ -133,14 +136,14 @@ def from_fields(stored: object) -> Spec:
 
 
 def require_texts(values: Mapping[str, Any]) -> None:
-    """Raise unless every value is a text that files and other programs can hold."""
+    """Raise a `ConfigError` unless every value is text that files and other programs can hold."""
     for name, value in values.items():
         if not isinstance(value, str) or not is_text(value):
             raise ConfigError(f"{name!r} of a specification should be text, not {short(value)}.")
 
 
 def as_flag(name: str, annotation: Any, value: Any) -> str:
-    """A value as a command line spells it; `--name=-1` where `--name -1` would be read as two flags."""
+    """Write a value as a flag; `--name=-1` where `--name -1` would be read as two flags."""
     name = name.replace("_", "-")
     if annotation is bool and isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"

@@ -1,4 +1,4 @@
-"""Values of settings and parameters as text, for command lines, forms and links, and back.
+"""Conversion of settings and parameters to text for command lines, forms and links, and back.
 
 Numbers are written as digits, true and false as such, none as `none`, and a tuple as its entries between commas. What
 would be read as something else is written as JSON: a tuple of texts with commas in them as `["a,b", "c"]`, the text
@@ -46,7 +46,7 @@ def from_text(annotation: Any, text: str) -> Any:
 
 
 def decimal(word: str) -> float | None:
-    """Read a number with decimals and an exponent, else return None."""
+    """Read a number with decimals and an exponent; None if it is none."""
     return float(word) if DECIMAL.fullmatch(word) else None
 
 
@@ -85,7 +85,7 @@ def span(piece: str) -> Sequence[Any]:
 
 
 def from_json(text: str) -> Any:
-    """The JSON list or string in a text, or None."""
+    """Return the JSON list or string in a text, or None."""
     if not text.startswith(("[", '"')):
         return None
     try:
@@ -103,7 +103,7 @@ def in_text(annotation: Any, value: Any) -> str:
 
 
 def reads_as(annotation: Any, text: str, value: Any) -> bool:
-    """Whether a text is read as the value, of the same type."""
+    """Test that a text is read as a value of the same type."""
     try:
         found = check_value(annotation, from_text(annotation, text), "")
     except (ConfigError, InputError, UnknownNameError):
@@ -112,7 +112,7 @@ def reads_as(annotation: Any, text: str, value: Any) -> bool:
 
 
 def plain(value: Any) -> str:
-    """A value without quotes."""
+    """Write a value without quotes."""
     if isinstance(value, list | tuple):
         return ",".join(map(plain, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""The catalog of a folder of results: one SQLite file that any number of processes read and write."""
+"""Catalog of a folder of results: one SQLite file that any number of processes read and write."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from workbench.core.errors import CheckpointError
 
 NAME = "catalog.sqlite"
 BESIDE = ("-wal", "-shm", "-journal")
-"""Ends of the names of files that SQLite keeps beside a database, and reads as a part of it."""
+"""Suffixes of the files that SQLite keeps beside a database and reads as a part of it."""
 PATIENCE = 60.0
 """Seconds to wait while another process writes."""
 VERSION = 2
-"""Version of the tables. 0 stands for those of before it was recorded."""
+"""Version of the tables; 0 for tables from before the version was recorded."""
 RUNS = """
 CREATE TABLE runs (
     key TEXT NOT NULL, pid INTEGER NOT NULL, born REAL NOT NULL, status TEXT NOT NULL, spec TEXT NOT NULL,
@@ -35,7 +35,7 @@ CREATE TABLE results (
     row_sha256 TEXT NOT NULL DEFAULT '');
 {RUNS}"""
 COLUMNS = "key, result, bytes, sha256, spec, provenance, facts"
-"""What the hash of a row of results is of."""
+"""Columns of a row of results that its hash covers."""
 FROM_1 = "ALTER TABLE results ADD COLUMN row_sha256 TEXT NOT NULL DEFAULT '';"
 FROM_0 = f"""
 ALTER TABLE results ADD COLUMN facts TEXT NOT NULL DEFAULT '{{}}';
@@ -45,42 +45,42 @@ ALTER TABLE runs RENAME TO runs_of_version_0;
     FROM runs_of_version_0;
 DROP TABLE runs_of_version_0;
 """
-"""From one row per question to one per question and process, whose start was written in hundredths of a second."""
+"""Migration from one row per question to one per question and process."""
 
 
 @contextmanager
-def looking(folder: Path) -> Iterator[sqlite3.Connection]:
-    """The catalog, open for reading; made where there is none, and brought to today's version."""
-    with refusals_explained(folder):
+def open_to_read(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open the catalog for reading, creating or migrating it if necessary."""
+    with explain_refusals(folder):
         path = folder / NAME
         if not path.is_file():
             create(path)
-        # SQLite's log needs a folder it can write; without one, nobody else can be writing either.
+        # SQLite's log needs a writable folder; without one, no other process can be writing either.
         writable = os.access(folder, os.W_OK)
         address = path.absolute().as_uri() + ("" if writable else "?immutable=1")
-        with closing(connected(address)) as database:
+        with closing(connect(address)) as database:
             if version_of(database, folder) == VERSION:
                 yield database
             elif writable:
                 migrate(database)
                 yield database
             else:
-                with closing(connected(":memory:")) as copy:
+                with closing(connect(":memory:")) as copy:
                     database.backup(copy)
                     migrate(copy)
                     yield copy
 
 
 @contextmanager
-def changing(folder: Path) -> Iterator[sqlite3.Connection]:
-    """The catalog to oneself: all changes inside the block are kept together, or none when it raises."""
-    with looking(folder) as database, transaction(database):
+def open_to_write(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open the catalog for a transaction: all changes inside the block are kept together, or none if it raises."""
+    with open_to_read(folder) as database, transaction(database):
         yield database
 
 
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Keep all changes inside the block, or none when it raises."""
+    """Commit all changes inside the block together, or none if it raises."""
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -91,15 +91,15 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def connected(address: str) -> sqlite3.Connection:
-    """A connection whose transactions begin and end where the code says so."""
+def connect(address: str) -> sqlite3.Connection:
+    """Open a connection with explicit transactions."""
     return sqlite3.connect(address, timeout=PATIENCE, isolation_level=None, uri=True)
 
 
 def create(path: Path) -> None:
-    """An empty catalog at `path`, unless another process was quicker; nobody ever sees one half-made.
+    """Create an empty catalog at `path` unless another process was quicker; it appears complete or not at all.
 
-    What an earlier catalog left beside itself is put out of the way: SQLite would replay it onto the new one.
+    Files that an earlier catalog left beside it are moved away, because SQLite would replay them onto the new one.
     """
     with explain_write_errors(path, 0):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,12 +118,12 @@ def create(path: Path) -> None:
 
 
 def beside(path: Path) -> list[Path]:
-    """The files that SQLite left beside a database."""
+    """List the files that SQLite left beside a database."""
     return [left for end in BESIDE if (left := path.with_name(path.name + end)).exists()]
 
 
 def version_of(database: sqlite3.Connection, folder: Path) -> int:
-    """The version of a catalog's tables, which must not be newer than ours."""
+    """Return the version of a catalog's tables, which must not be newer than ours."""
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
     if version > VERSION:
         raise CheckpointError(
@@ -134,7 +134,7 @@ def version_of(database: sqlite3.Connection, folder: Path) -> int:
 
 
 def migrate(database: sqlite3.Connection) -> None:
-    """Bring the tables of a catalog to today's version, in one step."""
+    """Migrate the tables of a catalog to the current version in one transaction."""
     with transaction(database):
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version == VERSION:  # another process was quicker
@@ -149,8 +149,8 @@ def migrate(database: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def refusals_explained(folder: Path) -> Iterator[None]:
-    """Turn SQLite's refusals into one clear error."""
+def explain_refusals(folder: Path) -> Iterator[None]:
+    """Turn SQLite's errors into one `CheckpointError`."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -166,11 +166,11 @@ def refusals_explained(folder: Path) -> Iterator[None]:
 
 
 def row_sha256(row: Sequence[Any]) -> str:
-    """The hash of a row of results, in which no bit changes unnoticed."""
+    """Compute the hash of a row of results, which reveals any changed bit."""
     return hashlib.sha256(json.dumps(list(row)).encode()).hexdigest()
 
 
 def altered_rows(database: sqlite3.Connection) -> list[str]:
-    """The keys of results whose row is not the one that was written."""
+    """List the keys of results with a row that was altered."""
     rows = database.execute(f"SELECT {COLUMNS}, row_sha256 FROM results").fetchall()
     return [str(row[0]) for row in rows if row_sha256(row[:-1]) != row[-1]]

@@ -1,4 +1,4 @@
-"""Circuits as files for other programs, and back: exact JSON, the graph JSON of EAP-IG and MIB, networkx, GraphML."""
+"""Circuits as exact JSON, graph JSON of EAP-IG and MIB, networkx graphs and GraphML, with readers for the first two."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ NODE_NAMES = (
     (r"hook_(?:pos_)?embed", "input"),
     (r"blocks\.\d+\.hook_resid_post", "logits"),
 )
-"""Our names of a GPT's nodes and ports, and those of EAP-IG, where both embeddings are one node."""
+"""Our names of a GPT's nodes and ports, and those of EAP-IG, which has one node for both embeddings."""
 
 
 def circuit_json(circuit: Circuit) -> str:
-    """Everything about a circuit; `read_circuit` gives back the same numbers, bit for bit."""
+    """Write a circuit as JSON from which `read_circuit` restores the same numbers, bit for bit."""
     tensors, stored = encode(circuit)
     plain = {
         path: {"dtype": str(x.dtype).removeprefix("torch."), "shape": list(x.shape), "values": x.flatten().tolist()}
@@ -44,7 +44,7 @@ def circuit_json(circuit: Circuit) -> str:
 
 @check_arguments
 def read_circuit(text: str) -> Circuit:
-    """The circuit that `circuit_json` wrote; raises on anything else, and on scores that do not fit its graph."""
+    """Read the JSON of `circuit_json`; raise if it has another form or scores that do not fit its graph."""
     try:
         read = read_json(text, "A circuit")
         if read["kind"] != KIND:
@@ -65,7 +65,7 @@ def read_circuit(text: str) -> Circuit:
 
 
 def check_order(wiring: Wiring) -> None:
-    """Raises when the groups of a graph feed each other in a circle, or a wire has no end."""
+    """Raise if the groups of a graph form a cycle, or a wire has no end."""
     graph = nx.DiGraph()
     for name, (writer, port) in wiring.wires.items():
         if writer not in wiring.nodes or port not in wiring.ports:
@@ -83,14 +83,14 @@ def check_order(wiring: Wiring) -> None:
 
 @dataclass(frozen=True)
 class ImportedGraph:
-    """Scores and membership of every edge of a graph that another library wrote, by wire."""
+    """Return scores and membership by wire of every edge of a graph that another library wrote."""
 
     scores: dict[str, Tensor]
     kept: dict[str, Tensor]
 
 
 def eap_ig_name(site: Site) -> str:
-    """EAP-IG's name of one of our nodes or ports; raises where it has none."""
+    """Return EAP-IG's name of one of our nodes or ports; raise if it has none."""
     for ours, theirs in NODE_NAMES:
         if match := re.fullmatch(ours, str(site)):
             return match.expand(theirs)
@@ -101,7 +101,7 @@ def eap_ig_name(site: Site) -> str:
 
 
 def eap_ig_json(circuit: Circuit, d_model: int, size: int) -> str:
-    """A GPT's circuit of the `size` strongest edges as the graph JSON of EAP-IG (and MIB).
+    """Write a GPT's circuit of the `size` strongest edges as the graph JSON of EAP-IG (and MIB).
 
     There both embeddings are one node, `input`: its score is their sum, and it is in the graph when either is.
     """
@@ -127,7 +127,7 @@ def eap_ig_json(circuit: Circuit, d_model: int, size: int) -> str:
 
 
 def read_eap_ig(text: str, wiring: Wiring) -> ImportedGraph:
-    """A graph that EAP-IG (or MIB) wrote, on the wiring of the same model's own graph.
+    """Read a graph that EAP-IG (or MIB) wrote into the wiring of the same model's own graph.
 
     An edge from `input` goes to both of our embeddings, its score to the tokens' one. An edge that either side lacks
     raises: it is the graph of another model.
@@ -156,7 +156,7 @@ def read_eap_ig(text: str, wiring: Wiring) -> ImportedGraph:
 
 
 def as_networkx(circuit: Circuit, size: int) -> nx.DiGraph:
-    """The circuit of the `size` strongest edges, pruned.
+    """Build a networkx graph of the `size` strongest edges of a circuit, pruned.
 
     Its nodes are sites, of kind "node" (they write) or "port" (they read). An edge from a node to a port has a `score`,
     metric(edge cut) - metric(intact); one from a port leads to the nodes that it feeds. So a path is a path.
@@ -173,7 +173,7 @@ def as_networkx(circuit: Circuit, size: int) -> nx.DiGraph:
 
 
 def graphml(circuit: Circuit, size: int) -> str:
-    """The same graph as GraphML, which Gephi, Cytoscape and yEd read."""
+    """Write the same graph as GraphML, which Gephi, Cytoscape and yEd read."""
     buffer = io.BytesIO()
     nx.write_graphml(as_networkx(circuit, size), buffer)
     return buffer.getvalue().decode()

@@ -1,4 +1,4 @@
-"""Registered data sets in memory, and the hash of what each holds, without reading it where that is known.
+"""Cache of registered data sets and of the hashes of their contents.
 
 The first time that a data set is read, the hash of its contents is noted in the folder of runs, beside the source code
 that made it and the stamps of the files that it opened. While these are the same, so are the contents. A data set of
@@ -41,7 +41,7 @@ _IN_MEMORY: dict[str, Read] = {}
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A data set that was read: by which function, from files of which names or paths, with which stamps."""
+    """A data set in memory, with the function that read it and the files that it opened."""
 
     data: Any
     function: Callable[[], Any]
@@ -51,17 +51,17 @@ class Read:
     sha256: str
 
     def is_current(self, function: Callable[[], Any]) -> bool:
-        """Whether it would be the same if it was read now."""
+        """Test that reading it now would give the same."""
         return self.function is function and self.stamps == stamps(self.names, self.paths)
 
 
 def data_set(name: str) -> Any:
-    """A registered data set, kept in memory while its function and its files are the same."""
+    """Return a registered data set; it is kept in memory while its function and its files are unchanged."""
     return read(name).data
 
 
 def contents_sha256(name: str) -> str:
-    """The hash of what a registered data set holds; it is read only when that is not known."""
+    """Return the hash of a registered data set, which is read only if the hash is not known."""
     with _READING:
         function, held = DATASETS[name], _IN_MEMORY.get(name)
         if held is not None and held.is_current(function):
@@ -71,7 +71,7 @@ def contents_sha256(name: str) -> str:
 
 
 def read(name: str) -> Read:
-    """A registered data set with its hash, read again once its function or one of its files is another."""
+    """Return a registered data set with its hash, reading it again if its function or a file changed."""
     with _READING:
         function, held = DATASETS[name], _IN_MEMORY.pop(name, None)
         if held is None or not held.is_current(function):
@@ -95,12 +95,12 @@ def forget() -> None:
 
 
 def is_ours(function: Callable[[], Any]) -> bool:
-    """Whether a data set comes with the workbench, whose data sets open all their files in ways that are noticed."""
+    """Test that a data set comes with the workbench, for which every opened file is recorded."""
     return module_of(function).startswith(f"{OURS}.data.")
 
 
 def stamps(names: Set[str], paths: Set[str]) -> list[Any]:
-    """The stamps of the files that are found for these names, and of those at these paths."""
+    """Return the stamps of the files found for these names and at these paths."""
     files = [path for name in sorted(names) for path in candidates(name)] + [Path(path) for path in sorted(paths)]
     return [stamp_of(path) for path in files]
 
@@ -109,14 +109,14 @@ def stamps(names: Set[str], paths: Set[str]) -> list[Any]:
 
 
 def notes() -> dict[str, Any]:
-    """What is known of data sets that were read before; nothing when the file cannot be read."""
+    """Return the notes on data sets that were read before; empty if the file cannot be read."""
     with suppress(OSError, ValueError):
         return dict(json.loads((runs_folder() / NOTES).read_text(encoding="utf-8")))
     return {}
 
 
 def valid_note(name: str, function: Callable[[], Any]) -> dict[str, Any] | None:
-    """What was noted of a data set, when everything that decides its contents is still the same."""
+    """Return the note on a data set if everything that decides its contents is unchanged."""
     found = notes().get(name) if is_ours(function) else None
     if found is None or found["token"] != token(function, set(found["names"]), set(found["paths"])):
         return None
@@ -124,14 +124,14 @@ def valid_note(name: str, function: Callable[[], Any]) -> dict[str, Any] | None:
 
 
 def token(function: Callable[[], Any], names: Set[str], paths: Set[str]) -> str:
-    """A hash of everything that decides what a data set of ours holds."""
+    """Compute a hash of everything that decides the contents of a data set of ours."""
     code = code_of([function])
     facts = [code.modules, code.versions, stamps(names, paths)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def write_note(name: str, held: Read) -> None:
-    """Keeps what was found; in a folder that cannot be written, the next process reads the data set again."""
+    """Write a note; if the folder cannot be written, the next process reads the data set again."""
     folder = runs_folder()
     facts = {"names": sorted(held.names), "paths": sorted(held.paths), "sha256": held.sha256}
     facts["token"] = token(held.function, held.names, held.paths)
@@ -161,7 +161,7 @@ def noting_paths(switched_on: bool) -> Iterator[set[str]]:
 
 @cache
 def watch_openings() -> None:
-    """Let the interpreter report opened files: once per process, since it cannot be undone."""
+    """Let the interpreter report opened files, once per process because it cannot be undone."""
 
     def note_path(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and (opened := _OPENED.get()) is not None and isinstance(arguments[0], str | bytes):
@@ -176,14 +176,14 @@ def watch_openings() -> None:
 
 
 def content_sha256(data: Any) -> str:
-    """The hash of everything that a data set holds: types, shapes and bytes of tensors, texts, numbers, in order."""
+    """Compute the hash of a data set: types, shapes and bytes of tensors, texts and numbers in order."""
     digest = hashlib.sha256()
     feed(digest.update, data)
     return digest.hexdigest()
 
 
 def feed(update: Callable[[Any], None], value: Any) -> None:
-    """Gives the bytes of a value, and of all that it holds, to a digest."""
+    """Add the bytes of a value and of all its members to a digest."""
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu().contiguous().view(torch.uint8) if value.dtype is torch.bfloat16 else value.numpy()
     if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""Everything that an answer depends on, as one JSON value; its hash is the answer's key.
+"""Facts that an answer depends on, as one JSON value; its hash is the answer's key.
 
 | fact | what it holds |
 |---|---|
@@ -44,18 +44,18 @@ if TYPE_CHECKING:
 Facts = Mapping[str, Any]
 
 FORMAT = 2
-"""Version of stored results; a new one makes every older result be computed again."""
+"""Version of stored results; a new one causes every older result to be computed again."""
 GLUE = (
     "workbench.experiments.computing",
     "workbench.experiments.inputs.reading",
     "workbench.experiments.questions.parameters",
     "workbench.experiments.store.data_contents",
 )
-"""Modules between an analysis and what it is given, whose own code counts and whose imports do not."""
+"""Modules between an analysis and its arguments: their own code counts and their imports do not."""
 
 
 def facts_of(spec: Spec) -> dict[str, Any]:
-    """Everything that the answer to a completed specification depends on.
+    """Return everything that the answer to a completed specification depends on.
 
     Costs about a millisecond, and some twenty more for the first question of a process; a data set is read when its
     contents are not known yet.
@@ -96,17 +96,17 @@ def facts_of(spec: Spec) -> dict[str, Any]:
 
 
 def key_of(facts: Facts) -> str:
-    """The key of the answer that depends on these facts."""
+    """Compute the key of the answer that depends on these facts."""
     return hashlib.sha256(canonical(facts).encode()).hexdigest()[:32]
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted names and no spaces."""
+    """Write JSON with sorted names and no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def model_facts(name: str) -> dict[str, Any]:
-    """What a trained network (`name`, or `name@step`) is: architecture, config, and the hashes of its files."""
+    """Return the facts of a trained network (`name`, or `name@step`): architecture, config and hashes of its files."""
     name, _, at = name.partition("@")
     card, folder, step = read_card(name), model_folder(name), whole(at)
     facts = {
@@ -121,7 +121,7 @@ def model_facts(name: str) -> dict[str, Any]:
 
 
 def named_models(spec: Spec) -> Iterator[str]:
-    """The trained networks that the parameters of a question name, for an analysis that loads more than one."""
+    """Yield the trained networks that the parameters of a question name, for an analysis that loads several."""
     known = set(names())
     for text in texts_in(spec.parameters.values()):
         if text.partition("@")[0] in known:
@@ -129,7 +129,7 @@ def named_models(spec: Spec) -> Iterator[str]:
 
 
 def texts_in(values: Iterable[Any]) -> Iterator[str]:
-    """The texts among JSON values, at any depth."""
+    """Yield the texts among JSON values at any depth."""
     for value in values:
         if isinstance(value, str):
             yield value
@@ -144,7 +144,7 @@ def reads_data(card: Card, inputs: list[str]) -> bool:
 
 
 def data_fact(name: str) -> str:
-    """The hash of a data set's contents; one that cannot be had is an error only where it is used."""
+    """Return the hash of a data set; one that is unavailable is an error only when it is used."""
     try:
         return contents_sha256(name)
     except DataError:
@@ -152,7 +152,7 @@ def data_fact(name: str) -> str:
 
 
 def recipe_facts(recipe: Recipe) -> dict[str, Any]:
-    """Everything that a training by a recipe depends on but its seed, as JSON values."""
+    """Return everything but the seed that a training by a recipe depends on, as JSON values."""
     holders = {name: holder for name in HOLDERS if is_dataclass(holder := getattr(recipe, name))}
     values = {f"{name}.{f.name}": getattr(holder, f.name) for name, holder in holders.items() for f in fields(holder)}
     values |= {name: getattr(recipe, name) for name in OWN if name != "seed"}
@@ -168,10 +168,10 @@ def recipe_facts(recipe: Recipe) -> dict[str, Any]:
 
 
 def current_key(models: Iterable[str], inputs: str = "", data: Iterable[str] = ()) -> str:
-    """A hash of what may change under a running process, for whoever keeps something in memory.
+    """Compute a hash of everything that may change under a running process, as the key of a cache.
 
     Args:
-        models: Names of networks, whose files may change.
+        models: Names of networks.
         inputs: Inputs of the first of them, read from its data set or from files.
         data: Names of data sets.
     """
@@ -183,7 +183,7 @@ def current_key(models: Iterable[str], inputs: str = "", data: Iterable[str] = (
 
 
 def require_unchanged(before: Facts, spec: Spec) -> None:
-    """Raises when something has changed since the key was made: the answer would belong to another question."""
+    """Raise a `CheckpointError` if a fact has changed since the key was made."""
     if changes := differences(before, facts_of(spec)):
         raise CheckpointError(
             f"{spec.analysis} of {spec.model} was stopped before it began: {', '.join(changes)} in this moment. "

@@ -1,4 +1,4 @@
-"""Results as files for other programs: CSV, JSON, Parquet, or a figure in a web page."""
+"""Export of results as CSV, JSON, Parquet, or a figure in a web page."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from workbench.figures.table import table
 
 FORMATS = ("csv", "json", "parquet", "html")
 CIRCUIT_FORMATS = ("circuit", "eap_ig", "graphml")
-"""What a circuit can be written as besides: everything about it, or its strongest edges for other programs."""
+"""Additional formats of circuits: exact JSON, or the strongest edges for other programs."""
 
 
 def export(key: str, to: str, path: Path, store: ResultStore | None = None, size: int = 0) -> Path:
-    """The file with a stored result, in one of the formats; killed at any moment, old or new is whole."""
+    """Write a stored result to a file; if interrupted, the old or the new file is complete."""
     store = store or ResultStore()
-    write_atomically(path, rendered(full_key(key, store), to, store, size))
+    write_atomically(path, render(full_key(key, store), to, store, size))
     return path
 
 
-def rendered(key: str, to: str, store: ResultStore, size: int = 0) -> bytes:
-    """The content of such a file; a circuit's as GraphML or for EAP-IG says which are its `size` strongest edges.
+def render(key: str, to: str, store: ResultStore, size: int = 0) -> bytes:
+    """Render a stored result in one of the formats; `size` is the number of edges of a circuit for other programs.
 
     JSON says what was asked and how it was computed; a web page holds all it needs and loads nothing.
     """
@@ -55,7 +55,7 @@ def rendered(key: str, to: str, store: ResultStore, size: int = 0) -> bytes:
 
 
 def circuit_file(key: str, result: Any, to: str, store: ResultStore, size: int) -> str:
-    """A circuit in one of its own formats."""
+    """Render a circuit in one of its own formats."""
     if not isinstance(result, Circuit):
         raise InputError(f"{key[:8]} is no circuit, and only a circuit can be written as {to!r}. Choose json or csv.")
     if to == "circuit":
@@ -72,14 +72,14 @@ def circuit_file(key: str, result: Any, to: str, store: ResultStore, size: int) 
 
 
 def as_json(key: str, rows: Any, store: ResultStore, more: Mapping[str, Any] = MappingProxyType({})) -> str:
-    """The rows of a result, with its specification and provenance, and with `more` facts about it."""
+    """Return the rows of a result as JSON, with its specification, its provenance and the facts in `more`."""
     about, _ = store.read(key)
     facts = {"key": key, "result": about["result"], "spec": about["spec"], "provenance": about["provenance"], **more}
     return json.dumps(facts | {"rows": json.loads(rows.to_json(orient="records"))}, ensure_ascii=False, indent=1) + "\n"
 
 
 def format_of(path: Path) -> str:
-    """The format that a file's ending names."""
+    """Return the format of a file name's ending."""
     ending = path.suffix.removeprefix(".")
     if ending not in (known := (*FORMATS, "graphml")):
         raise UnknownNameError("format", ending, known, where=f" (the ending of {path.name})")

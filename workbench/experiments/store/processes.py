@@ -1,4 +1,4 @@
-"""Which process a run belongs to, and whether that process is still there."""
+"""Identity of the processes that own runs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from typing import NamedTuple
 
 SAME = 0.1
-"""Seconds within which two starts of one process number are the same start."""
+"""Seconds within which two start times of one process number are the same start."""
 
 
 class Process(NamedTuple):
-    """A process by its number and by when it was started: numbers are given again, starts are not.
+    """A process by its number and its start time: numbers are reused, start times are not.
 
     `born` is in seconds, since the system's start on Linux, where the clock of 1970 is set now and then.
     """
@@ -20,20 +20,20 @@ class Process(NamedTuple):
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process still runs; a number that another process has by now does not count."""
+        """Test that the process still runs; another process with the same number does not count."""
         born = start_of(self.pid)
         return born is not None and abs(born - self.born) < SAME
 
 
 def this_process() -> Process:
-    """The process that calls."""
+    """Return the calling process."""
     born = start_of(os.getpid())
-    assert born is not None, "whoever asks is running"
+    assert born is not None, "this process is running"
     return Process(os.getpid(), born)
 
 
 def start_of(pid: int) -> float | None:
-    """When the process with that number was started; None when none runs, or it has ended and waits to be noticed."""
+    """Return the start time of the process with that number; None if it has ended."""
     import psutil
 
     try:

@@ -1,4 +1,4 @@
-"""Results on disk: one immutable file each, and a catalog that lists a result only once it is whole."""
+"""Results on disk: one immutable file each, listed in a catalog once it is complete."""
 
 import inspect
 import json
@@ -27,7 +27,7 @@ __all__ = ["ResultStore", "result_classes", "runs_folder"]
 
 
 def result_classes() -> dict[str, type]:
-    """The dataclasses that registered analyses say they return, by name: nothing else is ever made from a file."""
+    """Map names to the dataclasses that registered analyses return; no other class is restored from a file."""
     classes: dict[str, type] = {}
     for name in ANALYSES:
         kind = get_type_hints(inspect.unwrap(ANALYSES[name])).get("return")
@@ -40,7 +40,7 @@ def result_classes() -> dict[str, type]:
 
 @dataclass(frozen=True)
 class Stored:
-    """What the catalog says of a result; `facts` is what it depends on, empty when that was not recorded."""
+    """A result's entry in the catalog; `facts` is empty if what it depends on was not recorded."""
 
     key: str
     result: str
@@ -50,7 +50,7 @@ class Stored:
     facts: Mapping[str, Any]
 
     def answers(self, spec: Mapping[str, Any]) -> bool:
-        """Whether it answers a completed specification: parameters that one of both lacks are passed over."""
+        """Test that it answers a completed specification; parameters that only one of the two has are ignored."""
         mine, asked = self.spec.get("parameters", {}), spec.get("parameters", {})
         others = (spec.keys() | self.spec.keys()) - {"parameters"}
         return all(self.spec.get(name) == spec.get(name) for name in others) and all(
@@ -60,7 +60,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class ResultStore(RunLog):
-    """Results by key, beside how far each run is; any number of processes may use one folder at the same time.
+    """Results by key, with the progress of each run; several processes may use one folder at the same time.
 
     `classes` are the results it can read back, by name; None stands for those of the registered analyses.
     """
@@ -68,7 +68,7 @@ class ResultStore(RunLog):
     classes: Mapping[str, type] | None = None
 
     def path(self, key: str) -> Path:
-        """The file of a result, which stays inside the store."""
+        """Return the path of a result, which stays inside the store."""
         require_slug(key)
         return self.folder / "results" / f"{key}.safetensors"
 
@@ -80,10 +80,10 @@ class ResultStore(RunLog):
         provenance: Mapping[str, Any],
         facts: Mapping[str, Any] | None = None,
     ) -> T:
-        """Store a result for good, mark this process's run as done and return the stored result as `get` does.
+        """Store a result permanently, mark this process's run as done and return the stored result as `get` does.
 
-        Whoever stores the same key first wins, unless what is there cannot be read. The row that lists it is committed
-        last, so whatever stops this process leaves nothing half-done in sight.
+        The first result of a key is kept unless it cannot be read. The row that lists it is committed last, so a
+        process that is stopped leaves no incomplete entry.
 
         Args:
             key: The hash of `facts`.
@@ -99,7 +99,7 @@ class ResultStore(RunLog):
         written, said = unpack(content, name)
         again = decode(type(result), written, said["values"])  # what cannot be read back is refused now
         path = self.path(key)
-        with self.changing() as database:
+        with self.open_to_write() as database:
             for leftover in path.parent.glob(".*.tmp"):  # only the holder of this lock writes: its owner is dead
                 leftover.unlink(missing_ok=True)
             if (known := self.find(key)) is None:
@@ -110,7 +110,7 @@ class ResultStore(RunLog):
         return again if known is None else known
 
     def get(self, key: str) -> Any:
-        """The stored result; neither its model nor its data is needed."""
+        """Return a stored result; neither its model nor its data is needed."""
         about, tensors = self.read(key)
         classes = result_classes() if self.classes is None else self.classes
         if about["result"] not in classes:
@@ -124,7 +124,7 @@ class ResultStore(RunLog):
             ) from error
 
     def find(self, key: str) -> Any:
-        """The stored result, or None when there is none that is whole and that this version can read."""
+        """Return a stored result, or None if there is none that is intact and readable by this version."""
         if not self.has(key):
             return None
         about, tensors = self.read(key)
@@ -135,9 +135,9 @@ class ResultStore(RunLog):
             return None
 
     def read(self, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What is said about a stored result, and its tensors, verified bit for bit."""
+        """Return the header and the tensors of a stored result, verified bit for bit."""
         path = self.path(key)
-        with self.looking() as database:
+        with self.open_to_read() as database:
             row = database.execute("SELECT sha256 FROM results WHERE key = ?", (key,)).fetchone()
             keys = [] if row else [k for (k,) in database.execute("SELECT key FROM results")]
         if row is None:
@@ -152,26 +152,26 @@ class ResultStore(RunLog):
         return about, tensors
 
     def has(self, key: str) -> bool:
-        """Whether the result is listed and its file is, bit for bit, the one that was stored."""
-        with self.looking() as database:
+        """Test that a result is listed and that its file is bit for bit the one that was stored."""
+        with self.open_to_read() as database:
             return self.intact(key, database)
 
     def intact(self, key: str, database: sqlite3.Connection) -> bool:
-        """Whether the catalog's row and the file agree."""
+        """Test that the catalog's row agrees with the file."""
         row = database.execute("SELECT bytes, sha256 FROM results WHERE key = ?", (key,)).fetchone()
         path = self.path(key)
         return (
             row is not None and path.is_file() and path.stat().st_size == row[0] and sha256(path.read_bytes()) == row[1]
         )
 
-    def listed(self, model: str = "", analysis: str = "") -> list[Stored]:
-        """What the catalog says of every result, or of those of one model and analysis, newest first.
+    def entries(self, model: str = "", analysis: str = "") -> list[Stored]:
+        """List the entries of all results, or of those of one model and analysis, newest first.
 
-        A result whose file is gone or has another size is left out.
+        A result without its file, or with a file of another size, is left out.
         """
         where = "WHERE json_extract(spec, '$.model') = ? AND json_extract(spec, '$.analysis') = ?" if model else ""
         columns = "key, result, bytes, spec, provenance, facts"
-        with self.looking() as database:
+        with self.open_to_read() as database:
             if altered := altered_rows(database):
                 raise CheckpointError(
                     f"The catalog of results in {self.folder} was altered in the row of {altered[0]}. Restore it from "
@@ -184,31 +184,31 @@ class ResultStore(RunLog):
         return [s for s in found if self.path(s.key).is_file() and self.path(s.key).stat().st_size == s.bytes]
 
     def answers_to(self, spec: Mapping[str, Any]) -> list[Stored]:
-        """The stored answers to a completed specification, under whatever circumstances, newest first."""
-        return [stored for stored in self.listed(spec["model"], spec["analysis"]) if stored.answers(spec)]
+        """List the stored answers to a completed specification, under any facts, newest first."""
+        return [stored for stored in self.entries(spec["model"], spec["analysis"]) if stored.answers(spec)]
 
     def catalog(self) -> "pd.DataFrame":
-        """One row per stored result, newest first: key, result, bytes, then the specification and the provenance."""
+        """Return a table of results, newest first: key, result, bytes, specification and provenance."""
         import pandas as pd
 
-        rows = [{"key": s.key, "result": s.result, "bytes": s.bytes, **s.spec, **s.provenance} for s in self.listed()]
+        rows = [{"key": s.key, "result": s.result, "bytes": s.bytes, **s.spec, **s.provenance} for s in self.entries()]
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["key", "result", "bytes"])
 
     def delete(self, key: str) -> None:
-        """Remove a result, its file and its runs that are over."""
+        """Remove a result, its file and its finished runs."""
         path = self.path(key)
-        with self.changing() as database:
+        with self.open_to_write() as database:
             found = database.execute("DELETE FROM results WHERE key = ?", (key,)).rowcount + drop_ended(key, database)
             keys = [] if found else [k for (k,) in database.execute("SELECT key FROM results")]
         if not found:
             raise UnknownNameError("stored result", key, keys, where=f" in {self.folder}")
-        # After the row: a kill in between leaves a file that nobody lists, never a row without its file.
+        # After the row: a kill in between leaves a file without a row, never a row without its file.
         with explain_write_errors(path, 0):
             path.unlink(missing_ok=True)
 
 
 def enter(about: Mapping[str, Any], content: bytes, database: sqlite3.Connection) -> None:
-    """List a result file in the catalog by what its header says."""
+    """List a result file in the catalog by its header."""
     texts = [json.dumps(about[part]) for part in ("spec", "provenance", "facts")]
     row = (about["key"], about["result"], len(content), sha256(content), *texts)
     database.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, row_sha256(row)))

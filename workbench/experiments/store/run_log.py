@@ -1,4 +1,4 @@
-"""What every process is computing and has computed: one row for each question and process that asked it."""
+"""Log of running and finished work: one row for each question and process."""
 
 import json
 import os
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PAUSE = 0.2
-"""Seconds between two reports of progress that reach the disk."""
+"""Seconds between two reports of progress that are written to disk."""
 MINE = "key = ? AND pid = ? AND born = ?"
 ACTIVE = "status IN ('queued', 'running')"
 
 
 def runs_folder() -> Path:
-    """Where results lie: $WORKBENCH_RUNS, else the user's data folder."""
+    """Return the folder of results: $WORKBENCH_RUNS, else the user's data folder."""
     if chosen := os.environ.get("WORKBENCH_RUNS"):
         return Path(chosen)
     from platformdirs import user_data_path
@@ -35,7 +35,7 @@ def runs_folder() -> Path:
 
 @dataclass(frozen=True)
 class RunLog:
-    """How far each run is, by key: queued, running, done, failed, cancelled or interrupted.
+    """Status of each run by key: queued, running, done, failed, cancelled or interrupted.
 
     Any number of processes may use one folder at the same time. A process changes its own runs alone; `cancel` is the
     one way to ask another's to stop.
@@ -56,7 +56,7 @@ class RunLog:
         """Enter a run of this process, in place of older ones with the same key that are over."""
         require_slug(key)
         now = time.time()
-        with self.changing() as database:
+        with self.open_to_write() as database:
             drop_ended(key, database)
             database.execute(
                 "INSERT OR REPLACE INTO runs (key, pid, born, status, spec, started, updated) "
@@ -69,14 +69,14 @@ class RunLog:
         """Report how far this process's run is, at most every `PAUSE` seconds.
 
         Raises:
-            Cancelled: Once somebody called `cancel` for it.
+            Cancelled: If `cancel` was called for it.
         """
         now = time.monotonic()
         if now - self.reported.get(key, -PAUSE) < PAUSE and done < total:
             return
         self.reported[key] = now
         mine = (key, *this_process())
-        with self.changing() as database:
+        with self.open_to_write() as database:
             database.execute(
                 f"UPDATE runs SET done = ?, total = ?, updated = ? WHERE {MINE} AND status = 'running'",
                 (done, total, time.time(), *mine),
@@ -90,16 +90,16 @@ class RunLog:
         self.settle(key, "done")
 
     def fail(self, key: str, error: str) -> None:
-        """Mark this process's run as failed, with what went wrong."""
+        """Mark this process's run as failed, with the error."""
         self.settle(key, "failed", error)
 
     def withdraw(self, key: str) -> None:
-        """Mark this process's run as cancelled; other processes' runs of the same question go on."""
+        """Mark this process's run as cancelled; other processes' runs of the same question continue."""
         self.settle(key, "cancelled")
 
     def settle(self, key: str, status: str, error: str = "") -> None:
-        """Write how this process's run ended; one that is over already stays as it is."""
-        with self.changing() as database:
+        """Record the end of this process's run; a finished one stays as it is."""
+        with self.open_to_write() as database:
             database.execute(
                 f"UPDATE runs SET status = ?, error = ?, updated = ? WHERE {MINE} AND {ACTIVE}",
                 (status, error, time.time(), key, *this_process()),
@@ -110,13 +110,13 @@ class RunLog:
 
         Args:
             key: The key of the run.
-            pid: The process whose run it is; it may be left out when only one process runs it.
+            pid: The process of the run; may be left out if only one process runs it.
 
         Raises:
             UnknownNameError: If there is no run of that key.
             InputError: If several processes run it and none is named, or another one is named.
         """
-        with self.changing() as database:
+        with self.open_to_write() as database:
             known = [k for (k,) in database.execute("SELECT DISTINCT key FROM runs")]
             owners = [owner for owner in owners_of(key, database) if owner.is_alive]
             named = [owner for owner in owners if pid in (None, owner.pid)]
@@ -128,14 +128,14 @@ class RunLog:
             raise UnknownNameError("run", key, known, where=f" in {self.folder}")
         if len(named) > 1 or (owners and not named):
             those = " and ".join(str(owner.pid) for owner in owners)
-            raise InputError(f"{key} is run by the processes {those}, not {pid}. Name the one whose run is to stop.")
+            raise InputError(f"{key} is run by the processes {those}, not {pid}. Name one of them.")
 
     def runs(self) -> "pd.DataFrame":
-        """One row per run and process, newest first; a run whose process is gone before its end is `interrupted`."""
+        """Return a table of runs and processes, newest first; a run is `interrupted` if its process ended before it."""
         import pandas as pd
 
         columns = ["key", "status", "pid", "started", "updated", "done", "total", "error", "born", "spec"]
-        with self.looking() as database:
+        with self.open_to_read() as database:
             rows = database.execute(f"SELECT {', '.join(columns)} FROM runs ORDER BY started DESC").fetchall()
         table = pd.DataFrame(rows, columns=columns)
         gone = [
@@ -148,28 +148,28 @@ class RunLog:
             table[column] = pd.to_datetime(table[column], unit="s", utc=True)
         return table.drop(columns="born")
 
-    def looking(self) -> AbstractContextManager[sqlite3.Connection]:
-        """The catalog, open for reading."""
-        return catalog.looking(self.folder)
+    def open_to_read(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Open the catalog for reading."""
+        return catalog.open_to_read(self.folder)
 
-    def changing(self) -> AbstractContextManager[sqlite3.Connection]:
-        """The catalog to oneself: all changes inside the block are kept together, or none when it raises."""
-        return catalog.changing(self.folder)
+    def open_to_write(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Open the catalog for a transaction: all changes inside the block are kept together, or none if it raises."""
+        return catalog.open_to_write(self.folder)
 
 
 def owners_of(key: str, database: sqlite3.Connection) -> list[Process]:
-    """The processes that have announced a run and have not ended it."""
+    """Return the processes with an unfinished run."""
     return [Process(*row) for row in database.execute(f"SELECT pid, born FROM runs WHERE key = ? AND {ACTIVE}", (key,))]
 
 
 def drop_ended(key: str, database: sqlite3.Connection) -> int:
-    """Remove the runs of a key that are over, or whose process is gone; return how many there were."""
+    """Remove the finished and interrupted runs of a key; return their number."""
     gone = [owner for owner in owners_of(key, database) if not owner.is_alive]
     count = database.execute(f"DELETE FROM runs WHERE key = ? AND NOT {ACTIVE}", (key,)).rowcount
     return count + sum(database.execute(f"DELETE FROM runs WHERE {MINE}", (key, *owner)).rowcount for owner in gone)
 
 
 def require_slug(key: str) -> None:
-    """Raises unless `key` is a name that stays inside its folder."""
+    """Raise unless `key` is a name that stays inside its folder."""
     if not SLUG.fullmatch(key):
         raise InputError(f"{key!r} cannot be the key of a result: keys are letters, digits, '_', '-' and '.'.")

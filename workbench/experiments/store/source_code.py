@@ -1,4 +1,4 @@
-"""The source code behind an answer: a digest of every module that computes it and the version of every package.
+"""Source code behind an answer: a digest of every module that computes it and the version of every package.
 
 1. Start from the modules that hold the analysis, the architecture, the metric and whatever reads the inputs.
 2. Follow their imports through `workbench`, through the package of a plug-in and through modules that belong to no
@@ -37,11 +37,11 @@ QUOTED = re.compile(r"""["']([A-Za-z_]\w*(?:\.\w+)+)(?::\w+)?["']""")
 """Modules named in a text, such as the entry point of an environment."""
 TYPING = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t]+.*\n|\n)*", re.MULTILINE)
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
-"""Packages whose distribution has another name; of any other one it is looked up, which takes longer."""
+"""Distributions with another name than their package; looking up any other one takes longer."""
 RUNNING = ("torch", "numpy", "gymnasium")
-"""Packages whose imported version is compared with the installed one: it may be upgraded under a running process."""
+"""Packages that may be upgraded under a running process: the imported version is compared with the installed one."""
 GROUPS = ("workbench.analysis", "workbench.zoo", "workbench.data", "workbench.experiments.modalities")
-"""Groups of entry points by which other distributions add what an answer may depend on."""
+"""Groups of entry points through which other distributions add code that an answer may depend on."""
 STANDARD = sys.stdlib_module_names - {"__main__"}
 SHOWN = 16
 """Hexadecimal digits of a module's digest."""
@@ -57,7 +57,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Source:
-    """A file of source as this process first read it."""
+    """A source file as this process first read it."""
 
     digest: str
     stamp: Stamp
@@ -68,11 +68,11 @@ _SOURCES: dict[str, Source] = {}
 
 
 def code_of(roots: Iterable[Any], leaves: Iterable[str] = ()) -> Code:
-    """Digests of the modules that hold `roots` and of all that these import.
+    """Compute digests of the modules that hold `roots` and of all their imports.
 
     Args:
         roots: Functions, classes, or names of modules.
-        leaves: Names of modules whose own digest counts, and whose imports do not.
+        leaves: Names of modules that count without their imports.
 
     Returns:
         Digests by module and versions by distribution, both sorted by name.
@@ -101,7 +101,7 @@ def code_of(roots: Iterable[Any], leaves: Iterable[str] = ()) -> Code:
 
 
 def module_of(item: Any) -> str:
-    """The name of the module that holds a function or a class."""
+    """Return the name of the module that holds a function or a class."""
     plain = unwrap(item) if callable(item) else item
     if isinstance(plain, partial):
         return module_of(plain.func)
@@ -109,7 +109,7 @@ def module_of(item: Any) -> str:
 
 
 def definition_of(item: Any) -> str:
-    """A function or a class by module and name; one made inside a function also by its code and what it encloses."""
+    """Name a function or a class by its module; an inner function also by its code and its closure."""
     plain = unwrap(item) if callable(item) else item
     if isinstance(plain, partial):
         return f"{definition_of(plain.func)} of {plain.args!r} and {plain.keywords!r}"
@@ -121,10 +121,10 @@ def definition_of(item: Any) -> str:
 
 
 def source_of(module: str, path: Path) -> Source:
-    """A module's source as it was first read, with another digest once the file has changed.
+    """Return a module's source as it was first read, with another digest if the file has changed since.
 
-    A process goes on running what it imported. When the file was changed after its start, nobody can tell from the
-    file which of both it runs, so the digest is one that no other process will ever ask for.
+    A process keeps running the code that it imported. If the file was changed after the start of the process, the file
+    does not determine the running code, so the digest is one that no other process computes.
     """
     first = _SOURCES.get(module) or _SOURCES.setdefault(module, read_source(module, path))
     if stamp_of(path) == first.stamp and first.stamp.changed < workbench.STARTED:
@@ -135,16 +135,16 @@ def source_of(module: str, path: Path) -> Source:
 
 
 def read_source(module: str, path: Path) -> Source:
-    """A file's digest and the modules that it names."""
+    """Read the digest of a file and the modules that it names."""
     stamp, content = stamp_of(path), path.read_bytes()
     assert stamp is not None, f"{path} is there"
     package = module if path.stem == "__init__" else module.rpartition(".")[0]
-    names = imported(content.decode("utf-8", "replace"), package) if path.suffix == ".py" else set()
+    names = find_imports(content.decode("utf-8", "replace"), package) if path.suffix == ".py" else set()
     return Source(hashlib.sha256(content).hexdigest()[:SHOWN], stamp, frozenset(names))
 
 
-def imported(text: str, package: str) -> set[str]:
-    """Names of the modules that a source text of a package imports, and of those that it may import."""
+def find_imports(text: str, package: str) -> set[str]:
+    """Return the names of the modules that a source text of a package imports or may import."""
     text = TYPING.sub("", text.replace("\\\n", " "))
     found = set(QUOTED.findall(text))
     for line in IMPORT.findall(text):
@@ -159,14 +159,14 @@ def imported(text: str, package: str) -> set[str]:
 
 
 def parents(module: str) -> list[str]:
-    """The packages that are imported before a module."""
+    """List the packages that are imported before a module."""
     parts = module.split(".")
     return [".".join(parts[:n]) for n in range(1, len(parts))]
 
 
 @cache
 def locate(module: str) -> Path | None:
-    """The file of a module, found without importing it; None where there is none."""
+    """Find the file of a module without importing it; None if there is none."""
     top, *rest = module.split(".")
     if file := getattr(sys.modules.get(module), "__file__", None):
         return Path(file)
@@ -189,7 +189,7 @@ def locate(module: str) -> Path | None:
 
 @cache
 def package_version(top: str) -> tuple[str, str] | None:
-    """Distribution and version of an installed package; None for a module that belongs to none."""
+    """Return distribution and version of an installed package; None if the module belongs to none."""
     name, path = DISTRIBUTIONS.get(top, top), locate(top)
     if (version := release(name)) == "unknown" and path is not None and "site-packages" in path.parts:
         name = next(iter(packages_distributions().get(top, ())), top)
@@ -198,7 +198,7 @@ def package_version(top: str) -> tuple[str, str] | None:
 
 
 def running_versions(versions: dict[str, str]) -> dict[str, str]:
-    """Versions, with the imported one where it is not the installed one: a package upgraded under a process."""
+    """Replace versions by those imported, which differ if a package was upgraded under the process."""
     imported = {name: str(getattr(sys.modules.get(name), "__version__", "")) for name in RUNNING if name in versions}
     other = {n: v for n, v in imported.items() if v and v.partition("+")[0] != versions[n].partition("+")[0]}
     return versions | {name: f"{version} ({versions[name]} is installed)" for name, version in other.items()}
@@ -206,7 +206,7 @@ def running_versions(versions: dict[str, str]) -> dict[str, str]:
 
 @cache
 def plugin_versions(top: str) -> dict[str, str]:
-    """The version of the distribution that a plug-in's package belongs to, by its name or by its entry points."""
+    """Return the version of a plug-in's distribution, found by its name or its entry points."""
     found = {top: version} if (version := release(top)) != "unknown" else {}
     for entry in (entry for group in GROUPS for entry in entry_points(group=group)):
         if entry.module.partition(".")[0] == top and entry.dist is not None:
@@ -218,13 +218,13 @@ def plugin_versions(top: str) -> dict[str, str]:
 
 
 def is_session(module: str) -> bool:
-    """Whether a module was typed in, in a notebook or a console."""
+    """Test that a module was typed into a notebook or a console."""
     loaded = sys.modules.get(module)
     return loaded is not None and not hasattr(loaded, "__path__")
 
 
 def session_digest(module: ModuleType) -> str:
-    """A digest of everything defined in a module that has no file; it holds for this process alone."""
+    """Compute a digest of everything defined in a module without a file; it holds for this process alone."""
     digest = hashlib.sha256(f"{os.getpid()} {workbench.STARTED}".encode())
     for name, value in sorted(vars(module).items()):
         plain = unwrap(value) if callable(value) else value
@@ -239,14 +239,14 @@ def session_digest(module: ModuleType) -> str:
 
 
 def session_imports(module: ModuleType) -> list[str]:
-    """The modules whose objects stand in a module's namespace."""
+    """List the modules of the objects in a module's namespace."""
     values = list(vars(module).values())
     named = {v.__name__ if isinstance(v, ModuleType) else getattr(v, "__module__", None) for v in values}
     return [name for name in named if isinstance(name, str) and name != module.__name__]
 
 
 def function_digest(function: Any) -> str:
-    """A digest of a function's code, of its defaults and of the values that it encloses."""
+    """Compute a digest of a function's code, defaults and closure."""
     code = getattr(function, "__code__", None)
     if code is None:
         return hashlib.sha256(repr(function).encode()).hexdigest()
@@ -257,11 +257,11 @@ def function_digest(function: Any) -> str:
 
 
 def describe_code(code: CodeType) -> tuple[Any, ...]:
-    """A code object without the lines and the file that it stands in."""
+    """Strip line numbers and file name from a code object."""
     constants = [describe_code(c) if isinstance(c, CodeType) else describe_constant(c) for c in code.co_consts]
     return code.co_code, constants, code.co_names, code.co_varnames
 
 
 def describe_constant(value: object) -> str:
-    """A constant in words; the order of a set of texts is another in each process."""
+    """Write a constant as text; sets of texts are sorted, because their order differs between processes."""
     return repr(sorted(map(repr, value)) if isinstance(value, frozenset) else value)

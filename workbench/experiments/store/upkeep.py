@@ -3,13 +3,13 @@
 | finding | what it is | repair | clean |
 |---|---|---|---|
 | damaged catalog | SQLite cannot read it | moves it away, makes a new one | |
-| lost result | a row whose file is missing or altered | removes the row | |
+| lost result | a row with a missing or altered file | removes the row | |
 | unlisted result | a whole file that no row lists | lists it again | deletes it |
 | broken file | a file that no row lists and that is not whole | | deletes it |
 | leftover | a half-written file of a process that is gone | | deletes it |
 | orphaned log | what SQLite left beside a catalog that is gone | | deletes it |
 | old catalog | a damaged catalog that was moved away | | deletes it |
-| ended run | a run whose process is gone | | removes the row |
+| ended run | a run without its process | | removes the row |
 | superseded result | a newer answer to its question is stored (only when asked for) | | deletes it |
 """
 
@@ -47,7 +47,7 @@ MOVED = "damaged-catalog-"
 
 @dataclass(frozen=True)
 class Finding:
-    """Something in a store that is not as it should be; `name` is a path in its folder, or the key of a run."""
+    """A defect of a store; `name` is a path in its folder, or the key of a run."""
 
     kind: Kind
     name: str
@@ -56,12 +56,12 @@ class Finding:
 
     @property
     def remedy(self) -> str:
-        """The actions that deal with it."""
+        """The commands that remove it."""
         return " or ".join(action for action, kinds in (("repair", REPAIRED), ("clean", CLEANED)) if self.kind in kinds)
 
 
 def check(store: ResultStore, superseded: bool = False) -> list[Finding]:
-    """Find what is damaged, orphaned or left over in a store; nothing is changed.
+    """Find damaged, orphaned and leftover files and rows in a store; nothing is changed.
 
     Args:
         store: The store.
@@ -73,7 +73,7 @@ def check(store: ResultStore, superseded: bool = False) -> list[Finding]:
         return [Finding("damaged catalog", NAME, size_of(store.folder / NAME)), *found]
     listed: dict[str, int] = {}
     if (store.folder / NAME).is_file():
-        with store.looking() as database:
+        with store.open_to_read() as database:
             listed = dict(database.execute("SELECT key, bytes FROM results"))
             runs = database.execute(f"SELECT key, pid, born FROM runs WHERE {ACTIVE}").fetchall()
             altered = set(altered_rows(database))
@@ -81,12 +81,12 @@ def check(store: ResultStore, superseded: bool = False) -> list[Finding]:
         found += [Finding("lost result", file_name(key), size_of(store.path(key))) for key in lost]
         ended = [(key, Process(pid, born)) for key, pid, born in runs if not Process(pid, born).is_alive]
         found += [Finding("ended run", key, owner=owner) for key, owner in ended]
-    found += [unlisted(path, store.folder) for path in result_files(store.folder) if path.stem not in listed]
+    found += [unlisted_result(path, store.folder) for path in result_files(store.folder) if path.stem not in listed]
     return [*found, *(superseded_results(store) if superseded else ())]
 
 
 def repair(store: ResultStore) -> list[Finding]:
-    """Make the catalog agree with the files again, and return what was repaired.
+    """Make the catalog agree with the files and return the defects that were repaired.
 
     A catalog that cannot be read is moved into a folder of its own, with everything that SQLite keeps beside it.
     """
@@ -94,10 +94,10 @@ def repair(store: ResultStore) -> list[Finding]:
     if any(finding.kind == "damaged catalog" for finding in done):
         move_away(store.folder)
         done += [finding for finding in check(store) if finding.kind in REPAIRED]
-    with store.changing() as database:
+    with store.open_to_write() as database:
         for finding in done:
             path = store.folder / finding.name
-            about = whole(path)
+            about = read_header(path)
             if finding.kind == "lost result" and not store.intact(path.stem, database):
                 database.execute("DELETE FROM results WHERE key = ?", (path.stem,))
             if finding.kind != "damaged catalog" and about is not None:
@@ -106,11 +106,11 @@ def repair(store: ResultStore) -> list[Finding]:
 
 
 def clean(store: ResultStore, findings: Iterable[Finding]) -> int:
-    """Delete what was found, as far as it still is what it was, and return the bytes that this gives back."""
+    """Delete findings that are unchanged since they were found, and return the bytes freed."""
     before = size_of(store.folder)
     for finding in findings:
         path = store.folder / finding.name
-        with store.changing() as database, explain_write_errors(path, 0):
+        with store.open_to_write() as database, explain_write_errors(path, 0):
             if finding.kind == "ended run" and finding.owner is not None and not finding.owner.is_alive:
                 database.execute(f"DELETE FROM runs WHERE {MINE} AND {ACTIVE}", (finding.name, *finding.owner))
             elif finding.kind in ("unlisted result", "broken file"):
@@ -122,18 +122,18 @@ def clean(store: ResultStore, findings: Iterable[Finding]) -> int:
                 path.unlink(missing_ok=True)
         if finding.kind == "superseded result" and store.has(path.stem):
             store.delete(path.stem)
-    with store.looking() as database:
+    with store.open_to_read() as database:
         database.execute("VACUUM")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return max(0, before - size_of(store.folder))
 
 
 def damage_of(store: ResultStore) -> str:
-    """What keeps the catalog from being read; "" when it is whole or not there."""
+    """Return the reason why the catalog cannot be read; "" if it is intact or missing."""
     if not (store.folder / NAME).is_file():
         return ""
     try:
-        with store.looking() as database:
+        with store.open_to_read() as database:
             answer = str(database.execute("PRAGMA integrity_check").fetchone()[0])
     except CheckpointError as error:
         if type(error.__cause__) is not sqlite3.DatabaseError:  # it is locked, or its folder cannot be used
@@ -143,7 +143,7 @@ def damage_of(store: ResultStore) -> str:
 
 
 def move_away(folder: Path) -> None:
-    """Put a catalog, and all that SQLite keeps beside it, into a folder of its own."""
+    """Move a catalog and the files that SQLite keeps beside it into a folder of its own."""
     target = folder / f"{MOVED}{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     with explain_write_errors(target, 0), lock_folder(folder):
         target.mkdir()
@@ -151,8 +151,8 @@ def move_away(folder: Path) -> None:
             path.replace(target / path.name)
 
 
-def whole(path: Path) -> dict[str, Any] | None:
-    """What a result file says about itself, when it vouches for all of its bytes and for its name; else None."""
+def read_header(path: Path) -> dict[str, Any] | None:
+    """Return the header of a result file if it matches all of its bytes and its name, else None."""
     with suppress(CheckpointError, OSError, ValueError, LookupError, TypeError, AttributeError):
         about = {"key": path.stem, "facts": {}} | unpack(path.read_bytes(), path.name)[1]  # older files lack these
         if about["key"] == path.stem and "values" in about:
@@ -164,23 +164,23 @@ def whole(path: Path) -> dict[str, Any] | None:
 
 
 def result_files(folder: Path) -> list[Path]:
-    """The files of results."""
+    """List the files of results."""
     return sorted((folder / "results").glob("[!.]*.safetensors"))
 
 
 def file_name(key: str) -> str:
-    """The place of a result's file in the folder."""
+    """Return the path of a result's file in the folder."""
     return f"results/{key}.safetensors"
 
 
-def unlisted(path: Path, folder: Path) -> Finding:
-    """A result file that the catalog does not list."""
-    kind: Kind = "broken file" if whole(path) is None else "unlisted result"
+def unlisted_result(path: Path, folder: Path) -> Finding:
+    """Return the finding for a result file that the catalog does not list."""
+    kind: Kind = "broken file" if read_header(path) is None else "unlisted result"
     return Finding(kind, str(path.relative_to(folder)), size_of(path))
 
 
 def leftovers(folder: Path) -> Iterator[Finding]:
-    """Files that a process was writing when it ended."""
+    """Find half-written files of processes that have ended."""
     for path in sorted([*folder.glob(".*.tmp"), *(folder / "results").glob(".*.tmp")]):
         writer = TEMPORARY.fullmatch(path.name)
         if writer is None or start_of(int(writer["pid"])) is None:
@@ -188,7 +188,7 @@ def leftovers(folder: Path) -> Iterator[Finding]:
 
 
 def orphaned_logs(folder: Path) -> Iterator[Finding]:
-    """Logs and indexes of SQLite whose catalog or search is gone."""
+    """Find logs and indexes of SQLite without their catalog or search."""
     for path in sorted([*folder.glob("*.sqlite*"), *(folder / "searches").glob("*.db-*")]):
         end = next((end for end in BESIDE if path.name.endswith(end)), "")
         without = bool(end) and not path.with_name(path.name.removesuffix(end)).exists()
@@ -197,22 +197,22 @@ def orphaned_logs(folder: Path) -> Iterator[Finding]:
 
 
 def old_catalogs(folder: Path) -> Iterator[Finding]:
-    """Catalogs that `repair` moved away."""
+    """Find catalogs that `repair` moved away."""
     for path in sorted(folder.glob(f"{MOVED}*")):
         yield Finding("old catalog", path.name, size_of(path))
 
 
 def superseded_results(store: ResultStore) -> Iterator[Finding]:
-    """Results whose question has a newer answer."""
+    """Find results with a newer answer to the same question."""
     newer: list[Any] = []
-    for stored in store.listed():
+    for stored in store.entries():
         if any(other.answers(stored.spec) for other in newer):
             yield Finding("superseded result", file_name(stored.key), stored.bytes)
         newer.append(stored)
 
 
 def size_of(path: Path) -> int:
-    """The bytes of a file, or of all files in a folder."""
+    """Return the bytes of a file, or of all files in a folder."""
     if path.is_dir():
         return sum(size_of(inner) for inner in path.iterdir())
     with suppress(OSError):
