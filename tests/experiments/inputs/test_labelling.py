@@ -31,7 +31,7 @@ def test_chance_decides_which_tale_stands_on_the_left(monkeypatch: pytest.Monkey
     class Two:
         tales = ("first", "second")
 
-    monkeypatch.setattr(labelling, "told_by", lambda *_: Two)
+    monkeypatch.setattr(labelling, "sample_tales", lambda *_: Two)
     pairs = [pair_to_judge("tales_gpt", i, 77) for i in range(100)]
     assert 35 < sum(pair.swapped for pair in pairs) < 65
     assert all((pair.left == "second") == pair.swapped for pair in pairs)
