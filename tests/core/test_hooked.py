@@ -170,3 +170,13 @@ def test_torchs_own_hooks_on_a_hook_point_fire(kind: str) -> None:
     handle.remove()
     model(example(model)).sum().backward()
     assert seen == [1]
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "vae"])
+def test_a_cache_is_apart_from_the_inputs(name: str) -> None:
+    model = small(name)
+    x = example(model)
+    before = x.clone()
+    for value in model.cache(x).values():
+        value.fill_(7)
+    assert torch.equal(x, before)

@@ -13,7 +13,7 @@ from tests.campaigns import foreign_habits, foreign_layers
 from tests.campaigns.foreign import Outcome, run
 from tests.campaigns.foreign_cases import Case, module, rand
 from workbench.core.errors import InputError
-from workbench.core.interventions import zero
+from workbench.core.interventions import steer, zero
 from workbench.core.perturbations import mix
 from workbench.core.stages import sweep
 from workbench.core.wrap import WrappedModel, wrap
@@ -160,3 +160,34 @@ def test_nothing_is_known_of_axes_when_the_changed_inputs_are_refused() -> None:
 def test_mixed_rows_are_those_of_a_neighbour_and_in_other_places() -> None:
     assert mix(torch.tensor([[1, 2], [3, 4]])).tolist() == [[4, 3], [2, 1]]
     assert mix(torch.tensor([1, 2, 3])).tolist() == [2, 1, 3]
+
+
+class Experts(nn.Module):
+    """Two experts, the first of which takes the rows that come first: no row of small inputs wants it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(11)
+        self.a, self.gate, self.expert = nn.Linear(4, 8), nn.Linear(8, 2), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.a(x).relu()
+        asks = self.gate(h)[:, 0] > 5
+        return self.expert(h) * (1 + (asks & (asks.cumsum(0) <= 2)).float()[:, None])
+
+
+class GatedMean(Experts):
+    """The mean over the rows is added where a gate is open, which it is for no small input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.a(x).relu()
+        return self.expert(h) + h.mean() * (self.gate(h)[:, :1] > 5)
+
+
+@pytest.mark.parametrize("network", [Experts, GatedMean])
+def test_rows_that_interact_under_an_edit_alone_do_not_share_a_run(network: type[nn.Module]) -> None:
+    model, x = wrap(network(), torch.randn(4, 4)), torch.randn(3, 4)
+    far = torch.tensor([50.0, 0.0])
+    conditions = [(zero("a[unit=1]"),), (steer("gate", far),), (steer("gate", 2 * far),), (zero("a[unit=2]"),)]
+    apart = sweep(wrap(network(), torch.randn(4, 4)), x, conditions, lambda y: y[:, 0], memory=1)
+    torch.testing.assert_close(sweep(model, x, conditions, lambda y: y[:, 0]), apart)

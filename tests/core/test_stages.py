@@ -176,3 +176,11 @@ def test_conditions_run_apart_where_an_activation_has_no_rows() -> None:
     conditions = [(zero(f"hook_rows[unit={unit}]"),) for unit in range(3)] + [(scale("hook_rows", 2.0),)]
     swept = sweep(model, model.example(), conditions, measure)
     assert_close(swept, naive(model, model.example(), conditions))
+
+
+def test_a_measure_that_writes_into_the_output_does_not_reach_other_conditions() -> None:
+    model = small("mlp")
+    conditions = [(), (), (zero("blocks.0.hook_post"),), ()]
+    swept = sweep(model, example(model), conditions, lambda y: y.sub_(1)[:, 0])
+    assert torch.equal(swept[0], swept[1]) and torch.equal(swept[1], swept[3])
+    assert_close(swept[0], model(example(model))[:, 0] - 1)

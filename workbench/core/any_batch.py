@@ -124,6 +124,11 @@ def generalize(one: Tape, rows: int, other: Tape, more: int) -> BatchedTape:
             f"The network runs other operations for {more} rows than for {rows}, from {place.name!r} in "
             f"{place.module or 'the network itself'!r} on. Record it for each number of rows."
         )
+    if [(g.after, g.function) for g in one.guards] != [(g.after, g.function) for g in other.guards]:
+        raise InputError(
+            f"The network reads other numbers off its activations for {more} rows than for {rows}. "
+            "Open it with hooks alone."
+        )
     match = _make_match(rows, more)
     operations = tuple(
         Operation(a.function, match(a.args, b.args, a), match(a.kwargs, b.kwargs, a), a.outputs, a.module)

@@ -52,8 +52,10 @@ def input_names(batched: BatchedTape, ref: Ref) -> tuple[str | None, ...]:
     while first is not None and first.name in VIEWS and first.outputs[0] is not None:
         laid_out = first.outputs[0]
         first = next((op for op in tape.operations if laid_out in op.reads), None)
-    if first is None or len(shape) < 2:
+    if len(shape) < 2:
         return ("rows",) if shape else ()
+    if first is None:
+        return ("rows", *[None] * (len(shape) - 1))
     if first.name == "convolution" and first.args[0] == ref:
         return ("rows", "channel", *SPATIAL[len(shape) - 2])
     if first.name == "embedding":

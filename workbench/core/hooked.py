@@ -195,11 +195,12 @@ class HookedModel(HookedRootModule):
         self, names: Sequence[str], copy: bool | None, inputs: State, run: Callable[[State], Any]
     ) -> tuple[Any, dict[str, Tensor]]:
         """The run's output and activations; it runs again when some turn out to be overwritten in place."""
-        store, before = Capture(self.overwritten if copy is None else Everything() if copy else ()), versions(inputs)
+        copied = self.overwritten if copy is None else Everything() if copy else ()
+        store, before = Capture(copied), versions(inputs)
         with self.attach({name: partial(store.keep, name) for name in names}), explain_input_errors(self, inputs):
             output = run(inputs)
         if not (bad := store.overwritten):
-            return output, store.tensors
+            return output, store.apart_from(inputs)
         if copy is False or versions(inputs) != before:
             raise store.error()
         self.overwritten |= set(bad)

@@ -28,14 +28,18 @@ class Capture:
 
     def keep(self, name: str, x: Tensor) -> Tensor:
         """Remember an activation and pass it on."""
-        source = x if x._base is None else x._base
-        if name in self.copied or x.is_inference() or issubclass(type(source), nn.Parameter):
+        if name in self.copied or x.is_inference() or issubclass(type(base_of(x)), nn.Parameter):
             self.tensors[name] = x.clone()
             self.versions.pop(name, None)
         else:
             self.tensors[name] = x
             self.versions[name] = x._version
         return x
+
+    def apart_from(self, inputs: Any) -> dict[str, Tensor]:
+        """The activations, with copies of those that are the inputs themselves or views of them."""
+        given = {id(base_of(x)) for x in tree_leaves(inputs) if isinstance(x, Tensor)}
+        return {name: x.clone() if id(base_of(x)) in given else x for name, x in self.tensors.items()}
 
     @property
     def overwritten(self) -> list[str]:
@@ -50,6 +54,11 @@ class Capture:
             f"their hook, {bad[0]!r} first: an in-place operation such as ReLU(inplace=True) or += follows it. "
             "Cache with copy=True, or make the operation out of place."
         )
+
+
+def base_of(x: Tensor) -> Tensor:
+    """The tensor whose memory a view shows; any other tensor itself."""
+    return x if x._base is None else x._base
 
 
 class Everything(Container[str]):

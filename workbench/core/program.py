@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from workbench.core.errors import InputError
 from workbench.core.ports import Part, Port
@@ -49,11 +50,9 @@ class Program:
 
     def _check(self, guards: list[Guard], values: Values) -> None:
         """Raise where Python would read another number than when the tape was recorded, and could branch."""
+        known = {**self.tape.constants, **values}
         for guard in guards:
-            args = (
-                values.get(arg, self.tape.constants.get(arg)) if isinstance(arg, Ref) else arg for arg in guard.args
-            )
-            number = guard.function(*args)
+            number = guard.function(*tree_map(lambda arg: known[arg] if isinstance(arg, Ref) else arg, guard.args))
             if number != guard.number:
                 raise InputError(
                     f"The network reads {number} off an activation where its recorded pass read {guard.number}, and "

@@ -43,8 +43,8 @@ def sweep(
     Conditions that start at one stage share suffix runs, as blocks of the batch, as far as the largest
     activation of such a run stays within `memory` bytes (large batches gain nothing from more).
 
-    A wrapped module shares runs only if its rows are independent (see `model.probe`), and two conditions of each shared
-    run are run again by themselves; if one differs, all are run one at a time, then and later. A module that draws
+    A wrapped module shares runs only if its rows are independent (see `model.probe`), and each condition is run again
+    in half of the company; if one differs, all are run one at a time, then and later. A module that draws
     random numbers gets the same noise under every condition.
 
     Raises:
@@ -97,23 +97,28 @@ class _Sweep:
             if max(self.starts, default=0) > stage:
                 with self.model.attach({}, self.pinned):
                     state = self.model.run_stages(state, stage, stage + 1)
-        results |= {c: self.value(state) for c, start in enumerate(self.starts) if start == len(self.model.stages)}
+        if intact := [c for c, start in enumerate(self.starts) if start == len(self.model.stages)]:
+            results |= dict.fromkeys(intact, self.value(state))
         progress(len(self.conditions), len(self.conditions))
         return torch.stack([results[c] for c in range(len(self.conditions))])
 
     def measure_together(self, state: Any, stage: int, chunk: Sequence[int]) -> list[Tensor]:
         """The measure under conditions that share a run.
 
-        Where nothing is promised about rows, the first and the last condition are run by themselves and compared.
+        Where nothing is promised about rows, each condition is run once more in other company: in half of the group.
         """
-        output = self.output(state, stage, chunk)
-        values = [self.value(_block(output, place, self.batch, len(chunk))) for place in range(len(chunk))]
-        checked = {0, len(chunk) - 1} if self.model.probe is not None and len(chunk) > 1 else ()
-        for place in checked:
-            alone = self.value(self.output(state, stage, chunk[place : place + 1]))
-            if not equal(alone, values[place], rounding=True):
+        values = self.measure_once(state, stage, chunk)
+        if self.model.probe is not None and len(chunk) > 1:
+            half = len(chunk) // 2
+            again = [x for part in (chunk[:half], chunk[half:]) for x in self.measure_once(state, stage, part)]
+            if not all(equal(one, other, rounding=True) for one, other in zip(values, again, strict=True)):
                 raise _RowsInteract
         return values
+
+    def measure_once(self, state: Any, stage: int, chunk: Sequence[int]) -> list[Tensor]:
+        """The measure under conditions of one run."""
+        output = self.output(state, stage, chunk)
+        return [self.value(_block(output, place, self.batch, len(chunk))) for place in range(len(chunk))]
 
     def output(self, state: Any, stage: int, chunk: Sequence[int]) -> Any:
         """The output from a stage on; a state that is overwritten on the way is an error."""

@@ -14,20 +14,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functionalize
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from workbench.core.errors import InputError
+from workbench.core.recorded_form import tensors_of
 
 aten = torch.ops.aten
 READS = (aten._local_scalar_dense.default, aten.equal.default, aten.is_nonzero.default)
 """Operations that hand a number to Python, on which it may branch."""
+MASKS = (torch.bool, torch.uint8)
+SELECTS = (aten.nonzero.default, aten.masked_select.default, aten._unique2.default, aten.unique_dim.default)
+"""Operations whose result is as long as the data say, which Python may read off its shape."""
 
 
 class Ref(int):
@@ -127,6 +132,7 @@ class Recorder(TorchDispatchMode):
         self.written: list[Tensor] = []
         self.operations: list[Operation] = []
         self.guards: list[Guard] = []
+        self.live: set[Ref] = set()
         self.path = [""]
 
     def ref(self, leaf: Any) -> Any:
@@ -148,14 +154,53 @@ class Recorder(TorchDispatchMode):
         if function in READS:
             self.guards.append(Guard(len(self.operations), function, noted, result))
             return result
+        if function in SELECTS or (function is aten.index.Tensor and any(x.dtype in MASKS for x in indices(args))):
+            size = size_of(function)
+            self.guards.append(Guard(len(self.operations), size, noted, size(*args)))
         noted_kwargs = tree_map(self.ref, dict(kwargs or {}))
         if function._schema.is_mutable:
             function = out_of_place(function)
             self.numbers.pop(id(result), None)  # what it wrote is a new value
         outputs = result if isinstance(result, tuple | list) else (result,)
         refs = tuple(self.ref(out) if isinstance(out, Tensor) else None for out in outputs)
+        if any(leaf in self.live for leaf in tree_leaves((noted, noted_kwargs)) if isinstance(leaf, Ref)):
+            self.live.update(ref for ref in refs if ref is not None)
         self.operations.append(Operation(function, noted, noted_kwargs, refs, self.path[-1]))
         return result
+
+
+class Leaving(TorchFunctionMode):
+    """Raise where values that depend on the inputs leave PyTorch for Python, which may branch on them."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self.recorder = recorder
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (Tensor.tolist, Tensor.numpy, Tensor.__array__):
+            ref = self.recorder.numbers.get(id(unwrap(args[0])))
+            if ref is None or ref in self.recorder.live:
+                raise InputError(
+                    f"The network reads an activation in Python by {func.__name__}(), which cannot be recorded. "
+                    "Open it with hooks alone."
+                )
+        return func(*args, **(kwargs or {}))
+
+
+@cache
+def size_of(function: Any) -> Callable[..., tuple[int, ...]]:
+    """Return the function from an operation's arguments to the shape of what it returns."""
+
+    def size(*args: Any) -> tuple[int, ...]:
+        result = function(*args)
+        return tuple((result[0] if isinstance(result, tuple) else result).shape)
+
+    return size
+
+
+def indices(args: tuple[Any, ...]) -> list[Tensor]:
+    """Return the tensors by which `index` picks entries."""
+    return [x for x in args[1] if isinstance(x, Tensor)]
 
 
 def out_of_place(function: Any) -> Any:
@@ -194,9 +239,9 @@ def record(module: nn.Module, call: Callable[[Any], Any], inputs: Any, functiona
     recorder = Recorder()
     returned: dict[str, tuple[Ref, ...]] = {}
     received: dict[str, tuple[Ref, ...]] = {}
-    leaves = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)]
-    refs = tuple(recorder.ref(leaf) for leaf in leaves)
-    with torch.no_grad(), named_calls(module, recorder, returned, received), recorder:
+    refs = tuple(map(recorder.ref, tensors_of(inputs)))
+    recorder.live.update(refs)
+    with torch.no_grad(), named_calls(module, recorder, returned, received), recorder, Leaving(recorder):
         output = (functionalize(call) if functional else call)(inputs)
     return live_part(recorder, refs, tree_map(recorder.ref, output), returned, received)
 
@@ -214,7 +259,7 @@ def live_part(recorder: Recorder, inputs: tuple[Ref, ...], output: Any, returned
         raise InputError(
             "The output does not depend on the inputs: no operation reads them. Pass an example that the network reads."
         )
-    guards = [g for g in recorder.guards if any(isinstance(a, Ref) and a in live for a in g.args)]
+    guards = [g for g in recorder.guards if any(isinstance(a, Ref) and a in live for a in tree_leaves(g.args))]
     numbers: dict[Ref, Ref] = {}
 
     def renumber(leaf: Any) -> Any:
@@ -230,7 +275,7 @@ def live_part(recorder: Recorder, inputs: tuple[Ref, ...], output: Any, returned
     return Tape(
         first,
         used,
-        {new: recorder.tensors[old] for old, new in numbers.items() if old not in live},
+        {new: recorder.tensors[old].detach() for old, new in numbers.items() if old not in live},
         output,
         {new: tuple(recorder.tensors[old].shape) for old, new in numbers.items() if old in live},
         {name: live_ones(refs) for name, refs in returned.items()},

@@ -19,21 +19,21 @@ from workbench.core.hooked import AxisHookPoint, HookedModel, State
 from workbench.core.module_run import call
 from workbench.core.ports import Part, Port, find_parts, is_attention
 from workbench.core.program import Program
+from workbench.core.recorded_form import Form, form_of, state_of, tensors_of
 from workbench.core.regions import Derivation
 from workbench.core.replay import Values, between, replay
 from workbench.core.sites_of_tape import name_values
 from workbench.core.tape import Ref, record
+from workbench.core.training_mode import require_evaluation_mode
 from workbench.core.unit_reads import finder
 
 Call = Callable[[Any], Any]
-Shapes = tuple[tuple[int, ...], ...]
-"""Shapes of the tensors among inputs, rows left out."""
 
 
 class Crossing(NamedTuple):
-    """The state between two stages: the values that cross, rows first, and the shapes of the inputs they come from."""
+    """The state between two stages: the values that cross, rows first, and the form of the inputs they come from."""
 
-    shapes: Shapes
+    form: Form
     values: tuple[Tensor, ...]
 
 
@@ -98,8 +98,13 @@ class TapeModel(HookedModel):
         super().__init__()
         self.module = module.eval()
         self.call, self.take, self._example = call, take, example
+        before = state_of(module)
         self.batched, constants = self._record(example)
-        self.recordings = {shapes_of(example): self.batched}
+        self._state = state_of(module)
+        self._changing = {name for name in {*before, *self._state} if before.get(name) != self._state.get(name)}
+        """Attributes that each run writes, such as the last output: they are no reason to record again."""
+        self._shared = self._tensors_without_rows(self.batched)
+        self.recordings = {form_of(example, self._shared): self.batched}
         tape = self.batched.at(2)
         with torch.no_grad():
             values = replay(tape, tensors_of(take(example, 2)))
@@ -109,6 +114,7 @@ class TapeModel(HookedModel):
         self.parts = find_parts(self.batched, self.regions, self.names)
         self.bounds = self._stage_bounds()
         self._programs: dict[tuple[int, int], Program] = {}
+        self._verified: dict[int, set[int]] = {}
         self.unit_read = finder(self)
         self.axes_of = self._name_axes()
         points = {name: AxisHookPoint(" ".join(self.axes_of[ref])) for name, ref in self.names.at.items()}
@@ -121,11 +127,11 @@ class TapeModel(HookedModel):
     @torch.no_grad()
     def _require_equal(self, inputs: Any) -> None:
         """Raise unless the tape gives what the module gives, and each row what it gives alone."""
-        own, alone = self.call(inputs), self.call(self.take(inputs, 1))
+        own, again, alone = self.call(inputs), self.call(inputs), self.call(self.take(inputs, 1))
         replayed = self.run_stages(inputs, 0, len(self.stages))
         outputs = [leaf for leaf in tree_leaves(self.batched.pattern.output) if isinstance(leaf, Ref)]
-        for ref, x, mine, first in zip(outputs, *map(tensors_of, (own, replayed, alone)), strict=True):
-            if not nearly(mine, x):
+        for ref, x, mine, first, second in zip(outputs, *map(outputs_of, (own, replayed, alone, again)), strict=True):
+            if not nearly(mine, x) or not nearly(second, x):
                 raise InputError(
                     f"The recorded pass of {type(self.module).__name__} gives another output than the module: it draws "
                     "random numbers or keeps a state. Open it with hooks alone."
@@ -137,6 +143,25 @@ class TapeModel(HookedModel):
                     "Open it with hooks alone."
                 )
 
+    @torch.no_grad()
+    def _verify(self, inputs: Any, rows: int) -> None:
+        """Raise unless the tape gives what the module gives, the first time that it runs on so many rows.
+
+        Cost: 2 forward passes then, and none later.
+        """
+        if rows in self._verified.setdefault(id(self.batched), set()):
+            return
+        tape = self.batched.at(rows)
+        values = replay(tape, tensors_of(inputs))
+        mine = [values[leaf] for leaf in tree_leaves(tape.output) if isinstance(leaf, Ref)]
+        own = outputs_of(self.call(inputs))
+        if not all(nearly(one, other) for one, other in zip(mine, own, strict=True)):
+            raise InputError(
+                f"{type(self.module).__name__} does other work for {rows} rows of these inputs than for its example. "
+                "Record it again with such an example, or open it with hooks alone."
+            )
+        self._verified[id(self.batched)].add(rows)
+
     def example(self, batch: int = 2, seed: int = 0) -> Any:
         """Return the first `batch` rows of the example, repeated as needed."""
         return self.take(self._example, batch)
@@ -144,6 +169,7 @@ class TapeModel(HookedModel):
     def forward(self, inputs: State) -> Any:
         """Run the module itself where nothing is asked for, else the tape."""
         if self.router.active_hooks is None:
+            require_evaluation_mode(self.module)
             return self.call(inputs)
         return super().forward(inputs)
 
@@ -158,6 +184,7 @@ class TapeModel(HookedModel):
         """
         from workbench.core.derived_graph import derive_graph
 
+        self._use(form_of(self._example, self._shared), self._example)
         return derive_graph(self, detail)
 
     def site_of(self, ref: Ref) -> str:
@@ -220,22 +247,23 @@ class TapeModel(HookedModel):
         tape = self.batched.pattern
         if number == 0:
             leaves = tensors_of(state)
-            self._use(shapes_of(state), state)
+            self._use(form_of(state, self._shared), state)
             values.update(zip(tape.inputs, leaves, strict=True))
             first = next(ref for ref in tape.inputs if ref in self.batched.batch_axis)
             rows = values[first].shape[self.batched.batch_axis[first]] // self.batched.per_row[first]
+            self._verify(state, rows)
             for ref in tape.inputs:
                 self._send(ref, values)
         else:
-            self._use(state.shapes)
+            self._use(state.form)
             rows = len(state.values[0])
             crossing = self._crossing_at(start)
             values.update((ref, self.batched.merge_rows(ref, x)) for ref, x in zip(crossing, state.values, strict=True))
         self.program(rows).run(values, start, stop)
         if stop < len(tape.operations):
             crossing = self._crossing_at(stop)
-            shapes = next(shapes for shapes, tape in self.recordings.items() if tape is self.batched)
-            return Crossing(shapes, tuple(self.batched.rows_first(ref, values[ref]) for ref in crossing))
+            form = next(form for form, tape in self.recordings.items() if tape is self.batched)
+            return Crossing(form, tuple(self.batched.rows_first(ref, values[ref]) for ref in crossing))
         constants = self.batched.at(rows).constants
         return tree_map(
             lambda leaf: values.get(leaf, constants.get(leaf)) if isinstance(leaf, Ref) else leaf, tape.output
@@ -262,23 +290,47 @@ class TapeModel(HookedModel):
         try:
             one, other = (record(self.module, self.call, self.take(inputs, rows)) for rows in (2, 3))
         except RuntimeError:  # an `autograd.Function` of its own
-            one, other = (record(self.module, self.call, self.take(inputs, rows), False) for rows in (2, 3))
+            try:
+                one, other = (record(self.module, self.call, self.take(inputs, rows), False) for rows in (2, 3))
+            except RuntimeError as error:
+                raise InputError(
+                    f"{type(self.module).__name__} fails on two or three rows of its example "
+                    f"({str(error).splitlines()[0]}). A tensor that all rows share must not be as long as the batch."
+                ) from error
         return expose_constants(generalize(one, 2, other, 3))
 
-    def _use(self, shapes: Shapes, inputs: Any = None) -> None:
-        """Go on with the tape of these shapes, recorded where they are new."""
-        if shapes not in self.recordings:
-            found, _ = self._record(inputs)
-            first = self.batched.pattern
-            work = [[(op.function, op.outputs) for op in tape.operations] for tape in (first, found.pattern)]
-            if work[0] != work[1]:
-                place = next((a for a, b in zip(*work, strict=False) if a != b), work[0][-1])
-                raise InputError(
-                    f"Inputs of shapes {shapes} make the network do other work than its example did, from "
-                    f"{place[0]} on. Open it again with such an example."
-                )
-            self.recordings[shapes] = found
-        self.batched = self.recordings[shapes]
+    def _use(self, form: Form, inputs: Any = None) -> None:
+        """Continue with the tape of this form of inputs, recorded where form or network are new."""
+        if inputs is not None and self._has_changed():
+            self.recordings.clear()
+            self._programs.clear()
+            self._verified.clear()
+            self._state = state_of(self.module)
+        if form not in self.recordings:
+            self.recordings[form] = self._recorded_anew(inputs)
+        self.batched = self.recordings[form]
+
+    def _has_changed(self) -> bool:
+        """Return whether a weight, part, hook or attribute of the network is another than when it was recorded."""
+        now = state_of(self.module)
+        return any(now.get(name) != self._state.get(name) for name in {*now, *self._state} - self._changing)
+
+    def _recorded_anew(self, inputs: Any) -> BatchedTape:
+        """Return the tape for inputs of another form, or of a network that was changed, if it does the same work."""
+        found, _ = self._record(inputs)
+        work = [[(op.function, op.reads, op.outputs) for op in b.pattern.operations] for b in (self.batched, found)]
+        if work[0] != work[1] or self._tensors_without_rows(found) != self._shared:
+            place = next((a for a, b in zip(*work, strict=False) if a != b), work[0][-1])
+            raise InputError(
+                f"{type(self.module).__name__} does other work for these inputs than for its example, or was changed "
+                f"since it was recorded, from {place[0]} on. Record it again with such an example."
+            )
+        return found
+
+    @staticmethod
+    def _tensors_without_rows(batched: BatchedTape) -> frozenset[int]:
+        """Return the numbers of the tensors among the inputs that all rows share."""
+        return frozenset(i for i, ref in enumerate(batched.pattern.inputs) if ref not in batched.batch_axis)
 
     def _send(self, ref: Ref, values: Values) -> None:
         """Send a value through the hook points that bear its names."""
@@ -300,11 +352,6 @@ def nearly(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other, rtol=1e-4, atol=1e-5 * scale, equal_nan=True)
 
 
-def tensors_of(inputs: Any) -> list[Tensor]:
-    """Return the tensors among inputs."""
-    return [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)]
-
-
-def shapes_of(inputs: Any) -> Shapes:
-    """Return the shapes of the tensors among inputs, rows left out."""
-    return tuple(tuple(leaf.shape[1:]) for leaf in tensors_of(inputs))
+def outputs_of(output: Any) -> list[Tensor]:
+    """Return the tensors of an output, in its own order."""
+    return [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
