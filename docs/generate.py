@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -21,6 +23,7 @@ GROUPS = {
     "Registries": ("ANALYSES", "MODELS", "RECIPES", "DATASETS"),
     "Memory": ("keep_freed_pages", "release_freed_pages"),
 }
+LIMITS: dict[str, str] = tomllib.loads((Path(__file__).parent / "limits.toml").read_text(encoding="utf-8"))
 NEEDS = {
     "inputs": "inputs", "corrupted": "corrupted inputs", "metric": "a metric", "world": "an environment",
     "load": "other trained networks",
@@ -39,7 +42,7 @@ def techniques() -> str:
     parts = [
         "# Techniques",
         "Every technique runs from Python (`workbench.run`), from the command line (`workbench run`) and on a page of "
-        "the dashboard. This page is made from the docstrings of the registered functions.",
+        "the dashboard. This page is made from the docstrings of the registered functions and from `docs/limits.toml`.",
         *(section(name) for name in ANALYSES),
     ]
     return "\n\n".join(parts) + "\n"
@@ -49,9 +52,12 @@ def section(name: str) -> str:
     """The section of one technique."""
     signature = signature_of(name)
     needed = ["a network" + axes(ANALYSES[name]), *(NEEDS[n] for n, must in signature.injected.items() if n in NEEDS)]
-    rows = [f"| `{p.name}` | {p.type} | {default(p)} | {cell(p.help)} |" for p in signature.parameters.values()]
+    rows = [f"| `{p.name}` | {cell(p.type)} | {default(p)} | {cell(p.help)} |" for p in signature.parameters.values()]
     table = ["| parameter | type | default | meaning |", "|---|---|---|---|", *rows] if rows else []
-    paragraphs = [emphasize(p) for p in description(inspect.unwrap(ANALYSES[name])).split("\n\n")]
+    paragraphs = description(inspect.unwrap(ANALYSES[name])).split("\n\n")
+    if name in LIMITS and not any(p.startswith("Limits:") for p in paragraphs):
+        paragraphs.insert(1, f"Limits: {LIMITS[name]}")
+    paragraphs = [emphasize(p) for p in paragraphs]
     return "\n\n".join([f"## {name}", *paragraphs, f"**Needs:** {', '.join(needed)}.", "\n".join(table)])
 
 

@@ -52,6 +52,8 @@ def test_the_site_has_every_technique_and_every_public_name(site: Path) -> None:
 
     techniques = (site / "techniques.html").read_text(encoding="utf-8")
     assert {name for name in ANALYSES if f'<h2 id="{name}">' not in techniques} == set()
+    sections = techniques.split("<h2 ")[1:]
+    assert [section[:40] for section in sections if "<strong>Limits:</strong>" not in section] == []
     api = (site / "api.html").read_text(encoding="utf-8")
     assert {name for name in workbench.PLACES if f"workbench.{name}" not in api} == set()
 
