@@ -21,6 +21,9 @@ Shapes = Mapping[Ref, tuple[int, ...]]
 SPATIAL = {1: ("pos",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 """Names of the axes behind the channels, by how many there are."""
 
+READ_FIRST = {"embedding": "pos", "addmm": "feature", "mm": "feature"}
+"""Name of the second of two axes of an input, by the operation that reads it first."""
+
 
 def name_axes(batched: BatchedTape) -> dict[Ref, tuple[str, ...]]:
     """Return the names of the axes of each value of a tape."""
@@ -52,16 +55,10 @@ def input_names(batched: BatchedTape, ref: Ref) -> tuple[str | None, ...]:
     while first is not None and first.name in VIEWS and first.outputs[0] is not None:
         laid_out = first.outputs[0]
         first = next((op for op in tape.operations if laid_out in op.reads), None)
-    if len(shape) < 2:
-        return ("rows",) if shape else ()
-    if first is None:
-        return ("rows", *[None] * (len(shape) - 1))
-    if first.name == "convolution" and first.args[0] == ref:
+    if first is not None and first.name == "convolution" and first.args[0] == ref:
         return ("rows", "channel", *SPATIAL[len(shape) - 2])
-    if first.name == "embedding":
-        return ("rows", *["pos"] * (len(shape) == 2), *[None] * (len(shape) - 2))
-    feature = len(shape) == 2 and first.name in ("addmm", "mm")
-    return ("rows", "feature") if feature else ("rows", *[None] * (len(shape) - 1))
+    name = READ_FIRST.get(first.name) if first is not None and len(shape) == 2 else None
+    return ("rows", *[name] * (len(shape) - 1)) if shape else ()
 
 
 def names_after(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
@@ -136,9 +133,9 @@ def _unsqueeze(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Nam
 
 
 def _drop(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
-    """Drop the axis that is selected."""
+    """Drop the axis of which entries are taken."""
     old = list(_names(op, names, shapes))
-    old.pop(op.args[1])
+    old.pop(op.args[1] if len(op.args) > 1 else 0)
     return tuple(old)
 
 
@@ -202,8 +199,7 @@ def _convolve(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Name
 
 
 def _embed(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
-    index = names.get(op.args[1]) or unnamed(shapes[op.args[1]])
-    return (*index, (("d_model", shapes[op.args[0]][-1]),))
+    return (*names[op.args[1]], (("d_model", shapes[op.args[0]][-1]),))
 
 
 def _same(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
@@ -240,7 +236,7 @@ RULES: dict[str, Callable[[Operation, Mapping[Ref, Names], Shapes], Names]] = {
     "_scaled_dot_product_flash_attention_for_cpu": _same,
     "unsqueeze": _unsqueeze,
     "squeeze": _squeeze,
-    "select": _drop,
+    **dict.fromkeys(("select", "unbind"), _drop),
     "expand": _expand,
     "convolution": _convolve,
     "embedding": _embed,
