@@ -163,7 +163,7 @@ def draw_facets(heat_maps: list[go.Heatmap], names: list[str], axes: tuple[str, 
     for i, trace in enumerate(heat_maps):
         picture.add_trace(trace.update(showscale=i == 0), row=i // across + 1, col=i % across + 1)
     picture.update_yaxes(title_text=axes[0], col=1).update_xaxes(title_text=axes[1], row=down)
-    return picture.update_layout(height=150 + 280 * down)
+    return picture.update_layout(height=180 + 280 * down, margin={"t": 90})
 
 
 def draw_menu(heat_maps: list[go.Heatmap], names: list[str], axes: tuple[str, str]) -> go.Figure:
