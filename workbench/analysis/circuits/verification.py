@@ -151,16 +151,9 @@ def assemble(
     tick()
     names, values = wiring.names(), strength.tolist()
     return Verification(
-        method=how.method,
-        ablation=how.ablation,
-        metric=name_of(behaviour.metric),
-        n=n,
-        seed=seed,
-        size=size,
-        live=int(circuit.sum()),
-        n_edges=wiring.n_edges,
-        faithfulness=share(kept, behaviour),
-        interval=interval(kept, behaviour, seed),
+        method=how.method, ablation=how.ablation, metric=name_of(behaviour.metric),
+        n=n, seed=seed, size=size, live=int(circuit.sum()), n_edges=wiring.n_edges,
+        faithfulness=share(kept, behaviour), interval=interval(kept, behaviour, seed),
         complement=share(complement, behaviour),
         complement_interval=interval(complement, behaviour, seed),
         random=random,
@@ -173,7 +166,7 @@ def assemble(
         pearson=correlation(pearsonr, estimated, exact),
         spearman=correlation(spearmanr, estimated, exact),
         same_sign=float((estimated.sign() == exact.sign()).double().mean()),
-    )
+    )  # fmt: skip
 
 
 def enough(behaviour: Behaviour, strength: Float[Tensor, " edge"]) -> int:
