@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from app.state.pages import all_pages
 from tests.app.server import PATIENCE, Visit, dashboard, visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
@@ -103,7 +104,11 @@ def test_the_top_bar_keeps_the_network_of_a_page_that_a_link_opened(visited: Vis
     start = "model" if target != "model" else "activations"
     visited.open(to(start, OPENED[start]))
     name = TITLES.get(target, target.capitalize())
-    visited.page.locator('[data-testid="stTopNavLink"]').filter(has_text=name).first.click()
+    group = all_pages()[target].group
+    if group:
+        visited.page.locator('[data-testid="stTopNavSection"]').filter(has_text=group).click()
+    link = "stTopNavDropdownLink" if group else "stTopNavLink"
+    visited.page.locator(f'[data-testid="{link}"]').get_by_text(name, exact=True).click()
     require_landed(visited, f"/{target}", OPENED[start]["m"])
     visited.page.reload()
     require_landed(visited, f"/{target}", OPENED[start]["m"])
