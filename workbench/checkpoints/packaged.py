@@ -1,4 +1,4 @@
-"""Trained networks of an installed package, whose weights are fetched by checksum when they are first used.
+"""Trained networks of an installed package, whose weights are fetched by checksum on first use.
 
 A wheel holds cards, curves and tokenizers. `weights.json`, written when the wheel is built, names every file of weights
 with its size, its sha256 and its header. The files themselves are read from the folder or the http address in
@@ -30,23 +30,23 @@ WEIGHTS_DISTRIBUTION = "interpretability-workbench-models"
 
 @cache
 def index_of(folder: Path) -> dict[str, dict[str, Any]]:
-    """The files of weights that belong to a package: `sha256`, `bytes` and `about`, by their path in the folder."""
+    """Read `sha256`, `bytes` and `about` of a package's files of weights, by their path in the folder."""
     path = folder / INDEX
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def entry_of(path: Path) -> dict[str, Any] | None:
-    """What the package says of a file of weights; None for a file that is not the package's."""
+    """Return the package's entry for a file of weights; None for other files."""
     if not path.is_relative_to(FOLDER):
         return None
     return index_of(FOLDER).get(path.relative_to(FOLDER).as_posix())
 
 
 def local_copy(path: Path) -> Path:
-    """Return a file that holds the weights meant by `path`: the file itself, or for the package's own a fetched copy.
+    """Return the file itself, or a fetched copy of the package's file of weights.
 
     Raises:
-        CheckpointError: If the weights are nowhere to be had, or the source holds other ones.
+        CheckpointError: If there is no source of the weights, or it holds other ones.
         DataError: If the download fails.
     """
     entry = entry_of(path)
@@ -73,7 +73,7 @@ def local_copy(path: Path) -> Path:
 
 
 def advice(entry: dict[str, Any]) -> str:
-    """Say where weights come from."""
+    """Return the sentence that tells a user where to get the weights."""
     return (
         f"Set {VARIABLE} to the folder or http address that holds the networks of this version "
         f"({entry['bytes'] / 1e6:.2f} MB are fetched), or install {WEIGHTS_DISTRIBUTION}."
@@ -81,25 +81,25 @@ def advice(entry: dict[str, Any]) -> str:
 
 
 def installed_weights() -> str:
-    """The folder of the package that holds nothing but weights; "" where it is not installed."""
+    """Return the folder of the package of weights; "" if it is not installed."""
     found = find_spec(WEIGHTS_PACKAGE)
     return next(iter(found.submodule_search_locations or ()), "") if found else ""
 
 
 def weights_sha256(path: Path) -> str:
-    """The sha256 of a file of weights, without fetching it; "" where there is none."""
+    """Return the sha256 of a file of weights without fetching it; "" if there is none."""
     entry = None if path.is_file() else entry_of(path)
     return entry["sha256"] if entry else file_sha256(path)
 
 
 def weights_header(path: Path) -> dict[str, Any]:
-    """What the header of a file of weights says, without fetching it."""
+    """Read the metadata of a file of weights without fetching it."""
     entry = None if path.is_file() else entry_of(path)
     return entry["about"] if entry else header_of(path)
 
 
 def weights_in(folder: Path) -> list[str]:
-    """Names of the files of weights in a folder, those that are still to be fetched included."""
+    """List the files of weights in a folder, including those not fetched yet."""
     names = {path.name for path in folder.glob("*.safetensors")}
     if folder.is_relative_to(FOLDER):
         start = f"{folder.relative_to(FOLDER).as_posix()}/"

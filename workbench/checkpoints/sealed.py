@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from workbench.core.errors import CheckpointError, ConfigError
 from workbench.core.reading import read_json
 
@@ -56,11 +58,9 @@ def unseal(content: bytes, where: str, checked: bool = True, required: bool = Fa
 def header_of(path: Path) -> dict[str, Any]:
     """Read the workbench's metadata in the header of a safetensors file, without its tensors."""
     try:
-        with path.open("rb") as stream:
-            size = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(min(size, path.stat().st_size)))
-        return json.loads(header["__metadata__"]["workbench"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        with safe_open(path, framework="numpy") as file:
+            return json.loads((file.metadata() or {})["workbench"])
+    except (OSError, SafetensorError, ValueError, LookupError) as error:
         raise CheckpointError(
             f"{path} has no readable header: {error}. Restore it, or train the model again."
         ) from error
