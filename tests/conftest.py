@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -131,18 +131,23 @@ def representatives() -> list[str]:
 
 
 def pairs(
-    rows: Iterable[str], models: Iterable[str], whole: Collection[str], shapes: Collection[str] = ()
+    rows: Iterable[str],
+    models: Iterable[str],
+    whole: Collection[str],
+    shapes: Collection[str] = (),
+    light: Mapping[str, Sequence[str]] | None = None,
 ) -> list[ParameterSet]:
     """Every row with every model in `whole`, and one row in turn with each other model; the rest are marked full.
 
-    Of fewer than a dozen rows, not every other model gets one. Pairs of one model stand together: it is loaded once.
-    Those of the models in `shapes` are marked so.
+    Of fewer than a dozen rows, not every other model gets one. A model in `light` takes its turn among these rows
+    alone. Pairs of one model stand together: it is loaded once. Those of the models in `shapes` are marked so.
     """
     rows = list(rows)
     found = []
     for turn, model in enumerate(models):
-        for place, row in enumerate(rows):
-            chosen = model in whole or place == turn % max(len(rows), 12)
+        among = (light or {}).get(model) or [*rows, *[""] * (12 - len(rows))]
+        for row in rows:
+            chosen = model in whole or row == among[turn % len(among)]
             marks = [*([] if chosen else [pytest.mark.full]), *([pytest.mark.shapes] if model in shapes else [])]
             found.append(pytest.param(row, model, marks=marks))
     return found

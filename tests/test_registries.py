@@ -42,6 +42,8 @@ every_recipe = pytest.mark.parametrize("recipe", RECIPES)
 every_checkpoint = pytest.mark.parametrize("model", names())
 SMALL = [name for name in representatives() if read_card(name).parameters < 1_000_000]
 """Networks that every technique is tried on; each other network is tried with one technique in turn."""
+LIGHT = {name: ("activations", "probes") for name in names() if read_card(name).parameters >= 1_000_000}
+"""Techniques that large networks are tried with: those that take a few passes."""
 SHAPED = ("cartpole_a2c", "digits_mlp", "induction_gpt", "shapes_cnn")
 """Networks that every technique is tried on with its annotations checked."""
 
@@ -135,7 +137,7 @@ def test_a_checkpoint_loads_and_is_what_its_recipe_describes(model: str) -> None
 
 @every_checkpoint
 @pytest.mark.slow
-def test_a_classifier_is_as_accurate_as_its_card_says(model: str) -> None:
+def test_a_classifier_is_as_accurate_as_its_card_says(model: str, pytestconfig: pytest.Config) -> None:
     scores = read_card(model).metrics
     if "test_accuracy" not in scores:
         pytest.skip(f"{model} is no classifier")
@@ -143,7 +145,8 @@ def test_a_classifier_is_as_accurate_as_its_card_says(model: str) -> None:
     data: ImageData | SequenceData | QuestionData = DATASETS[read_card(model).data.name]()
     if isinstance(data, QuestionData):
         loaded: Any = workbench.load(model)
-        some = data.test[:: max(1, len(data.test) // 400)]
+        asked = 400 if pytestconfig.getoption("--full") else 30
+        some = data.test[:: max(1, len(data.test) // asked)]
         low, high = score_questions(loaded, some, loaded.tokenizer)["test_accuracy"]["interval"]
         assert low - 0.01 <= scores["test_accuracy"].value <= high + 0.01
         return
@@ -163,7 +166,7 @@ def hook_with_units(model: HookedModel) -> str:
     return chosen[len(chosen) // 2].name
 
 
-@pytest.mark.parametrize(("analysis", "model"), pairs(ANALYSES, distinct(), whole=SMALL, shapes=SHAPED))
+@pytest.mark.parametrize(("analysis", "model"), pairs(ANALYSES, distinct(), whole=SMALL, shapes=SHAPED, light=LIGHT))
 @pytest.mark.slow
 def test_every_analysis_runs_on_every_kind_of_model_and_draws_itself(analysis: str, model: str) -> None:
     require_data_of(model)
