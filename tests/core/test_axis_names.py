@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tests.campaigns.foreign_cases import module, rand
 from tests.campaigns.foreign_layers import channels_last, mixer, transformer
-from workbench.core.axis_names import Factor, join, names_of, regroup
+from workbench.core.axis_names import NAMELESS, Factor, agree, fresh, join, length, names_of, regroup
 from workbench.core.interventions import zero
 from workbench.core.wrap import wrap
 
@@ -109,3 +109,38 @@ def test_fused_attention_writes_what_its_values_hold_for_each_query() -> None:
             return self.out(nn.functional.scaled_dot_product_attention(q, kv, kv))
 
     assert axes(Fused(), (rand(2, 3, 4, 6), rand(2, 3, 5, 6))) == {"out": "batch head pos d_head"}
+
+
+def test_two_operands_agree_on_the_kind_that_both_can_have() -> None:
+    channel, feature, pos = (Factor(6, kind) for kind in ("channel", "feature", "pos"))
+    for one, other in ((channel, feature), (feature, channel)):
+        assert agree((one,), (other,)) == (feature,)
+    for one, other in ((feature, pos), (pos, feature), (channel, pos)):
+        (left,) = agree((one,), (other,))
+        assert left.kind == NAMELESS
+    assert agree((pos,), (Factor(6, "pos"),)) == (pos,)
+    for unknown_first in (True, False):
+        unknown = Factor(6)
+        pair = ((unknown,), (pos,)) if unknown_first else ((pos,), (unknown,))
+        assert agree(*pair) == (pos,) and unknown.kind == "pos"
+
+
+def test_a_reshape_keeps_whole_factors_whole_and_splits_those_across_a_border() -> None:
+    six, three, five, two = Factor(6, "pos"), Factor(3, "height"), Factor(5, "feature"), Factor(2, "channel")
+    for axes, shape in ((((six,), (three,)), (3, 6)), (((six,), (five,)), (2, 15)), (((six,), (five,)), (3, 2, 5))):
+        apart = regroup(axes, shape)
+        assert [length(axis) for axis in apart] == list(shape)
+        assert apart[0][0].whole is six and apart[1][0].whole is six
+        assert regroup(apart, [length(axis) for axis in axes]) == axes
+    assert regroup(((six,), (two,)), (6, 1, 2))[::2] == ((six,), (two,))
+    assert regroup(((two,), (six,)), (12,)) == ((two, six),) == regroup(((two,), *fresh([1]), (six,)), (12,))
+    assert [axis[0].kind for axis in regroup(((six,), (five,)), (5, 6))] == [None, None]
+
+
+def test_two_axes_are_named_by_what_they_hold() -> None:
+    batch, pos, height = Factor(2, "batch"), Factor(3, "pos"), Factor(4, "height")
+    assert names_of(((batch,), (pos,)), 0) == "batch pos"
+    assert names_of(((batch,), (Factor(3), pos)), 0) == "batch unit"
+    assert names_of(((batch,), (Factor(3), pos), (height,)), 0) == "batch axis1 height"
+    assert names_of(((batch,), (Factor(3), Factor(2, "batch"))), 0) == "batch axis1"
+    assert names_of(((pos,), (Factor(3), Factor(4))), None) == "pos axis1"
