@@ -85,6 +85,7 @@ def facts_in_lines(facts: Mapping[str, Any]) -> dict[str, str]:
         lines |= {f"{part} of {model}": about[part] for part in ("weights", "step", "tokenizer") if about.get(part)}
     lines |= {f"data {name}": value for name, value in facts["data"].items()}
     lines |= {f"environment {name}": str(value) for name, value in facts["environment"].items()}
+    lines |= {f"value of {name}": value for name, value in facts.get("values", {}).items()}
     return lines | {"code": f"{len(facts['code'])} modules, listed by --json"} | dict(facts["versions"])
 
 

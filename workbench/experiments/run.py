@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from workbench.checkpoints.provenance import provenance
@@ -19,6 +20,7 @@ from workbench.experiments.questions.budget import Budget, allow
 from workbench.experiments.questions.spec import Spec
 from workbench.experiments.store.changes import differences
 from workbench.experiments.store.dependencies import Facts, facts_of, key_of
+from workbench.experiments.store.read_values import unknown_values
 from workbench.experiments.store.results import ResultStore
 
 if TYPE_CHECKING:
@@ -58,9 +60,16 @@ def run(spec: Spec, progress: Progress = silent, store: ResultStore | None = Non
 
 
 def answer(spec: Spec, progress: Progress = silent, store: ResultStore | None = None) -> Answer:
-    """Answer a specification as `run` does, with the reasons if it was computed."""
+    """Answer a specification as `run` does, with the reasons if it was computed.
+
+    One that reads a value that cannot be compared, such as a lock, is computed anew each time.
+    """
     store, spec = store or ResultStore(), spec.completed()
     facts = facts_of(spec)
+    if unknown := unknown_values(facts.get("values", {})):
+        facts |= {"asked": uuid4().hex}  # nobody asks for this key again
+        because = (f"the value of {', '.join(unknown)} cannot be compared with that of another run",)
+        return Answer(key_of(facts), stored_now(spec, facts, progress, store), True, because)
     key = key_of(facts)
     with hold_question(f"{store.folder} {key}", progress):
         if (found := store.find(key)) is not None:

@@ -18,7 +18,7 @@ def differences(old: Facts, new: Facts) -> tuple[str, ...]:
     """List every fact that changed from one answer to another in a few words each."""
     if not old:
         return (UNRECORDED,)
-    compare = (question, functions, models, data, environment, code, versions)
+    compare = (question, functions, models, data, environment, code, values, versions)
     found = [text for part in compare for text in part(old, new)]
     return tuple(found) or tuple(list_changes({"format": old.get("format")}, {"format": new.get("format")}))
 
@@ -28,7 +28,7 @@ def training_differences(old: Facts, new: Facts) -> tuple[str, ...]:
     if not old:
         return ()  # it was trained before these facts were recorded
     settings = list_changes(old["settings"], new["settings"])
-    return (*settings, *(text for part in (data, code, versions) for text in part(old, new)))
+    return (*settings, *(text for part in (data, code, values, versions) for text in part(old, new)))
 
 
 def question(old: Facts, new: Facts) -> Iterator[str]:
@@ -88,6 +88,12 @@ def code(old: Facts, new: Facts) -> Iterator[str]:
     if names:
         more = f" and {len(names) - NAMED} more modules" if len(names) > NAMED else ""
         yield f"code of {', '.join(names[:NAMED])}{more} changed"
+
+
+def values(old: Facts, new: Facts) -> Iterator[str]:
+    """Values that the user's own functions read."""
+    for name in changed(old.get("values", {}), new.get("values", {})):
+        yield f"value of {name} changed"
 
 
 def versions(old: Facts, new: Facts) -> Iterator[str]:

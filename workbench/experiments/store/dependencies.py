@@ -8,6 +8,7 @@
 | `data` | hash of the contents of the data set that the inputs are read from |
 | `environment` | settings of the environment that a policy acts in, and the discount |
 | `code` | digest of every module that computes the answer |
+| `values` | digests of the globals and enclosed values that a user's own functions read; left out without any |
 | `versions` | version of every package that these import |
 
 Not among them: the processor and the number of threads, which change the last digits.
@@ -35,7 +36,8 @@ from workbench.experiments.inputs.worlds import discount_of, environment_facts
 from workbench.experiments.questions.parameters import as_json, signature_of
 from workbench.experiments.store.changes import differences
 from workbench.experiments.store.data_contents import contents_sha256
-from workbench.experiments.store.source_code import code_of, definition_of
+from workbench.experiments.store.read_values import values_read_by
+from workbench.experiments.store.source_code import OURS, Code, code_of, definition_of
 from workbench.recipes.recipe import HOLDERS, OWN, Recipe
 
 if TYPE_CHECKING:
@@ -79,7 +81,8 @@ def facts_of(spec: Spec) -> dict[str, Any]:
         *(["workbench.experiments.inputs.worlds"] if "world" in injected else []),
         *(world.modules if world else ()),
     ]
-    code = code_of(roots, (*GLUE, *(world.installed if world else ())))
+    leaves = (*GLUE, *(world.installed if world else ()))
+    code = code_of(roots, leaves)
     return {
         "format": FORMAT,
         "question": asdict(spec) | {"inputs": identity(spec.inputs), "corrupted": identity(spec.corrupted)},
@@ -92,7 +95,15 @@ def facts_of(spec: Spec) -> dict[str, Any]:
         "environment": (world.settings if world else {}) | discount,
         "code": code.modules,
         "versions": code.versions,
+        **value_facts(roots, code, leaves),
     }
+
+
+def value_facts(roots: Iterable[Any], code: Code, leaves: Iterable[str] = ()) -> dict[str, Any]:
+    """Digests of the values that functions of the user's own read, as the fact `values`; nothing without any."""
+    own = [name for name in code.modules.keys() - set(leaves) if name.partition(".")[0] != OURS]
+    values = values_read_by(roots, own)
+    return {"values": values} if values else {}
 
 
 def key_of(facts: Facts) -> str:
@@ -157,13 +168,15 @@ def recipe_facts(recipe: Recipe) -> dict[str, Any]:
     values = {f"{name}.{f.name}": getattr(holder, f.name) for name, holder in holders.items() for f in fields(holder)}
     values |= {name: getattr(recipe, name) for name in OWN if name != "seed"}
     functions = [value for value in (recipe.train, *values.values()) if callable(value)]
-    code = code_of([MODELS[recipe.architecture], type(recipe), *functions])
+    roots = [MODELS[recipe.architecture], type(recipe), *functions]
+    code = code_of(roots)
     name = getattr(recipe.train, "dataset", "")
     return {
         "settings": {name: definition_of(v) if callable(v) else as_json(v) for name, v in values.items()},
         "data": {name: data_fact(name)} if name else {},
         "code": code.modules,
         "versions": code.versions,
+        **value_facts(roots, code),
     }
 
 

@@ -168,7 +168,7 @@ def parents(module: str) -> list[str]:
 def locate(module: str) -> Path | None:
     """Find the file of a module without importing it; None if there is none."""
     top, *rest = module.split(".")
-    if file := getattr(sys.modules.get(module), "__file__", None):
+    if (file := getattr(sys.modules.get(module), "__file__", None)) and Path(file).is_file():  # not so from a pipe
         return Path(file)
     try:
         spec = find_spec(top)
