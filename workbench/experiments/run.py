@@ -69,7 +69,7 @@ def answer(spec: Spec, progress: Progress = silent, store: ResultStore | None = 
     if unknown := unknown_values(facts.get("values", {})):
         facts |= {"asked": uuid4().hex}  # nobody asks for this key again
         because = (f"the value of {', '.join(unknown)} cannot be compared with that of another run",)
-        return Answer(key_of(facts), stored_now(spec, facts, progress, store), True, because)
+        return Answer(key_of(facts), compute_and_store(spec, facts, progress, store), True, because)
     key = key_of(facts)
     with hold_question(f"{store.folder} {key}", progress):
         if (found := store.find(key)) is not None:

@@ -92,7 +92,7 @@ def code(old: Facts, new: Facts) -> Iterator[str]:
 
 def values(old: Facts, new: Facts) -> Iterator[str]:
     """Values that the user's own functions read."""
-    for name in changed(old.get("values", {}), new.get("values", {})):
+    for name in changed_names(old.get("values", {}), new.get("values", {})):
         yield f"value of {name} changed"
 
 
