@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, astuple, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from workbench.core.errors import ConfigError, InputError, UnknownNameError, short
 from workbench.core.reading import DIGITS, is_text, whole
@@ -31,7 +31,7 @@ class Selection:
     """Whole numbers between colons, one for each field of a subclass; other selections override `parse`."""
 
     @classmethod
-    def parse(cls, text: str) -> Self | None:
+    def parse(cls, text: str) -> Selection | None:
         """Read a selection; None if the text has another form."""
         numbers = [whole(part) for part in text.split(":")]
         required = sum(number.default is MISSING for number in fields(cls))
@@ -57,7 +57,7 @@ class Selection:
         """True if the examples are the reader's own: uploaded or typed."""
         return bool(self.files)
 
-    def at(self, files: tuple[str, ...]) -> Self:
+    def at(self, files: tuple[str, ...]) -> Selection:
         """Return the same selection of other files."""
         return self
 
@@ -115,7 +115,7 @@ class Rows(Selection):
     known: int | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Self | None:
+    def parse(cls, text: str) -> Rows | None:
         match = ROWS.fullmatch(text)
         if match is None or not (match["start"] or match["range"]):
             return None
@@ -160,7 +160,7 @@ class Texts(Selection):
     texts: tuple[str, ...]
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> Texts:
         return cls(tuple(text.split(ALSO)))
 
     def __str__(self) -> str:
@@ -186,7 +186,7 @@ class Files(Selection):
     paths: tuple[str, ...]
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> Files:
         return cls(tuple(text.split(ALSO)))
 
     def __str__(self) -> str:
@@ -200,7 +200,7 @@ class Files(Selection):
     def files(self) -> tuple[str, ...]:
         return self.paths
 
-    def at(self, files: tuple[str, ...]) -> Self:
+    def at(self, files: tuple[str, ...]) -> Files:
         return replace(self, paths=files)
 
 

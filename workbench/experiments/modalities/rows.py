@@ -12,7 +12,7 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,7 +51,7 @@ class FileRows(Selection):
     rows: Rows = field(default_factory=Rows)
 
     @classmethod
-    def parse(cls, text: str) -> Self | None:
+    def parse(cls, text: str) -> FileRows | None:
         match = FILE.fullmatch(text)
         rows = Rows.parse(match["rows"] or ":") if match else None
         return None if match is None or rows is None or rows.which else cls(match["path"], rows)
@@ -67,7 +67,7 @@ class FileRows(Selection):
     def files(self) -> tuple[str, ...]:
         return (self.path,)
 
-    def at(self, files: tuple[str, ...]) -> Self:
+    def at(self, files: tuple[str, ...]) -> FileRows:
         ending = f".{self.path.rpartition('.')[2]}"
         return replace(self, path=files[0].removesuffix(ending) + ending)
 
@@ -79,7 +79,7 @@ class Vectors(Selection):
     rows: tuple[tuple[float, ...], ...]
 
     @classmethod
-    def parse(cls, text: str) -> Self | None:
+    def parse(cls, text: str) -> Vectors | None:
         rows = tuple(tuple(decimal(word.strip()) for word in row.split(",")) for row in text.split(ALSO))
         return None if any(None in row for row in rows) else cls(rows)  # type: ignore[arg-type]
 
