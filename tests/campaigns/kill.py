@@ -30,9 +30,10 @@ import torch
 from tests.bench.harness import Figure
 from tests.campaigns.kill_trainings import RECIPES, other, weights_of
 from workbench.analysis.ablation import Ablation
-from workbench.checkpoints.card import CARD, Card, DataSource, card_of, steps_folder
+from workbench.checkpoints.card import Card, DataSource, card_of, steps_folder
 from workbench.checkpoints.encoding import encode
 from workbench.checkpoints.store import load_folder, save
+from workbench.checkpoints.writing import CARD
 from workbench.core.errors import CheckpointError
 from workbench.core.registry import ANALYSES, DATASETS, MODELS
 from workbench.core.registry import RECIPES as REGISTERED

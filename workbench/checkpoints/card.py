@@ -82,7 +82,7 @@ ADDED: dict[str, Any] = {"settings": {}, "run": ""}
 
 
 def models_folder() -> Path:
-    """Where trained networks are saved: the first of `model_folders()`."""
+    """Return the folder for new trained networks, the first of `model_folders()`."""
     return model_folders()[0]
 
 

@@ -21,7 +21,7 @@ from workbench.checkpoints.sealed import header_of
 from workbench.core.errors import CheckpointError
 
 FOLDER = Path(__file__).resolve().parents[1] / "models"
-"""Where the networks of an installed package lie; a checkout has no such folder."""
+"""Folder of the networks of an installed package; a checkout has none."""
 INDEX = "weights.json"
 VARIABLE = "WORKBENCH_MODELS_URL"
 WEIGHTS_PACKAGE = "workbench_models"

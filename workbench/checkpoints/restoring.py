@@ -1,4 +1,4 @@
-"""Dataclasses back from JSON: their type annotations say what each value must become."""
+"""Conversion of JSON to dataclasses by their type annotations."""
 
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +10,13 @@ from workbench.core.errors import ConfigError, suggestion
 
 T = TypeVar("T")
 Reader = Callable[[Any, str], Any]
-"""From a stored value, and where it stands, to the value; raises ConfigError where it is another."""
+"""Converts a stored value, given its place for errors; raises ConfigError if it has another type."""
 
 
 def restore(kind: type[T], stored: object, where: str = "") -> T:
-    """The dataclass `kind` from the JSON object `stored`; every field must be there and no other.
+    """Restore a dataclass of type `kind` from a JSON object with exactly its fields.
 
-    A field left out is an error even when it has a default: today's default need not be that of the day it was written.
+    A missing field is an error even if it has a default, since the default may have changed since the file was written.
     """
     where = where or kind.__name__
     if not isinstance(stored, Mapping):
@@ -33,14 +33,14 @@ def restore(kind: type[T], stored: object, where: str = "") -> T:
 
 @cache
 def field_readers(kind: type) -> dict[str, Reader]:
-    """What reads each field of a dataclass; looked up once, since a result may hold half a million of them."""
+    """Return the reader of each field of a dataclass; cached, since a result may hold half a million of them."""
     hints = get_type_hints(kind)
     return {field.name: reader(hints[field.name]) for field in fields(kind) if field.init}  # type: ignore[arg-type]
 
 
 @cache
 def reader(annotation: Any) -> Reader:
-    """What turns a stored value into what the annotation asks: a tuple, a dataclass; the rest is only checked."""
+    """Return the reader of an annotation: tuples and dataclasses are converted, other values checked."""
     if annotation in (Any, object) or isinstance(annotation, TypeVar):
         return lambda stored, where: stored
     if is_dataclass(annotation):
@@ -56,7 +56,7 @@ def reader(annotation: Any) -> Reader:
 
 
 def restore_union(members: tuple[Any, ...], stored: Any, where: str) -> Any:
-    """The first member of the union that takes `stored`; exact types go before numbers that widen."""
+    """Read by the first member of the union that accepts `stored`; exact types precede numbers that widen."""
     complaints = []
     for member in sorted(members, key=lambda m: type(stored) is not m):
         try:
@@ -67,14 +67,14 @@ def restore_union(members: tuple[Any, ...], stored: Any, where: str) -> Any:
 
 
 def restore_mapping(origin: type, arguments: tuple[Any, ...], stored: Any, where: str) -> Any:
-    """A dict with its keys and values restored."""
+    """Read a mapping with its keys and values."""
     require(isinstance(stored, Mapping), stored, origin, where)
     key, value = map(reader, arguments or (Any, Any))
     return {key(k, where): value(v, f"{where}[{k!r}]") for k, v in stored.items()}
 
 
 def restore_sequence(origin: type, arguments: tuple[Any, ...], stored: Any, where: str) -> Any:
-    """A list or tuple with its members restored; a tuple whose annotation fixes its length has that length."""
+    """Read a list or tuple with its members; raises if a tuple has another length than annotated."""
     require(isinstance(stored, list | tuple), stored, origin, where)
     if origin is not tuple or not arguments or arguments[-1] is Ellipsis:
         read = reader(arguments[0] if arguments else Any)
@@ -87,7 +87,7 @@ def restore_sequence(origin: type, arguments: tuple[Any, ...], stored: Any, wher
 
 
 def restore_scalar(annotation: Any, stored: Any, where: str) -> Any:
-    """A value whose type must be the annotation's; a whole number may stand where a float is asked for."""
+    """Read a value of the annotated type; a whole number is converted to an annotated float."""
     if type(stored) is annotation:
         return stored
     if annotation is None:
@@ -101,7 +101,7 @@ def restore_scalar(annotation: Any, stored: Any, where: str) -> Any:
 
 
 def require(fits: bool, stored: T, annotation: Any, where: str) -> T:
-    """`stored`, or one error that says what it should have been."""
+    """Return `stored`, or raise the error that names the expected type."""
     if not fits:
         wanted = getattr(annotation, "__name__", str(annotation))
         raise ConfigError(f"{where} should be {wanted}, not {stored!r}.")

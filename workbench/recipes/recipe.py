@@ -158,7 +158,7 @@ def make(recipe: Recipe, folder: Path | None = None, progress: Progress = silent
     """
     folder = folder or models_folder() / recipe.name
     require_shareable(recipe)
-    commit()  # remembered now: the files may change while the run goes on
+    commit()  # cached now: the files may change during the run
     keep_freed_pages()
     torch.set_num_threads(recipe.threads)
     settings = settings_of(recipe)

@@ -220,8 +220,8 @@ def tally(
             returns.append(total[over[t]])
             lengths.append(length[over[t]])
             total[over[t]], length[over[t]] = 0, 0
-    told = (np.concatenate(returns), np.concatenate(lengths), total, length)
-    finished, spans, total_now, length_now = map(torch.from_numpy, told)
+    columns = (np.concatenate(returns), np.concatenate(lengths), total, length)
+    finished, spans, total_now, length_now = map(torch.from_numpy, columns)
     return finished, spans, Frontier(observation, total_now, length_now)
 
 
