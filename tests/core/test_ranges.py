@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from workbench.core.arguments import check_arguments
 from workbench.core.errors import ConfigError, UnknownNameError
-from workbench.core.ranges import PositiveFloat, PositiveInt, Share, check_fields, check_value, describe_type
+from workbench.core.ranges import PositiveFloat, PositiveInt, Seed, Share, check_fields, check_value, describe_type
 
 
 @dataclass(frozen=True)
@@ -127,3 +127,14 @@ def test_a_function_checks_the_arguments_that_declare_a_range() -> None:
     for refused in (lambda: scaled(1, -3), lambda: scaled(1, factor=math.nan)):
         with pytest.raises(ConfigError, match="'factor' of scaled should be a number above 0"):
             refused()
+
+
+def test_seeds_are_those_that_numpy_takes() -> None:
+    for seed in (0, 2**32 - 1):
+        np.random.RandomState(seed)
+        check_value(Seed, seed, "seed")
+    for seed in (-1, 2**32):
+        with pytest.raises(ValueError, match="Seed"):
+            np.random.RandomState(seed)
+        with pytest.raises(ConfigError, match="seed"):
+            check_value(Seed, seed, "seed")

@@ -225,3 +225,9 @@ def test_other_work_for_another_length_is_refused() -> None:
     model = workbench.record(Lengths(), torch.rand(4, 3))
     with pytest.raises(InputError, match="does other work for these inputs"):
         model.run_stages(torch.rand(4, 6), 0, len(model.stages))
+
+
+@pytest.mark.parametrize("example", [torch.zeros(0, 3), (), torch.tensor(1.0)])
+def test_an_example_without_rows_is_refused(example: Any) -> None:
+    with pytest.raises(InputError, match="no tensor with rows"):
+        workbench.record(nn.ReLU(), example)

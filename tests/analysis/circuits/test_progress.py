@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 import workbench
 from tests.test_registries import QUICK, hook_with_units
+from tests.zoo.small import example, small
+from workbench.analysis.circuits.attribution import eap_ig
+from workbench.analysis.circuits.edge_pruning import MaskConfig, learned_masks
 from workbench.core.fitting import missing_axes
+from workbench.core.metrics import Logit
 from workbench.core.registry import ANALYSES
 from workbench.experiments.questions.parameters import signature_of
 from workbench.experiments.run import run_analysis
@@ -55,3 +60,16 @@ def test_progress_of_every_method_counts_up_to_its_total(
 ) -> None:
     monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path))
     assert_counts_up(reports("circuit", "cartpole_a2c", method=method, inputs="rollout:0:4"))
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_gradients_and_learned_masks_report_each_of_their_steps(steps: int) -> None:
+    model, seen = small("mlp"), list[tuple[int, int]]()
+    graph, inputs = model.graph(), example(model)
+    metric = Logit(torch.zeros(len(inputs)).long())
+    other = graph.writes(example(model, seed=1))
+    eap_ig(graph, inputs, other, metric, steps=steps, progress=lambda *at: seen.append(at))
+    assert seen == [(step + 1, steps) for step in range(steps)]
+    seen.clear()
+    learned_masks(graph, inputs, other, metric, MaskConfig(steps=steps), progress=lambda *at: seen.append(at))
+    assert seen == [(step + 1, steps) for step in range(steps)]
