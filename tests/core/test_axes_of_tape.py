@@ -90,7 +90,8 @@ def followed(
 ) -> str:
     """The names of the axes of what a function returns, followed along one run."""
     tracker, x = AxisTracker(), torch.rand(shape)
-    tracker.set(x, tuple((Factor(n, kind),) for n, kind in zip(shape, kinds.split(), strict=True)))
+    known = [None if kind == "unknown" else kind for kind in kinds.split()]
+    tracker.set(x, tuple((Factor(n, kind),) for n, kind in zip(shape, known, strict=True)))
     with FollowAxes(tracker):
         y = function(x)
     return names_of(tracker.of(y), 0)
@@ -179,3 +180,16 @@ def test_channels_beside_features_are_features() -> None:
 
 def test_a_sum_of_two_single_numbers_has_no_axes() -> None:
     assert followed(lambda x: x.sum() + x.mean()) == ""
+
+
+@pytest.mark.parametrize("norm", [lambda x: F.group_norm(x, 2), lambda x: F.batch_norm(x, W[:4, 0], W[:4, 1])])
+def test_a_norm_by_channel_says_what_the_axes_of_maps_are(norm: Function) -> None:
+    assert followed(norm, kinds="batch unknown unknown unknown") == "batch channel height width"
+
+
+def test_a_convolution_says_what_the_axes_of_maps_are() -> None:
+    kinds = "batch unknown unknown unknown"
+    assert (
+        followed(lambda x: F.conv2d(x, torch.ones(5, 4, 1, 1)) + x[:, :1], kinds=kinds) == "batch channel height width"
+    )
+    assert followed(lambda x: F.conv2d(x, torch.ones(5, 4, 2, 2)), kinds=kinds) == "batch channel height width"

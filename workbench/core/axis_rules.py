@@ -115,7 +115,7 @@ def keep(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
     axes = tracker.of(x)
     if len(axes) != out.ndim:
         return fresh(out.shape)
-    if "running_mean" in bound or "num_groups" in bound or "group" in bound:
+    if "running_mean" in bound or "group" in bound:
         use_as_channels(axes)
     elif "normalized_shape" in bound:
         use_as(axes[-1], "feature")

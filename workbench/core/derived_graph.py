@@ -167,7 +167,7 @@ def inputs_of_units(segment: Segment, axis: int) -> Tensor | None:
         return None
     size = segment.model.batched.shown_shape(segment.start, 1)[axis]
     writers = segment.writer_of_input(axis, size)
-    if writers is None or len(counts := writers.bincount(minlength=size).unique()) != 1 or int(counts) == 0:
+    if writers is None or len(writers.bincount(minlength=size).unique()) != 1:
         return None
     return writers.argsort(stable=True).reshape(size, -1)
 

@@ -105,9 +105,7 @@ class Derivation:
             outputs = [out for out in op.outputs if out is not None and self._floating(out)]
             if any(ref in self.live for ref in op.reads):
                 self.live.update(outputs)
-            elif any(out in constants for out in outputs) or (
-                outputs and op.name in LOOKUPS and op.args[0] in self.tape.constants and self._floating(op.args[0])
-            ):
+            elif any(out in constants for out in outputs) or (outputs and self._looks_up(op)):
                 self._add_source(outputs[0])
 
     def _looks_up(self, op: Operation) -> bool:
