@@ -42,7 +42,7 @@ def train_model(
     from workbench.experiments.questions.settings import from_words
     from workbench.training.parallel import is_first
 
-    values = from_words(RECIPES[recipe], settings or []) | ({} if seed is None else {"seed": seed})
+    values = from_words(RECIPES[recipe], [*(settings or []), *([] if seed is None else [f"seed={seed}"])])
     with bar(f"training {recipe}", quiet=json or not is_first()) as progress:
         card = train(recipe, values, folder, progress, overwrite)
     if not is_first():

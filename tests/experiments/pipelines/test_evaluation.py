@@ -43,6 +43,26 @@ def test_scores_agree_within_the_cards_interval_or_one_per_cent(card: Score, now
     assert Agreement("metric", card, Score(now, 100)).holds is holds
 
 
+@pytest.mark.parametrize(
+    ("metric", "card", "now", "holds"),
+    [
+        ("test_loss", 0.18592, 0.21626, False),
+        ("test_loss", 0.18592, 0.18593, True),
+        ("test_accuracy", 0.98, 0.97, False),
+        ("test_accuracy", 0.98, 0.979, True),
+        ("return_mean", 0.98, 0.97, True),
+    ],
+)
+def test_the_same_rows_give_the_same_score_up_to_rounding(metric: str, card: float, now: float, holds: bool) -> None:
+    scores = (Score(value, 1000, (value - 0.05, value + 0.05)) for value in (card, now))
+    assert Agreement(metric, *scores, tolerance=0.001).holds is holds
+
+
+def test_a_network_with_another_activation_disagrees_with_its_card(altered: Path) -> None:
+    rewrite(altered, {"activation": "gelu"}, "config")
+    assert [one.metric for one in evaluate("digits_mlp") if not one.holds] == ["test_loss"]
+
+
 def test_a_sampled_score_agrees_within_what_chance_explains() -> None:
     """Two means of 100 numbers of deviation 1 differ by up to 1.96 * sqrt(2) / 10 in 95 of 100 cases."""
     half = 1.96 / 10

@@ -156,3 +156,17 @@ def test_a_killed_pipeline_goes_on_where_it_was(here: Path) -> None:
         time.sleep(0.1)
     assert statuses() == ["done", *["interrupted"] * 4]
     assert started("0").communicate()[0].split() == ["stored", *["done"] * 4]
+
+
+@pytest.mark.parametrize("inside", ['hook = "hidden.0"', 'parameters = {hook = "hidden.0"}'])
+def test_a_value_in_a_run_and_in_its_grid_is_refused(tmp_path: Path, inside: str) -> None:
+    path = tmp_path / "twice.toml"
+    path.write_text(f"""[[runs]]
+analysis = "ablation"
+model = "digits"
+{inside}
+[runs.grid]
+hook = ["hidden.1"]
+""")
+    with pytest.raises(ConfigError, match="run 1 has 'hook' itself and in its grid"):
+        read_pipeline(path)

@@ -7,14 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 from workbench.checkpoints.store import load_folder
-from workbench.core.errors import Cancelled, TrainingError
+from workbench.core.errors import Cancelled, ConfigError, InputError, TrainingError
+from workbench.core.registry import RECIPES
+from workbench.experiments.pipelines.checking import check
+from workbench.experiments.pipelines.search import SearchPlan, ranges_from
 from workbench.experiments.pipelines.training_runs import curve_so_far, key_of, train
+from workbench.experiments.questions.settings import from_words
 from workbench.experiments.store.run_log import RunLog
 
 SETTINGS = {"steps": 40, "checkpoint_every": 10, "log_every": 5, "evaluate_every": 0}
@@ -74,3 +79,33 @@ def test_a_training_killed_from_outside_goes_on_to_the_same_weights(tmp_path: Pa
         train("digits_mlp", settings, tmp_path / name)
     one, two = load_folder(tmp_path / "whole"), load_folder(tmp_path / "cut")
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        ("digits_mlp", ["n_features=32"]),
+        ("digits_mlp", ["dataset=shapes"]),
+        ("digits_mlp", ["n_classes=9"]),
+        ("shapes_cnn", ["dataset=digits"]),
+    ],
+)
+def test_a_network_that_does_not_fit_its_data_is_refused_before_anything_is_written(
+    recipe: str, words: list[str], tmp_path: Path
+) -> None:
+    settings = from_words(RECIPES[recipe], words)
+    for ask in (partial(train, recipe, settings, tmp_path / "new"), partial(check, recipe, settings)):
+        with pytest.raises(ConfigError, match=f"The network of {recipe} does not fit the data") as refused:
+            ask()
+        assert "shape" in str(refused.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_settings_that_are_given_twice_are_refused() -> None:
+    recipe = RECIPES["digits_mlp"]
+    with pytest.raises(InputError, match="'steps' is set twice, by 'steps=5' and 'steps=7'"):
+        from_words(recipe, ["steps=5", "steps=7"])
+    with pytest.raises(InputError, match="'lr' has two ranges, lr=1e-3..1e-2 and lr=0.1..0.2"):
+        ranges_from(recipe, ["lr=1e-3..1e-2", "lr=0.1..0.2"])
+    with pytest.raises(InputError, match="'lr' is searched and set to 0.1"):
+        SearchPlan("digits_mlp", ranges_from(recipe, ["lr=1e-3..1e-2"]), {"lr": 0.1})

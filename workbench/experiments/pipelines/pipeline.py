@@ -113,6 +113,9 @@ def expand_grid(table: Mapping[str, Any], defaults: Mapping[str, Any], where: st
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             raise ConfigError(f"{where}: the grid needs a list of values for {short(name)}, not {short(values)}.")
+    nested = table.get("parameters", {})
+    for name in (name for name in grid if name in fixed or (isinstance(nested, dict) and name in nested)):
+        raise ConfigError(f"{where} has {short(name)} itself and in its grid. Leave one out.")
     require("questions", prod(map(len, grid.values())), f"the grid of {where}")
     try:
         return [

@@ -19,6 +19,7 @@ from workbench.core.progress import Progress, silent
 from workbench.core.ranges import check_value
 from workbench.core.registry import RECIPES
 from workbench.experiments.pipelines.comparison import require_lesson
+from workbench.experiments.pipelines.data_fit import require_data_fit
 from workbench.experiments.pipelines.model_size import require_size
 from workbench.experiments.questions.parameters import as_json, from_text
 from workbench.experiments.questions.settings import convert_settings, kinds
@@ -65,6 +66,12 @@ class SearchPlan:
     settings: Mapping[str, Any]
     metric: str = "test_accuracy"
 
+    def __post_init__(self) -> None:
+        for name in (found.name for found in self.ranges if found.name in self.settings):
+            raise InputError(
+                f"{name!r} is searched and set to {self.settings[name]!r} as well. Leave out its range or its setting."
+            )
+
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
         """True for losses, errors and distances, which are minimized."""
@@ -75,7 +82,12 @@ def ranges_from(recipe: Recipe, words: Sequence[str]) -> tuple[Range, ...]:
     """Read ranges from `NAME=LOW..HIGH`, `NAME=LOW..HIGH,log` and `NAME=THIS|THAT`."""
     if not words:
         raise InputError("Nothing to search. Write at least one range, such as lr=1e-4..1e-1,log.")
-    return tuple(range_from(recipe, word) for word in words)
+    ranges = tuple(range_from(recipe, word) for word in words)
+    for place, found in enumerate(ranges):
+        if found.name in (earlier := [other.name for other in ranges[:place]]):
+            words_of_it = f"{words[earlier.index(found.name)]} and {words[place]}"
+            raise InputError(f"{found.name!r} has two ranges, {words_of_it}. Leave one out.")
+    return ranges
 
 
 def range_from(recipe: Recipe, word: str) -> Range:
@@ -123,19 +135,20 @@ def open_study(name: str, plan: SearchPlan | None = None) -> optuna.Study:
     path = studies_folder() / f"{name}.db"
     if plan is None and not path.is_file():
         raise UnknownNameError("search", name, searches(), where=f" in {studies_folder()}")
+    facts = None if plan is None else recipe_facts(require_data_fit(fixed_recipe(plan)))  # refused before it is stored
     path.parent.mkdir(parents=True, exist_ok=True)
     direction = None if plan is None else plan.direction
     study = optuna.create_study(storage=f"sqlite:///{path}", study_name=name, direction=direction, load_if_exists=True)
     # The seed moves on with the trials: else a search that is continued would draw its first ones again.
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
-    if plan is not None:
+    if plan is not None and facts is not None:
         stored = json.loads(json.dumps({**asdict(plan), "settings": as_json_settings(plan.settings)}))
         if study.user_attrs.setdefault(PLAN, stored) != stored:
             raise ConfigError(
                 f"The search {name} is another one: {study.user_attrs[PLAN]}. Give this one another --name."
             )
         study.set_user_attr(PLAN, stored)
-        require_same_training(name, study, recipe_facts(fixed_recipe(plan)))
+        require_same_training(name, study, facts)
     return study
 
 

@@ -13,6 +13,7 @@ from workbench.checkpoints.card import Card, models_folder
 from workbench.core.errors import Cancelled, InputError
 from workbench.core.progress import Progress, silent
 from workbench.core.registry import RECIPES
+from workbench.experiments.pipelines.data_fit import require_data_fit
 from workbench.experiments.pipelines.model_size import require_size
 from workbench.experiments.store.run_log import RunLog
 from workbench.recipes.recipe import make
@@ -50,6 +51,8 @@ def train(
             f"With these settings it is another model than {name}, which would be written over. "
             f"Say where to save it: --folder {models_folder() / f'{name}_2'}"
         )
+    if chosen != plain:
+        require_data_fit(chosen)
     folder = folder or models_folder() / name
     spec = {
         "analysis": "train",

@@ -36,10 +36,13 @@ def convert_settings(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, A
 
 def from_words(recipe: Recipe, words: Sequence[str]) -> dict[str, Any]:
     """Read the values of `NAME=VALUE`, each as the type of its setting."""
-    known, values = kinds(recipe), {}
+    known, values, given = kinds(recipe), {}, {}
     for word in words:
         name, equals, text = word.partition("=")
         if not equals:
             raise InputError(f"{short(word)} sets nothing. Write NAME=VALUE, such as steps=100.")
+        if name in given:
+            raise InputError(f"{short(name)} is set twice, by {short(given[name])} and {short(word)}. Leave one out.")
+        given[name] = word
         values[name] = from_text(known[name], text) if name in known else text
     return convert_settings(recipe, values)

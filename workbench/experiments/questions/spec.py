@@ -132,6 +132,8 @@ def from_fields(stored: object) -> Spec:
     if not isinstance(nested, Mapping):
         raise ConfigError(f"'parameters' of a specification should be named values, not {short(nested)}.")
     beside = {name: value for name, value in stored.items() if name not in own and name != "parameters"}
+    for name in (name for name in beside if name in nested):
+        raise ConfigError(f"{short(name)} stands in a specification and in its 'parameters' as well. Leave one out.")
     return Spec(**own, parameters={**nested, **beside})
 
 
