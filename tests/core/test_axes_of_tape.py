@@ -193,3 +193,7 @@ def test_a_convolution_says_what_the_axes_of_maps_are() -> None:
         followed(lambda x: F.conv2d(x, torch.ones(5, 4, 1, 1)) + x[:, :1], kinds=kinds) == "batch channel height width"
     )
     assert followed(lambda x: F.conv2d(x, torch.ones(5, 4, 2, 2)), kinds=kinds) == "batch channel height width"
+
+
+def test_entries_are_taken_in_turn_along_the_first_axis_unless_another_is_named() -> None:
+    assert followed(lambda x: x.unbind()[0]) == "batch height width"  # channels stand where the batch is shown
