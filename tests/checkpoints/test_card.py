@@ -1,14 +1,17 @@
 import json
+import math
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.checkpoints.networks import card, change_card, tiny
 from workbench.checkpoints import card as cards
-from workbench.checkpoints.store import load, save, save_step
+from workbench.checkpoints.store import check_parameters, load, save, save_step
 from workbench.core.errors import CheckpointError, InputError, UnknownNameError
 from workbench.training.curve import Curve
 
@@ -113,6 +116,32 @@ def test_a_changed_card_is_refused_until_the_change_is_confirmed(models: Path) -
         cards.read_card("tiny")
     assert cards.seal_card("tiny").note == "after"
     assert cards.read_card("tiny").note == "after" and load("tiny").card.note == "after"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda card: card["metrics"].update(test_loss={"value": math.nan, "n": 1, "interval": None}), "is nan of 1"),
+        (lambda card: card.update(parameters=card["parameters"] + 1), "parameters, and .* as configured has"),
+    ],
+)
+def test_a_card_with_a_false_figure_is_not_sealed(
+    models: Path, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    save(models / "tiny", tiny(), card(), CURVE)
+    path = models / "tiny" / "card.json"
+    table = json.loads(path.read_text())
+    change(table)
+    path.write_text(json.dumps(table))
+    with pytest.raises(CheckpointError, match=said):
+        cards.seal_card("tiny", check_parameters)
+    assert json.loads(path.read_text())["file_sha256"] == table["file_sha256"]
+
+
+def test_a_step_is_no_name_of_a_model_and_the_error_says_how_it_is_opened(models: Path) -> None:
+    save(models / "tiny", tiny(), card(), CURVE)
+    with pytest.raises(InputError, match=r"workbench\.load\('tiny', step=.*0"):
+        cards.model_folder("tiny@0")
 
 
 def test_a_card_of_an_earlier_version_is_read_and_says_so(models: Path) -> None:

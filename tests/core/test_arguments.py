@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -110,3 +111,14 @@ def test_a_technique_called_with_a_model_that_lacks_its_axes_is_refused() -> Non
         ANALYSES["head_patterns"](small("mlp"), example(small("mlp")))
     with pytest.raises(InputError, match="needs a model"):
         ANALYSES["anatomy"]("digits_mlp")
+
+
+def test_an_analysis_that_names_no_dataclass_as_its_result_is_refused_when_it_is_registered() -> None:
+    def nothing(model, inputs): ...  # type: ignore[no-untyped-def]
+    def number(model: Any, inputs: Any) -> float: ...  # type: ignore[empty-body]
+
+    before = ANALYSES.names()
+    for function, said in ((nothing, "not nothing"), (number, "not float"), (partial(number), "must be a function")):
+        with pytest.raises(ConfigError, match=f"The analysis 'mine' must be .*{said}|{said}"):
+            ANALYSES.register("mine")(function)
+    assert ANALYSES.names() == before

@@ -3,7 +3,9 @@
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,12 @@ def names() -> list[str]:
 def model_folder(name: str) -> Path:
     """Return the folder of the trained network called `name`; raises UnknownNameError if it has no card."""
     if not isinstance(name, str) or not SLUG.fullmatch(name):
+        base, at, step = str(name).partition("@")
+        if at and base in names():
+            raise InputError(
+                f"{short(name)} is a step of the training of {base}. Here a finished model is asked: write {base}. "
+                f"In Python, workbench.load({base!r}, step={short(step)}) opens a step that was kept."
+            )
         raise InputError(
             f"{short(name)} cannot be the name of a model: names are letters, digits, '_', '-' and '.', "
             f"and start with a letter or a digit. {UnknownNameError('model', name, names())}"
@@ -147,12 +155,29 @@ def card_of(folder: Path) -> Card:
         ) from error
 
 
-def seal_card(name: str) -> Card:
-    """Write the card of a trained network again with the hash of its present text, and return it."""
+def require_finite(card: Card, where: str) -> None:
+    """Raise a `ConfigError` if a score on a card is not a number."""
+    for name, score in card.metrics.items():
+        if not all(map(isfinite, (score.value, *(score.interval or ())))) or score.n < 0:
+            raise ConfigError(f"{where}: the score {name} is {score.value} of {score.n} samples, {score.interval}.")
+
+
+def seal_card(name: str, check: Callable[[Card], None] = lambda card: None) -> Card:
+    """Give the card of a trained network the hash of its present text, whatever hash it has.
+
+    Args:
+        name: Name of the network.
+        check: Raises a `ConfigError` if the card should not be sealed.
+
+    Returns:
+        The card, all of whose scores are finite.
+    """
     path, where = model_folder(name) / "card.json", f"{name}/card.json"
     require_own(path.parent)
     try:
         card = restore(Card, ADDED | unseal(path.read_bytes(), where, checked=False), where)
+        require_finite(card, where)
+        check(card)
     except (ValueError, ConfigError) as error:
         raise CheckpointError(f"{path} is not a readable card: {error} Correct it first.") from error
     write_atomically(path, card.to_json())

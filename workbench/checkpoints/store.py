@@ -124,6 +124,15 @@ def load_folder(folder: Path, step: int | None = None) -> HookedModel:
     return model.eval()
 
 
+def check_parameters(card: Card) -> None:
+    """Raise a `ConfigError` if the number of parameters on a card is not that of its architecture and config."""
+    found = sum(parameter.numel() for parameter in build(card, "config").parameters())
+    if card.parameters != found:
+        raise ConfigError(
+            f"It says {card.parameters:,} parameters, and {card.architecture} as configured has {found:,}."
+        )
+
+
 def weights_of(folder: Path) -> dict[str, Tensor]:
     """Read the verified tensors in a checkpoint's folder."""
     with atomic.lock_folder(folder, shared=True):

@@ -14,7 +14,8 @@ def seal_cards(*models: str) -> None:
         models: Names of trained models; without any, all of them.
     """
     from workbench.checkpoints.card import names, seal_card
+    from workbench.checkpoints.store import check_parameters
 
     for name in models or names():
-        card = seal_card(name)
+        card = seal_card(name, check_parameters)
         write(f"{name}: {card.title or card.architecture}, {len(card.metrics)} metrics, sealed")

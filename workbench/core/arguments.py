@@ -5,10 +5,11 @@ from __future__ import annotations
 import collections.abc
 import inspect
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from functools import cache, wraps
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from workbench.core.errors import InputError, short
+from workbench.core.errors import ConfigError, InputError, short
 from workbench.core.ranges import check_value, describe_with_article, fits, is_carried, members
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,6 +85,22 @@ def describe_kind(hint: Any) -> str:
     return "a function" if kind is collections.abc.Callable else f"a {getattr(kind, '__name__', kind)}"
 
 
+def require_result_class(name: str, function: Callable[..., Any]) -> None:
+    """Raise a `ConfigError` unless an analysis is annotated to return a dataclass, since only these can be stored."""
+    try:
+        kind = get_type_hints(inspect.unwrap(function)).get("return")
+    except NameError:  # an annotation names a class that its module defines later
+        return
+    except TypeError as error:
+        raise ConfigError(f"The analysis {name!r} must be a function, not {short(function)}.") from error
+    if not (isinstance(kind, type) and is_dataclass(kind)):
+        found = "nothing" if kind is None else getattr(kind, "__name__", str(kind))
+        raise ConfigError(
+            f"The analysis {name!r} must be annotated to return a dataclass, not {found}. Write its result as one, "
+            f"such as `def {name}(model, inputs) -> Ablation`."
+        )
+
+
 def prepare_analysis(name: str, function: F) -> F:
     """Decorate an analysis so that its arguments, its model and its inputs are checked at every call.
 
@@ -91,6 +108,7 @@ def prepare_analysis(name: str, function: F) -> F:
         ConfigError: At a call, when the technique does not fit the model or a parameter is out of its range.
         InputError: At a call, when inputs hold a value that is not finite, or the model cannot take them.
     """
+    require_result_class(name, function)
     takes, checks = inspect.signature(inspect.unwrap(function)), check_arguments(function)
 
     @wraps(function)

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from workbench.core.errors import CheckpointError
+from workbench.core.tensor_file import sha256
 from workbench.experiments.store import catalog
 from workbench.experiments.store.processes import Process
 from workbench.experiments.store.results import ResultStore
@@ -98,6 +100,35 @@ def test_a_damaged_catalog_is_moved_away_and_made_again_from_the_files(store: Re
     assert kinds(store) == {moved.name: "old catalog"}
     clean(store, check(store))
     assert check(store) == [] and not moved.exists()
+
+
+@pytest.mark.parametrize("change", ["DROP TABLE runs", "DROP TABLE results", "ALTER TABLE runs DROP COLUMN error"])
+def test_a_catalog_without_a_table_or_column_is_moved_away_too(store: ResultStore, change: str) -> None:
+    with closing(sqlite3.connect(store.folder / catalog.NAME)) as database:
+        database.execute(change)
+        database.commit()
+    with (
+        pytest.raises(CheckpointError, match="is damaged: no such .*workbench store repair"),
+        store.looking() as opened,
+    ):
+        opened.execute("SELECT r.key, u.error FROM results AS r, runs AS u").fetchall()
+    assert kinds(store)[catalog.NAME] == "damaged catalog"
+    repair(store)
+    assert value(store, "b") == 1 and set(kinds(store).values()) == {"old catalog"}
+
+
+def test_a_file_of_another_result_under_a_row_that_was_altered_ends_with_clean(store: ResultStore) -> None:
+    content = store.path("a").read_bytes()
+    store.path("b").write_bytes(content)
+    with closing(sqlite3.connect(store.folder / catalog.NAME)) as database:
+        row = (sha256(content), len(content))
+        database.execute("UPDATE results SET sha256 = ?, bytes = ? WHERE key = 'b'", row)
+        database.commit()
+    assert kinds(store) == {"results/b.safetensors": "lost result"}
+    assert len(repair(store)) == 1 and repair(store) == []
+    assert kinds(store) == {"results/b.safetensors": "broken file"}
+    clean(store, check(store))
+    assert check(store) == [] and not store.has("b")
 
 
 def test_without_a_catalog_nothing_is_made_by_looking(store: ResultStore) -> None:

@@ -47,6 +47,12 @@ DROP TABLE runs_of_version_0;
 """
 """Migration from one row per question to one per question and process."""
 
+ALL_COLUMNS = {
+    "results": f"{COLUMNS}, row_sha256",
+    "runs": "key, pid, born, status, spec, started, updated, done, total, error",
+}
+"""Columns of each table."""
+
 
 @contextmanager
 def open_to_read(folder: Path) -> Iterator[sqlite3.Connection]:
@@ -154,15 +160,28 @@ def explain_refusals(folder: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if is_damage(error):
+            raise CheckpointError(describe_damage(folder, error)) from error
         raise CheckpointError(
             f"The catalog of results in {folder} cannot be used: {error} ({describe_room(folder)}). Free some room, "
             "make the folder writable, or choose another one with the environment variable WORKBENCH_RUNS."
         ) from error
     except sqlite3.DatabaseError as error:
-        raise CheckpointError(
-            f"The catalog of results in {folder} is damaged: {error}. `workbench store repair` moves it away and makes "
-            "a new one from the result files."
-        ) from error
+        raise CheckpointError(describe_damage(folder, error)) from error
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Test if SQLite's error says that the catalog is damaged: it is no database, or lacks a table or a column."""
+    missing = isinstance(error, sqlite3.OperationalError) and str(error).startswith("no such ")
+    return missing or type(error) is sqlite3.DatabaseError
+
+
+def describe_damage(folder: Path, error: sqlite3.Error) -> str:
+    """Return the sentence about a damaged catalog."""
+    return (
+        f"The catalog of results in {folder} is damaged: {error}. `workbench store repair` moves it away and makes "
+        "a new one from the result files."
+    )
 
 
 def row_sha256(row: Sequence[Any]) -> str:

@@ -128,8 +128,8 @@ class ResultStore(RunLog):
         if not self.has(key):
             return None
         about, tensors = self.read(key)
+        classes = result_classes() if self.classes is None else self.classes
         try:
-            classes = result_classes() if self.classes is None else self.classes
             return decode(classes[about["result"]], tensors, about["values"])
         except Exception:  # a class of other fields may fail in any way
             return None

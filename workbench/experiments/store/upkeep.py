@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from typing import Any, Literal
 from workbench.core.atomic import explain_write_errors, lock_folder
 from workbench.core.errors import CheckpointError
 from workbench.core.tensor_file import unpack
-from workbench.experiments.store.catalog import BESIDE, NAME, altered_rows, beside
+from workbench.experiments.store.catalog import ALL_COLUMNS, BESIDE, NAME, altered_rows, beside, is_damage
 from workbench.experiments.store.processes import Process, start_of
 from workbench.experiments.store.results import ResultStore, enter
 from workbench.experiments.store.run_log import ACTIVE, MINE
@@ -98,7 +97,7 @@ def repair(store: ResultStore) -> list[Finding]:
         for finding in done:
             path = store.folder / finding.name
             about = read_header(path)
-            if finding.kind == "lost result" and not store.intact(path.stem, database):
+            if finding.kind == "lost result" and (about is None or not store.intact(path.stem, database)):
                 database.execute("DELETE FROM results WHERE key = ?", (path.stem,))
             if finding.kind != "damaged catalog" and about is not None:
                 enter(about, path.read_bytes(), database)
@@ -135,8 +134,10 @@ def damage_of(store: ResultStore) -> str:
     try:
         with store.open_to_read() as database:
             answer = str(database.execute("PRAGMA integrity_check").fetchone()[0])
+            for table, columns in ALL_COLUMNS.items():
+                database.execute(f"SELECT {columns} FROM {table} LIMIT 0")
     except CheckpointError as error:
-        if type(error.__cause__) is not sqlite3.DatabaseError:  # it is locked, or its folder cannot be used
+        if not is_damage(error.__cause__):  # it is locked, or its folder cannot be used
             raise
         return str(error)
     return "" if answer == "ok" else answer
