@@ -109,7 +109,7 @@ def test_a_catalog_without_a_table_or_column_is_moved_away_too(store: ResultStor
         database.commit()
     with (
         pytest.raises(CheckpointError, match="is damaged: no such .*workbench store repair"),
-        store.looking() as opened,
+        store.open_to_read() as opened,
     ):
         opened.execute("SELECT r.key, u.error FROM results AS r, runs AS u").fetchall()
     assert kinds(store)[catalog.NAME] == "damaged catalog"
