@@ -56,12 +56,12 @@ def sweep(
     if not conditions:
         raise InputError("A sweep needs at least one condition. Pass [()] for the intact model alone.")
     starts = tuple(_first_stage(model, condition) for condition in conditions)
-    pinned = frozenset(i.site.hook for c in conditions for i in c if _changes_path(model, i.site.hook))
+    force = frozenset(i.site.hook for c in conditions for i in c if _changes_path(model, i.site.hook))
     with model.lock, explain_input_errors(model, inputs):
         if model.probe is not None:
             model.probe.require_repeatable()
         room = _conditions_that_fit(model, inputs, memory)
-        plan = _Sweep(model, conditions, measure, starts, pinned, model.count_rows(inputs), room)
+        plan = _Sweep(model, conditions, measure, starts, force, model.count_rows(inputs), room)
         try:
             return plan.run(inputs, progress)
         except _RowsInteract:
@@ -81,7 +81,7 @@ class _Sweep:
     conditions: Sequence[Condition]
     measure: Measure
     starts: tuple[int, ...]
-    pinned: frozenset[str]
+    force: frozenset[str]
     batch: int
     room: int
 
@@ -95,7 +95,7 @@ class _Sweep:
                 results |= zip(chunk, self.measure_together(state, stage, chunk), strict=True)
                 progress(len(results), len(self.conditions))
             if max(self.starts, default=0) > stage:
-                with self.model.attach({}, self.pinned):
+                with self.model.attach({}, self.force):
                     state = self.model.run_stages(state, stage, stage + 1)
         if intact := [c for c, start in enumerate(self.starts) if start == len(self.model.stages)]:
             results |= dict.fromkeys(intact, self.value(state))
@@ -123,7 +123,7 @@ class _Sweep:
     def output(self, state: Any, stage: int, chunk: Sequence[int]) -> Any:
         """The output from a stage on; a state that is overwritten on the way is an error."""
         before = versions(state)
-        output = _suffix(self.model, state, stage, [self.conditions[c] for c in chunk], self.pinned)
+        output = _suffix(self.model, state, stage, [self.conditions[c] for c in chunk], self.force)
         if versions(state) != before:
             raise OverwrittenError(
                 f"Stage {stage} of {type(self.model).__name__} or a later one overwrites its own input, from which the "
@@ -159,18 +159,18 @@ def _conditions_that_fit(model: HookedModel, inputs: Any, memory: int) -> int:
     return max(1, memory // (4 * largest))
 
 
-def _suffix(model: HookedModel, state: Any, stage: int, chunk: Sequence[Condition], pinned: frozenset[str]) -> Any:
+def _suffix(model: HookedModel, state: Any, stage: int, chunk: Sequence[Condition], force: frozenset[str]) -> Any:
     """The output from `stage` on, for the state repeated once per condition, each block edited its own way.
 
     A single row is repeated where it is first edited, if the model can broadcast it until then.
     """
     blocks = len(chunk)
     if blocks == 1:
-        with model.attach(model.compile_edits(chunk[0]), pinned):
+        with model.attach(model.compile_edits(chunk[0]), force):
             return model.run_stages(state, stage, len(model.stages))
     batch = model.count_rows(state)
     lazy = model.broadcasts_rows and batch == 1
-    with model.attach(_block_handlers(model, chunk, batch), pinned):
+    with model.attach(_block_handlers(model, chunk, batch), force):
         rows = torch.arange(batch).repeat(blocks)
         state = model.run_stages(state if lazy else model.take_rows(state, rows), stage, stage + 1)
         if lazy:

@@ -17,7 +17,8 @@ from workbench.analysis.circuits.atp_star import (
     strengths,
     warn_few_layers,
 )
-from workbench.analysis.circuits.node_attribution import atp, slopes
+from workbench.analysis.circuits.gradients import differentiate
+from workbench.analysis.circuits.node_attribution import atp
 from workbench.analysis.circuits.node_effects import NodeConfig, node_effects
 from workbench.analysis.circuits.node_patching import patch_nodes
 from workbench.checkpoints.store import load
@@ -81,7 +82,7 @@ def test_the_mean_over_drops_has_the_factor_of_the_paper() -> None:
         share = counted[f"blocks.{own}.attn.hook_z"]
         assert share.sum(dim=0).tolist() == [len(layers) - 1] * share.shape[1] and not share[own].any()
     hooks = ["blocks.0.attn.hook_z"]
-    run = slopes(graph, inputs, first_logit, hooks, layers)
+    run = differentiate(graph, inputs, first_logit, hooks, drops=layers)
     change = (other[hooks[0]] - run.values[hooks[0]]) * run.gradients[hooks[0]]
     by_drop = change.sum(dim=(2, 4)).abs()  # drop, batch, head
     assert by_drop[0].max() == 0

@@ -41,7 +41,7 @@ def test_the_waves_and_the_constant_are_an_orthonormal_basis(prime: int) -> None
 
 
 def test_an_even_modulus_is_refused() -> None:
-    with pytest.raises(InputError, match="odd modulus"):
+    with pytest.raises(InputError, match="must be odd"):
         fourier_basis(12)
 
 

@@ -11,7 +11,7 @@ from tests.core.test_graph import cut_output, every_graph, graph_of
 from tests.zoo.small import example
 from workbench.analysis.circuits.attribution import eap, other_writes
 from workbench.analysis.circuits.blocks import CleanRun
-from workbench.analysis.circuits.downstream import Slope, gradients_at_writes, slopes
+from workbench.analysis.circuits.downstream import Slope, fit_slopes, gradients_at_writes
 from workbench.analysis.circuits.exact import exact
 from workbench.analysis.circuits.local_exact import local_exact
 from workbench.core.errors import InputError
@@ -35,7 +35,7 @@ def test_with_a_gradient_it_is_the_change_of_the_reader_times_the_gradient_at_it
     graph = graph_of(name, detail)
     clean, other = example(graph.model, 2, seed=0), graph.writes(example(graph.model, 2, seed=1))
     scores = local_exact(graph, clean, other, first_logit, "gradient")
-    writes, gradients = graph.writes(clean), gradients_at_writes(graph, clean, first_logit, {})
+    writes, gradients = graph.writes(clean), gradients_at_writes(graph, clean, first_logit)
     edges = list(graph.wiring.edges())
     for _, wire, place in edges[:: max(1, len(edges) // 6)]:
         cut = graph.full(0.0)
@@ -57,7 +57,7 @@ def test_with_a_gradient_it_is_the_change_of_the_reader_times_the_gradient_at_it
 def test_a_corrected_slope_gives_each_whole_change_its_real_effect() -> None:
     graph, clean, other = contrast("gpt")
     run = CleanRun.of(graph.model, clean, graph.nodes)
-    found = slopes(graph, run, other, first_logit, "secant", steps=2)
+    found = fit_slopes(graph, run, other, first_logit, "secant", steps=2)
     hook = "blocks.1.attn.hook_z"
     effects = found[hook].effect(found[hook].change[None])[0]
     intact = first_logit(graph.model(clean)).detach()

@@ -129,7 +129,7 @@ def test_bad_requests_are_named() -> None:
 
 def test_a_size_at_which_nothing_leads_to_the_output_is_refused() -> None:
     it = planted("planted_vote")
-    with pytest.raises(InputError, match="make no path"):
+    with pytest.raises(InputError, match="form no path"):
         verify_circuit(it.model, it.inputs, it.corrupted, it.metric, EXACT, VerifyConfig(size=1))
 
 

@@ -1,1 +1,1 @@
-"""Circuits: which edges of a computation graph carry a behaviour, and how we know."""
+"""Circuits: edges of a computation graph that carry a behaviour, and the evidence for them."""

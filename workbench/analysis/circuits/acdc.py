@@ -1,4 +1,13 @@
-"""Automatic circuit discovery: edges are cut one after another, from the output back, and stay cut if that is cheap."""
+"""Automatic circuit discovery (ACDC; Conmy et al. 2023, algorithm 1) with the same result in fewer forward passes.
+
+1. Take the ports from the last to the first, and at each port the writers from the last to the first.
+2. Cut the edge. Keep the cut if the distance from the model grows by less than `threshold` times the distance with all
+   edges cut.
+3. Skip edges into nodes that no kept edge leaves, and edges that carry the same in both runs: their cut costs nothing.
+
+Everything before a port is clean when its turn comes, so a run starts at the port's stage. Several cuts are tried in
+one batch, each on top of those before it. The first one that costs too much is undone; the next try starts after it.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +32,15 @@ from workbench.core.wiring import Masks
 
 Activations = Mapping[str, Tensor]
 TOGETHER = (1, 4)
-"""Edges that are cut together at first and at most, in the hope that all may go: those after one that stays are tried
-in vain."""
+"""Initial and maximum number of edges to cut in one batch. Cuts after the first one that is undone are wasted."""
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """What is left after every edge was tried: `kept` edges and, for each of them, how much cutting it cost.
+    """Circuit found by ACDC.
 
-    `increase` is the distance from the model with the edge cut minus that without, in the metric's units (0 for edges
-    that went); `runs` what the search cost, in forward passes of the same batch.
+    `increase` is the distance from the model with a kept edge cut minus that without, in the metric's units (0 for
+    removed edges). `runs` is the cost of the search in forward passes of the same batch.
     """
 
     kept: Masks
@@ -49,20 +57,37 @@ def acdc(
     threshold: float = 0.02,
     progress: Progress = silent,
 ) -> Discovery:
-    """The circuit that ACDC keeps (Conmy et al. 2023, algorithm 1): same edges, same order, fewer runs.
+    """Remove edges one after another, from the output to the input, as long as the output hardly changes.
 
-    Ports are taken from the last to the first, and at each the writers from the last to the first. An edge stays cut
-    when that moves the circuit away from the model by less than `threshold` times the distance with all edges cut. The
-    distance is the mean over examples of |metric - metric of the model|, so with the metric kl it is the paper's.
+    Args:
+        graph: The model's graph.
+        inputs: Clean inputs, batch first.
+        other: What a cut edge carries, by hook of the node that writes.
+        metric: Returns one number per example from the model's output. The distance from the model is the mean over
+            examples of |metric - metric of the model|, which is the paper's for the metric `KL`.
+        threshold: Largest increase of the distance per removed edge, as a share of the distance with all edges cut.
+        progress: Called with the number of finished edges and their total.
 
-    When a port's turn comes, all that precedes it is still as in the clean run, so a run starts there. Edges into a
-    node that no kept edge leaves go without a run, and so do those whose writer writes the same in both runs. Several
-    cuts are tried in one batch, each on top of those before it; the first that costs too much is kept, and the next try
-    starts behind it. Costs, for each other edge, what follows its port, and as much again for tries that were in vain,
-    three at most for each edge that is kept.
+    Returns:
+        A `Discovery`: the kept edges, and the increase of the distance when each of them is cut.
+
+    Raises:
+        InputError: If `threshold` is not positive.
+
+    Cost: for each edge the stages after its port, and at most three times as much again for each kept edge.
+
+    References: Conmy et al. 2023.
+
+    Example:
+        >>> known = workbench.known_circuit("planted_vote")
+        >>> found = acdc(known.graph, known.inputs, known.graph.writes(known.corrupted), known.metric)
+        >>> int(sum(mask.sum() for mask in found.kept.values())), known.graph.n_edges
+        (9, 44)
     """
     if not threshold > 0:
-        raise InputError(f"The threshold is a share of the distance when all edges are cut, above 0; not {threshold}.")
+        raise InputError(
+            f"The threshold must be above 0 (a share of the distance with all edges cut), not {threshold}."
+        )
     with graph.model.lock:
         search = Search.of(graph, inputs, other, metric, threshold)
         total, done = graph.n_edges, 0
@@ -75,7 +100,7 @@ def acdc(
 
 @dataclass
 class Search:
-    """The circuit on its way: which edges are cut by now, and what the ports after them have to carry."""
+    """State of the search: the edges that are cut so far, and the distance from the model."""
 
     graph: Graph
     clean: CleanRun
@@ -91,7 +116,7 @@ class Search:
 
     @classmethod
     def of(cls, graph: Graph, inputs: Any, other: Activations, metric: Metric, threshold: float) -> Search:
-        """At the start: nothing is cut."""
+        """Start with no edge cut."""
         clean = CleanRun.of(graph.model, inputs, graph.nodes)
         intact = metric(clean.states[-1])
         with graph.patch(other, graph.full(1.0)) as model:
@@ -102,7 +127,7 @@ class Search:
         return cls(graph, clean, other, metric, intact, threshold * farthest, sent, zeros, increase)
 
     def ports(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Every single port, with its entry in its group (and its position), from the last to the first."""
+        """Yield every port, with its entry in its group (and its position), from the last to the first."""
         order = {hook: info.order for hook, info in self.graph.model.trace().items()}
         for hook in sorted(self.graph.ports, key=lambda port: -order[port]):
             group = self.graph.wiring.ports[hook]
@@ -111,13 +136,13 @@ class Search:
                 yield hook, tuple(place)
 
     def edges_into(self, port: str, entry: tuple[int, ...]) -> list[tuple[str, Place]]:
-        """Edges (wire and place) into one port, from the last writer to the first."""
+        """Return the edges (wire and place) into one port, from the last writer to the first."""
         wiring = self.graph.wiring
         last_first = reversed([w for hook in wiring.nodes for w in wiring.out_of(hook) if wiring.wires[w][1] == port])
         return [(wire, (node, *entry)) for wire in last_first for node in reversed(range(wiring.shape(wire)[0]))]
 
     def cut_cheap_edges(self, port: str, entry: tuple[int, ...], edges: Sequence[tuple[str, Place]]) -> None:
-        """Tries the edges in order and cuts those whose loss is small."""
+        """Try the edges in order and cut those whose increase of the distance is below the threshold."""
         heard = self.reaches_output(port, entry)
         changes = {edge: change for edge in edges if heard and (change := self.change_at_ports(port, *edge)).any()}
         for wire, place in edges:
@@ -137,19 +162,19 @@ class Search:
             together = min(2 * together, TOGETHER[1]) if gone == len(some) else TOGETHER[0]
 
     def reaches_output(self, port: str, entry: tuple[int, ...]) -> bool:
-        """Whether the output may still hear what this port reads."""
+        """Return whether a path of kept edges leads from this port to the output."""
         wiring = self.graph.wiring
         kept = {name: mask == 0 for name, mask in self.cut.items()}
         live = wiring.reaches_output({name: torch.atleast_3d(mask) for name, mask in kept.items()})[port]
         return bool(live[entry if len(entry) == 2 else (*entry, slice(None))].any())
 
     def room(self, port: str) -> int:
-        """How many tries fit in one run."""
+        """Return the number of tries that fit in one run."""
         model = self.graph.model
         return self.clean.room(model.stage_of(port), len(model.stages), on_request=model.hook_dict[port].displaces)
 
     def distances(self, port: str, changes: Sequence[Tensor]) -> list[float]:
-        """Distance from the model when, besides what is cut, the first, the first two, ... of the changes are made."""
+        """Measure the distance from the model after the first, the first two, ... of the changes, besides the cuts."""
         added, blocks = torch.stack(list(changes)).cumsum(dim=0), len(changes)
         first = self.graph.model.stage_of(port)
         with self.graph.model.attach(self.make_hooks(port, first, added)):
@@ -161,7 +186,7 @@ class Search:
         return (values - self.intact).abs().mean(dim=1).tolist()
 
     def change_at_ports(self, port: str, wire: str, place: Place) -> Float[Tensor, "batch port *rest"]:
-        """What the ports of a group read more when one edge into them is cut and all before is clean."""
+        """Compute the change at the ports of a group when one edge into them is cut and everything before is clean."""
         pos = place[2] if len(place) == 3 else None
         every = carry_cut(self.graph, Cut(wire, place[0], pos), self.sent)
         only = torch.zeros_like(every)
@@ -171,7 +196,7 @@ class Search:
         return only
 
     def make_hooks(self, port: str, first: int, added: Float[Tensor, "block batch port *rest"]) -> dict[str, HookFn]:
-        """What later ports read, from writers before this stage (clean) and after it (as they write now)."""
+        """Return hook functions that apply the cuts: writers before this stage are clean, later ones as they write."""
         graph, blocks = self.graph, len(added)
         into = {p: [w for w in graph.wires_into(p) if matters(self.cut[w.name])] for p in graph.ports}
         live: dict[str, Tensor] = {}

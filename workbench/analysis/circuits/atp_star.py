@@ -1,4 +1,15 @@
-"""AtP*: attribution patching on nodes that corrects for saturated attention and for effects that cancel."""
+"""AtP* (Kramar et al. 2024): attribution patching on nodes, corrected for saturated attention and cancelling effects.
+
+1. Queries and keys: compute the attention pattern with the other run's queries (or keys) exactly, and only the effect
+   of the pattern to first order, because softmax may be saturated (section 3.1). An effect that reaches the queries or
+   keys of a later layer is still taken to first order.
+2. GradDrop (section 3.2): run one backward pass per layer with that layer's contribution to the residual stream
+   dropped, so that a direct and an indirect effect that cancel in the gradient are measured apart. Average the absolute
+   effects over the drops after which the node still reaches the output, which for L layers is the paper's factor
+   L / (L - 1).
+3. Take the larger of that mean and the absolute effect without a drop. A drop removes every path through its layer, so
+   with few layers the mean alone may miss a node whose whole effect passes through one of them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +23,7 @@ from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.analysis.circuits.node_attribution import slopes
+from workbench.analysis.circuits.gradients import differentiate
 from workbench.analysis.circuits.nodes import Effects, attention_layers, by_node, node_groups
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookFn
@@ -22,34 +33,43 @@ from workbench.core.wiring import Group
 Scores = Float[Tensor, "batch head query key"]
 Gradient = Float[Tensor, "drop batch head query key"]
 FEWEST_LAYERS = 3
-"""With fewer layers a mean over drops holds one pass at most."""
+"""With fewer layers, at most one drop counts for each node."""
 
 
 @torch.no_grad()
 def atp_star(graph: Graph, inputs: Any, other: Mapping[str, Tensor], metric: Metric) -> Effects:
-    """Strengths >= 0 of every node whose hook is in `other`, on each example (Kramar et al. 2024, AtP*).
+    """Estimate |metric(write replaced) - metric(intact)| for all nodes at once, with the corrections of AtP*.
 
-    Two corrections of `attribute_nodes`:
+    Args:
+        graph: The model's graph.
+        inputs: Clean inputs, batch first.
+        other: What each node writes instead, by hook. Only nodes of these hooks are scored.
+        metric: Returns one number per example from the model's output.
 
-    1. For a query or key the attention pattern is computed exactly with the other run's, and only what follows is taken
-       to first order, because softmax may be saturated (their section 3.1). An effect that reaches the queries or keys
-       of a later layer is still taken to first order.
-    2. Effects are averaged, in absolute value, over backward passes that each drop what one layer adds to the residual
-       stream (GradDrop, 3.2): a direct and an indirect effect that cancel in the gradient are then seen apart. Drops
-       count for the nodes that still reach the output, which for L layers is the paper's factor L / (L - 1).
+    Returns:
+        The strength (>= 0) of each node on each example, by hook, in units of the metric; never below that of `atp`.
 
-    The drops remove every path through their layer, so over few layers their mean may miss a node whose whole effect
-    goes through one of them. A strength is therefore the larger of that mean and the absolute effect without a drop:
-    never below the plain estimate. `warn_few_layers` says where there are too few.
+    Raises:
+        InputError: If the metric is not differentiable.
 
-    Costs three forward passes, a backward pass for each layer and one more, and with token positions kept a softmax of
-    the attention scores for each key. Holds the gradients of all passes.
+    Cost: 3 forward passes and 1 backward pass per layer and 1 more; with token positions, a softmax of the attention
+    scores per key. The gradients of all passes are held in memory.
+
+    References: Kramar et al. 2024.
+
+    Example:
+        >>> from workbench.analysis.circuits.nodes import node_groups
+        >>> known = workbench.known_circuit("planted_vote")
+        >>> other = known.graph.model.cache(known.corrupted, list(node_groups(known.graph, known.inputs)))
+        >>> strengths = atp_star(known.graph, known.inputs, other, known.metric)
+        >>> bool((strengths["blocks.0.hook_post"] >= 0).all())
+        True
     """
     groups = {hook: group for hook, group in node_groups(graph, inputs).items() if hook in other}
     layers = [layer for layer in attention_layers(graph) if f"{layer}.hook_q" in groups]
     drops = residual_layers(graph)
     patterns = [f"{layer}.hook_{x}" for layer in layers for x in ("attn_scores", "pattern")]
-    run = slopes(graph, inputs, metric, [*groups, *patterns], [frozenset(), *drops])
+    run = differentiate(graph, inputs, metric, [*groups, *patterns], drops=[frozenset(), *drops])
     effects = {}
     for hook, group in groups.items():
         change = other[hook].to(run.values[hook]) - run.values[hook]
@@ -70,10 +90,10 @@ def atp_star(graph: Graph, inputs: Any, other: Mapping[str, Tensor], metric: Met
 def scores_with(
     graph: Graph, inputs: Any, other: Mapping[str, Tensor], part: Literal["q", "k"], patterns: Mapping[str, Tensor]
 ) -> dict[str, Scores]:
-    """Attention scores of each layer with all its queries (or keys) from the other run, in one forward pass.
+    """Compute each layer's attention scores with all its queries (or keys) from the other run, in one forward pass.
 
-    Every layer's pattern is put back to the given clean one, so each layer but for its scores sees the clean run. The
-    model itself makes the scores, so rotary positions, masks and scale are its own.
+    The pattern of every layer is reset to the clean one, so apart from the scores everything is as in the clean run.
+    The model computes the scores itself, with its rotary positions, masks and scale.
     """
     seen: dict[str, Tensor] = {}
 
@@ -97,10 +117,10 @@ def scores_with(
 def through_pattern(
     scores: Scores, moved: Scores, gradient: Gradient, part: Literal["q", "k"], group: Group
 ) -> Float[Tensor, "drop head *pos batch"]:
-    """<exact change of the pattern, gradient there> for each head's queries or keys, or at each of their positions.
+    """Compute <exact change of the pattern, its gradient> for each head's queries or keys (or each of their positions).
 
-    A query fills one row of the scores, so all may change at once. A key fills one column, and each row's softmax
-    sees them all: one softmax for each key.
+    A query determines one row of the scores, so all queries may change at once. A key determines one column, and every
+    row's softmax mixes the columns, so each key needs a softmax of its own.
     """
     pattern = scores.softmax(dim=-1)
     if part == "q" or group.positions is None:
@@ -120,7 +140,7 @@ def through_pattern(
 
 
 def residual_layers(graph: Graph) -> list[frozenset[str]]:
-    """Hooks of the nodes in each layer: those whose names agree up to the first number, as in `blocks.3`."""
+    """Group the nodes' hooks by layer: names that agree up to the first number, as in `blocks.3`."""
     layers: dict[str, set[str]] = {}
     for hook in graph.nodes:
         if name := re.match(r"(.*?\.\d+)\.", hook):
@@ -129,9 +149,9 @@ def residual_layers(graph: Graph) -> list[frozenset[str]]:
 
 
 def reaching(graph: Graph, drops: list[frozenset[str]]) -> dict[str, Float[Tensor, "drop _node"]]:
-    """1 where a node still reaches the output with the layer of a drop removed.
+    """Return 1 where a node still reaches the output when the layer of a drop is removed.
 
-    So a node's own layer does not count for it, nor one that all its paths go through.
+    It is 0 for the node's own layer, and for a layer on all of its paths.
     """
     counted: dict[str, list[Tensor]] = {hook: [] for hook in graph.nodes}
     for drop in drops:
@@ -145,14 +165,14 @@ def reaching(graph: Graph, drops: list[frozenset[str]]) -> dict[str, Float[Tenso
 
 
 def strengths(effects: Float[Tensor, "pass node *pos batch"], counted: Float[Tensor, "drop node"]) -> Tensor:
-    """The larger of the absolute effect in the first pass, without a drop, and the mean over the drops that count."""
+    """Return the larger of the absolute effect without a drop (first pass) and the mean over the drops that count."""
     plain, dropped = effects[0].abs(), effects[1:].abs()
     share = counted.to(effects) / counted.sum(dim=0).clamp(min=1).to(effects)
     return torch.maximum(plain, einsum(dropped, share, "drop node ... , drop node -> node ..."))
 
 
 def warn_few_layers(graph: Graph) -> str:
-    """A sentence for graphs with fewer than three layers, else ""."""
+    """Return a warning for graphs with fewer than three layers, else ""."""
     n = len(residual_layers(graph))
     if n >= FEWEST_LAYERS:
         return ""

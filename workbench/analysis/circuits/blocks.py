@@ -1,4 +1,4 @@
-"""Runs from the middle of a network: the clean states between stages, and several versions of one in one batch."""
+"""Runs that start in the middle of a network, with several versions of one activation as blocks of the batch."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from workbench.core.hooked import HookedModel, HookFn
 from workbench.core.metrics import Metric
 
 MEMORY = 2**21
-"""Bytes that the largest activation of one run of blocks may take."""
+"""Maximum size in bytes of the largest activation in one run of blocks."""
 
 
 def repeat_blocks(state: Any, blocks: int) -> Any:
-    """The state once for each block, one after another along the batch, laid out in memory as it is."""
+    """Repeat a state for each block along the batch, with the memory layout kept."""
     return tree_map(lambda x: torch.cat([x] * blocks) if isinstance(x, Tensor) else x, state)
 
 
 def match_layout(x: Float[Tensor, "all *rest"], like: Tensor) -> Float[Tensor, "all *rest"]:
-    """The same numbers, laid out in memory like another activation."""
+    """Copy an activation into the memory layout of another (channels last or contiguous)."""
     last = like.ndim == 4 and not like.is_contiguous() and like.is_contiguous(memory_format=torch.channels_last)
     return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
 @dataclass(frozen=True)
 class CleanRun:
-    """One run, kept: the state before each stage (the last is the output) and the activations at some hooks."""
+    """Clean run: the state before each stage (the last is the output) and the activations at some hooks."""
 
     model: HookedModel
     inputs: Any
@@ -44,9 +44,11 @@ class CleanRun:
     @classmethod
     @torch.no_grad()
     def of(cls, model: HookedModel, inputs: Any, hooks: Iterable[str]) -> CleanRun:
-        """Costs one forward pass, two when some hooks displace others.
+        """Run the model and keep states and activations.
 
-        Images go channels last, which convolutions of many blocks like better.
+        Images are converted to channels last, which is faster for convolutions of large batches.
+
+        Cost: 1 forward pass, 2 if some hooks displace others.
         """
         if model.input_axes == "batch channel height width":
             inputs = inputs.contiguous(memory_format=torch.channels_last)
@@ -64,14 +66,14 @@ class CleanRun:
         return cls(model, inputs, states, kept)
 
     def room(self, first: int, last: int, on_request: bool = False, memory: int = MEMORY) -> int:
-        """How many blocks keep the largest activation of these stages (both included) within `memory`, at least one."""
+        """Return the number of blocks (at least 1) whose largest activation in these stages fits in `memory` bytes."""
         infos = self.model.trace(self.inputs, on_request).values()
         sizes = [torch.Size(info.shape).numel() for info in infos if first <= info.stage <= last]
         return max(1, memory // (4 * max(sizes, default=1)))
 
     @cached_property
     def costs(self) -> list[float]:
-        """Floating point operations of each stage on these inputs, as torch counts them; costs a forward pass."""
+        """Count the floating-point operations of each stage on these inputs, in 1 forward pass."""
         counted = []
         for stage, state in enumerate(self.states[:-1]):
             with torch.enable_grad(), FlopCounterMode(display=False) as counter:  # it fails without
@@ -80,16 +82,18 @@ class CleanRun:
         return counted
 
     def share_from(self, stage: int) -> float:
-        """The share of a forward pass that is left before a stage."""
+        """Return the cost of all stages from this one on, as a share of a forward pass."""
         return sum(self.costs[stage:]) / sum(self.costs)
 
     @torch.no_grad()
     def measure(
         self, hook: str, replaced: Float[Tensor, "all *rest"], blocks: int, metric: Metric
     ) -> Float[Tensor, "block batch"]:
-        """The metric of each block when its own activation replaces that at `hook`; costs what follows the hook.
+        """Measure the metric of each block when its own activation replaces that at `hook`.
 
         `replaced` holds the blocks one after another along the batch.
+
+        Cost: the stages from the hook on, for all blocks in one batch.
         """
         model, stage = self.model, self.model.stage_of(hook)
         clean = self.activations[hook]
@@ -104,7 +108,7 @@ class CleanRun:
         return measure_blocks(metric, output, blocks)
 
     def ends_with(self, hook: str) -> bool:
-        """Whether the activation itself is all that its stage adds to the state, so that the stage need not run."""
+        """Return whether the activation itself is all that its stage adds to the state, so the stage can be skipped."""
         stage, clean = self.model.stage_of(hook), self.activations[hook]
         before = {id(leaf) for leaf in tree_leaves(self.states[stage])}
         after = [leaf for leaf in tree_leaves(self.states[stage + 1]) if id(leaf) not in before]
@@ -112,7 +116,7 @@ class CleanRun:
 
 
 def measure_blocks(metric: Metric, output: Any, blocks: int) -> Float[Tensor, "block batch"]:
-    """The metric of each block of an output; a dataclass, as ours are, is taken as pure and sees all at once."""
+    """Measure the metric of each block of an output: a dataclass is vectorized with vmap, others run block by block."""
 
     def apart(x: Any) -> Any:
         return rearrange(x, "(block batch) ... -> block batch ...", block=blocks) if isinstance(x, Tensor) else x

@@ -1,4 +1,4 @@
-"""A circuit: the edges that carry a behaviour, strongest first, and how much of it they keep."""
+"""A circuit: the edges that carry a behaviour, strongest first, and its faithfulness at several sizes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIGN = "metric(edge cut) - metric(intact); circuits take edges by absolute score
 
 @dataclass(frozen=True)
 class ScoredEdge:
-    """One edge: the sites that write and read, and metric(edge cut) - metric(intact)."""
+    """An edge: the sites that write and read, and metric(edge cut) - metric(intact)."""
 
     writer: str
     port: str
@@ -25,18 +25,18 @@ class ScoredEdge:
 
 @dataclass(frozen=True)
 class Circuit(Result):
-    """Scores of all edges, and the faithfulness of the circuits made of the strongest ones.
+    """Scores of all edges, and the faithfulness of circuits that keep the strongest ones.
 
     A score is metric(edge cut) - metric(intact), batch mean, in the metric's units: a negative edge raises the
-    metric. Circuits take edges by absolute score. `sizes` are numbers of edges kept, before pruning, spaced as
-    `spacing` says; `faithfulness` is (m(circuit) - m(cut)) / (m(clean) - m(cut)) of batch means,
-    `random_faithfulness` the same for random edges.
+    metric. Circuits take edges by absolute score. `sizes` are numbers of edges kept, before pruning, spaced according
+    to `spacing`. `faithfulness` is (m(circuit) - m(cut)) / (m(clean) - m(cut)) of batch means, `random_faithfulness`
+    the same for random edges.
 
     `cmd` (area between curve and 1, lower is better) and `cpr` (area under it) are MIB's, on MIB's own sizes only with
-    the spacing "mib"; `random_cmd` is the mean over the draws. Intervals are 95 % bootstrap intervals over the `n`
+    the spacing "mib". `random_cmd` is the mean over the draws. Intervals are 95 % bootstrap intervals over the `n`
     examples, that of `random_cmd` over the random circuits too; NaN for a single example. `clean` and `corrupted` are
-    the metric for each example, `corrupted` with all edges cut. `seed` is that of the random edges and the intervals.
-    `sign` says what a score means, for whoever reads the stored file.
+    the metric for each example, `corrupted` with all edges cut. `seed` seeds the random edges and the intervals.
+    `sign` describes the meaning of a score in the stored file.
     """
 
     view: ClassVar[View] = View(main="faithfulness")
@@ -64,20 +64,20 @@ class Circuit(Result):
 
     @property
     def beats_random(self) -> bool:
-        """Whether CMD lies below that of random circuits and their intervals do not meet."""
+        """Return whether CMD is below that of random circuits and their intervals do not overlap."""
         return self.cmd_interval[1] < self.random_cmd_interval[0]
 
     def enough(self, share: float = 0.9) -> int:
-        """Place of the smallest circuit that keeps this share of the behaviour."""
+        """Return the index in `sizes` of the smallest circuit whose faithfulness is at least `share`."""
         return int((self.faithfulness >= share).nonzero()[0]) if (self.faithfulness >= share).any() else -1
 
     def mask(self, size: int) -> dict[str, Tensor]:
-        """The circuit of the `size` strongest edges, pruned: truth values by wire."""
+        """Return a mask by wire of the `size` strongest edges, pruned to those on a path."""
         strength = self.wiring.as_vector(self.scores).abs()
         return self.wiring.prune(self.wiring.largest(strength, size), counterfactual=self.ablation == "resample")
 
     def top(self, n: int) -> list[ScoredEdge]:
-        """The largest circuit with at most `n` edges after pruning (or the smallest one there is), strongest first."""
+        """Return the largest circuit with at most `n` edges after pruning (or the smallest one), strongest first."""
         mask = self.mask(self._size_for(n))
         places = [(wire, *place) for wire, kept in mask.items() for place in kept.nonzero().tolist()]
         scored = [(self.wiring.edge(wire, *place), float(self.scores[wire][*place])) for wire, *place in places]
@@ -85,7 +85,7 @@ class Circuit(Result):
         return [ScoredEdge(str(edge.writer), str(edge.port), score) for edge, score in scored]
 
     def _size_for(self, n: int) -> int:
-        """By bisection: what pruning leaves only grows with the number of edges kept."""
+        """Find the size by bisection: the pruned circuit only grows with the number of edges kept."""
         low, high = 0, self.wiring.n_edges
         while low < high:
             middle = (low + high + 1) // 2

@@ -1,4 +1,4 @@
-"""Composition scores: how much of what one head writes another one reads, by their weights alone."""
+"""Composition scores: how strongly one head reads what another one writes, from their weights alone."""
 
 from __future__ import annotations
 
@@ -52,11 +52,27 @@ class Composition(Result):
 @needs_axes("head")
 @torch.no_grad()
 def composition(model: HookedModel) -> Composition:
-    """How strongly heads compose, from the weights alone, on any model with attention heads (Elhage et al. 2021).
+    """Measure Q-, K- and V-composition of all pairs of heads from their weights.
 
-    Q-, K- and V-composition: how much of what the writer moves enters the reader's queries, keys or values. The gain
-    and centring of the norms count, their scale cancels. Costs no forward pass: products of matrices as wide as a
-    head, for each pair.
+    The gain and centring of the norms are included; their scale cancels.
+
+    Args:
+        model: A model with attention heads.
+
+    Returns:
+        A `Composition`: scores from 0 to 1 by part of the reading head, the chance level, and copying scores.
+
+    Raises:
+        InputError: If the model has no attention heads.
+
+    Cost: no forward pass; products of matrices as wide as a head for each pair.
+
+    References: Elhage et al. 2021.
+
+    Example:
+        >>> found = workbench.run("composition", model="induction_gpt")
+        >>> len(found.heads)
+        8
     """
     graph = model.graph()
     layers = head_weights(graph)
@@ -74,7 +90,7 @@ def composition(model: HookedModel) -> Composition:
 
 
 def compose_layers(writer: HeadWeights, reader: HeadWeights, part: str) -> Float[Tensor, "writer reader"]:
-    """|W_a W_b| / (|W_a| |W_b|) for every pair of heads of two layers."""
+    """Compute |W_a W_b| / (|W_a| |W_b|) for every pair of heads of two layers."""
     into, on = {
         "q": (reader.query, reader.key.mT),
         "k": (reader.key, reader.query.mT),
@@ -88,6 +104,6 @@ def compose_layers(writer: HeadWeights, reader: HeadWeights, part: str) -> Float
 def product_norm(
     left: Float[Tensor, "*#any m d"], middle: Float[Tensor, "*#any d e"] | None, right: Float[Tensor, "*#any e n"]
 ) -> Float[Tensor, "*_any"]:
-    """Frobenius norm of left @ middle @ right, which is never made: a turn of the rows of either end leaves it be."""
+    """Compute the Frobenius norm of left @ middle @ right without forming the product."""
     first, last = torch.linalg.qr(left, mode="r").R, torch.linalg.qr(right.mT, mode="r").R
     return torch.linalg.matrix_norm((first if middle is None else first @ middle) @ last.mT)

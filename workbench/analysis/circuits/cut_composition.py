@@ -1,4 +1,4 @@
-"""By which of its inputs a head composes with another: the edges to its queries, keys and values, cut in turn."""
+"""Cut composition: the effect of cutting the edges from one head to another's queries, keys or values in turn."""
 
 from __future__ import annotations
 
@@ -41,10 +41,26 @@ def cut_composition(
     writers: Sequence[str],
     readers: Sequence[str],
 ) -> CutComposition:
-    """What the readers' queries, keys and values get from the writers, by letting them read it from the corrupted run.
+    """Cut the edges from writing heads to the queries, keys or values of reading heads, one part at a time.
 
-    Heads are sites such as `blocks.0.attn.hook_z[head=1]`. All else that anyone reads stays as it is, so a metric that
-    falls for one part alone says by which the heads compose. Costs six forward passes.
+    A cut edge carries the corrupted run's write; everything else that a node reads stays clean. Heads compose through
+    the part whose cut changes the metric.
+
+    Args:
+        model: A model with attention heads.
+        inputs: Clean inputs, batch first.
+        corrupted: Inputs of the same shape that change the answer.
+        metric: Returns one number per example from the model's output.
+        writers: Sites of the writing heads, such as `blocks.0.attn.hook_z[head=1]`.
+        readers: Sites of the reading heads.
+
+    Returns:
+        A `CutComposition`: the metric on each example for each part.
+
+    Raises:
+        InputError: If the examples share no effect of the corruption.
+
+    Cost: 6 forward passes.
     """
     check_same_shape(inputs, corrupted)
     with model.lock:

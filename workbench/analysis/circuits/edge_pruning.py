@@ -1,8 +1,11 @@
-"""Learned masks: a probability to keep each edge, trained so that few edges keep the behaviour.
+"""Learned masks: a probability of keeping each edge, trained so that few edges keep the behaviour.
 
-Subnetwork probing (Cao et al. 2021) and edge pruning (Bhaskar et al. 2024), on the edges of any graph: every edge has a
-hard concrete mask (Louizos et al. 2018), and gradients go through the runs in which edges carry a mixture of both
-writes.
+Subnetwork probing (Cao et al. 2021) and edge pruning (Bhaskar et al. 2024) on the edges of any graph:
+
+1. Sample a hard concrete mask for each edge (Louizos et al. 2018) and run the model with edges that carry a mixture of
+   the clean and the other write.
+2. Minimize the squared distance of the metric from the intact one plus the expected share of edges kept, with Adam.
+3. Return the probability that each mask is not zero.
 """
 
 from __future__ import annotations
@@ -24,17 +27,18 @@ from workbench.core.random import generator
 from workbench.core.ranges import PositiveFloat, PositiveInt, check_fields
 
 TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1
-"""Of the hard concrete distribution: its temperature and the interval to which it is stretched before it is cut."""
+"""Hard concrete distribution: temperature, and the interval to which it is stretched before it is clamped to 0..1."""
 SHIFT = TEMPERATURE * log(-LOW / HIGH)
 Vector = Float[Tensor, " edge"]
 
 
 @dataclass(frozen=True)
 class MaskConfig:
-    """How masks are learned.
+    """Settings of learned masks.
 
-    `steps` of Adam at `lr`; the loss is the squared distance of the metric from the intact one, over the squared gap,
-    plus `sparsity` times the expected share of edges kept, a weight that grows from 0 over the first half.
+    `steps` of Adam with learning rate `lr`. The loss is the squared distance of the metric from the intact one, divided
+    by the squared gap, plus `sparsity` times the expected share of edges kept. That weight grows linearly from 0 during
+    the first half of the steps.
     """
 
     steps: PositiveInt = 300
@@ -54,17 +58,43 @@ def learned_masks(
     seed: int = 0,
     progress: Progress = silent,
 ) -> dict[str, Tensor]:
-    """The probability to be kept of every edge, after learning which edges the behaviour needs.
+    """Learn the probability of keeping each edge.
 
-    Not an effect: 0 and 1 say "not in the circuit" and "in it". Costs two forward passes and `steps` forward and
-    backward passes with a mask on every edge.
+    Args:
+        graph: The model's graph.
+        inputs: Clean inputs, batch first.
+        other: What a cut edge carries, by hook of the node that writes.
+        metric: Returns one number per example from the model's output.
+        how: Steps, learning rate and weight of sparsity.
+        seed: Seeds the sampled masks.
+        progress: Called with the number of finished steps and their total.
+
+    Returns:
+        The probability of each edge by wire: 0 is outside the circuit, 1 inside. It is not an effect on the metric.
+
+    Raises:
+        InputError: If cutting all edges does not change the metric.
+
+    Cost: 2 forward passes, and `how.steps` forward and backward passes with a mask on every edge.
+
+    References: Cao et al. 2021; Bhaskar et al. 2024.
+
+    Example:
+        >>> known = workbench.known_circuit("planted_vote")
+        >>> other = known.graph.writes(known.corrupted)
+        >>> chances = learned_masks(known.graph, known.inputs, other, known.metric, MaskConfig(steps=5))
+        >>> all(0 <= chance.min() and chance.max() <= 1 for chance in chances.values())
+        True
     """
     with torch.no_grad():
         intact = metric(graph.model(inputs)).detach()
         with graph.patch(other, graph.full(1.0)) as model:
             gap = (metric(model(inputs)) - intact).pow(2).mean()
     if not gap > 0:
-        raise InputError("Cutting every edge does not change the metric on any example, so no mask can be learned.")
+        raise InputError(
+            "Cutting every edge does not change the metric on any example, so no mask can be learned. Choose corrupted "
+            "inputs that change the model's answer."
+        )
     random = generator(seed, "edge masks")
     chances = torch.full((graph.n_edges,), 2.0, dtype=intact.dtype, device=intact.device, requires_grad=True)
     optimizer = torch.optim.Adam([chances], lr=how.lr, betas=(0.9, 0.99))
@@ -83,12 +113,12 @@ def learned_masks(
 
 
 def draw_masks(chances: Vector, random: torch.Generator) -> Vector:
-    """One draw of every mask, 0 to 1, often exactly either (Louizos et al. 2018, equations 10 to 12)."""
+    """Sample every mask, between 0 and 1 and often exactly 0 or 1 (Louizos et al. 2018, equations 10 to 12)."""
     u = torch.rand(chances.shape, generator=random, dtype=chances.dtype).clamp(1e-6, 1 - 1e-6).to(chances.device)
     soft = ((u.log() - (1 - u).log() + chances) / TEMPERATURE).sigmoid()
     return (soft * (HIGH - LOW) + LOW).clamp(0, 1)
 
 
 def kept_probability(chances: Vector) -> Vector:
-    """The probability that a mask is not 0 (Louizos et al. 2018, equation 12)."""
+    """Compute the probability that a mask is not 0 (Louizos et al. 2018, equation 12)."""
     return (chances - SHIFT).sigmoid()

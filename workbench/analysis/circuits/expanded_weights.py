@@ -1,6 +1,6 @@
-"""Expanded weights: what a node sends to a later one through the layers between, by the weights alone.
+"""Expanded weights: the weights from a node to a later one, multiplied through the layers between them.
 
-Cammarata et al. (2021), "Curve Circuits": the weights of a path multiplied out, its non-linearities taken as linear.
+Non-linearities on the path are treated as the identity (Cammarata et al. 2021, "Curve Circuits").
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from workbench.core.sites import Site
 
 @torch.no_grad()
 def expanded_weights(graph: Graph, writer: str, port: str) -> Float[Tensor, "reader *space"]:
-    """What the ports at the hook `port` read when the node `writer` writes 1 at one place and nothing else writes.
+    """Compute what the ports at `port` read when one node writes 1 at one place and nothing else writes.
 
-    Every node between them passes on what it reads: its non-linearity counts as the identity, a pooling as the mean
-    over its field. For a convolution the result is a kernel, around the place written; for a dense layer one number
-    for each reader. Works where a node's port has the axis that the node has (units, channels); heads and whole blocks
-    mix what they read by rules that no weight tells, and raise. Costs no forward pass but those that tell shapes.
+    Nodes in between pass on what they read: a non-linearity counts as the identity, a pooling as the mean over its
+    field. The result is a kernel around the place for a convolution, and one number per reader for a dense layer.
+    Attention heads and whole blocks mix what they read in ways that are not given by weights, and are refused.
+
+    Cost: forward passes on one example to find the shapes.
     """
     site = Site.parse(writer)
     if site.hook not in graph.nodes:
@@ -45,7 +46,7 @@ def expanded_weights(graph: Graph, writer: str, port: str) -> Float[Tensor, "rea
 
 
 def impulse(graph: Graph, site: Site, like: Tensor) -> Tensor:
-    """1 at a node, in the middle of its space if it has any."""
+    """Write 1 at a node, in the centre of its map if it has one."""
     axis = graph.nodes[site.hook].axis
     entry = site.index.get(axis or "")
     if set(site.index) != ({axis} if axis else set()) or not isinstance(entry, int | None):
@@ -59,7 +60,7 @@ def impulse(graph: Graph, site: Site, like: Tensor) -> Tensor:
 
 
 def read(graph: Graph, port: str, wrote: dict[str, Tensor]) -> Tensor:
-    """What the ports read from these writes, without their constant, in the hook's own layout."""
+    """Compute what the ports read from these writes, without their constant, in the layout of the hook."""
     carried = [
         wire.carry(graph.group(wire.writer, wrote[wire.writer]), wrote[wire.writer].new_ones(graph.wiring.shape(name)))
         for name, wire in graph.wires.items()
@@ -69,15 +70,15 @@ def read(graph: Graph, port: str, wrote: dict[str, Tensor]) -> Tensor:
 
 
 def check_passes(graph: Graph, hook: str) -> None:
-    """Raises for nodes that do more than pass on what their own port reads."""
+    """Raise InputError for nodes that do more than pass on what their own port reads."""
     group = graph.nodes[hook]
     if len(group.reads) != 1 or group.axis is None or graph.size[group.reads[0]] != graph.size[hook]:
         raise ConfigError(
-            f"{hook} is no layer of units or channels, each with a port of its own, so no weights lead through it. "
+            f"{hook} is not a layer of units or channels with one port each, so no weights lead through it. "
             "For heads there are composition scores: the analysis 'composition'."
         )
 
 
 def pass_on(x: Tensor, like: Tensor) -> Tensor:
-    """What a node passes on, pooled to the size at which it writes."""
+    """Pool what a node reads to the size at which it writes."""
     return adaptive_avg_pool2d(x, (like.shape[2], like.shape[3])) if x.ndim == 4 and x.shape != like.shape else x

@@ -1,4 +1,4 @@
-"""Addition modulo a prime by rotations: which frequencies a network adds with, and what is left without them."""
+"""Fourier analysis of addition modulo a prime: frequencies that a network uses, and accuracy with and without them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from workbench.core.hooked import HookedModel
 Table = Float[Tensor, "first second answer"]
 """Logits of every answer to every pair of numbers."""
 KEPT = 0.95
-"""Share of what the sums explain that the key frequencies hold."""
+"""Share of the variance explained by the sum that the key frequencies hold together."""
 
 
 @dataclass(frozen=True)
 class FourierSpectrum:
-    """How much of a network is at each frequency k = 1 .. (prime - 1) / 2, as shares, 0 to 1.
+    """Power at each frequency k = 1 .. (prime - 1) / 2, as shares from 0 to 1.
 
-    `embedding` is of the numbers' centred embeddings, of which all frequencies make 1. `logits` is of the logits
-    (without what all answers share) as centred functions of the pair: the share along cos and sin of 2 pi k (a + b) /
-    prime; what is missing from 1 does not depend on the sum alone. `key` are the fewest frequencies with 95 % of what
-    all have in the logits.
+    `embedding` is the power of the centred embeddings of the numbers; all frequencies sum to 1. `logits` is the power
+    of the logits (minus their mean over answers) as centred functions of the pair, along cos and sin of
+    2 pi k (a + b) / prime. The remainder to 1 does not depend on the sum alone. `key` are the fewest frequencies that
+    hold 95 % of the total power in the logits.
     """
 
     prime: int
@@ -39,11 +39,11 @@ class FourierSpectrum:
 
 @dataclass(frozen=True)
 class KeyFrequencies:
-    """What a network can do with the key frequencies alone and without them (Nanda et al. 2023, section 5).
+    """Loss and accuracy with the key frequencies alone and without them (Nanda et al. 2023, section 5).
 
-    Losses are in nats, accuracies shares of pairs. `restricted`: the logits keep nothing but their mean over pairs and
-    the key frequencies of the sum. `excluded`: these alone are taken out. Each is measured over all pairs, and
-    `trained` and `excluded_trained` over the training pairs alone.
+    Losses are in nats, accuracies are shares of pairs. `restricted`: only the mean over pairs and the key frequencies
+    of the sum are kept in the logits. `excluded`: only these frequencies are removed. Each is measured over all pairs,
+    `trained` and `excluded_trained` over the training pairs.
     """
 
     loss: float
@@ -57,19 +57,19 @@ class KeyFrequencies:
 
 
 def fourier_basis(prime: int) -> Float[Tensor, "frequency two number"]:
-    """Cosine and sine of 2 pi k x / prime at the numbers x, for k = 1 .. (prime - 1) / 2, each of length 1.
+    """Compute cosine and sine of 2 pi k x / prime at the numbers x, for k = 1 .. (prime - 1) / 2, each of norm 1.
 
-    With the constant they are an orthonormal basis of functions of a number modulo an odd prime.
+    Together with the constant they are an orthonormal basis of functions of a number modulo an odd prime.
     """
     if prime < 3 or prime % 2 == 0:
-        raise InputError(f"{prime} has no pairs of waves alone: take an odd modulus, 3 or more.")
+        raise InputError(f"The modulus must be odd and at least 3, not {prime}. Use a prime such as 113.")
     angle = 2 * pi * torch.outer(torch.arange(1, (prime + 1) // 2), torch.arange(prime)).double() / prime
     return (torch.stack([angle.cos(), angle.sin()], dim=1) * (2 / prime) ** 0.5).float()
 
 
 @torch.no_grad()
 def sum_logits(model: HookedModel, prime: int) -> Table:
-    """A model's logits for the answer of every `a b =`, the token of `=` being the prime. Costs one forward pass."""
+    """Compute the logits of the answer to every `a b =`, where token `prime` is `=`. Costs 1 forward pass."""
     numbers = torch.arange(prime)
     pairs = torch.cartesian_prod(numbers, numbers)
     logits = model(torch.cat([pairs, torch.full((len(pairs), 1), prime)], dim=1))[:, -1, :prime]
@@ -77,7 +77,7 @@ def sum_logits(model: HookedModel, prime: int) -> Table:
 
 
 def spectrum(embedding: Float[Tensor, "number d_model"], logits: Table) -> FourierSpectrum:
-    """Shares of each frequency in the numbers' embeddings and in the logits as functions of a + b."""
+    """Compute the power of each frequency in the embeddings of the numbers and in the logits as functions of a + b."""
     prime = len(embedding)
     basis = fourier_basis(prime).to(embedding)
     centred = embedding - embedding.mean(dim=0)
@@ -89,27 +89,27 @@ def spectrum(embedding: Float[Tensor, "number d_model"], logits: Table) -> Fouri
 
 
 def key_frequencies(strength: Float[Tensor, " frequency"], kept: float = KEPT) -> tuple[int, ...]:
-    """The fewest frequencies (from 1) with at least a share `kept` of the whole strength, ascending."""
+    """Return the fewest frequencies (counted from 1) that hold at least the share `kept` of the power, ascending."""
     order = strength.argsort(descending=True)
     needed = int((strength[order].cumsum(0) < kept * strength.sum()).sum()) + 1
     return tuple(sorted((order[:needed] + 1).tolist()))
 
 
 def along_sum(logits: Table) -> Float[Tensor, "frequency two answer"]:
-    """Components of the logits, as functions of the pair, along cos and sin of 2 pi k (a + b) / prime (length 1)."""
+    """Project the logits, as functions of the pair, onto cos and sin of 2 pi k (a + b) / prime (norm 1)."""
     prime = len(logits)
     return einsum(fourier_basis(prime).to(logits), by_sum(logits), "k two sum, sum answer -> k two answer") / prime**0.5
 
 
 def by_sum(logits: Table) -> Float[Tensor, "sum answer"]:
-    """Logits added up over the pairs of each sum."""
+    """Add up the logits of the pairs with the same sum."""
     numbers = torch.arange(prime := len(logits))
     sums = ((numbers[:, None] + numbers) % prime).flatten()
     return logits.new_zeros(prime, logits.shape[2]).index_add(0, sums, logits.flatten(0, 1))
 
 
 def of_frequencies(logits: Table, frequencies: Sequence[int]) -> Table:
-    """The part of the logits that is a wave of a + b at one of the frequencies."""
+    """Compute the part of the logits that is a wave of a + b at one of the frequencies."""
     prime = len(logits)
     chosen = torch.tensor([k - 1 for k in frequencies], dtype=torch.long)
     basis = fourier_basis(prime).to(logits)[chosen]
@@ -119,19 +119,19 @@ def of_frequencies(logits: Table, frequencies: Sequence[int]) -> Table:
 
 
 def restrict(logits: Table, frequencies: Sequence[int]) -> Table:
-    """Logits that keep these frequencies of the sum and their mean over all pairs, nothing else."""
+    """Keep only these frequencies of the sum in the logits, and their mean over all pairs."""
     return of_frequencies(logits, frequencies) + logits.mean(dim=(0, 1))
 
 
 def exclude(logits: Table, frequencies: Sequence[int]) -> Table:
-    """Logits without these frequencies of the sum."""
+    """Remove these frequencies of the sum from the logits."""
     return logits - of_frequencies(logits, frequencies)
 
 
 def measure_frequencies(
     logits: Table, frequencies: Sequence[int], trained: Bool[Tensor, "first second"]
 ) -> KeyFrequencies:
-    """Losses and accuracies with the key frequencies alone and without them; `trained` marks the training pairs."""
+    """Measure loss and accuracy with the key frequencies alone and without them. `trained` marks the training pairs."""
     alone, without = restrict(logits, frequencies), exclude(logits, frequencies)
     everywhere = torch.ones_like(trained)
     loss, accuracy = score_pairs(logits, everywhere)
@@ -144,7 +144,7 @@ def measure_frequencies(
 
 
 def score_pairs(logits: Table, pairs: Bool[Tensor, "first second"]) -> tuple[float, float]:
-    """Mean loss and accuracy over some pairs."""
+    """Compute the mean loss and accuracy over some pairs."""
     numbers = torch.arange(len(logits))
     sums = ((numbers[:, None] + numbers) % len(logits))[pairs]
     chosen = logits[pairs]

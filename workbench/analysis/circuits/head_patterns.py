@@ -1,4 +1,4 @@
-"""Where heads look in sequences of tokens: at the position before, at the same token, at what followed it."""
+"""Attention patterns of heads: attention to the previous token, to duplicates, and to the token after a duplicate."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ KINDS = ("previous", "duplicate", "induction")
 
 @dataclass(frozen=True)
 class HeadPatterns(Result):
-    """Share of its attention, 0 to 1, that each head gives to three kinds of places (Olsson et al. 2022).
+    """Share of each head's attention (0 to 1) on three kinds of positions (Olsson et al. 2022).
 
-    "previous" is the position before, "duplicate" all earlier positions of the same token, "induction" those right
-    after them: the mean over all positions from which there is such a place, NaN when there are none. `heads` are
+    "previous" is the position before, "duplicate" all earlier positions of the same token, "induction" the positions
+    right after those. Each is the mean over the queries that have such a position, NaN if there are none. `heads` are
     sites, in firing order.
     """
 
@@ -42,13 +42,13 @@ class HeadPatterns(Result):
     share: Float[Tensor, "kind head"]
 
     def of(self, kind: str) -> Float[Tensor, " head"]:
-        """Every head's share for one kind of places."""
+        """Return every head's share for one kind of positions."""
         if kind not in self.kinds:
             raise UnknownNameError("kind of places", kind, self.kinds)
         return self.share[self.kinds.index(kind)]
 
     def above(self, kind: str, least: float) -> tuple[str, ...]:
-        """The heads that give at least this share to one kind of places, the strongest first."""
+        """Return the heads with at least this share of attention on one kind of positions, the strongest first."""
         shares = self.of(kind)
         order = shares.argsort(descending=True).tolist()
         return tuple(self.heads[i] for i in order if shares[i] >= least)
@@ -58,10 +58,28 @@ class HeadPatterns(Result):
 @needs_axes("head")
 @torch.no_grad()
 def head_patterns(model: HookedModel, inputs: Any) -> HeadPatterns:
-    """Which heads look at the previous token, at the same token or at what followed it, by their attention patterns.
+    """Find previous-token, duplicate-token and induction heads by their attention patterns.
 
-    Of any model of tokens with heads that attend within one stream (of an encoder-decoder, within the source or within
-    the target); the inputs should repeat tokens. Costs one forward pass.
+    Heads must attend within one sequence (of an encoder-decoder, within the source or within the target).
+
+    Args:
+        model: A model of tokens with attention heads.
+        inputs: Tokens, batch first. They should contain repeated tokens.
+
+    Returns:
+        A `HeadPatterns`: the share of attention of each head on each kind of positions.
+
+    Raises:
+        InputError: If no head attends within one sequence of tokens.
+
+    Cost: 1 forward pass.
+
+    References: Olsson et al. 2022.
+
+    Example:
+        >>> found = workbench.run("heads", model="induction_gpt", inputs="sample:0:8")
+        >>> found.above("previous", share=0.5)
+        ()
     """
     layers = layers_with_tokens(model, inputs)
     cached = model.cache(inputs, [f"{layer}.hook_pattern" for layer in layers])
@@ -76,7 +94,7 @@ def head_patterns(model: HookedModel, inputs: Any) -> HeadPatterns:
 
 
 def layers_with_tokens(model: HookedModel, inputs: Any) -> dict[str, Tokens]:
-    """The attention layers that look within one sequence, and the tokens of that sequence."""
+    """Return the attention layers that attend within one sequence, with the tokens of that sequence."""
     layers = attention_layers(model.graph())
     if layers and model.input_axes == "batch pos":
         return dict.fromkeys(layers, inputs)
@@ -87,29 +105,29 @@ def layers_with_tokens(model: HookedModel, inputs: Any) -> dict[str, Tokens]:
 
 
 def not_padding(tokens: Tokens, pad: int | None) -> Bool[Tensor, "batch query 1"]:
-    """True at positions that are no padding."""
+    """Mark positions that are not padding."""
     real = torch.ones_like(tokens, dtype=torch.bool) if pad is None else tokens != pad
     return real[:, :, None]
 
 
 def before(tokens: Tokens) -> Places:
-    """True at the position right before each."""
+    """Mark the position right before each query."""
     n = tokens.shape[1]
     return torch.eye(n, dtype=torch.bool).roll(-1, dims=1).tril(-1).expand(len(tokens), n, n)
 
 
 def same_token(tokens: Tokens) -> Places:
-    """True at the earlier positions with the same token."""
+    """Mark the earlier positions with the same token."""
     return (tokens[:, :, None] == tokens[:, None, :]).tril(-1)
 
 
 def after_same_token(tokens: Tokens) -> Places:
-    """True right after the earlier positions with the same token, where the token that follows next is to be found."""
+    """Mark the positions right after earlier positions with the same token."""
     return same_token(tokens).roll(1, dims=2).tril()
 
 
 def attended(pattern: Float[Tensor, "batch head query key"], places: Places) -> Float[Tensor, " head"]:
-    """Share of the attention that goes to these places, over the queries that have any."""
+    """Compute the share of the attention on these positions, averaged over the queries that have any."""
     queries = places.any(dim=2)
     given = einsum(pattern, places.to(pattern), "batch head query key, batch query key -> batch head query")
     return einsum(given, queries.to(given), "batch head query, batch query -> head") / queries.sum()

@@ -1,4 +1,9 @@
-"""Information flow routes: how much of what each port reads came along each edge, in one forward pass."""
+"""Information flow routes (Ferrando and Voita 2024): each edge's share of what its port reads, in one forward pass.
+
+1. Split what each port reads into the parts that the nodes wrote, plus a constant.
+2. Compute the proximity of each part to the whole: max(0, |read| - |read - part|) in the L1 norm (equation 3).
+3. Divide by the sum over all parts (equation 4), and average over examples and positions.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +24,28 @@ from workbench.core.wiring import Masks
 def information_flow(
     graph: Graph, inputs: Any, progress: Progress = silent
 ) -> dict[str, Float[Tensor, "_node _port *_pos"]]:
-    """Share of each port's read that each edge brought, 0 to 1 (Ferrando and Voita 2024, equations 3 and 4).
+    """Compute the share of each port's input that comes through each edge, from 0 to 1.
 
-    proximity(part, read) = max(0, |read| - |read - part|) in the L1 norm, divided by the sum over all parts of the
-    read; its constant is one of them, with no edge of its own. Averaged over examples and positions, or at each
-    position that the graph keeps. Strengths that say what flows, and not what for. Costs one forward pass, and one
-    transport for each node and group of ports that it reaches.
+    The constant is one of the parts but has no edge. The shares do not depend on a metric: they describe what flows,
+    not its effect.
+
+    Args:
+        graph: The model's graph.
+        inputs: Inputs, batch first.
+        progress: Called with the number of finished ports and their total.
+
+    Returns:
+        The share of each edge by wire, averaged over examples, and over positions unless the graph keeps them.
+
+    Cost: 1 forward pass, and 1 transport for each node and group of ports that it reaches.
+
+    References: Ferrando and Voita 2024, equations 3 and 4.
+
+    Example:
+        >>> known = workbench.known_circuit("planted_vote")
+        >>> flow = information_flow(known.graph, known.inputs)
+        >>> all(0 <= share.min() and share.max() <= 1 for share in flow.values())
+        True
     """
     seen = graph.model.cache(inputs, [*graph.nodes, *graph.ports])
     shares: dict[str, Tensor] = {}
@@ -43,7 +64,7 @@ def information_flow(
 
 
 def parts(graph: Graph, wire: Wire, write: Tensor) -> Iterator[Float[Tensor, "batch _port *any"]]:
-    """What each node of a wire brings to the ports, node after node."""
+    """Yield the part of what the ports read that each node of a wire wrote, node after node."""
     if wire.lift:
         yield from wire.lift(write)[:, :, None].unbind(dim=1)
         return
@@ -55,7 +76,7 @@ def parts(graph: Graph, wire: Wire, write: Tensor) -> Iterator[Float[Tensor, "ba
 
 
 def proximity(graph: Graph, port: str, part: Tensor, read: Tensor) -> Float[Tensor, "batch port *pos"]:
-    """How near a part is to the whole, at each token position if there are any: 0 when it is no help."""
+    """Compute the proximity of a part to the whole, at each token position if there are any."""
     axes = [axis for axis in graph.axes[port] if axis not in ("batch", graph.ports[port].axis)]
     inside = [2 + place for place, axis in enumerate(axes) if axis != "pos"]
     nearer = read.abs() - (read - part).abs()
@@ -66,9 +87,9 @@ def proximity(graph: Graph, port: str, part: Tensor, read: Tensor) -> Float[Tens
 def routes(
     graph: Graph, shares: Masks, threshold: float, position: int | None = None
 ) -> dict[str, Bool[Tensor, "_node _port *_pos"]]:
-    """Edges on the ways from the output back along which every share is at least `threshold` (top-down, section 2.2).
+    """Return the edges on paths to the output along which every share is at least `threshold` (section 2.2).
 
-    `position` starts from one token position of the output only, in a graph that keeps them.
+    `position` restricts the output to one token position, in a graph that keeps them.
     """
     keep = {name: share >= threshold for name, share in shares.items()}
     if position is not None:

@@ -1,4 +1,11 @@
-"""Local-exact edge attribution: the node that reads an edge is run, and only what follows that node is estimated."""
+"""Local-exact edge attribution: the node that reads an edge is run exactly, and only the stages after it are estimated.
+
+1. Measure the edges into sinks exactly.
+2. Fit a linear slope from each node's write to the metric (`downstream.py`). By default the secant: gradients averaged
+   on the line between both runs, corrected to match the measured effect of each node's whole change.
+3. For each edge, run the node that reads it with the edge cut and everything else clean, and apply the slope to the
+   change of its write. A saturated softmax or unit that reads the edge counts in full.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +16,7 @@ import torch
 from torch import Tensor
 
 from workbench.analysis.circuits.blocks import CleanRun
-from workbench.analysis.circuits.downstream import Downstream, refuse_flat, slopes
+from workbench.analysis.circuits.downstream import Downstream, fit_slopes, require_slopes
 from workbench.analysis.circuits.exact import exact
 from workbench.analysis.circuits.reading import Cut, Reading, carry_cut, cuts_into, sent_changes
 from workbench.core.graph import Graph
@@ -29,24 +36,43 @@ def local_exact(
     steps: int = 5,
     progress: Progress = silent,
 ) -> dict[str, Tensor]:
-    """Estimate of metric(edge cut) - metric(intact), batch mean, exact as far as the write of the node that reads.
+    """Estimate metric(edge cut) - metric(intact), exactly up to the write of the node that reads the edge.
 
-    That node is run with the edge cut, all else clean, so a saturated softmax or unit that reads the edge counts in
-    full; what its new write does to the metric is a linear estimate (see `slopes`). Edges into sinks are patched
-    exactly. By default the estimate agrees with patching each node whole, and a distance to the clean output is a
-    metric like any other.
+    With the default secant the estimate agrees with replacing each node's whole write, and the metric may be a distance
+    to the clean output.
 
-    Costs `steps` forward and backward passes; for each node the part of a forward pass that follows it (secant only);
-    for each node and each later group of ports the stages from the ports to the nodes they feed, since one run cuts
-    the edges to all ports of a group; for each edge into a sink what follows that.
+    Args:
+        graph: The model's graph.
+        inputs: Clean inputs, batch first.
+        other: What a cut edge carries, by hook of the node that writes.
+        metric: Returns one number per example from the model's output.
+        downstream: Slope after the reading node: "secant", "path" or "gradient" (see `fit_slopes`).
+        steps: Number of gradients that "secant" and "path" average.
+        progress: Called with the number of finished cuts and their total.
+
+    Returns:
+        The score of each edge by wire, averaged over the batch, in units of the metric.
+
+    Raises:
+        InputError: If the metric is not differentiable, or its gradient vanishes ("gradient" and "path").
+
+    Cost: `steps` forward and backward passes; for each node the stages after it ("secant"); for each node and each
+    later group of ports, the stages from the ports to the nodes they feed; for each edge into a sink, the stages after
+    it.
+
+    Example:
+        >>> known = workbench.known_circuit("planted_vote")
+        >>> scores = local_exact(known.graph, known.inputs, known.graph.writes(known.corrupted), known.metric)
+        >>> known.auroc(scores, "resample")
+        1.0
     """
     into_sinks = {name: mask * (graph.wires[name].port in graph.sinks) for name, mask in graph.full(1.0).items()}
     with graph.model.lock:
         clean = CleanRun.of(graph.model, inputs, graph.nodes)
         scores = exact(graph, inputs, other, metric, into_sinks)
-        found = slopes(graph, clean, other, metric, downstream, steps)
+        found = fit_slopes(graph, clean, other, metric, downstream, steps)
         if downstream != "secant":
-            refuse_flat(found, scores)
+            require_slopes(found, scores)
         sent = sent_changes(graph, clean.activations, other)
         cuts = {port: cuts_into(graph, port) for port in graph.ports if port not in graph.sinks}
         done, total = 0, sum(map(len, cuts.values()))
@@ -61,7 +87,7 @@ def local_exact(
 
 
 def add_effects(scores: dict[str, Tensor], graph: Graph, cuts: Sequence[Cut], effects: Tensor) -> None:
-    """Adds each block's effects (block, node, *pos), through the nodes that the ports feed, to its edges' scores."""
+    """Add each block's effects (block, node, *pos) on the nodes that the ports feed to the scores of its edges."""
     for cut, effect in zip(cuts, effects, strict=True):
         n_ports = graph.wiring.shape(cut.wire)[1]
         through = effect if len(effect) == n_ports else effect.sum(dim=0, keepdim=True)

@@ -1,4 +1,4 @@
-"""Exact node patching: what replacing one node's write really does, node by node."""
+"""Exact node patching: the measured effect of replacing each node's write alone (Vig et al. 2020; Meng et al. 2022)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,23 @@ from workbench.core.stages import sweep
 def patch_nodes(
     graph: Graph, inputs: Any, other: Mapping[str, Tensor], metric: Metric, progress: Progress = silent
 ) -> Effects:
-    """metric(write replaced by the other run's) - metric(intact) for every node whose hook is in `other`.
+    """Measure metric(write replaced) - metric(intact) for every node whose hook is in `other`.
 
-    This cuts all edges that leave the node at once (Vig et al. 2020; Meng et al. 2022). Costs one forward pass and,
-    for each node, the part of one that follows it; nodes of one layer share such runs as blocks of the batch.
+    Replacing a write cuts all edges that leave the node at once. Nodes of one layer share runs as blocks of the batch.
+
+    Args:
+        graph: The model's graph.
+        inputs: Clean inputs, batch first.
+        other: What each node writes instead, by hook.
+        metric: Returns one number per example from the model's output.
+        progress: Called with the number of finished nodes and their total.
+
+    Returns:
+        The effect of each node on each example, by hook, in units of the metric.
+
+    Cost: 1 forward pass, and for each node the stages after it.
+
+    References: Vig et al. 2020; Meng et al. 2022.
     """
     groups = {hook: group for hook, group in node_groups(graph, inputs).items() if hook in other}
     nodes = list(places(groups))

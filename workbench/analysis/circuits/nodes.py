@@ -1,4 +1,4 @@
-"""Nodes one by one: those of a graph and, inside its heads, queries, keys and values."""
+"""Single nodes: those of a graph and, for its heads, their queries, keys and values."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from workbench.core.sites import Index, Site
 from workbench.core.wiring import Group
 
 Effects = dict[str, Float[Tensor, "_node *_pos _batch"]]
-"""For each hook, the effect of each of its nodes, at each position where they are kept, on each example."""
+"""Effect of each node on each example (and at each position that the graph keeps), by hook."""
 
 
 def attention_layers(graph: Graph) -> dict[str, Group]:
-    """The modules whose heads are nodes and show their queries and keys, with the groups of these heads."""
+    """Return the attention modules whose heads are nodes and whose queries and keys have hooks, with their groups."""
     nodes = graph.wiring.nodes
     found = {hook.removesuffix(".hook_z"): nodes[hook] for hook in nodes if nodes[hook].axis == "head"}
     needed = ("hook_q", "hook_k", "hook_v", "hook_attn_scores", "hook_pattern")
@@ -29,9 +29,9 @@ def attention_layers(graph: Graph) -> dict[str, Group]:
 
 
 def node_groups(graph: Graph, inputs: Any) -> dict[str, Group]:
-    """Everything whose effect can be asked for, by hook, in firing order: nodes, and queries, keys and values.
+    """Return all groups of nodes by hook in firing order, with the queries, keys and values of heads as nodes.
 
-    The latter come for each head, at each position when the graph keeps positions (Kramar et al. 2024).
+    Queries, keys and values are one node per head, or per position if the graph keeps them (Kramar et al. 2024).
     """
     info = graph.model.trace(inputs)
     groups = dict(graph.wiring.nodes)
@@ -43,14 +43,14 @@ def node_groups(graph: Graph, inputs: Any) -> dict[str, Group]:
 
 
 def places(groups: Mapping[str, Group]) -> Iterator[tuple[Site, str, tuple[int, ...]]]:
-    """Every node: its site, its hook and its place (node,) or (node, pos) in the hook's effects."""
+    """Return every node: its site, its hook and its place (node,) or (node, pos) in the hook's effects."""
     for hook, group in groups.items():
         for place in product(range(group.size), *([] if group.positions is None else [range(group.positions)])):
             yield site_of(hook, group, place), hook, place
 
 
 def site_of(hook: str, group: Group, place: tuple[int, ...]) -> Site:
-    """The site at which a node writes."""
+    """Return the site at which a node writes."""
     node, *pos = place
     index: dict[str, Index] = {}
     if group.axis:
@@ -61,14 +61,14 @@ def site_of(hook: str, group: Group, place: tuple[int, ...]) -> Site:
 
 
 def by_node(x: Tensor, axes: tuple[str, ...], group: Group) -> Float[Tensor, "_drop _node *_pos _batch"]:
-    """Sums over all that belongs to one node, of a tensor with a leading axis before the activation's own."""
+    """Sum over the entries of each node, for a tensor with one leading axis before those of the activation."""
     positions = "" if group.positions is None else "pos"
     entries = reduce(x, f"drop {' '.join(axes)} -> drop {group.axis or '()'} {positions} batch", "sum")
     return sum_neighbours(entries, group.width, dim=1)
 
 
 def sum_neighbours(x: Tensor, width: int, dim: int) -> Tensor:
-    """Sums of `width` neighbouring entries along an axis; the last one is of what is left."""
+    """Sum `width` adjacent entries along an axis; the last sum has the remainder."""
     if width == 1:
         return x
     padded = pad(x.movedim(dim, -1), (0, -x.shape[dim] % width))
@@ -77,7 +77,7 @@ def sum_neighbours(x: Tensor, width: int, dim: int) -> Tensor:
 
 @torch.no_grad()
 def replace_write(x: Tensor, ablation: str) -> Tensor:
-    """What a node writes instead: of the corrupted run's activation itself, its batch mean, or zero."""
+    """Return what a node writes instead: the corrupted run's activation, its batch mean, or zero."""
     if ablation == "zero":
         return torch.zeros_like(x)
     return x.mean(dim=0, keepdim=True).expand_as(x) if ablation == "mean" else x

@@ -1,4 +1,12 @@
-"""Optimal ablation: constants that do the least harm in the place of what nodes write (Li and Janson 2024)."""
+"""Optimal ablation: constant writes that change the metric least (Li and Janson 2024).
+
+1. Start from the mean of the corrupted writes.
+2. At each step draw a share between 0 and 1, let a random set of that share of the nodes write their constants, and
+   minimize the mean square of metric - intact metric with Adam.
+3. Keep the constants with the smallest loss when every node writes its constant, so they are never worse than means.
+
+Li and Janson train constants for each circuit; these are trained once for circuits of all sizes.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +29,22 @@ STEPS, RATE = 100, 0.05
 def optimal_writes(
     graph: Graph, inputs: Any, corrupted: Any, metric: Metric, seed: int = 0, progress: Progress = silent
 ) -> dict[str, Tensor]:
-    """One constant write for each node (and each position and place), the same for every example.
+    """Train one constant write per node (and position and place), the same for every example.
 
-    Found by Adam from the mean of the corrupted writes, so that the metric stays as close to the intact one, in the
-    mean square over examples, when random sets of nodes write their constants: at each step a share of the nodes,
-    itself drawn from 0 to 1. Li and Janson train a constant for each circuit; these are trained once for circuits of
-    all sizes. The best constants of all steps are kept, by the metric's distance with every node constant, so they are
-    never worse there than means. Costs 4 forward passes, and 2 forward and 1 backward pass for each of 100 steps.
+    Args:
+        graph: The model's graph.
+        inputs: Clean inputs, batch first.
+        corrupted: Inputs whose mean writes are the starting point.
+        metric: Returns one number per example from the model's output.
+        seed: Seeds the random sets of nodes.
+        progress: Called with the number of finished steps and their total.
+
+    Returns:
+        The constant writes by hook.
+
+    Cost: 4 forward passes, and 2 forward and 1 backward pass for each of 100 steps.
+
+    References: Li and Janson 2024.
     """
     start = other_writes(graph, corrupted, "mean")
     with torch.no_grad():
@@ -55,7 +72,7 @@ def optimal_writes(
 
 
 def draw_nodes(graph: Graph, hook: str, x: Tensor, random: torch.Generator) -> Tensor:
-    """1 at the nodes of a group that write their constants in this step, broadcast over all else."""
+    """Draw the nodes of a group that write their constants in this step: 1 for those, in the shape of the write."""
     share = torch.rand(1, generator=random)
     nodes = (torch.rand(graph.size[hook], generator=random) < share).to(x)
     grouped = graph.group(hook, x)
@@ -70,7 +87,7 @@ def distance(
     constants: Mapping[str, Tensor],
     chosen: Mapping[str, Tensor] | None,
 ) -> Tensor:
-    """Mean square of metric - intact when the chosen nodes (None: all) write their constants."""
+    """Measure the mean square of metric - intact when the chosen nodes (None: all) write their constants."""
 
     def replaced(hook: str) -> Any:
         instead = constants[hook]

@@ -1,4 +1,9 @@
-"""Path patching: what travels from one node along a given path, and along no other (Goldowsky-Dill et al. 2023)."""
+"""Path patching: the effect of one node on the metric along a single path (Goldowsky-Dill et al. 2023).
+
+1. The first node writes as in the corrupted run, and only the first edge of the path carries that.
+2. Each later node is run on the clean input plus what the edge before it carries; the next edge carries what it writes.
+3. The effect of a prefix of the path is measured by letting the last node's new write reach everything after it.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +30,11 @@ from workbench.core.wiring import Edge, Wiring
 
 @dataclass(frozen=True)
 class PathEffect(Result):
-    """What a path carries: metric(path patched) - metric(intact), on each example, in the metric's units.
+    """Effect of a path: metric(path patched) - metric(intact), on each example, in the metric's units.
 
-    `path` are the edges in order. `prefix[i]` is the effect, batch mean, when what arrives after i + 1 edges may go on
-    by every way: how much is left of it at each node on the path. A negative effect says that the path raises the
-    metric. `clean` is the intact metric, `corrupted` that with every edge cut.
+    `path` has the edges in order. `prefix[i]` is the batch mean of the effect if the write after i + 1 edges reaches
+    everything after it. A negative effect means that the path raises the metric. `clean` is the intact metric,
+    `corrupted` that with every edge cut.
     """
 
     view: ClassVar[View] = View(
@@ -67,13 +72,36 @@ def patch_path(
     ablation: Replacement = "resample",
     progress: Progress = silent,
 ) -> PathEffect:
-    """What one path through the graph carries, on any model with a graph.
+    """Measure the effect of one path through the graph on the metric.
 
-    `path` names sites from a node to the output, such as `hook_embed -> blocks.0.hook_v_input[head=1] ->
-    blocks.0.hook_resid_post`: a node, then ports; between two ports stands the node that the first one feeds, and may
-    be left out where there is only one. Left out altogether, it is the path whose weakest edge is strongest by EAP-IG.
-    The first node writes as in the corrupted run, or what `ablation` says; each later one what it makes of that on top
-    of the clean run. Costs a forward pass for each edge, and one more for each prefix.
+    Args:
+        model: Any model with a computation graph.
+        inputs: Clean inputs, batch first.
+        corrupted: Inputs of the same shape that change the answer.
+        metric: Returns one number per example from the model's output.
+        path: Sites from a node through ports to the output, such as `hook_embed -> blocks.0.hook_v_input[head=1] ->
+            blocks.0.hook_resid_post`. The node between two ports may be left out if the first port feeds only one. By
+            default the path whose weakest edge is strongest by EAP-IG.
+        ablation: What the first node writes: "resample" its write in the corrupted run, "mean" the batch mean of that,
+            "zero" nothing.
+        progress: Called with the number of finished edges and their total.
+
+    Returns:
+        A `PathEffect`: the effect of the path on each example, and the mean effect of each of its prefixes.
+
+    Raises:
+        ShapeError: If `corrupted` differs from `inputs` in shape.
+        InputError: If `path` is not a path to the output, or the examples share no effect of the corruption.
+        UnknownNameError: If `path` names a node or port that does not exist.
+
+    Cost: 1 forward pass for each edge, and 1 more for each prefix.
+
+    References: Goldowsky-Dill et al. 2023; Wang et al. 2023.
+
+    Example:
+        >>> found = workbench.run("path", model="greater_than_gpt", inputs="test:0:16")
+        >>> len(found.path) == len(found.prefix)
+        True
     """
     check_same_shape(inputs, corrupted)
     with model.lock:
@@ -95,9 +123,9 @@ def patch_path(
 
 
 def patch_prefixes(behaviour: Behaviour, edges: Sequence[Edge], progress: Progress = silent) -> list[Tensor]:
-    """metric - intact for each prefix of the path, on each example.
+    """Measure metric - intact for each prefix of the path, on each example.
 
-    Edge i carries what its writer makes of edge i - 1 alone: a run of its own, in which all else is clean.
+    Edge i carries what its writer computes from edge i - 1, in a run in which everything else is clean.
     """
     graph, metric = behaviour.graph, behaviour.metric
     other, found = behaviour.other, []
@@ -115,7 +143,7 @@ def patch_prefixes(behaviour: Behaviour, edges: Sequence[Edge], progress: Progre
 
 
 def with_write(model: HookedModel, inputs: Any, hook: str | None) -> tuple[Any, dict[str, Tensor]]:
-    """The output, and the activation at a hook."""
+    """Run the model and return its output, and the activation at a hook."""
     if hook is None:
         return model(inputs), {}
     seen: dict[str, Tensor] = {}
@@ -129,10 +157,10 @@ def with_write(model: HookedModel, inputs: Any, hook: str | None) -> tuple[Any, 
 
 
 def parse_path(wiring: Wiring, text: str) -> list[Edge]:
-    """The edges of a path; raises where it names what is not there, jumps, or stops before the output."""
+    """Parse a path into edges; raises if it names an unknown site, skips a node, or stops before the output."""
     sites = [Site.parse(part) for part in text.split("->")]
     if len(sites) < 2:
-        raise InputError(f"{text!r} is no path. Write it like 'node -> port -> node -> port', down to the output.")
+        raise InputError(f"{text!r} is not a path. Write it like 'node -> port -> node -> port', ending at the output.")
     edges: list[Edge] = []
     node, port = sites[0], None
     for site in sites[1:]:
@@ -148,12 +176,12 @@ def parse_path(wiring: Wiring, text: str) -> list[Edge]:
         port = site
     if port is None or port.hook not in wiring.sinks:
         ends = " or ".join(wiring.sinks)
-        raise InputError(f"This path stops at {sites[-1]}, before the output. Lead it on to {ends}.")
+        raise InputError(f"This path stops at {sites[-1]}, before the output. Continue it to {ends}.")
     return edges
 
 
 def next_node(wiring: Wiring, port: Site, site: Site) -> Site:
-    """The node between a port and the next site: that site when the port feeds it, else the only node that it feeds."""
+    """Return the node between a port and the next site: that site if the port feeds it, else the only node it feeds."""
     fed = [node for start, node in wiring.feeds() if start == str(port)]
     if str(site) in fed:
         return site
@@ -168,7 +196,7 @@ def next_node(wiring: Wiring, port: Site, site: Site) -> Site:
 
 
 def strongest_path(behaviour: Behaviour) -> list[Edge]:
-    """The path from a source to a sink whose weakest edge is strongest, by EAP-IG."""
+    """Find the path from a source to a sink whose weakest edge is strongest, by EAP-IG."""
     graph, wiring = behaviour.graph, behaviour.graph.wiring
     scores = eap_ig(graph, behaviour.inputs, behaviour.other, behaviour.metric)
     strength = wiring.as_vector(scores).abs()
@@ -183,7 +211,7 @@ def strongest_path(behaviour: Behaviour) -> list[Edge]:
 
 
 def walk(wiring: Wiring, edges: Sequence[Edge]) -> list[Edge]:
-    """One path through edges that all lie on some path, from a source to a sink."""
+    """Follow edges from a source to a sink; each of them must be on some path."""
     feeds: dict[str, set[str]] = {}
     for port, node in wiring.feeds():
         feeds.setdefault(port, set()).add(node)

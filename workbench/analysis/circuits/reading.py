@@ -1,4 +1,4 @@
-"""What nodes write when edges into their ports are cut and all else is clean: many edges in one short run."""
+"""Writes of nodes when edges into their ports are cut and everything else is clean, for many edges in one short run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Place = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Cut:
-    """The edges from one node to all ports of a group, at one position or (None) at all.
+    """Edges from one node to all ports of a group, at one position or (None) at all.
 
-    One run cuts them together, for each port feeds its own node.
+    One run cuts them together, because each port feeds its own node.
     """
 
     wire: str
@@ -32,14 +32,17 @@ class Cut:
     pos: int | None
 
     def places(self, graph: Graph) -> list[tuple[int, ...]]:
-        """Its edges, as places in the wire's mask."""
+        """Return the edges as places in the wire's mask."""
         _, n_ports, *positions = graph.wiring.shape(self.wire)
         at = [range(n) for n in positions] if self.pos is None else [(self.pos,)]
         return [(self.node, *place) for place in product(range(n_ports), *at)]
 
 
 def cuts_into(graph: Graph, port: str) -> list[Cut]:
-    """What must be cut apart: ports of a group feed their own nodes, and so do positions that see only themselves."""
+    """List the cuts into a group of ports that need a run each.
+
+    Ports of a group feed their own nodes and are cut together, as are positions that are read only where they are.
+    """
     group = graph.wiring.ports[port]
     apart = group.positions is not None and group.sees != "same"
     places = range(group.positions or 0) if apart else (None,)
@@ -48,14 +51,14 @@ def cuts_into(graph: Graph, port: str) -> list[Cut]:
 
 
 def sent_changes(graph: Graph, clean: Activations, other: Activations) -> dict[str, Tensor]:
-    """What every node's change adds to the stream, if it writes to one, else the change; the node axis second."""
+    """Compute what every node's change adds to the stream, or the change itself if it has none; node axis second."""
     lifts = {wire.writer: wire.lift for wire in graph.wires.values()}
     changes = {hook: graph.group(hook, other[hook].to(x) - x) for hook, x in clean.items() if hook in graph.nodes}
     return {hook: lift(changes[hook]) if lift else changes[hook] for hook, lift in lifts.items()}
 
 
 def carry_cut(graph: Graph, cut: Cut, sent: Activations) -> Float[Tensor, "batch port *rest"]:
-    """What the ports read more, the port axis second."""
+    """Compute the change at the ports, the port axis second."""
     wire = graph.wires[cut.wire]
     shape = graph.wiring.shape(cut.wire)
     if wire.lift and cut.pos is None:
@@ -68,7 +71,7 @@ def carry_cut(graph: Graph, cut: Cut, sent: Activations) -> Float[Tensor, "batch
 
 @dataclass(frozen=True)
 class Reading:
-    """The way from a group of ports to the nodes they feed (`fed`); `between`: all nodes that write on it."""
+    """Stages from a group of ports to the nodes they feed (`fed`), and all nodes that write there (`between`)."""
 
     graph: Graph
     port: str
@@ -78,7 +81,7 @@ class Reading:
 
     @classmethod
     def of(cls, graph: Graph, port: str, clean: CleanRun) -> Reading:
-        """The way of these ports, the nodes in firing order."""
+        """Find the nodes that these ports feed, in firing order."""
         order = {hook: info.order for hook, info in graph.model.trace().items()}
         fed = [hook for hook, group in graph.nodes.items() if port in group.reads]
         between = [hook for hook in graph.nodes if fed and order[port] <= order[hook] <= order[fed[-1]]]
@@ -86,7 +89,7 @@ class Reading:
 
     @property
     def room(self) -> int:
-        """How many blocks fit in one run of the way."""
+        """Return the number of blocks that fit in one run."""
         model = self.graph.model
         first, last = model.stage_of(self.port), model.stage_of(self.fed[-1])
         return self.clean.room(first, last, on_request=model.hook_dict[self.port].displaces)
@@ -94,14 +97,14 @@ class Reading:
     def compute_changes(
         self, added: Sequence[Float[Tensor, "batch port *rest"]]
     ) -> dict[str, Float[Tensor, "block batch ..."]]:
-        """What the fed nodes write more when the ports read `added` more, one block for each; the node axis third."""
+        """Compute the change of the fed nodes' writes when `added` is added at the ports; axes block, batch, node."""
         clean = self.clean.activations
         return {hook: x - self.graph.group(hook, clean[hook]) for hook, x in self.compute_writes(added).items()}
 
     def compute_writes(
         self, added: Sequence[Float[Tensor, "batch port *rest"]]
     ) -> dict[str, Float[Tensor, "block batch ..."]]:
-        """What the fed nodes write when the ports read `added` more, one block for each; the node axis third."""
+        """Compute the fed nodes' writes when `added` is added at the ports; axes block, batch, node."""
         graph, model, blocks, writes = self.graph, self.graph.model, len(added), {}
         more = graph.ungroup(self.port, torch.cat(list(added)))
 

@@ -1,4 +1,4 @@
-"""The same circuit from other examples: examples drawn with replacement, and what is stable over such draws."""
+"""Bootstrap over examples: intervals of faithfulness and CMD, and overlap of circuits traced on resampled examples."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from workbench.core.random import generator
 
 
 def rows_of(x: Any, rows: Int[Tensor, " draw"]) -> Any:
-    """Some examples of inputs or writes, whatever tensors these are made of."""
+    """Select rows from all tensors of inputs or writes."""
     return tree_map(lambda leaf: leaf[rows] if isinstance(leaf, Tensor) else leaf, x)
 
 
 def metric_of(metric: Metric, rows: Int[Tensor, " draw"], n: int) -> Metric:
-    """The same metric for some of `n` examples.
+    """Select rows of a metric that was made for `n` examples.
 
-    Each tensor of a dataclass with one entry per example is drawn too, and so is a metric inside it.
+    Rows are selected in each tensor of the dataclass with one entry per example, and in a metric inside it.
     """
     if not is_dataclass(metric):
         raise InputError(
-            f"{name_of(metric)!r} cannot be drawn for other examples. Write the metric as a frozen "
+            f"Rows of the metric {name_of(metric)!r} cannot be selected. Write it as a frozen "
             "dataclass with one entry per example in its tensors, such as core.metrics.LogitDifference."
         )
     held = {f.name: getattr(metric, f.name) for f in fields(metric)}
@@ -44,20 +44,20 @@ def metric_of(metric: Metric, rows: Int[Tensor, " draw"], n: int) -> Metric:
 
 
 def draw_behaviour(behaviour: Behaviour, rows: Int[Tensor, " draw"]) -> Behaviour:
-    """The behaviour on some of its examples; costs two forward passes."""
+    """Measure the behaviour on some of its examples. Costs 2 forward passes."""
     metric = metric_of(behaviour.metric, rows, len(behaviour.clean))
     return Behaviour.of(behaviour.graph, rows_of(behaviour.inputs, rows), rows_of(behaviour.other, rows), metric)
 
 
 def draws(n: int, times: int, seed: int) -> Int[Tensor, "time draw"]:
-    """Rows of `n` examples, drawn with replacement as many times as asked."""
+    """Draw rows of `n` examples with replacement, `times` times."""
     return torch.randint(n, (times, n), generator=generator(seed, "bootstrap"))
 
 
 def faithfulness_interval(
     kept: Float[Tensor, "*any batch"], behaviour: Behaviour, seed: int = 0, level: float = 0.95
 ) -> Float[Tensor, "2 *any"]:
-    """The bootstrap interval of faithfulness over the examples, its three means drawn together."""
+    """Compute the bootstrap interval of faithfulness over the examples, with its three means on the same draws."""
     width = 1 + kept[..., 0].numel() // kept.shape[-1]
     return bootstrap_interval(
         lambda rows: draw_shares(kept, behaviour, rows), len(behaviour.clean), seed=seed, level=level, width=width
@@ -67,7 +67,7 @@ def faithfulness_interval(
 def draw_shares(
     kept: Float[Tensor, "*any batch"], behaviour: Behaviour, rows: Int[Tensor, "draw row"]
 ) -> Float[Tensor, "*any draw"]:
-    """Faithfulness on draws of the examples; the gap of a draw counts as a hundredth of the whole one at least."""
+    """Compute the faithfulness on draws of the examples. The gap of a draw is at least a hundredth of the whole gap."""
     n = len(behaviour.clean)
     weight = torch.zeros(len(rows), n, dtype=torch.float64)
     weight.scatter_add_(1, rows, torch.full(rows.shape, 1 / n, dtype=torch.float64))
@@ -79,7 +79,7 @@ def draw_shares(
 def cmd_interval(
     kept: Float[Tensor, "size batch"], behaviour: Behaviour, sizes: Int[Tensor, " size"], spacing: Spacing, seed: int
 ) -> tuple[float, float]:
-    """The bootstrap interval of CMD over the examples, from the metric of the circuit of each size."""
+    """Compute the bootstrap interval of CMD over the examples, from the metric of the circuit of each size."""
 
     def distance(rows: Tensor) -> Tensor:
         return cmd(sizes, draw_shares(kept, behaviour, rows).T, spacing)
@@ -95,7 +95,7 @@ def random_cmd_interval(
     spacing: Spacing,
     seed: int,
 ) -> tuple[float, float]:
-    """The bootstrap interval of the mean CMD of random circuits, over the examples and over the circuits at once."""
+    """Compute the bootstrap interval of the mean CMD of random circuits, over both examples and circuits."""
 
     def distance(rows: Tensor, orders: Tensor) -> Tensor:
         shares = draw_shares(kept, behaviour, rows)
@@ -108,11 +108,11 @@ def random_cmd_interval(
 
 
 def jaccard(one: Bool[Tensor, " edge"], other: Bool[Tensor, " edge"]) -> float:
-    """Edges in both over edges in either; 1 when both are empty."""
+    """Compute the Jaccard index of two circuits: edges in both over edges in either, 1 if both are empty."""
     either = int((one | other).sum())
     return int((one & other).sum()) / either if either else 1.0
 
 
 def pairwise_jaccard(circuits: Sequence[Bool[Tensor, " edge"]]) -> list[float]:
-    """Of every pair of circuits."""
+    """Compute the Jaccard index of every pair of circuits."""
     return [jaccard(one, other) for one, other in combinations(circuits, 2)]

@@ -1,4 +1,4 @@
-"""Tracing a circuit: score every edge, keep the strongest, and measure what they keep of the behaviour."""
+"""Circuit tracing: score every edge, keep the strongest, and measure their faithfulness."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workbench.analysis.circuits.attribution import (
     eap,
     eap_ig,
     other_writes,
-    refuse_vanishing,
+    require_gradient,
 )
 from workbench.analysis.circuits.circuit import Circuit
 from workbench.analysis.circuits.edge_pruning import learned_masks
@@ -43,22 +43,24 @@ Ablation = Literal["resample", "zero", "mean", "optimal"]
 
 @dataclass(frozen=True)
 class CircuitConfig:
-    """How a circuit is traced, and how fine its graph is.
+    """Scoring of edges, value of a cut edge, and granularity of the graph.
 
-    `method` scores the edges: "eap" (gradient at the clean run), "eap_ig" (gradient averaged on the way there from the
-    corrupted run), "local" (the reading node is run, only what follows it estimated), "exact" (each edge cut in turn),
-    "acdc" (edges cut on top of each other, from the output back; those that stay have their cost as score, all others
-    0), "flow" (the share of what each port reads that came along, whatever the metric) or "learned" (the probability
-    to be kept, trained with a mask on every edge). `ablation` says what a cut edge carries: "resample" the corrupted
-    run's write, "mean" its mean over the corrupted batch, "zero" nothing, "optimal" a constant trained to do the least
-    harm.
-    `steps` is the number of gradients that "eap_ig" and "local" average. `threshold` is how much of the distance with
-    all edges cut an edge may cost and still go ("acdc"). `detail` is one of the model's own ("head", "neuron" or
-    "block" for a GPT), empty for its usual one. `group` puts so many neighbouring channels, units or features into one
-    node, 0 all of a hook. `positions` keeps token positions apart: a node and an edge for each.
-    `sizes` says how many edges the measured circuits keep: "usual", "log" (twelve, evenly spaced on a logarithmic
-    scale) or "mib", the percentages of MIB's circuit track, at which CMD and CPR may be compared with its tables.
-    `draws` is the number of random circuits of each size, for comparison.
+    Attributes:
+        method: "eap" (gradient at the clean run), "eap_ig" (gradient averaged from the clean to the corrupted run),
+            "local" (the reading node is run, the stages after it estimated), "exact" (each edge cut in turn), "acdc"
+            (edges cut on top of each other, from the output to the input; the score of a kept edge is its cost), "flow"
+            (the share of what each port reads, independent of the metric) or "learned" (the probability of keeping an
+            edge, trained with a mask on every edge).
+        ablation: What a cut edge carries: "resample" the corrupted run's write, "mean" its mean over the corrupted
+            batch, "zero" nothing, "optimal" a constant trained to change the metric least.
+        steps: Number of gradients that "eap_ig" and "local" average.
+        threshold: Largest cost of a removed edge, as a share of the distance with all edges cut ("acdc").
+        detail: Granularity of the graph, such as "head", "neuron" or "block" for a GPT. By default the model's usual.
+        group: Number of adjacent channels, units or features per node; 0 puts all of a hook into one.
+        positions: Use one node and edge per token position.
+        sizes: Numbers of edges of the measured circuits: "usual", "log" (twelve, evenly spaced on a logarithmic scale)
+            or "mib", the percentages of MIB's circuit track, at which CMD and CPR are comparable with its tables.
+        draws: Number of random circuits of each size, for comparison.
     """
 
     method: Scoring = "eap_ig"
@@ -75,7 +77,7 @@ class CircuitConfig:
         check_fields(self)
 
     def graph(self, model: HookedModel, inputs: Any) -> Graph:
-        """The model's graph, as fine as this says."""
+        """Return the model's graph at this granularity."""
         if self.detail and self.detail not in model.details:
             where = f" in the graph of {type(model).__name__}"
             raise UnknownNameError("detail", self.detail, model.details or ("",), where)
@@ -85,7 +87,7 @@ class CircuitConfig:
         return graph.refine(self.group, inputs if self.positions else None)
 
     def behaviour(self, model: HookedModel, inputs: Any, corrupted: Any, metric: Metric) -> Behaviour:
-        """What is to be explained; raises when all edges cut do not change the metric."""
+        """Measure the behaviour to explain; raises InputError if cutting all edges does not change the metric."""
         graph = self.graph(model, inputs)
         if self.ablation == "optimal":
             other = optimal_writes(graph, inputs, corrupted, metric)
@@ -107,13 +109,39 @@ def trace_circuit(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Circuit:
-    """Which edges carry the behaviour that tells the inputs from the corrupted ones, on any model with a graph.
+    """Find the edges that explain a difference in behaviour and measure their faithfulness.
 
-    `how` says how edges are scored and how fine the graph is. Then only the strongest edges are kept, at about fifteen
-    sizes, and what is left of the metric is measured, beside random edges. Costs 1 forward and 1 forward-backward pass
-    (eap), 2 and `steps` (eap_ig), these and parts of a forward pass for each node and port (local) or for each edge
-    (exact, acdc), and a forward pass for each size of the circuit and of each of the random ones. Raises where the
-    examples share no effect that could be explained (see `metric_gap`).
+    1. Score every edge of the model's graph with `how.method`.
+    2. Keep the strongest edges at about fifteen sizes, from one edge to all of them.
+    3. Run each circuit with all other edges cut, and compare it with random circuits of the same size.
+
+    Args:
+        model: Any model with a computation graph.
+        inputs: Clean inputs, batch first.
+        corrupted: Inputs of the same shape that change the answer.
+        metric: Returns one number per example from the model's output.
+        how: Scoring of edges, value of a cut edge, and granularity of the graph.
+        seed: Seeds the random circuits and the intervals.
+        progress: Called with the number of finished steps and their total.
+
+    Returns:
+        A `Circuit`: scores (in units of the metric), sizes, faithfulness curves, CMD and CPR.
+
+    Raises:
+        ShapeError: If `corrupted` differs from `inputs` in shape.
+        InputError: If the examples share no effect that could be explained (see `metric_gap`), or the gradient
+            vanishes ("eap").
+
+    Cost: 1 forward and 1 forward-backward pass ("eap"), 2 and `steps` ("eap_ig"), these and parts of a forward pass for
+    each node and port ("local") or for each edge ("exact", "acdc"); and 1 forward pass for each size of the circuit and
+    of each random circuit.
+
+    References: Syed et al. 2023; Hanna et al. 2024; Conmy et al. 2023; Mueller et al. 2025 (MIB).
+
+    Example:
+        >>> circuit = workbench.run("circuit", model="greater_than_gpt", method="eap", draws=2, inputs="test:0:16")
+        >>> circuit.beats_random
+        True
     """
     check_same_shape(inputs, corrupted)
     with model.lock:
@@ -129,7 +157,7 @@ def trace_circuit(
 def assemble(
     behaviour: Behaviour, scores: Masks, kept: Float[Tensor, "order size batch"], how: CircuitConfig, seed: int
 ) -> Circuit:
-    """The result; the first of the orders is the circuit's, the others are random edges."""
+    """Assemble the result. The first order of `kept` is that of the circuit, the others are random."""
     sizes, curves = circuit_sizes(how.sizes, behaviour.graph.n_edges), behaviour.share(kept)
     measured = behaviour, sizes, how.sizes, seed
     return Circuit(
@@ -156,15 +184,15 @@ def assemble(
 
 
 def score_edges(behaviour: Behaviour, how: CircuitConfig, progress: Progress = silent) -> dict[str, Tensor]:
-    """metric(edge cut) - metric(intact) of every edge, estimated or exact; refuses an estimate that sees nothing."""
+    """Score every edge by metric(edge cut) - metric(intact); raises InputError if the gradient vanishes ("eap")."""
     scores = compute_scores(behaviour, how, progress)
     if how.method == "eap":
-        refuse_vanishing(behaviour.graph, scores, behaviour.gap)
+        require_gradient(behaviour.graph, scores, behaviour.gap)
     return scores
 
 
 def compute_scores(behaviour: Behaviour, how: CircuitConfig, progress: Progress = silent) -> dict[str, Tensor]:
-    """The same scores, whatever they are worth: of a single example, say, which may change nothing."""
+    """Score every edge without the check, such as on resampled examples whose metric may not change."""
     question = (behaviour.graph, behaviour.inputs, behaviour.other, behaviour.metric)
     return dict(SCORES[how.method](question, how, progress))
 
@@ -179,11 +207,11 @@ SCORES: Mapping[str, Callable[[Question, CircuitConfig, Progress], Masks]] = {
     "flow": lambda q, how, progress: information_flow(*q[:2], progress=progress),
     "learned": lambda q, how, progress: learned_masks(*q, progress=progress),
 }
-"""How each method scores every edge of (graph, inputs, other writes, metric)."""
+"""Scores every edge of (graph, inputs, other writes, metric), by method."""
 
 
 def random_strengths(n_edges: int, seed: int, draws: int) -> list[Float[Tensor, " edge"]]:
-    """Random orders of the edges, to take circuits from as if they were scores."""
+    """Draw random scores, one set for each random circuit."""
     random = generator(seed, "random circuits")
     return [torch.rand(n_edges, generator=random) for _ in range(draws)]
 
@@ -191,7 +219,7 @@ def random_strengths(n_edges: int, seed: int, draws: int) -> list[Float[Tensor, 
 def kept_metrics(
     behaviour: Behaviour, strengths: list[Tensor], sizes: Int[Tensor, " size"], progress: Progress = silent
 ) -> Float[Tensor, "order size batch"]:
-    """The metric, on each example, of the strongest edges in each order, at each size."""
+    """Measure the metric of the circuits with the strongest edges of each order, at each size, on each example."""
     wiring, total = behaviour.graph.wiring, len(strengths) * len(sizes)
     kept = behaviour.clean.new_empty(len(strengths), len(sizes), len(behaviour.clean))
     for order, strength in enumerate(strengths):

@@ -1,4 +1,12 @@
-"""Is this the circuit? What it keeps, what is left without it, which edges it could do without, how stable it is."""
+"""Verification of a circuit: faithfulness, completeness, minimality, stability, and agreement with exact patching.
+
+1. Trace the circuit and keep the strongest edges (Wang et al. 2023 for the criteria).
+2. Faithful: run the circuit alone, beside random circuits of the same size.
+3. Complete: run its complement, which should keep nothing.
+4. Minimal: cut each of its edges too; each should lower the faithfulness.
+5. Stable: trace it again on resampled examples and compare the edges (Jaccard index).
+6. Scored well: compare the scores of sampled edges with exact patching.
+"""
 
 from __future__ import annotations
 
@@ -29,17 +37,21 @@ from workbench.core.wiring import Masks
 
 USUAL = CircuitConfig()
 ENOUGH, POINTS = 0.9, 60
-"""Of a circuit without a given size: the smallest of so many sizes that keeps this share of the behaviour."""
+"""If no size is given, use the smallest of `POINTS` sizes whose faithfulness is at least `ENOUGH`."""
+Found = tuple[Masks, int, Tensor]
+"""Scores of all edges, size of the circuit, and its edges after pruning."""
 
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    """What is checked, and how thoroughly.
+    """Size of the circuit to verify, and thoroughness of the checks.
 
-    `size`: edges in the circuit, before pruning (0: the smallest of about sixty sizes that keeps 90 %). `controls`:
-    random circuits with as many edges. `cuts`: edges of the circuit, its strongest, that are cut from it in turn.
-    `resamples`: draws of the examples from which the circuit is traced again.
-    `sampled`: edges whose score is compared with exact patching, half of them the strongest, half at random.
+    Attributes:
+        size: Number of edges before pruning. 0 is the smallest of about sixty sizes with a faithfulness of 0.9.
+        controls: Number of random circuits with as many edges.
+        cuts: Number of edges, the strongest of the circuit, that are cut from it in turn.
+        resamples: Number of draws of the examples on which the circuit is traced again.
+        sampled: Number of edges whose score is compared with exact patching; half are the strongest, half random.
     """
 
     size: NonNegativeInt = 0
@@ -54,15 +66,15 @@ class VerifyConfig:
 
 @dataclass(frozen=True)
 class Verification(Result):
-    """How well a circuit stands up to being checked.
+    """Results of the checks of a circuit.
 
     `size` edges were kept, `live` of them on a path after pruning. Faithfulness is (m(kept) - m(cut)) / (m(clean) -
-    m(cut)) of batch means: of the circuit, of its complement (all other edges kept: 0 when the circuit is complete,
-    Wang et al. 2023), and of `random` circuits of equal size; intervals are over the examples. `edges` are the
-    circuit's, strongest first. `necessity[i]` is what faithfulness loses when edge i is cut from the circuit (near 0:
-    it is not minimal), for as many of them as were asked for. `jaccard` compares the circuits of pairs of resamples.
-    `estimated` and `exact` are the scores of the sampled edges by the method and by exact patching, `pearson`,
-    `spearman` and `same_sign` how they agree (nan where one of them does not vary).
+    m(cut)) of batch means: of the circuit, of its complement (all other edges kept; 0 if the circuit is complete, Wang
+    et al. 2023), and of `random` circuits of equal size. Intervals are over the examples. `edges` has the edges of the
+    circuit, strongest first. `necessity[i]` is the decrease of the faithfulness when edge i is cut from the circuit
+    (near 0: it is not minimal), for the first `cuts` edges. `jaccard` compares the circuits of pairs of resamples.
+    `estimated` and `exact` are the scores of the sampled edges by the method and by exact patching; `pearson`,
+    `spearman` and `same_sign` measure their agreement (NaN if one of them does not vary).
     """
 
     view: ClassVar[View] = View(main="random")
@@ -103,10 +115,38 @@ def verify_circuit(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Verification:
-    """Traces a circuit and checks it: faithful, complete, minimal, stable, and scored as exact patching would?
+    """Trace a circuit and check that it is faithful, complete, minimal, stable, and scored like exact patching.
 
-    Costs the tracing once for the examples and once for each resample, a forward pass for each edge that is cut and
-    each control, and exact patching of the sampled edges. The metric must be a dataclass (all named ones are).
+    Args:
+        model: Any model with a computation graph.
+        inputs: Clean inputs, batch first.
+        corrupted: Inputs of the same shape that change the answer.
+        metric: Returns one number per example from the model's output. Must be a dataclass, as all named metrics are.
+        how: Scoring of edges, value of a cut edge, and granularity of the graph.
+        check: Size of the circuit, and thoroughness of the checks.
+        seed: Seeds the random circuits, the draws of the examples and the sampled edges.
+        progress: Called with the number of finished checks and their total.
+
+    Returns:
+        A `Verification`.
+
+    Raises:
+        ShapeError: If `corrupted` differs from `inputs` in shape.
+        InputError: If the size exceeds the number of edges, the circuit has no path to the output, or the examples
+            share no effect of the corruption.
+
+    Cost: the tracing once, and once for each resample; 1 forward pass for each edge that is cut and each control; and
+    exact patching of the sampled edges.
+
+    References: Wang et al. 2023.
+
+    Example:
+        >>> found = workbench.run(
+        ...     "verify", model="greater_than_gpt", inputs="test:0:16", method="eap", size=20, controls=2, cuts=2,
+        ...     resamples=2, sampled=4,
+        ... )
+        >>> found.faithfulness > found.random.mean()
+        tensor(True)
     """
     check_same_shape(inputs, corrupted)
     with model.lock:
@@ -116,11 +156,11 @@ def verify_circuit(
         strength = graph.wiring.as_vector(scores).abs()
         size = check.size or enough(behaviour, strength)
         if size > graph.n_edges:
-            raise InputError(f"A circuit of {size} edges: this graph has {graph.n_edges}. Choose a smaller size.")
+            raise InputError(f"A circuit of {size} edges is too large: this graph has {graph.n_edges}. Reduce 'size'.")
         circuit = prune(behaviour, how, graph.wiring.largest(strength, size))
         if not circuit.any():
             raise InputError(
-                f"The {size} strongest edges make no path from the input to the output. Choose a larger size, or 0 for "
+                f"The {size} strongest edges form no path from the input to the output. Choose a larger size, or 0 for "
                 "one that keeps 90 % of the behaviour."
             )
         total = check.controls + check.resamples + min(check.cuts, int(circuit.sum())) + 1
@@ -130,14 +170,9 @@ def verify_circuit(
 
 
 def assemble(
-    behaviour: Behaviour,
-    how: CircuitConfig,
-    check: VerifyConfig,
-    seed: int,
-    found: tuple[Masks, int, Tensor],
-    tick: Any,
+    behaviour: Behaviour, how: CircuitConfig, check: VerifyConfig, seed: int, found: Found, tick: Any
 ) -> Verification:
-    """Every measurement on a circuit that was found: its scores, its size and its edges after pruning."""
+    """Run all checks on a circuit."""
     scores, size, circuit = found
     wiring, n = behaviour.graph.wiring, len(behaviour.clean)
     strength = wiring.as_vector(scores)
@@ -170,36 +205,36 @@ def assemble(
 
 
 def enough(behaviour: Behaviour, strength: Float[Tensor, " edge"]) -> int:
-    """The smallest size from the logarithmic scale whose circuit is faithful enough."""
+    """Return the smallest size from the logarithmic scale with a faithfulness of at least `ENOUGH`."""
     wiring = behaviour.graph.wiring
     sizes = log_sizes(wiring.n_edges, POINTS).tolist()
     return next((k for k in sizes if behaviour.faithfulness(wiring.largest(strength, k)) >= ENOUGH), sizes[-1])
 
 
 def prune(behaviour: Behaviour, how: CircuitConfig, keep: Masks) -> Bool[Tensor, " edge"]:
-    """The edges of a circuit that are on a path."""
+    """Return the edges of a circuit that are on a path."""
     wiring = behaviour.graph.wiring
     return wiring.as_vector(wiring.prune(keep, counterfactual=how.ablation == "resample"))
 
 
 def metric_of_edges(behaviour: Behaviour, keep: Bool[Tensor, " edge"]) -> Float[Tensor, " batch"]:
-    """The metric when only these edges are kept."""
+    """Measure the metric when only these edges are kept."""
     return behaviour.run(behaviour.graph.wiring.as_masks(keep))
 
 
 def share(kept: Float[Tensor, " batch"], behaviour: Behaviour) -> float:
-    """Faithfulness, from the metric of what was kept."""
+    """Compute the faithfulness from the metric of a circuit."""
     return float(behaviour.share(kept))
 
 
 def interval(kept: Float[Tensor, " batch"], behaviour: Behaviour, seed: int) -> tuple[float, float]:
-    """The interval of faithfulness over the examples."""
+    """Compute the interval of the faithfulness over the examples."""
     low, high = faithfulness_interval(kept, behaviour, seed).tolist()
     return low, high
 
 
 def controls(behaviour: Behaviour, size: int, n: int, seed: int, tick: Any) -> Float[Tensor, " control"]:
-    """Faithfulness of random circuits with as many edges."""
+    """Measure the faithfulness of random circuits with as many edges."""
     wiring, random = behaviour.graph.wiring, generator(seed, "control circuits")
     found = []
     for _ in range(n):
@@ -212,7 +247,7 @@ def controls(behaviour: Behaviour, size: int, n: int, seed: int, tick: Any) -> F
 def without_each(
     behaviour: Behaviour, circuit: Bool[Tensor, " edge"], order: list[int], tick: Any
 ) -> Float[Tensor, " cut"]:
-    """What faithfulness loses when each edge in turn is cut from the circuit too."""
+    """Measure the decrease of the faithfulness when each edge in turn is cut from the circuit."""
     whole = share(metric_of_edges(behaviour, circuit), behaviour)
     losses = []
     for edge in order:
@@ -224,7 +259,7 @@ def without_each(
 
 
 def trace_again(behaviour: Behaviour, how: CircuitConfig, size: int, rows: Tensor, tick: Any) -> Bool[Tensor, " edge"]:
-    """The circuit of that size, traced on a draw of the examples."""
+    """Trace the circuit of that size on a draw of the examples."""
     wiring = behaviour.graph.wiring
     scores = compute_scores(draw_behaviour(behaviour, rows), how)
     tick()
@@ -232,7 +267,7 @@ def trace_again(behaviour: Behaviour, how: CircuitConfig, size: int, rows: Tenso
 
 
 def sampled_edges(strength: Float[Tensor, " edge"], n: int, seed: int) -> list[int]:
-    """Half of them the strongest, the others drawn from the rest."""
+    """Return the strongest edges for half of the sample, and random others for the rest."""
     order = strength.abs().argsort(descending=True, stable=True)
     top, rest = order[: n // 2], order[n // 2 :]
     picked = rest[torch.randperm(len(rest), generator=generator(seed, "sampled edges"))[: n - len(top)]]
@@ -240,7 +275,7 @@ def sampled_edges(strength: Float[Tensor, " edge"], n: int, seed: int) -> list[i
 
 
 def exact_effects(behaviour: Behaviour, places: list[int]) -> Float[Tensor, " sampled"]:
-    """metric(edge cut) - metric(intact) of some edges, in their order."""
+    """Measure metric(edge cut) - metric(intact) of some edges, in their order."""
     graph = behaviour.graph
     chosen = torch.zeros(graph.n_edges)
     chosen[places] = 1
@@ -249,7 +284,7 @@ def exact_effects(behaviour: Behaviour, places: list[int]) -> Float[Tensor, " sa
 
 
 def correlation(statistic: Any, one: Tensor, other: Tensor) -> float:
-    """A correlation of scipy's; nan where one side does not vary."""
+    """Compute a correlation of scipy; NaN if one side does not vary."""
     if one.unique().numel() < 2 or other.unique().numel() < 2:
         return float("nan")
     return float(statistic(one.double().numpy(force=True), other.double().numpy(force=True)).statistic)
