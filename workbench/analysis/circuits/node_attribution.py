@@ -42,7 +42,7 @@ def atp(graph: Graph, inputs: Any, other: Mapping[str, Tensor], metric: Metric) 
         >>> known = workbench.known_circuit("planted_vote")
         >>> other = known.graph.model.cache(known.corrupted, list(node_groups(known.graph, known.inputs)))
         >>> {hook: tuple(x.shape) for hook, x in atp(known.graph, known.inputs, other, known.metric).items()}
-        {'hook_input': (5, 32), 'blocks.0.hook_post': (6, 32)}
+        {'hook_input': (5, 32), 'blocks.0.hook_post': (4, 32), 'blocks.1.hook_post': (4, 32)}
     """
     groups = {hook: group for hook, group in node_groups(graph, inputs).items() if hook in other}
     run = differentiate(graph, inputs, metric, list(groups))
