@@ -110,7 +110,12 @@ def find_file(name: str) -> Path:
 
 
 def names() -> list[str]:
-    """List the trained networks, sorted; folders without a card are ignored."""
+    """List the names of all trained networks, sorted.
+
+    Example:
+        >>> "digits_mlp" in workbench.names()
+        True
+    """
     cards = {card.parent.name for folder in model_folders() for card in folder.glob("*/card.json")}
     return sorted(name for name in cards if SLUG.fullmatch(name))
 
@@ -135,7 +140,20 @@ def model_folder(name: str) -> Path:
 
 
 def read_card(name: str) -> Card:
-    """Read the card of the trained network called `name`."""
+    """Read the card of a trained network: architecture, configuration, data, training and measured figures.
+
+    Args:
+        name: Name of the network, as in `workbench.names()`.
+
+    Raises:
+        UnknownNameError: If there is no such network.
+        CheckpointError: If the card is missing or damaged.
+
+    Example:
+        >>> card = workbench.read_card("digits_mlp")
+        >>> card.architecture, card.parameters
+        ('mlp', 6570)
+    """
     return card_of(model_folder(name))
 
 

@@ -94,9 +94,23 @@ def save_step(folder: Path, model: HookedModel, step: int, run: str, dtype: str 
 
 @check_arguments
 def load(name: str, step: int | None = None) -> HookedModel:
-    """Load the trained network called `name` in evaluation mode, at training step `step` or at the end of training.
+    """Load a trained network.
 
-    `model.card` is its card; `model.tokenizer` its tokenizer, or None.
+    Args:
+        name: Name of the network, as in `workbench.names()`.
+        step: Step of the training. By default the last one.
+
+    Returns:
+        The network in evaluation mode. `model.card` is its card, `model.tokenizer` its tokenizer or None.
+
+    Raises:
+        UnknownNameError: If there is no such network.
+        CheckpointError: If a file is missing or damaged, or the step was not saved.
+
+    Example:
+        >>> model = workbench.load("digits_mlp")
+        >>> model(model.example(3)).shape
+        torch.Size([3, 10])
     """
     return load_folder(model_folder(name), step)
 

@@ -1,4 +1,4 @@
-"""What can be done to an activation at a site: seven edits, each a small pure function of the part it replaces."""
+"""Interventions on an activation at a site. Each is a pure function of the part it replaces."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ from workbench.core.errors import InputError, ShapeError, UnknownNameError, shor
 from workbench.core.sites import Site
 
 Edit = Callable[[Tensor, tuple[str, ...]], Tensor]
-"""From the selected part (all axes kept) and the activation's axes to a part of the same shape."""
+"""Maps the selected part (all axes kept) and the names of its axes to a part of the same shape."""
 
 
 @dataclass(frozen=True)
 class Intervention:
-    """An edit at a site. Apply with `model.edited([...])`, or many at once with `sweep`."""
+    """An edit at a site, to be applied with `model.edited([...])` or `sweep`.
+
+    Example:
+        >>> model = workbench.load("digits_mlp")
+        >>> with model.edited([workbench.interventions.zero("blocks.0.hook_post[unit=7]")]):
+        ...     logits = model(model.example(2))
+    """
 
     site: Site
     edit: Edit
@@ -31,12 +37,12 @@ class Intervention:
 
 
 def require_interventions(edits: Any) -> tuple[Intervention, ...]:
-    """The interventions of one condition, or one alone; raises `InputError` for anything else."""
+    """Return the interventions of one condition; raises InputError for anything else."""
     found: list[Intervention] = []
     for one in edits if isinstance(edits, Iterable) and not isinstance(edits, Tensor) else [edits]:
         if not isinstance(one, Intervention):
             raise InputError(
-                f"{short(one)} is no intervention. Pass a list of them, such as [zero('blocks.0.hook_mlp_out')]."
+                f"{short(one)} is not an intervention. Pass a list of them, such as [zero('blocks.0.hook_mlp_out')]."
             )
         found.append(one)
     return tuple(found)
@@ -44,13 +50,34 @@ def require_interventions(edits: Any) -> tuple[Intervention, ...]:
 
 @check_arguments
 def zero(site: Site | str) -> Intervention:
-    """Set the part to zero. Zero is often off distribution: compare with `mean` and `resample`."""
+    """Set the part to zero. Zero is often off distribution: compare with `mean` and `resample`.
+
+    Args:
+        site: Part of an activation.
+
+    Example:
+        >>> str(workbench.interventions.zero("blocks.0.hook_post[unit=7]"))
+        'zero blocks.0.hook_post[unit=7]'
+    """
     return Intervention(Site.of(site), lambda part, axes: torch.zeros_like(part), "zero")
 
 
 @check_arguments
 def mean(site: Site | str, reference: Tensor) -> Intervention:
-    """Set the part to its mean over the batch of `reference`, activations of the same hook on a reference set."""
+    """Set the part to its mean over a reference batch.
+
+    Args:
+        site: Part of an activation.
+        reference: Activations of the same hook on the reference batch.
+
+    Example:
+        >>> model, hook = workbench.load("digits_mlp"), "blocks.0.hook_post"
+        >>> edit = workbench.interventions.mean(hook, model.cache(model.example(8))[hook])
+        >>> with model.edited([edit]):
+        ...     logits = model(model.example(2))
+        >>> logits[0].equal(logits[1])
+        True
+    """
     site = Site.of(site)
     _require_rows(site, reference)
 
@@ -65,7 +92,19 @@ def mean(site: Site | str, reference: Tensor) -> Intervention:
 
 @check_arguments
 def resample(site: Site | str, reference: Tensor, generator: torch.Generator) -> Intervention:
-    """Set each example's part to that of a random row of `reference` (causal scrubbing's resampling ablation)."""
+    """Set each example's part to that of a random row of a reference batch (resampling ablation; Chan et al. 2022).
+
+    Args:
+        site: Part of an activation.
+        reference: Activations of the same hook on the reference batch.
+        generator: Draws the rows. The same rows are used each time the intervention is applied.
+
+    Example:
+        >>> reference = torch.arange(6.0).reshape(3, 2)
+        >>> edit = workbench.interventions.resample("hook_x", reference, torch.Generator().manual_seed(0))
+        >>> edit.edit(torch.zeros(4, 2), ("batch", "unit")).shape
+        torch.Size([4, 2])
+    """
     site = Site.of(site)
     _require_rows(site, reference)
     seed = int(torch.randint(2**62, (), generator=generator))  # the same rows at every application
@@ -82,14 +121,35 @@ def resample(site: Site | str, reference: Tensor, generator: torch.Generator) ->
 
 @check_arguments
 def patch(site: Site | str, activation: Tensor) -> Intervention:
-    """Set the part to that of `activation`, the same hook in another run, row by row (or one row for all)."""
+    """Set the part to that of another run, row by row (activation patching; Meng et al. 2022).
+
+    Args:
+        site: Part of an activation.
+        activation: Activation of the same hook in the other run; a single row is used for all examples.
+
+    Example:
+        >>> edit = workbench.interventions.patch("hook_x[unit=1]", torch.tensor([[1.0, 2.0]]))
+        >>> edit.edit(torch.zeros(3, 1), ("batch", "unit")).tolist()
+        [[2.0], [2.0], [2.0]]
+    """
     site = Site.of(site)
     return Intervention(site, lambda part, axes: _fit(part, _pick(site, activation, axes), axes, site), "patch")
 
 
 @check_arguments
 def steer(site: Site | str, vector: Tensor, axis: str | None = None) -> Intervention:
-    """Add `vector` along one axis of the part, by default the last (activation addition, Turner et al. 2023)."""
+    """Add a vector along one axis of the part (activation addition; Turner et al. 2023).
+
+    Args:
+        site: Part of an activation.
+        vector: Numbers to add, one for each entry of the axis.
+        axis: Name of the axis. By default the last one.
+
+    Example:
+        >>> edit = workbench.interventions.steer("hook_x", torch.tensor([0.0, 1.0]))
+        >>> edit.edit(torch.zeros(2, 2), ("batch", "unit")).tolist()
+        [[0.0, 1.0], [0.0, 1.0]]
+    """
     site = Site.of(site)
     if vector.isnan().any():
         place = int(vector.isnan().flatten().nonzero()[0])
@@ -111,7 +171,16 @@ def steer(site: Site | str, vector: Tensor, axis: str | None = None) -> Interven
 
 @check_arguments
 def scale(site: Site | str, factor: float) -> Intervention:
-    """Multiply the part by `factor`."""
+    """Multiply the part by a number.
+
+    Args:
+        site: Part of an activation.
+        factor: The number.
+
+    Example:
+        >>> workbench.interventions.scale("hook_x", 2.0).edit(torch.ones(1, 2), ("batch", "unit"))
+        tensor([[2., 2.]])
+    """
     site = Site.of(site)
     if not isfinite(factor):
         raise InputError(f"A factor of {factor} at {site} is not finite. Pass a number such as 0.5 or -1.")
@@ -120,7 +189,17 @@ def scale(site: Site | str, factor: float) -> Intervention:
 
 @check_arguments
 def clamp(site: Site | str, low: float | None = None, high: float | None = None) -> Intervention:
-    """Keep the part between `low` and `high`."""
+    """Clamp the part to a range.
+
+    Args:
+        site: Part of an activation.
+        low: Lower end. By default none.
+        high: Upper end. By default none.
+
+    Example:
+        >>> workbench.interventions.clamp("hook_x", high=0.5).edit(torch.ones(1, 2), ("batch", "unit"))
+        tensor([[0.5000, 0.5000]])
+    """
     site = Site.of(site)
     bounds = [bound for bound in (low, high) if bound is not None]
     if not bounds:
@@ -131,7 +210,7 @@ def clamp(site: Site | str, low: float | None = None, high: float | None = None)
 
 
 def apply_all(interventions: Sequence[Intervention], axes: tuple[str, ...], x: Tensor) -> Tensor:
-    """The activation with every intervention applied, in order; `x` itself is left as it was."""
+    """Apply all interventions in order to a copy of an activation."""
     y = x.clone()
     for intervention in interventions:
         part = intervention.site.select(y, axes)
@@ -151,7 +230,7 @@ def apply_all(interventions: Sequence[Intervention], axes: tuple[str, ...], x: T
 
 
 def batch_axis(site: Site, axes: tuple[str, ...]) -> int:
-    """Position of the batch among the axes; an activation that is the same for all examples has none."""
+    """Return the index of the batch among the axes; raises InputError if the activation has no batch."""
     if "batch" not in axes:
         raise InputError(
             f"{site.hook} has axes {axes} and no batch, so it has neither a mean over examples nor other examples' "
@@ -161,7 +240,7 @@ def batch_axis(site: Site, axes: tuple[str, ...]) -> int:
 
 
 def _pick(site: Site, activation: Tensor, axes: tuple[str, ...]) -> Tensor:
-    """The site's part of another activation of the same hook; an index on the batch needs more than one row."""
+    """Select the site from another activation of the same hook; an index on the batch is ignored for a single row."""
     _require_rank(site, activation, axes)
     single = "batch" in axes and activation.shape[axes.index("batch")] == 1
     index = {axis: entry for axis, entry in site.index.items() if axis != "batch" or not single}
@@ -169,7 +248,7 @@ def _pick(site: Site, activation: Tensor, axes: tuple[str, ...]) -> Tensor:
 
 
 def _fit(part: Tensor, other: Tensor, axes: tuple[str, ...], site: Site) -> Tensor:
-    """`other` with one row repeated for the whole batch if need be; any other difference of shape is an error."""
+    """Expand a single row of `other` to the batch of `part`; raises ShapeError for any other difference of shape."""
     shape = list(other.shape)
     if "batch" in axes and shape[axes.index("batch")] == 1:
         shape[axes.index("batch")] = part.shape[axes.index("batch")]
@@ -182,7 +261,7 @@ def _fit(part: Tensor, other: Tensor, axes: tuple[str, ...], site: Site) -> Tens
 
 
 def _as(part: Tensor, other: Tensor) -> Tensor:
-    """`other` on the part's device and in its dtype, unless that would cut off a fraction."""
+    """Convert `other` to the device of `part`, and to its dtype unless that would truncate fractions."""
     return other.to(part) if torch.can_cast(other.dtype, part.dtype) else other.to(part.device)
 
 
@@ -200,5 +279,5 @@ def _require_rows(site: Site, reference: Tensor) -> None:
 
 
 def _averaged(x: Tensor) -> torch.dtype:
-    """The dtype of a mean: the tensor's own, and float for whole numbers."""
+    """Return the dtype of a mean: that of the tensor, or float for integers."""
     return x.dtype if x.is_floating_point() or x.is_complex() else torch.get_default_dtype()

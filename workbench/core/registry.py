@@ -1,4 +1,4 @@
-"""Registered by being there: a decorator and the file's place are the whole registration."""
+"""Registries of architectures, analyses, recipes and data sets: a decorator registers an object under a name."""
 
 from __future__ import annotations
 
@@ -18,14 +18,26 @@ Item = TypeVar("Item")
 
 
 class Registry(Generic[T]):
-    """Names to objects of one kind; the package that holds them is imported at the first look.
+    """Mapping from names to objects of one kind. The package that defines them is imported at the first look-up.
 
-    Another distribution adds to it with an entry point in the group named like the package. `prepare` is applied to
-    each object as it is registered.
+    Another distribution adds objects with entry points in the group named like the package.
+
+    Args:
+        kind: Kind of object, for errors.
+        package: Package whose modules register objects.
+        prepare: Applied to each name and object as it is registered.
+
+    Raises:
+        UnknownNameError: At a look-up of a name that does not exist; names the nearest one.
+        ConfigError: If two objects are registered under one name.
+
+    Example:
+        >>> workbench.ANALYSES["ablation"].__name__, "mlp" in workbench.MODELS
+        ('ablate', True)
     """
 
     _discovering = threading.RLock()
-    """One for all registries, because importing the modules of one may look names up in another."""
+    """Shared by all registries, because importing the modules of one may look up names in another."""
 
     def __init__(self, kind: str, package: str, prepare: Callable[[str, T], T] = lambda name, item: item) -> None:
         self.kind, self.package, self.prepare = kind, package, prepare
@@ -34,7 +46,7 @@ class Registry(Generic[T]):
         self._within = False
 
     def register(self, name: str) -> Callable[[Item], Item]:
-        """Decorator: make the object known as `name`; its own type is kept."""
+        """Decorate an object to register it as `name`. Its static type is kept."""
 
         def remember(item: Item) -> Item:
             if name in self._items and not same_source(self._items[name], item):
@@ -63,15 +75,15 @@ class Registry(Generic[T]):
         return len(self.names())
 
     def names(self) -> list[str]:
-        """All names, sorted."""
+        """List all names, sorted."""
         self.discover()
         return sorted(self._items)
 
     def discover(self) -> None:
-        """Import every module of the package and every entry point, once; other threads wait until it is done.
+        """Import every module of the package and every entry point, once. Other threads wait until it is done.
 
-        A module that asks for names while it is itself imported gets those registered so far. If an import fails,
-        the next call tries again and raises again.
+        A module that looks up names while it is imported gets those registered so far. If an import fails, the next
+        call tries again.
         """
         if self._discovered:
             return
@@ -91,14 +103,14 @@ class Registry(Generic[T]):
 
 
 def same_source(one: Any, other: Any) -> bool:
-    """Whether two objects are the same definition, imported twice."""
+    """Return whether two objects come from the same definition, imported twice."""
     return getattr(one, "__qualname__", one) == getattr(other, "__qualname__", other) and (
         getattr(one, "__module__", None) == getattr(other, "__module__", None)
     )
 
 
 def config_type(model_class: type) -> type:
-    """The configuration dataclass that a registered architecture's `__init__` takes as `cfg`."""
+    """Return the configuration dataclass that an architecture's `__init__` takes as `cfg`."""
     hints = get_type_hints(inspect.unwrap(model_class.__init__))
     if "cfg" not in hints:
         raise ConfigError(f"{model_class.__name__}.__init__ has no annotated argument 'cfg'.")

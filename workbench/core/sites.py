@@ -1,4 +1,4 @@
-"""A site is a hook and an index on its named axes: one string, used alike in Python, commands, links and files."""
+"""Sites: a hook and an index on its named axes, written as one string in Python, commands, links and files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workbench.core.reading import DIGITS
 
 Index = int | tuple[int, ...] | slice
 MOST_ENTRIES = 1_000_000
-"""Entries that an index names one by one, at most."""
+"""Maximum number of entries in an index that lists them."""
 _SITE = re.compile(r"(?P<hook>[^\[\]\s]+)(\[(?P<index>[^\[\]]*)\])?")
 _ENTRY = f"-?{DIGITS}"
 _INDEX = re.compile(rf"{_ENTRY}(\|{_ENTRY})*|({_ENTRY})?:({_ENTRY})?")
@@ -26,9 +26,19 @@ _INDEX = re.compile(rf"{_ENTRY}(\|{_ENTRY})*|({_ENTRY})?:({_ENTRY})?")
 
 @dataclass(frozen=True)
 class Site:
-    """`blocks.0.attn.hook_z[head=5,pos=-1]`: part of one activation; without an index, all of it.
+    """Part of one activation, such as `blocks.0.attn.hook_z[head=5,pos=-1]`; without an index, all of it.
 
-    An index is one entry (`head=5`), several (`head=1|4|5`) or a range (`pos=2:6`).
+    Attributes:
+        hook: Name of the hook.
+        index: Maps axes to one entry (`head=5`), several (`head=1|4|5`) or a range (`pos=2:6`).
+
+    Raises:
+        InputError: If an index is not one of these.
+
+    Example:
+        >>> site = workbench.Site.parse("blocks.0.attn.hook_z[head=5,pos=2:6]")
+        >>> site.hook, site.index["head"], str(site)
+        ('blocks.0.attn.hook_z', 5, 'blocks.0.attn.hook_z[head=5,pos=2:6]')
     """
 
     hook: str
@@ -45,7 +55,7 @@ class Site:
 
     @classmethod
     def parse(cls, text: str) -> Site:
-        """The site that `text` spells."""
+        """Parse a site from its text; raises InputError if it is malformed."""
         match = _SITE.fullmatch(text.strip()) if isinstance(text, str) else None
         if match is None:
             raise InputError(f"{short(text)} is not a site. Write hook[axis=index,...], such as hook_z[head=5,pos=-1].")
@@ -64,7 +74,7 @@ class Site:
 
     @classmethod
     def of(cls, site: Any) -> Site:
-        """A site, parsed when it comes as text."""
+        """Return a site, parsing it if it is text."""
         if not isinstance(site, Site | str):
             raise InputError(f"{short(site)} is not a site. Give text such as 'hook_z[head=5]', or a Site.")
         return site if isinstance(site, Site) else cls.parse(site)
@@ -77,7 +87,7 @@ class Site:
         return hash(str(self))
 
     def resolve(self, model: HasHooks) -> Site:
-        """This site, checked against the model: hook, axes, and every index whose range the network fixes."""
+        """Check this site against a model: its hook, its axes, and every index on an axis of fixed length."""
         if self.hook not in model.hook_dict:
             raise UnknownNameError("hook", self.hook, model.hook_dict, where=f" in {type(model).__name__}")
         axes = model.hook_dict[self.hook].axes
@@ -90,7 +100,7 @@ class Site:
         return self
 
     def check(self, sizes: Mapping[str, int]) -> None:
-        """Raises when an index lies outside the given axis lengths."""
+        """Raise InputError if an index is out of range for the given axis lengths."""
         for axis, index in self.index.items():
             if axis not in sizes:
                 continue
@@ -105,7 +115,7 @@ class Site:
                 self._check_range(axis, index, sizes[axis])
 
     def _check_range(self, axis: str, index: slice, size: int) -> None:
-        """Raises when a range is empty or reaches outside the axis, which Python would cut in silence."""
+        """Raise InputError if a range is empty or exceeds the axis, which Python would clip silently."""
         inside = range(*index.indices(size))
         if any(end is not None and not -size <= end <= size for end in (index.start, index.stop)):
             start, stop = (inside.start, inside.stop) if inside else (0, size)
@@ -120,15 +130,15 @@ class Site:
             )
 
     def select(self, x: Tensor, axes: tuple[str, ...]) -> Tensor:
-        """The site's part of an activation, all axes kept (one entry leaves an axis of length 1)."""
+        """Select the site from an activation; all axes are kept, one entry gives an axis of length 1."""
         return x[self._mesh(x, axes)]
 
     def write(self, x: Tensor, values: Tensor, axes: tuple[str, ...]) -> None:
-        """Writes the site's part of an activation in place."""
+        """Write the site's part of an activation in place."""
         x[self._mesh(x, axes)] = values
 
     def _mesh(self, x: Tensor, axes: tuple[str, ...]) -> tuple[slice | Tensor, ...]:
-        """An index that keeps all axes: slices, and an open mesh when an axis takes several entries."""
+        """Build an index that keeps all axes: slices, or an open mesh if an axis has several entries."""
         sizes = dict(zip(axes, x.shape, strict=True))
         self.check(sizes)
         parts = [_as_slice(self.index.get(axis, slice(None)), n) for axis, n in sizes.items()]

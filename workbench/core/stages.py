@@ -1,4 +1,9 @@
-"""Sweeps over interventions that run each network part once: prefix reuse and batched conditions."""
+"""Sweeps over interventions with prefix reuse and batched conditions.
+
+1. Find the first stage that each condition edits.
+2. Run the intact model stage by stage, and start each condition from the cached state before its first stage.
+3. Run conditions that start at the same stage as blocks of one batch, as many as fit in memory.
+"""
 
 from __future__ import annotations
 
@@ -36,21 +41,36 @@ def sweep(
     memory: int = 2**21,
     progress: Progress = silent,
 ) -> Float[Tensor, "condition batch"]:
-    """Measure the output under each condition; the empty condition is the intact model.
+    """Measure the output under each of many conditions.
 
-    Equal to one full hooked forward pass per condition to float tolerance, at the cost of one forward pass and
-    one suffix per condition: a condition starts from the one cached state before the first stage it touches.
-    Conditions that start at one stage share suffix runs, as blocks of the batch, as far as the largest
-    activation of such a run stays within `memory` bytes (large batches gain nothing from more).
+    The result equals one full hooked forward pass per condition to rounding. A wrapped module shares runs only if its
+    rows are independent (see `model.probe`): each condition is run again among half of the others, and if one differs,
+    all are run one at a time, now and later. A module that draws random numbers gets the same noise under every
+    condition.
 
-    A wrapped module shares runs only if its rows are independent (see `model.probe`), and each condition is run again
-    in half of the company; if one differs, all are run one at a time, then and later. A module that draws
-    random numbers gets the same noise under every condition.
+    Args:
+        model: Any model.
+        inputs: Inputs, batch first.
+        conditions: Interventions of each condition; the empty condition is the intact model.
+        measure: Returns one number per example from the model's output.
+        memory: Bytes of the largest activation of a run that conditions share. Large batches gain nothing from more.
+        progress: Called with the number of finished conditions and their total.
+
+    Returns:
+        The measure under each condition on each example.
 
     Raises:
         InputError: If the inputs hold NaN or infinity, or if the model keeps a state from run to run.
         OverwrittenError: If a stage overwrites its own input, from which the next condition would start.
         ShapeError: If `measure` does not return one number per example.
+
+    Cost: 1 forward pass, and for each condition the stages from the first edited one on.
+
+    Example:
+        >>> model = workbench.load("digits_mlp")
+        >>> conditions = [(), *[(workbench.interventions.zero(f"blocks.0.hook_post[unit={i}]"),) for i in range(3)]]
+        >>> workbench.sweep(model, model.example(5), conditions, lambda logits: logits[:, 0]).shape
+        torch.Size([4, 5])
     """
     check_inputs(inputs, "inputs")
     if not conditions:

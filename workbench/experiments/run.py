@@ -126,11 +126,31 @@ def run_analysis(
     budget: Budget | None = None,
     **parameters: Any,
 ) -> Any:
-    """Return the result of an analysis of a trained network: `run_analysis("ablation", model="digits_mlp", hook=...)`.
+    """Run an analysis of a trained network, or read its result if the same question was answered before.
 
-    `inputs` and `corrupted` are texts such as `test:0:16`; what is left out, `metric` too, is the model's usual choice.
-    `budget` raises the limits on what one request may ask for. All other names are parameters of the analysis, checked
-    before anything is computed.
+    Args:
+        analysis: Name of the analysis, as in `workbench.ANALYSES.names()`.
+        model: Name of the trained network.
+        inputs: Inputs as text, such as "test:0:16". By default the model's usual inputs.
+        corrupted: Corrupted inputs as text. By default the usual ones for the model.
+        metric: Name of the metric. By default the model's usual metric.
+        seed: Seeds everything random.
+        progress: Called with the number of finished steps and their total.
+        budget: Limits on the size of the request.
+        parameters: Parameters of the analysis, checked before anything is computed.
+
+    Returns:
+        The result, a frozen dataclass that is also stored (see `workbench.catalog`).
+
+    Raises:
+        UnknownNameError: If a name does not exist; names the nearest one.
+        ConfigError: If a parameter is out of range, or the analysis does not fit the model.
+        InputError: If the inputs cannot be read or the request exceeds the budget.
+
+    Example:
+        >>> ablation = workbench.run("ablation", model="digits_mlp", hook="blocks.0.hook_post", inputs="test:0:16")
+        >>> ablation.effect.shape
+        torch.Size([64, 16])
     """
     with allow(budget):
         return run(Spec(model, analysis, inputs, corrupted, metric, parameters, seed), progress)
@@ -138,13 +158,33 @@ def run_analysis(
 
 @check_arguments
 def read(key: str) -> Any:
-    """Return the stored result of a key, or of the only key that begins so; its model is not needed."""
+    """Read a stored result, without its model.
+
+    Args:
+        key: Key of the result, or the start of it if no other key starts so.
+
+    Raises:
+        UnknownNameError: If no stored result has this key.
+        CheckpointError: If several keys start so, or the result is damaged.
+
+    Example:
+        >>> ablation = workbench.run("ablation", model="digits_mlp", hook="blocks.0.hook_post", inputs="test:0:16")
+        >>> rows = workbench.catalog()
+        >>> type(workbench.read(rows[rows.analysis == "ablation"].key.iloc[0])).__name__
+        'Ablation'
+    """
     store = ResultStore()
     return store.get(full_key(key, store))
 
 
 def catalog() -> pd.DataFrame:
-    """Return a table of stored results, newest first."""
+    """List the stored results as a data frame, newest first.
+
+    Example:
+        >>> result = workbench.run("anatomy", model="digits_mlp")
+        >>> "anatomy" in set(workbench.catalog().analysis)
+        True
+    """
     return ResultStore().catalog()
 
 

@@ -50,6 +50,12 @@ def from_transformers(module: nn.Module, tokenizer: Any = None) -> GPT:
             `workbench.wrap` opens those, without a graph.
 
     Cost: One forward pass of each network.
+
+    Example:
+        >>> from transformers import GPT2Config, GPT2LMHeadModel
+        >>> module = GPT2LMHeadModel(GPT2Config(n_layer=2, n_head=2, n_embd=8, vocab_size=11, n_positions=16))
+        >>> workbench.from_transformers(module).cfg.n_layers
+        2
     """
     check(module)
     config: Any = module.config

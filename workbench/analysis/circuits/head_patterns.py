@@ -77,9 +77,9 @@ def head_patterns(model: HookedModel, inputs: Any) -> HeadPatterns:
     References: Olsson et al. 2022.
 
     Example:
-        >>> found = workbench.run("heads", model="induction_gpt", inputs="sample:0:8")
-        >>> found.above("previous", share=0.5)
-        ()
+        >>> found = workbench.run("head_patterns", model="induction_gpt", inputs="test:0:8")
+        >>> found.above("previous", 0.5)
+        ('blocks.0.attn.hook_z[head=0]',)
     """
     layers = layers_with_tokens(model, inputs)
     cached = model.cache(inputs, [f"{layer}.hook_pattern" for layer in layers])

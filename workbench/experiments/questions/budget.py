@@ -37,6 +37,10 @@ class Budget:
         parameters: Weights of a network that is built to be trained.
         characters: Characters of a prompt, or of all prompts of one batch.
         bytes: Bytes of the files that are read, and of the activations that are returned.
+
+    Example:
+        >>> workbench.Budget(rows=100_000).rows
+        100000
     """
 
     rows: Amount = 10_000

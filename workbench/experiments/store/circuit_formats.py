@@ -44,7 +44,19 @@ def circuit_json(circuit: Circuit) -> str:
 
 @check_arguments
 def read_circuit(text: str) -> Circuit:
-    """Read the JSON of `circuit_json`; raise if it has another form or scores that do not fit its graph."""
+    """Read a circuit that was exported as JSON.
+
+    Args:
+        text: Content of a file written by `workbench export KEY --to circuit`, or by `circuit_json`.
+
+    Raises:
+        CheckpointError: If the text is not a stored circuit, or its scores do not fit its graph.
+
+    Example:
+        >>> circuit = workbench.run("circuit", model="greater_than_gpt", method="eap", draws=2, inputs="test:0:16")
+        >>> workbench.read_circuit(circuit_json(circuit)).cmd == circuit.cmd
+        True
+    """
     try:
         read = read_json(text, "A circuit")
         if read["kind"] != KIND:
