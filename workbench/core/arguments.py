@@ -1,4 +1,4 @@
-"""Arguments of public functions, checked against their annotations before anything is computed."""
+"""Checks of the arguments of public functions against their annotations."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def check_arguments(function: F) -> F:
     """Decorate a function so that each argument is checked at every call.
 
-    Numbers, texts and tuples of these must be of the annotated type and in the range that it declares; of a tensor, a
-    module or another class the argument must be an instance. What has another annotation is left alone.
+    Numbers, texts and tuples of these must be of the annotated type and in its range. An argument annotated with a
+    class, such as a tensor or a module, must be an instance of it. Arguments with other annotations are not checked.
 
     Raises:
         ConfigError: At a call, for a number or text that is of another type or out of range.
@@ -41,7 +41,7 @@ def check_arguments(function: F) -> F:
 
 @cache
 def hints_to_check(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function's arguments, without those of `*args` and `**kwargs`."""
+    """Return the annotations of a function's arguments, without those of `*args` and `**kwargs`."""
     plain = inspect.unwrap(function)
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     named = {name for name, p in inspect.signature(plain).parameters.items() if p.kind not in several}
@@ -50,7 +50,7 @@ def hints_to_check(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def check_argument(hint: Any, value: Any, where: str) -> Any:
-    """The argument as its annotation has it."""
+    """Check an argument against its annotation and convert it."""
     if is_carried(hint) and not (float in members(hint) and isinstance(value, float)):  # inf may be meant
         return check_value(hint, value, where)
     if not is_a(hint, value):
@@ -59,7 +59,7 @@ def check_argument(hint: Any, value: Any, where: str) -> Any:
 
 
 def is_a(hint: Any, value: Any) -> bool:
-    """Whether a value is of an annotated kind; of annotations that are no class, every value is."""
+    """Return whether a value matches an annotation. Annotations that are not classes match every value."""
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
     if is_carried(hint):
@@ -76,7 +76,7 @@ def is_a(hint: Any, value: Any) -> bool:
 
 
 def describe_kind(hint: Any) -> str:
-    """An annotated kind as an error names it."""
+    """Describe an annotation for an error."""
     if is_carried(hint):
         return describe_with_article(hint)
     if len(several := members(hint)) > 1:

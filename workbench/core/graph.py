@@ -1,4 +1,4 @@
-"""One equation for circuits: what a port reads is a constant plus what earlier nodes wrote, linearly carried.
+"""Computation graph: what a port reads is a constant plus the sum of earlier writes, each carried by a linear map.
 
     read[port] = constant + sum over u of  T[u -> port]( write[u] )
 
@@ -28,15 +28,15 @@ from workbench.core.hooked import HookedModel, HookFn
 from workbench.core.wiring import Group, Masks, Sees, Wiring
 
 Carry = Callable[[Tensor, Tensor], Tensor]
-"""From writes (batch, node, ...) and a mask (node, port) to what the ports read (batch, port, ...)."""
+"""Maps writes (batch, node, ...) and a mask (node, port) to what the ports read (batch, port, ...)."""
 Lift = Callable[[Tensor], Tensor]
 GROUPED = ("channel", "unit", "feature", "d_mlp", "latent")
-"""Axes whose entries may be put together in nodes of several."""
+"""Axes whose adjacent entries may be grouped into one node."""
 
 
 @dataclass(frozen=True)
 class Nodes:
-    """Nodes that write at one hook, one for each entry of `axis` (None: one node); `reads` are their ports' hooks.
+    """Nodes that write at one hook, one per entry of `axis` (None: one node). `reads` are the hooks of their ports.
 
     Node i is fed by port i of a group of equal axis length, and by the only port of a group without an axis.
     """
@@ -48,10 +48,10 @@ class Nodes:
 
 @dataclass(frozen=True)
 class Reader:
-    """A later hook through which alone ports act, so that gradients there tell those at the ports.
+    """Later hook through which ports act, so that their gradients follow from the gradient there.
 
-    `pull` takes what the ports read when they all read the activation at `stream`, and the gradient at `hook`, to
-    the gradient at each port (batch, port, ...). It saves a run with a copy of the stream for each port.
+    `pull` maps what the ports read (the activation at `stream`) and the gradient at `hook` to the gradient at each port
+    (batch, port, ...). It saves a run with a copy of the stream for each port.
     """
 
     hook: str
@@ -61,9 +61,9 @@ class Reader:
 
 @dataclass(frozen=True)
 class Ports:
-    """Ports that read at one hook, one for each entry of `axis`; `constant()` broadcasts to (port, ...).
+    """Ports that read at one hook, one for each entry of `axis`. `constant()` broadcasts to (port, ...).
 
-    `sees`: the positions of these ports that a node at one position hears (see `Group`).
+    `sees`: positions of these ports on which a node at one position depends (see `Group`).
     """
 
     hook: str
@@ -77,7 +77,7 @@ class Ports:
 class Wire:
     """All edges from one group of nodes to one group of ports.
 
-    With a `lift` every port of the group reads the same of a node: what the lift makes of its write.
+    With a `lift`, every port of the group reads the same from a node: the lift of its write.
     """
 
     writer: str
@@ -87,7 +87,7 @@ class Wire:
 
     @classmethod
     def along(cls, writer: str, port: str, lift: Lift) -> Wire:
-        """Edges along a stream, to which the nodes add what `lift` makes of their writes."""
+        """Create edges along a stream, to which the nodes add the `lift` of their writes."""
 
         def carry(write: Tensor, mask: Tensor) -> Tensor:
             pos = "pos" if mask.ndim == 3 else ""
@@ -98,11 +98,11 @@ class Wire:
 
     @property
     def name(self) -> str:
-        """`writer -> port`, the key of this wire's edges in masks and scores."""
+        """Key of this wire in masks and scores: `writer -> port`."""
         return f"{self.writer} -> {self.port}"
 
     def grouped(self, n_nodes: int, n_ports: int, widths: tuple[int, int]) -> Wire:
-        """The wire between groups of `widths` neighbouring nodes and ports, of which there are so many."""
+        """Return the wire between groups of `widths` adjacent nodes and ports."""
 
         def carry(write: Tensor, mask: Tensor) -> Tensor:
             fine = mask.repeat_interleave(widths[0], dim=0)[:n_nodes]
@@ -112,10 +112,10 @@ class Wire:
 
 
 class Graph:
-    """The computation graph of one model: groups of nodes in firing order, groups of ports, wires.
+    """Computation graph of a model: groups of nodes in firing order, groups of ports, and wires.
 
-    `width` neighbouring channels, units or features make one node (0: all of a hook). With `kept`, inputs whose length
-    counts, there is a node, a port and an edge for each token position.
+    `width` adjacent channels, units or features make one node (0: all of a hook). With `kept` (inputs whose length is
+    used) there is a node, a port and an edge for each token position.
     """
 
     def __init__(
@@ -148,11 +148,11 @@ class Graph:
             raise ConfigError(f"{type(model).__name__} keeps no token positions: {stuck} has none. Leave them out.")
 
     def refine(self, width: int = 1, kept: Any = None) -> Graph:
-        """The same graph with nodes of `width` neighbouring entries, or with the token positions of `kept`."""
+        """Return the graph with nodes of `width` adjacent entries, or with the token positions of `kept`."""
         return Graph(self.model, [*self.nodes.values()], [*self.ports.values()], [*self.wires.values()], width, kept)
 
     def _check_order(self, order: Mapping[str, int]) -> None:
-        """Everything runs from an earlier hook to a later one, so the graph has no cycle."""
+        """Check that every wire leads from an earlier hook to a later one, so the graph has no cycle."""
         inside = [(port, group.hook) for group in self.nodes.values() for port in group.reads if port != group.hook]
         for start, end in (*self.wiring.wires.values(), *inside):
             if order[start] >= order[end]:
@@ -160,16 +160,16 @@ class Graph:
 
     @property
     def n_edges(self) -> int:
-        """Number of edges."""
+        """Total number of edges."""
         return self.wiring.n_edges
 
     @property
     def sinks(self) -> tuple[str, ...]:
-        """Ports that feed no node: where the output is read."""
+        """Ports that feed no node, where the output is read."""
         return self.wiring.sinks
 
     def full(self, value: float) -> dict[str, Tensor]:
-        """The same number on every edge."""
+        """Return a mask with the same number on every edge."""
         return self.wiring.full(value)
 
     # Layout: the node or port axis comes second
@@ -178,12 +178,12 @@ class Graph:
         return (self.nodes.get(hook) or self.ports[hook]).axis or ""
 
     def group(self, hook: str, x: Tensor) -> Tensor:
-        """An activation as (batch, node or port, ...)."""
+        """Rearrange an activation to (batch, node or port, ...)."""
         axis = self._axis(hook)
         return x.movedim(self.axes[hook].index(axis), 1) if axis else x[:, None]
 
     def ungroup(self, hook: str, x: Tensor) -> Tensor:
-        """The inverse of `group`."""
+        """Invert `group`."""
         axis = self._axis(hook)
         return x.movedim(1, self.axes[hook].index(axis)) if axis else x[:, 0]
 
@@ -191,11 +191,11 @@ class Graph:
 
     @torch.no_grad()
     def writes(self, inputs: Any) -> dict[str, Tensor]:
-        """What every node writes on `inputs`, by hook, in the hooks' own layout."""
+        """Compute what every node writes on inputs, by hook, in the layout of the hook."""
         return self.model.cache(inputs, list(self.nodes))
 
     def predict_reads(self, port: str, writes: Mapping[str, Tensor]) -> Tensor:
-        """Right-hand side of the equation for a group of ports, in the hook's own layout."""
+        """Compute the right-hand side of the equation for a group of ports, in the layout of the hook."""
         total: Tensor | None = None
         for wire in self.wires_into(port):
             x = self.group(wire.writer, writes[wire.writer])
@@ -206,14 +206,19 @@ class Graph:
         return self.ungroup(port, total + self.ports[port].constant())
 
     def wires_into(self, port: str) -> list[Wire]:
-        """Wires that end at a group of ports."""
+        """Return the wires that end at a group of ports."""
         return [wire for wire in self.wires.values() if wire.port == port]
 
     @contextmanager
     def patch(self, other: Mapping[str, Tensor], cut: Masks) -> Iterator[HookedModel]:
-        """The model with each cut edge carrying the write of another run; `cut` is 1 (or a weight) on cut edges.
+        """Cut edges while the context lasts: each carries the write of another run.
 
-        Adds T(other write - write) to what the port reads. The stream itself and all other ports stay as they are.
+        T(other write - write) times `cut` is added to what the port reads. The stream and all other ports are
+        unchanged.
+
+        Args:
+            other: Writes of the other run by hook.
+            cut: 1 on cut edges (or a weight), 0 on kept edges, by wire.
         """
         self.wiring.check(cut)
         changes: dict[str, Tensor] = {}
@@ -239,12 +244,12 @@ class Graph:
 
 
 def matters(cut: Tensor) -> bool:
-    """Whether a wire's mask changes anything, or is to be differentiated."""
+    """Return whether a mask has a nonzero entry or requires a gradient."""
     return cut.requires_grad or bool((cut != 0).any())
 
 
 def sizes(group: Nodes | Ports, info: HookInfo, width: int, kept: Any) -> dict[str, Any]:
-    """How many nodes or ports a group has, of how many entries each, and at how many positions."""
+    """Return the number of nodes or ports in a group, the entries of each, and the number of positions."""
     n = 1 if group.axis is None else info.size(group.axis)
     wide = (width or n) if group.axis in GROUPED else 1
     positions = info.size("pos") if kept is not None and "pos" in info.axes else None

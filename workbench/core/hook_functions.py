@@ -1,4 +1,4 @@
-"""Calls of a user's hook functions: each gets a tensor of its own, so that writing into it changes nothing else."""
+"""Calls of user hook functions. Each gets a copy of the activation, so writing into it has no side effects."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from workbench.core.errors import InputError, ShapeError, short
 
 
 def require_function(function: Any, name: str) -> Callable[..., Any]:
-    """The function of a hook; raises `InputError` for what cannot be called."""
+    """Return a hook function; raises InputError if it is not callable."""
     if not callable(function):
         raise InputError(f"The edit at {name!r} is {short(function)}. Pass a function of the activation.")
     return function
 
 
 def apply_function(name: str, function: Callable[[Tensor], Any], x: Tensor) -> Tensor:
-    """Return what a hook function makes of an activation (or gradient) `x`.
+    """Apply a hook function to an activation or gradient.
 
     The function gets a copy, because `x` may be a view of a weight, of the inputs or of another activation. It returns
-    a tensor, or None for the copy it was given, with all that it wrote into it. The result is copied unless it is that
-    copy, because the network may go on to write into it.
+    a tensor, or None to use the copy with its changes. Any other result is copied, because the network may write into
+    it later.
 
     Raises:
         InputError: If the result is not a tensor, or has another dtype or device.
@@ -51,5 +51,5 @@ def apply_function(name: str, function: Callable[[Tensor], Any], x: Tensor) -> T
 
 
 def apply_lens_function(function: Callable[..., Any], x: Tensor, hook: Any) -> Tensor:
-    """The same for a TransformerLens-style `function(activation, hook=point)`."""
+    """Apply a TransformerLens-style hook function, `function(activation, hook=point)`."""
     return apply_function(str(hook.name), lambda own: function(own, hook=hook), x)

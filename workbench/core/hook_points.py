@@ -1,4 +1,4 @@
-"""Hook points: identities that name an activation and its axes, and the router that listens through them."""
+"""Hook points: identity modules that name an activation and its axes, and the router that dispatches hook functions."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from workbench.core.hook_functions import apply_lens_function
 from workbench.core.run_lock import RunLock
 
 HookFn = Callable[[Tensor], Tensor]
-"""What a hook point's activation is sent through; it returns the activation to go on with."""
+"""Maps an activation to the activation with which the network continues."""
 
 
 class Router:
-    """Where a model's hook points send their activations: attached once, pointed anywhere.
+    """Hook functions that are active on the hook points of one model.
 
-    Pointing it costs one assignment however many hook points there are. `lock` is held while it points
-    somewhere, so that no other thread runs the model through somebody else's edits. `listened` says that a hook point
-    may have hooks of its own.
+    All hook points share one router, so changing the hook functions costs one assignment. `lock` is held while hook
+    functions are active, so no other thread runs the model with these edits. `listened` is True if a hook point may
+    have torch hooks.
     """
 
     def __init__(self) -> None:
@@ -40,10 +40,10 @@ class Router:
 
 
 class AxisHookPoint(HookPoint):
-    """An identity that names an activation and its axes, "batch channel height width".
+    """Identity module that names an activation and its axes, such as "batch channel height width".
 
-    One `on_request` fires only when it is asked for by name, because computing it costs extra; one that `displaces`
-    others takes their place when it fires (a stream copied for each head, instead of the norm all heads share).
+    A hook point `on_request` fires only if it is requested by name, because its activation has an additional cost. One
+    that `displaces` others replaces them when it fires, such as a stream per head instead of one norm for all heads.
     """
 
     def __init__(self, axes: str, on_request: bool = False, displaces: bool = False) -> None:
@@ -81,14 +81,14 @@ class AxisHookPoint(HookPoint):
 
     @property
     def is_observed(self) -> bool:
-        """Whether anybody listens: a handler of the runner, or a plain torch or TransformerLens hook."""
+        """True if the activation has an active hook function, or a torch or TransformerLens hook."""
         handlers = self.router.active_hooks
         return bool(self._forward_hooks or self._backward_hooks) or (handlers is not None and self.name in handlers)
 
 
 @dataclass(frozen=True)
 class HookInfo:
-    """What one hook point gave on one input: its axes and shape, the stage it fired in and when."""
+    """Axes and shape of an activation on one input, and the stage and order in which its hook fired."""
 
     name: str
     axes: tuple[str, ...]
@@ -100,7 +100,7 @@ class HookInfo:
     inferred: bool
 
     def size(self, axis: str) -> int:
-        """Length along a named axis."""
+        """Return the length of a named axis."""
         if axis not in self.axes:
             raise UnknownNameError("axis", axis, self.axes, where=f" at {self.name}")
         return self.shape[self.axes.index(axis)]

@@ -1,4 +1,4 @@
-"""Every activation has a name and named axes: hook points, the model they belong to, and the one runner behind both."""
+"""Models whose activations have names and named axes: running, caching and editing."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ Stage = Callable[[State], State]
 
 
 class HookedModel(HookedRootModule):
-    """A network whose `forward` folds a state through `stages` and whose activations all have names.
+    """Network whose `forward` passes a state through `stages` and whose activations have hook points.
 
-    A subclass takes a frozen config as `cfg`, builds its parts and calls `setup(stages=[...])`. A stage is any
-    callable, state in and state out, the batch first in every tensor of the state.
+    A subclass takes a frozen config as `cfg`, builds its modules and calls `setup(stages=[...])`. A stage is a callable
+    from state to state; the batch is the first axis of every tensor in the state.
     """
 
     cfg: Any
@@ -53,17 +53,17 @@ class HookedModel(HookedRootModule):
     input_axes: ClassVar[str] = "batch feature"
     details: ClassVar[tuple[str, ...]] = ()
     broadcasts_rows: ClassVar[bool] = False
-    """True if a stage computes the same from one row as from that row repeated, wherever the others join it."""
+    """True if a stage gives the same result for one row as for that row repeated, so rows can be expanded later."""
     stages: tuple[Stage, ...]
     hook_dict: dict[str, AxisHookPoint]  # type: ignore[assignment]
 
     def setup(self, stages: Sequence[Stage]) -> None:  # type: ignore[override]
-        """Names the hook points and joins them to one router; called last in `__init__`."""
+        """Name the hook points and connect them to one router. Call it last in `__init__`."""
         super().setup()
         self.join(self.hook_dict, stages)
 
     def join(self, points: Mapping[str, AxisHookPoint], stages: Sequence[Stage]) -> None:
-        """Points these hook points, by these names, at one router of this model."""
+        """Connect hook points, under these names, to one router of this model."""
         self.hook_dict = dict(points)
         self.stages = tuple(stages)
         self.router = Router()
@@ -74,11 +74,11 @@ class HookedModel(HookedRootModule):
 
     @property
     def lock(self) -> RunLock:
-        """Held by every run; take it to make several runs one."""
+        """Lock that every run holds. Take it to protect several runs together."""
         return self.router.lock
 
     def forward(self, inputs: State) -> Any:
-        """The output for `inputs`, the batch first."""
+        """Compute the output for inputs, batch first."""
         lock = self.router.lock
         if not lock.plain.acquire(blocking=False):
             lock.wait()
@@ -88,21 +88,21 @@ class HookedModel(HookedRootModule):
             lock.plain.release()
 
     def run_stages(self, state: State, start: int, stop: int) -> State:
-        """The state after stages `start` to `stop` (exclusive)."""
+        """Run stages `start` to `stop` (exclusive) and return the state."""
         for stage in self.stages[start:stop]:
             state = stage(state)
         return state
 
     def example(self, batch: int = 2, seed: int = 0) -> Any:
-        """A random valid input; each architecture says what that is."""
+        """Return random valid inputs. Each architecture defines it."""
         raise ConfigError(f"{type(self).__name__} does not define example(); add it to the class.")
 
     def count_rows(self, inputs: State) -> int:
-        """Number of examples in the inputs: the first axis of the first tensor."""
+        """Return the number of examples: the length of the first axis of the first tensor."""
         return batch_size(inputs)
 
     def take_rows(self, inputs: State, rows: Tensor) -> State:
-        """Rows of the inputs, or of the state between two stages, by number."""
+        """Select rows of the inputs, or of the state between two stages."""
         return tree_map(lambda x: x[rows.to(x.device)] if isinstance(x, Tensor) else x, inputs)
 
     def require_independent_rows(self, purpose: str) -> None:
@@ -111,9 +111,9 @@ class HookedModel(HookedRootModule):
             self.probe.require_independent_rows(purpose)
 
     def select(self, hooks: HookFilter) -> list[str]:
-        """Names of the hook points that a name, a glob, a list of these or a predicate picks.
+        """Return the names of the hook points that match a name, a glob, a list of these or a predicate.
 
-        None picks all that fire without being asked for. A filter that matches nothing is an error.
+        None selects all hook points that fire by default. Raises UnknownNameError if nothing matches.
         """
         if hooks is None:
             return [name for name, point in self.hook_dict.items() if not point.on_request]
@@ -145,10 +145,15 @@ class HookedModel(HookedRootModule):
 
     @contextmanager
     def attach(self, handlers: Mapping[str, HookFn], force: Iterable[str] = ()) -> Iterator[None]:
-        """Sends the named activations through `handlers` while the context lasts, inside any outer one.
+        """Activate hook functions while the context lasts, inside those of any outer context.
 
-        `force` hooks are asked for and left as they are, so that the network takes the path that computes them.
-        Raises when the model is in training mode, and at the end when a handler never saw its activation.
+        Args:
+            handlers: Hook function by name of its hook point.
+            force: Hook points that are requested but not changed, so that the network computes their activations.
+
+        Raises:
+            TrainingModeError: If the model is in training mode.
+            NeverFiredError: At the end, if a hook function was never called.
         """
         require_evaluation_mode(self)
         with self.router.lock:
@@ -171,16 +176,16 @@ class HookedModel(HookedRootModule):
 
         Args:
             inputs: The batch first in every tensor.
-            hooks: A name, a glob, a list of these or a predicate; None for all that fire without being asked for.
-            copy: None copies the activations that a later in-place operation overwrites; True copies all, which costs
-                the memory twice; False copies none.
+            hooks: A name, a glob, a list of these or a predicate. None selects all that fire by default.
+            copy: None copies the activations that a later in-place operation overwrites, True copies all (which doubles
+                the memory), False copies none.
 
         Raises:
             OverwrittenError: If `copy` is False and an activation was overwritten in place after it passed its hook.
 
-        Cost: At most one forward pass, and a second one the first time that an activation turns out to be overwritten.
-        Large activations are quicker to cache after `workbench.keep_freed_pages()`, which is left to the caller
-        because it changes how the whole process allocates memory.
+        Cost: At most 1 forward pass, and a second one the first time that an activation is found to be overwritten.
+        Caching large activations is faster after `workbench.keep_freed_pages()`, which changes how the whole process
+        allocates memory and is therefore left to the caller.
         """
         names = self.select(hooks)
         fired = self.trace() if len(self.stages) > 1 else {}
@@ -194,7 +199,7 @@ class HookedModel(HookedRootModule):
     def _capture(
         self, names: Sequence[str], copy: bool | None, inputs: State, run: Callable[[State], Any]
     ) -> tuple[Any, dict[str, Tensor]]:
-        """The run's output and activations; it runs again when some turn out to be overwritten in place."""
+        """Run the model and capture activations; run it again if some of them were overwritten in place."""
         copied = self.overwritten if copy is None else Everything() if copy else ()
         store, before = Capture(copied), versions(inputs)
         with self.attach({name: partial(store.keep, name) for name in names}), explain_input_errors(self, inputs):
@@ -212,9 +217,9 @@ class HookedModel(HookedRootModule):
         fwd_hooks: Iterable[tuple[Any, Callable[..., Any]]] = (),
         bwd_hooks: Iterable[tuple[Any, Callable[..., Any]]] = (),
     ) -> Any:
-        """The output with TransformerLens-style hooks: `fn(activation, hook=point)` returns a new one or None.
+        """Compute the output with TransformerLens-style hooks; `fn(activation, hook=point)` returns a new one or None.
 
-        A backward hook gets the gradient, stays as long as the output's graph does, and needs no clean-up.
+        A backward hook gets the gradient. It lives as long as the autograd graph of the output and needs no clean-up.
         """
         handlers: dict[str, HookFn] = {}
         for hooks, kind in ((bwd_hooks, gradient_handler), (fwd_hooks, value_handler)):
@@ -226,7 +231,7 @@ class HookedModel(HookedRootModule):
 
     @contextmanager
     def edited(self, edits: Mapping[str, HookFn] | Iterable[Intervention]) -> Iterator[HookedModel]:
-        """The model with interventions (or `{hook: function}`) in place while the context lasts."""
+        """Apply interventions (or `{hook: function}`) to every run of the model while the context lasts."""
         if isinstance(edits, Mapping):
             handlers: dict[str, HookFn] = {
                 name: function_handler(name, function)
@@ -239,18 +244,18 @@ class HookedModel(HookedRootModule):
             yield self
 
     def compile_edits(self, interventions: Iterable[Intervention]) -> dict[str, HookFn]:
-        """One handler for each hook that the interventions touch; their sites are resolved here."""
+        """Resolve the sites of interventions and combine them into one hook function per hook."""
         by_hook: dict[str, list[Intervention]] = {}
         for intervention in require_interventions(interventions):
             by_hook.setdefault(intervention.site.resolve(self).hook, []).append(intervention)
         return {hook: partial(apply_all, tuple(items), self.hook_dict[hook].axes) for hook, items in by_hook.items()}
 
-    # What there is
+    # Description
 
     def trace(self, inputs: State = None, on_request: bool = True) -> dict[str, HookInfo]:
-        """What each hook point gives on `inputs` (default: a random example), in firing order.
+        """Return axes and shape of every activation on `inputs` (default: a random example), in firing order.
 
-        One forward pass, remembered by the inputs' shapes.
+        Costs 1 forward pass, cached by the shapes of the inputs.
         """
         tensors = () if inputs is None else (leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
         key = (None if inputs is None else tuple(tuple(leaf.shape) for leaf in tensors), on_request)
@@ -259,13 +264,13 @@ class HookedModel(HookedRootModule):
         return self._traces[key]
 
     def _convert(self, inputs: State) -> State:
-        """Inputs on the model's device, floating ones in its precision."""
+        """Convert inputs to the model's device, and floating-point ones to its precision."""
         like = next(self.parameters(), torch.zeros(()))
         fit = partial(_convert_like, like)
         return tree_map(fit, inputs)
 
     def stage_of(self, hook: str) -> int:
-        """Index of the stage in which a hook fires."""
+        """Return the index of the stage in which a hook fires."""
         if hook not in self.hook_dict:
             raise UnknownNameError("hook", hook, self.hook_dict, self._where)
         if len(self.stages) == 1:
@@ -276,7 +281,7 @@ class HookedModel(HookedRootModule):
         return info[hook].stage
 
     def graph(self) -> Any:
-        """The computation graph, which each architecture declares; the name of one of its `details` may be given."""
+        """Return the computation graph. Each architecture defines it and may take the name of one of its `details`."""
         raise ConfigError(
             f"{type(self).__name__} declares no computation graph, so its edges cannot be traced. "
             "Ablation, patching and activation maximization work on its hooks."
@@ -284,10 +289,10 @@ class HookedModel(HookedRootModule):
 
 
 def batch_size(inputs: Any) -> int:
-    """Number of examples: the first axis of the first tensor that has one."""
+    """Return the number of examples: the length of the first axis of the first tensor that has axes."""
     leaf = next((leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor) and leaf.ndim), None)
     if leaf is None:
-        raise InputError("The inputs hold no tensor with a batch axis. Pass a batch, its examples first.")
+        raise InputError("The inputs contain no tensor with a batch axis. Pass a batch, with the examples first.")
     return len(leaf)
 
 

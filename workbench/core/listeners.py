@@ -1,4 +1,4 @@
-"""What listens at a hook point: keeps the activation, replaces it, or watches its gradient."""
+"""Hook functions that keep an activation, replace it, or pass on its gradient."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from workbench.core.hook_points import AxisHookPoint, HookFn
 
 
 class Capture:
-    """Activations as they passed, and proof that nothing changed them afterwards.
+    """Captured activations, with their versions to detect later in-place writes.
 
-    A copy is kept of those named in `copied`, of weights and views of them (a position table), and of inference
-    tensors, which do not count the writes into them.
+    Activations named in `copied` are copied, as are weights and views of them (a position table) and inference tensors,
+    which have no version counter.
     """
 
     def __init__(self, copied: Container[str]) -> None:
@@ -27,7 +27,7 @@ class Capture:
         self.versions: dict[str, int] = {}
 
     def keep(self, name: str, x: Tensor) -> Tensor:
-        """Remember an activation and pass it on."""
+        """Store an activation and return it."""
         if name in self.copied or x.is_inference() or issubclass(type(base_of(x)), nn.Parameter):
             self.tensors[name] = x.clone()
             self.versions.pop(name, None)
@@ -37,17 +37,17 @@ class Capture:
         return x
 
     def apart_from(self, inputs: Any) -> dict[str, Tensor]:
-        """The activations, with copies of those that are the inputs themselves or views of them."""
+        """Return the activations, with copies of those that are inputs or views of them."""
         given = {id(base_of(x)) for x in tree_leaves(inputs) if isinstance(x, Tensor)}
         return {name: x.clone() if id(base_of(x)) in given else x for name, x in self.tensors.items()}
 
     @property
     def overwritten(self) -> list[str]:
-        """Names of the activations that were written into after they passed."""
+        """Names of the activations that were overwritten after they were captured."""
         return [name for name, version in self.versions.items() if self.tensors[name]._version != version]
 
     def error(self) -> OverwrittenError:
-        """The error for activations that were overwritten and must not be returned."""
+        """Return the error for activations that were overwritten."""
         bad = self.overwritten
         return OverwrittenError(
             f"{len(bad)} of {len(self.tensors)} cached activations were overwritten in place after they passed "
@@ -57,26 +57,26 @@ class Capture:
 
 
 def base_of(x: Tensor) -> Tensor:
-    """The tensor whose memory a view shows; any other tensor itself."""
+    """Return the base of a view, or the tensor itself."""
     return x if x._base is None else x._base
 
 
 class Everything(Container[str]):
-    """Every name."""
+    """Container of every name."""
 
     def __contains__(self, name: object) -> bool:
         return True
 
 
 def versions(tree: Any) -> list[int]:
-    """How often each tensor of a tree was written into; inference tensors do not count."""
+    """Return the version counter of each tensor in a tree, except inference tensors, which have none."""
     if isinstance(tree, Tensor):
         return [] if tree.is_inference() else [tree._version]
     return [x._version for x in tree_leaves(tree) if isinstance(x, Tensor) and not x.is_inference()]
 
 
 def chain(outer: Mapping[str, HookFn] | None, name: str, handler: HookFn, fired: set[str]) -> HookFn:
-    """A handler inside any outer one, which notes that it fired."""
+    """Call a hook function after the one of an outer context, and record that it fired."""
     before = (outer or {}).get(name)
 
     def run(x: Tensor) -> Tensor:
@@ -87,32 +87,31 @@ def chain(outer: Mapping[str, HookFn] | None, name: str, handler: HookFn, fired:
 
 
 def identity(x: Tensor) -> Tensor:
-    """The activation as it is."""
+    """Return the activation unchanged."""
     return x
 
 
 def compose(first: HookFn | None, second: HookFn) -> HookFn:
-    """One handler after another."""
+    """Compose two hook functions."""
     return second if first is None else lambda x: second(first(x))
 
 
 def function_handler(name: str, function: Callable[[Tensor], Any]) -> HookFn:
-    """A user's `function(activation)`."""
+    """Wrap a user's `function(activation)`."""
     return partial(apply_function, name, require_function(function, name))
 
 
 def value_handler(function: Callable[..., Any], point: AxisHookPoint) -> HookFn:
-    """A TransformerLens-style `function(activation, hook=point)`."""
+    """Wrap a TransformerLens-style `function(activation, hook=point)`."""
     return partial(apply_lens_function, require_function(function, str(point.name)), hook=point)
 
 
 def gradient_handler(function: Callable[..., Any], point: AxisHookPoint) -> HookFn:
-    """A TransformerLens-style `function(gradient, hook=point)`, called in the backward pass.
+    """Wrap a TransformerLens-style `function(gradient, hook=point)`, called in the backward pass.
 
-    The gradient is that of what reads the activation after this hook point. It is watched on a view, so that a weight
-    or an input that passes by keeps no hook of its own.
+    The gradient is with respect to what reads the activation after this hook point. The torch hook is registered on a
+    view, so weights and inputs keep none.
     """
-
     require_function(function, str(point.name))
 
     def listen(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Metrics: one number per example from an output, so that effects keep their spread."""
+"""Metrics: one number per example from a model's output."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from workbench.core.errors import InputError
 
 PerExample = Float[Tensor, " batch"]
 Metric = Callable[[Any], Tensor]
-"""From an output to one number per example."""
+"""Maps an output to one number per example."""
 
 
 def logits_of(output: Any) -> Float[Tensor, "batch choice"]:
-    """The logits of an output: of a classifier, of a policy, or a language model's at the last position."""
+    """Return the logits of a classifier or policy, or those of a language model at the last position."""
     logits = output if isinstance(output, Tensor) else getattr(output, "logits", None)
     if not isinstance(logits, Tensor) or logits.ndim not in (2, 3):
         raise InputError(
@@ -30,13 +30,13 @@ def logits_of(output: Any) -> Float[Tensor, "batch choice"]:
 
 
 def _pick(values: Tensor, index: Tensor) -> Tensor:
-    """Each row's entry, for one index per row or one row of indices for a single example."""
+    """Select one entry per row, by one index per row or a single index for all."""
     return values.gather(1, index.to(values.device).expand(len(values))[:, None])[:, 0]
 
 
 @dataclass(frozen=True)
 class Logit:
-    """The logit of one choice (a class, token or action) for each example."""
+    """Logit of one choice (a class, token or action) for each example."""
 
     target: Int[Tensor, " batch"]
 
@@ -68,7 +68,7 @@ class Probability:
 
 @dataclass(frozen=True)
 class ProbabilityDifference:
-    """Probability of all right choices minus that of all others, -1 to 1 (Hanna et al. 2023)."""
+    """Probability of all right choices minus that of all others, from -1 to 1 (Hanna et al. 2023)."""
 
     right: Bool[Tensor, "batch choice"]
 
@@ -105,7 +105,7 @@ class KL:
 
 @dataclass(frozen=True)
 class Correct:
-    """1 when the target has the largest logit, else 0."""
+    """Accuracy per example: 1 if the target has the largest logit, else 0."""
 
     target: Int[Tensor, " batch"]
 
@@ -116,7 +116,7 @@ class Correct:
 
 @dataclass(frozen=True)
 class Value:
-    """The critic's estimate of the return."""
+    """Estimate of the return by the critic."""
 
     def __call__(self, output: Any) -> PerExample:
         if not hasattr(output, "value"):
@@ -126,7 +126,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Log probability that an autoencoder's output gives to these images in 0..1, in nats per image."""
+    """Log probability of these images (0..1) under an autoencoder's output, in nats per image."""
 
     images: Float[Tensor, "batch channel height width"]
 
@@ -147,18 +147,18 @@ class Divergence:
 
 
 def require_autoencoder(output: Any) -> None:
-    """Raises when an output is no reconstruction with its code."""
+    """Raise InputError if an output is not a reconstruction with its code."""
     if not hasattr(output, "log_variance"):
-        raise InputError("This model reconstructs nothing from a code. Choose another metric, such as logit.")
+        raise InputError("This model is not an autoencoder. Choose another metric, such as logit.")
 
 
 @dataclass(frozen=True)
 class Signed:
-    """Another metric times a sign for each example, so that effects of both signs do not cancel in a mean.
+    """Metric times a sign for each example, so that effects of opposite sign do not cancel in the mean.
 
-    `sign` is 1 where the metric is larger on the clean than on the corrupted input, else -1: the gap between both is
-    then the mean absolute difference of single examples, and a positive effect moves an example away from its
-    corrupted twin.
+    `sign` is 1 where the metric is larger on the clean than on the corrupted input, else -1. The gap between both is
+    then the mean absolute difference over examples, and a positive effect moves an example away from its corrupted
+    input.
     """
 
     metric: Metric
@@ -166,7 +166,7 @@ class Signed:
 
     @classmethod
     def of(cls, metric: Metric, clean: Any, corrupted: Any) -> Signed:
-        """Take the sign of each example's own difference between the outputs on clean and corrupted inputs."""
+        """Create the metric with the sign of each example's difference between clean and corrupted output."""
         difference = metric(clean) - metric(corrupted)
         return cls(metric, torch.where(difference < 0, -1.0, 1.0).to(difference))
 
@@ -179,21 +179,21 @@ class Signed:
 
 
 def name_of(metric: Metric) -> str:
-    """The name under which a result says what was measured."""
+    """Return the name of a metric for results."""
     return getattr(metric, "__name__", type(metric).__name__)
 
 
 def runner_up(logits: Float[Tensor, "batch choice"], target: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-    """The choice with the largest logit besides the target."""
+    """Return the choice with the largest logit besides the target."""
     return logits.scatter(1, target[:, None], -torch.inf).argmax(dim=-1)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a named metric is built from: outputs on the clean and, when there are any, corrupted inputs, and labels.
+    """Outputs and labels from which a named metric is built.
 
-    `inputs` are the clean inputs themselves; `several` marks the right choices where a task has more than one;
-    `foils` has the choices to compare the right ones with, where they are fixed.
+    `inputs` are the clean inputs. `several` marks the right choices of a task with more than one. `foils` are fixed
+    choices to compare with the right ones.
     """
 
     clean: Any
@@ -205,18 +205,18 @@ class Question:
 
     @property
     def images(self) -> Float[Tensor, "batch channel height width"]:
-        """The clean inputs, for an autoencoder to reconstruct."""
+        """Clean images, for an autoencoder to reconstruct."""
         require_autoencoder(self.clean)
         return self.inputs
 
     @property
     def target(self) -> Int[Tensor, " batch"]:
-        """The given labels, else the model's own choice on the clean input."""
+        """Labels if there are any, else the model's choice on the clean input."""
         return logits_of(self.clean).argmax(dim=-1) if self.targets is None else self.targets
 
     @property
     def right(self) -> Bool[Tensor, "batch choice"]:
-        """Every right choice: those given, else the target alone."""
+        """Mask of all right choices: `several` if given, else the target."""
         if self.several is not None:
             return self.several
         logits = logits_of(self.clean)
@@ -224,7 +224,7 @@ class Question:
 
     @property
     def foil(self) -> Int[Tensor, " batch"]:
-        """Those given, else the model's choice on the corrupted input unless it is the target, else the runner-up."""
+        """Foils if given, else the model's choice on the corrupted input unless it is the target, else runner-up."""
         if self.foils is not None:
             return self.foils
         second = runner_up(logits_of(self.clean), self.target)
@@ -246,11 +246,11 @@ METRICS: dict[str, Callable[[Question], Metric]] = {
     "reconstruction": lambda q: Reconstruction(q.images),
     "divergence": lambda q: Divergence(),
 }
-"""Metrics by name, for commands and pages; each is built from the question at hand."""
+"""Builders of metrics by name."""
 
 
 def signed(name: str) -> Callable[[Question], Metric]:
-    """The metric of that name with the sign of each example's own difference between clean and corrupted inputs."""
+    """Build a metric by name, with the sign of each example's difference between clean and corrupted inputs."""
 
     def build(q: Question) -> Metric:
         if q.corrupted is None:

@@ -39,20 +39,20 @@ ShareBelowOne = Annotated[float, Ge(0), Lt(1)]
 Seed = Annotated[int, Ge(0), Lt(2**32)]
 """The seeds that torch, NumPy and gymnasium all take."""
 Threads = Annotated[int, Ge(1), Le(256)]
-"""Of torch; it crashes when asked for many thousands."""
+"""Number of torch threads. Torch crashes with many thousands."""
 
 NONE = types.NoneType
 SCALARS = (str, int, float, bool, NONE)
 WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", NONE: "none"}
 WHOLE = 2**63
-"""Whole numbers lie between plus and minus this, as in every tensor."""
+"""Bound of whole numbers (64 bits, as in tensors)."""
 
 
 def check_fields(config: Any) -> None:
-    """Raise unless every field of a frozen dataclass has a valid value; for its `__post_init__`.
+    """Check every field of a frozen dataclass in its `__post_init__`.
 
-    Lists become tuples, and whole numbers floats where those are declared. Fields of other types than numbers, texts
-    and tuples of these are left alone.
+    Lists are converted to tuples, and integers to floats, where those are declared. Only numbers, texts and tuples of
+    these are checked.
 
     Raises:
         ConfigError: Names the field, its valid range and the value.
@@ -66,7 +66,7 @@ def check_fields(config: Any) -> None:
 
 @cache
 def fields_to_check(kind: type) -> dict[str, Any]:
-    """The annotations of a dataclass's fields that can be checked."""
+    """Return the annotations of the fields of a dataclass that can be checked."""
     hints = get_type_hints(kind, include_extras=True)
     return {f.name: hints[f.name] for f in fields(kind) if is_carried(hints[f.name])}  # type: ignore[arg-type]
 
@@ -75,32 +75,32 @@ def fields_to_check(kind: type) -> dict[str, Any]:
 
 
 def members(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union, or the type itself."""
+    """Return the members of a union, or the type itself."""
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
 
 
 def without_range(annotation: Any) -> Any:
-    """The type without its range."""
+    """Return a type without its range."""
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def limits(annotation: Any) -> tuple[Any, ...]:
-    """The declared limits of a type."""
+    """Return the declared limits of a type."""
     return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
 
 
 def items(annotation: Any) -> tuple[Any, ...]:
-    """The types of a tuple's entries; one for all when its length is free."""
+    """Return the types of a tuple's entries; a single one if its length is free."""
     return tuple(kind for kind in get_args(without_range(annotation)) if kind is not Ellipsis)
 
 
 def of_any_length(annotation: Any) -> bool:
-    """Whether a tuple type leaves the length free."""
+    """Return whether a tuple type has any length."""
     return get_args(without_range(annotation))[-1:] == (Ellipsis,)
 
 
 def is_carried(annotation: Any) -> bool:
-    """Whether text and JSON can carry values of a type."""
+    """Return whether values of a type can be written as text and JSON."""
     kind = without_range(annotation)
     if get_origin(kind) is tuple:
         return all(map(is_carried, items(kind)))
@@ -109,12 +109,12 @@ def is_carried(annotation: Any) -> bool:
 
 
 def is_ranged(annotation: Any) -> bool:
-    """Whether a type, or one inside it, declares limits."""
+    """Return whether a type, or a type inside it, declares limits."""
     return bool(limits(annotation)) or any(map(is_ranged, get_args(annotation)))
 
 
 def describe_type(annotation: Any) -> str:
-    """A type, with its range, as a user reads it: `whole number from 1 to 64`."""
+    """Describe a type and its range, such as `whole number from 1 to 64`."""
     kind = without_range(annotation)
     if get_origin(kind) is Literal:
         words = "|".join(map(str, get_args(kind)))
@@ -135,13 +135,13 @@ def describe_with_article(annotation: Any) -> str:
 
 
 def describe_range(declared: tuple[Any, ...]) -> list[str]:
-    """Limits as a user reads them, such as `from 0 to below 1`."""
+    """Describe limits, such as `from 0 to below 1`."""
     low = next((limit for limit in declared if isinstance(limit, Ge | Gt)), None)
     high = next((limit for limit in declared if isinstance(limit, Le | Lt)), None)
     words = [LOW_ALONE[type(low)] if high is None else LOW[type(low)], HIGH[type(low), type(high)]]
     sizes = [SIZES[type(limit)] for limit in declared if type(limit) in SIZES]
     if len(sizes) + (low is not None) + (high is not None) != len(declared):
-        raise ConfigError(f"{declared} holds more than a range. Use Ge or Gt, Le or Lt, MultipleOf, MinLen, MaxLen.")
+        raise ConfigError(f"{declared} is not only a range. Use Ge or Gt, Le or Lt, MultipleOf, MinLen, MaxLen.")
     bounds = {key: value for limit in declared for key, value in asdict(limit).items()}
     return [part.format(**bounds) for part in (*words, *sizes) if part]
 
@@ -162,7 +162,7 @@ SIZES: dict[type, str] = {
 
 
 def fits(annotation: Any, value: Any) -> bool:
-    """Whether a value is of a type and in its range."""
+    """Return whether a value is of a type and in its range."""
     try:
         check_value(annotation, value, "")
     except (ConfigError, UnknownNameError):
@@ -171,7 +171,7 @@ def fits(annotation: Any, value: Any) -> bool:
 
 
 def check_value(annotation: Any, value: Any, where: str) -> Any:
-    """The value as its type has it: lists become tuples, whole numbers floats where floats are declared.
+    """Check a value and convert it: lists to tuples, integers to floats where those are declared.
 
     Raises:
         ConfigError: If the value is of another type or out of range; `where` names it.
@@ -194,7 +194,7 @@ def check_value(annotation: Any, value: Any, where: str) -> Any:
 
 
 def is_scalar(kind: Any, value: Any) -> bool:
-    """Whether a value is of a scalar type; NumPy's numbers count, what is no finite number does not."""
+    """Return whether a value is of a scalar type. NumPy numbers count, infinities and NaN do not."""
     if kind is int:
         return isinstance(value, Integral) and not isinstance(value, bool) and -WHOLE <= int(value) < WHOLE
     if kind is not float:
@@ -206,7 +206,7 @@ def is_scalar(kind: Any, value: Any) -> bool:
 
 
 def check_member(union: Any, value: Any, where: str) -> Any:
-    """The value as the first member of a union that takes it has it."""
+    """Check a value against the first member of a union that accepts it."""
     kind = next((member for member in members(union) if fits(member, value)), None)
     if kind is not None:
         return check_value(kind, value, where)
@@ -215,14 +215,14 @@ def check_member(union: Any, value: Any, where: str) -> Any:
 
 
 def check_choice(choices: tuple[Any, ...], value: Any, where: str) -> Any:
-    """The value, which must be one of the choices."""
+    """Check that a value is one of the choices."""
     if not any(value == choice and type(value) is type(choice) for choice in choices):
         raise UnknownNameError("value", value, choices, where=f" for {where}")
     return value
 
 
 def check_tuple(annotation: Any, value: Any, where: str) -> tuple[Any, ...]:
-    """A tuple from a list or tuple, every entry checked."""
+    """Check every entry of a list or tuple and return a tuple."""
     if not isinstance(value, list | tuple):
         return refuse(annotation, value, where)
     kinds = items(annotation) * (len(value) if of_any_length(annotation) else 1)
@@ -243,7 +243,7 @@ KEPT: dict[Any, Callable[[Any, Any], bool]] = {
     MinLen: lambda limit, value: len(value) >= limit.min_length,
     MaxLen: lambda limit, value: len(value) <= limit.max_length,
 }
-"""Whether a value keeps a limit, by the kind of limit."""
+"""Test of a value for each kind of limit."""
 
 
 def refuse(annotation: Any, value: Any, where: str) -> NoReturn:

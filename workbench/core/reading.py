@@ -1,7 +1,7 @@
-"""Text from a user, read strictly: whole numbers, files, TOML and JSON.
+"""Strict parsing of user input: whole numbers, files, TOML and JSON.
 
-Python's own `int` takes `1_000`, `+3` and Arabic digits, and fails on more than 4,300 digits; `open` follows a path to
-a device that never ends. Everything that a user writes is read by these functions instead.
+Python's `int` accepts `1_000`, `+3` and Arabic digits, and fails on more than 4,300 digits. `open` follows a path to an
+endless device. All user input is read by these functions instead.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 from workbench.core.errors import ConfigError, InputError, short
 
 DIGITS = "[0-9]{1,19}"
-"""Pattern of a whole number that is short enough to be one of 64 bits."""
+"""Pattern of a whole number with at most the digits of 64 bits."""
 MAX_TEXT = 16_000_000
-"""Bytes of a text file, at most."""
+"""Maximum size of a text file in bytes."""
 MAX_DEPTH = 100
-"""Nested lists and tables of a file, at most."""
+"""Maximum nesting of lists and tables in a file."""
 
 
 def integer(text: str) -> int | None:
@@ -43,8 +43,8 @@ def read_file(path: Path | str, limit: int, kind: str = "file") -> bytes:
     """Read an ordinary file of at most `limit` bytes.
 
     Args:
-        path: Where it is. `~` stands for the user's home.
-        limit: Bytes that are read at most; a larger file is refused before it is opened.
+        path: Path of the file. `~` is the user's home.
+        limit: Maximum size in bytes. A larger file is refused before it is read.
         kind: Names the expected content in the error, such as "pipeline file".
 
     Raises:
@@ -64,22 +64,22 @@ def read_file(path: Path | str, limit: int, kind: str = "file") -> bytes:
 
 
 def open_at_once(path: str, flags: int) -> int:
-    """Open a path; a pipe as well, where others wait for somebody to write into it."""
+    """Open a path without blocking on a pipe that has no writer."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def size_of(descriptor: int, limit: int, where: str, kind: str) -> int:
-    """The size of an opened file; raises InputError if it is too large or no ordinary file."""
+    """Return the size of an open file; raises InputError if it is too large or not an ordinary file."""
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode):
         raise InputError(f"{where} is {kind_of_path(about.st_mode)}, not a file. Give the path of a {kind}.")
     if about.st_size > limit:
-        raise InputError(f"{where} has {about.st_size:,} bytes; a {kind} may have {limit:,}.")
+        raise InputError(f"{where} has {about.st_size:,} bytes, but a {kind} may have {limit:,}. Give a smaller file.")
     return about.st_size
 
 
 def kind_of_path(mode: int) -> str:
-    """Name what a path leads to when it is no ordinary file."""
+    """Name the kind of a path that is not an ordinary file."""
     return "a pipe" if stat.S_ISFIFO(mode) else "a device"
 
 
@@ -117,7 +117,7 @@ def read_json(text: str, what: str) -> Any:
 
 
 def require_shallow(content: Any, depth: int = 0) -> None:
-    """Raise RecursionError if lists and tables nest too deep for what reads them next."""
+    """Raise RecursionError if lists and tables are nested too deeply."""
     if depth > MAX_DEPTH:
         raise RecursionError
     if isinstance(content, dict | list):
@@ -126,7 +126,7 @@ def require_shallow(content: Any, depth: int = 0) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """Say why a text cannot be parsed, without advice about the interpreter's settings."""
+    """Describe a parsing error, without advice about the interpreter's settings."""
     if isinstance(error, RecursionError):
         return f"its lists and tables nest more than {MAX_DEPTH} deep"
     text = str(error).rstrip(".")
@@ -134,5 +134,5 @@ def reason_of(error: Exception) -> str:
 
 
 def is_text(text: str) -> bool:
-    """Whether a text can be written as UTF-8 and passed to other programs: no NUL and no lone surrogate."""
+    """Return whether a text has no NUL and no lone surrogate, so that it can be written as UTF-8."""
     return not re.search("[\0\ud800-\udfff]", text)

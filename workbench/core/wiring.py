@@ -1,4 +1,4 @@
-"""The wiring of a computation graph, without its model: which groups write and read, and what a circuit keeps."""
+"""Wiring of a computation graph without its model: groups of nodes and ports, edges, and masks of circuits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workbench.core.errors import ConfigError, InputError, ShapeError, UnknownNa
 from workbench.core.sites import Index, Site
 
 Masks = Mapping[str, Tensor]
-"""For each wire's name, a number (or truth value) for each of its edges: (node, port), or (node, port, pos)."""
+"""Number or truth value of each edge, (node, port) or (node, port, pos), by the name of the wire."""
 Sees = Literal["same", "earlier", "all"]
 
 
@@ -24,10 +24,10 @@ Sees = Literal["same", "earlier", "all"]
 class Group:
     """Nodes that write, or ports that read, at one hook: one for each entry of `axis` (None: a single one).
 
-    `reads` are the hooks of the ports that feed the nodes; nodes without any are sources. `width` neighbouring entries
-    of the axis make one node. `positions`: there is one of each at that many token positions (None: one for all).
-    `sees`: the positions at which a node hears these ports, only its own ("same"), all up to it ("earlier") or
-    every one ("all").
+    `reads` are the hooks of the ports that feed the nodes; nodes without any are sources. `width` adjacent entries of
+    the axis make one node. `positions` is the number of token positions with a node each (None: one for all). `sees`
+    are the positions of these ports on which a node depends: only its own ("same"), all up to it ("earlier") or all
+    ("all").
     """
 
     axis: str | None
@@ -40,7 +40,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Edge:
-    """One edge: the site that writes, the site that reads."""
+    """Edge from the site that writes to the site that reads."""
 
     writer: Site
     port: Site
@@ -51,14 +51,14 @@ class Edge:
 
 @dataclass(frozen=True)
 class Wiring:
-    """Groups of nodes in firing order, groups of ports, and for each wire's name the hooks it joins."""
+    """Groups of nodes in firing order, groups of ports, and the two hooks that each wire joins."""
 
     nodes: dict[str, Group]
     ports: dict[str, Group]
     wires: dict[str, tuple[str, str]]
 
     def __post_init__(self) -> None:
-        """Node i is fed by port i of a group of equal size, or by the only port of its group."""
+        """Check that node i is fed by port i of a group of equal size, or by the only port of its group."""
         for hook, group in self.nodes.items():
             for port in group.reads:
                 if port not in self.ports or self.ports[port].size not in (1, group.size):
@@ -69,52 +69,52 @@ class Wiring:
 
     @property
     def n_edges(self) -> int:
-        """Number of edges."""
+        """Total number of edges."""
         return sum(prod(self.shape(wire)) for wire in self.wires)
 
     @property
     def sinks(self) -> tuple[str, ...]:
-        """Ports that feed no node: where the output is read."""
+        """Ports that feed no node, where the output is read."""
         fed = {port for group in self.nodes.values() for port in group.reads}
         return tuple(port for port in self.ports if port not in fed)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Nodes that read nothing: the input."""
+        """Nodes that read nothing, such as embeddings and inputs."""
         return tuple(hook for hook, group in self.nodes.items() if not group.reads)
 
     def shape(self, wire: str) -> tuple[int, ...]:
-        """Numbers of nodes and ports that a wire joins, and of positions at which it does."""
+        """Return the numbers of nodes and ports of a wire, and of positions if there are any."""
         writer, port = self.wires[wire]
         sizes = (self.nodes[writer].size, self.ports[port].size)
         positions = self.ports[port].positions
         return sizes if positions is None else (*sizes, positions)
 
     def into(self, port: str) -> list[str]:
-        """Wires that end at a group of ports."""
+        """Return the names of the wires that end at a group of ports."""
         return [name for name, (_, end) in self.wires.items() if end == port]
 
     def out_of(self, node: str) -> list[str]:
-        """Wires that start at a group of nodes."""
+        """Return the names of the wires that start at a group of nodes."""
         return [name for name, (start, _) in self.wires.items() if start == node]
 
     # Edges and their names
 
     def edge(self, wire: str, node: int, port: int, pos: int | None = None) -> Edge:
-        """The edge at a place (node, port) or (node, port, pos) of a wire's mask."""
+        """Return the edge at a place (node, port) or (node, port, pos) of a wire's mask."""
         writer, reader = self.wires[wire]
         return Edge(_site(writer, self.nodes[writer], node, pos), _site(reader, self.ports[reader], port, pos))
 
     def edges(self) -> Iterator[tuple[Edge, str, tuple[int, ...]]]:
-        """Every edge with its wire's name and its place in that wire's mask."""
+        """Yield every edge with its wire's name and its place in that wire's mask."""
         for wire in self.wires:
             for place in product(*map(range, self.shape(wire))):
                 yield self.edge(wire, *place), wire, place
 
     def names(self) -> list[tuple[str, str, str]]:
-        """Writer and port of every edge as text, and its wire's name, in the order of `as_vector`.
+        """List writer and port of every edge as text, and its wire's name, in the order of `as_vector`.
 
-        As `edges` has them, but each site is spelled once: there may be half a million edges between few sites.
+        Unlike `edges`, each site is formatted once: there may be half a million edges between few sites.
         """
         named = []
         for wire, (writer, reader) in self.wires.items():
@@ -127,7 +127,7 @@ class Wiring:
         return named
 
     def feeds(self) -> Iterator[tuple[str, str]]:
-        """Every port and every node that it feeds, as text."""
+        """Yield every port with each node that it feeds, as text."""
         for hook, group in self.nodes.items():
             for port in group.reads:
                 reader = self.ports[port]
@@ -139,7 +139,7 @@ class Wiring:
                         yield str(_site(port, reader, entry, there)), written
 
     def find(self, edge: str) -> tuple[str, tuple[int, ...]]:
-        """An edge's wire and its place in that wire's mask, from its text `writer site -> port site`."""
+        """Return the wire of an edge and its place in the mask, from its text `writer site -> port site`."""
         left, arrow, right = edge.partition("->")
         if not arrow:
             raise InputError(f"{edge!r} is not an edge. Write 'site -> site'.")
@@ -155,11 +155,11 @@ class Wiring:
     # Masks
 
     def full(self, value: float) -> dict[str, Tensor]:
-        """The same number on every edge."""
+        """Return a mask with the same number on every edge."""
         return {wire: torch.full(self.shape(wire), value) for wire in self.wires}
 
     def check(self, masks: Masks) -> Masks:
-        """The masks, when they are of this graph; one of another model raises."""
+        """Return the masks if their shapes match this graph; raises ShapeError otherwise."""
         for name in self.wires:
             if name not in masks or tuple(masks[name].shape) != self.shape(name):
                 got = tuple(masks[name].shape) if name in masks else "nothing"
@@ -170,28 +170,28 @@ class Wiring:
         return masks
 
     def as_vector(self, masks: Masks) -> Shaped[Tensor, " edge"]:
-        """All edges' entries in one row, wire after wire."""
+        """Concatenate the entries of all edges, wire after wire."""
         return torch.cat([self.check(masks)[name].flatten() for name in self.wires])
 
     def as_masks(self, vector: Tensor) -> dict[str, Tensor]:
-        """The inverse of `as_vector`."""
+        """Invert `as_vector`."""
         shapes = [self.shape(name) for name in self.wires]
         parts = vector.split([prod(shape) for shape in shapes])
         return {name: part.reshape(shape) for name, part, shape in zip(self.wires, parts, shapes, strict=True)}
 
     def largest(self, values: Float[Tensor, " edge"], size: int) -> dict[str, Tensor]:
-        """The mask of the `size` edges with the largest values; of equal ones the first."""
+        """Return a mask of the `size` edges with the largest values; ties are broken by order."""
         keep = torch.zeros(self.n_edges, dtype=torch.bool)
         keep[values.argsort(descending=True, stable=True)[:size]] = True
         return self.as_masks(keep)
 
-    # What matters
+    # Pruning
 
     def prune(self, keep: Masks, counterfactual: bool = True) -> dict[str, Bool[Tensor, "_node _port *_pos"]]:
-        """The kept edges on a path to a sink and, if `counterfactual`, from a source; the rest changes no output.
+        """Remove kept edges that cannot change the output: those on no path to a sink.
 
-        Counterfactual: a cut edge carries the write of one other run. Then a node that hears from no source writes
-        just that. With writes set to zero or a mean it does not, and stays for what it makes of its constant.
+        With `counterfactual`, also those on no path from a source. If cut edges carry the writes of one other run, a
+        node that no source reaches writes the same as in that run. If they carry zeros or means it does not.
         """
         kept = {name: torch.atleast_3d(self.check(keep)[name].bool()) for name in self.wires}
         heard = self._heard(kept) if counterfactual else {h: torch.ones(1, 1).bool() for h in self.nodes}
@@ -202,7 +202,7 @@ class Wiring:
         }
 
     def _heard(self, kept: Masks) -> dict[str, Bool[Tensor, "_node _pos"]]:
-        """For each group, which nodes hear from a source."""
+        """Return which nodes of each group are reachable from a source."""
         heard: dict[str, Tensor] = {}
         for hook, group in self.nodes.items():
             heard[hook] = torch.full((group.size, group.positions or 1), not group.reads)
@@ -213,7 +213,7 @@ class Wiring:
         return heard
 
     def reaches_output(self, kept: Masks) -> dict[str, Bool[Tensor, "_port _pos"]]:
-        """For each group of ports, which lead to a sink."""
+        """Return which ports of each group reach a sink."""
         leads = {h: torch.full((group.size, group.positions or 1), h in self.sinks) for h, group in self.ports.items()}
         for hook, group in reversed(self.nodes.items()):
             useful = torch.zeros(group.size, group.positions or 1, dtype=torch.bool)
@@ -226,7 +226,7 @@ class Wiring:
 
 
 def _up_to(here: Bool[Tensor, "_any _pos"], sees: Sees) -> Bool[Tensor, "_any _pos"]:
-    """Whether something is at a position that is seen from each position."""
+    """Return whether a position that each position sees is marked."""
     if sees == "same":
         return here
     return here.cumsum(dim=-1) > 0 if sees == "earlier" else here.any(dim=-1, keepdim=True)
@@ -240,7 +240,7 @@ def _site(hook: str, group: Group, entry: int, pos: int | None) -> Site:
 
 
 def _entry(site: Site, group: Group) -> tuple[int, ...]:
-    """The place of a site in its group, which it must name in full, and its position if there is one."""
+    """Return the place of a site in its group, which it must index completely, and its position if there is one."""
     example = _site(site.hook, group, 0, None if group.positions is None else 0)
     if set(site.index) != set(example.index):
         raise InputError(f"{site} is not one end of an edge. Write it like {example}.")
@@ -252,7 +252,7 @@ def _entry(site: Site, group: Group) -> tuple[int, ...]:
 
 
 def _number(site: Site, group: Group) -> int:
-    """Which node of its group a site names on the group's own axis."""
+    """Return the number of the node that a site indexes on the axis of its group."""
     index, example = site.index[str(group.axis)], _site(site.hook, group, 0, None)
     if group.width == 1:
         site.check({str(group.axis): group.size})
@@ -266,7 +266,7 @@ def _number(site: Site, group: Group) -> int:
 
 
 def _whole(site: Site, index: Index, example: Site) -> int:
-    """One entry."""
+    """Return an index that must be a single entry."""
     if not isinstance(index, int):
         raise InputError(f"{site} is not one end of an edge. Write it like {example}.")
     return index
