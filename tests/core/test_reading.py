@@ -58,7 +58,7 @@ def test_a_pipe_an_unreadable_and_a_large_file_are_refused_at_once(tmp_path: Pat
     with pytest.raises(InputError, match="is a pipe, not a file"):
         read_file(tmp_path / "pipe", 1000)
     (tmp_path / "large").write_bytes(bytes(1001))
-    with pytest.raises(InputError, match="1,001 bytes; a file may have 1,000"):
+    with pytest.raises(InputError, match="1,001 bytes, but a file may have 1,000"):
         read_file(tmp_path / "large", 1000)
     (tmp_path / "latin").write_bytes("é".encode("latin-1"))
     with pytest.raises(ConfigError, match="not text in UTF-8"):

@@ -1,1 +1,1 @@
-"""Hooks, axes, sites, stages, interventions, metrics, the computation graph: what every family shares."""
+"""Hooks, axes, sites, stages, interventions, metrics and the computation graph of every family of models."""

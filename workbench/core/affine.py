@@ -24,7 +24,7 @@ VIEWS = _words(
     "view _unsafe_view reshape _reshape_alias permute transpose t unsqueeze squeeze expand clone _to_copy detach alias "
     "contiguous lift_fresh"
 )
-"""Operations that keep every entry, and only lay it out anew (or copy it along a new axis)."""
+"""Operations that keep every entry and only change the layout (or repeat it along a new axis)."""
 MOVES = VIEWS | _words(
     "select slice split split_with_sizes unsafe_split unsafe_split_with_sizes chunk unsafe_chunk unbind narrow cat "
     "stack repeat index constant_pad_nd flip roll select_scatter slice_scatter copy pad"
@@ -70,7 +70,7 @@ def linear_part(op: Operation, changes: Mapping[Ref, Tensor], tape: Tape, weight
     Args:
         op: An affine operation.
         changes: Change of each live value that it reads; a value without one does not change.
-        tape: The tape of as many rows, with constants and shapes.
+        tape: Tape with the same number of rows, for constants and shapes.
         weights: Used instead of the operation's own weights.
 
     Returns:
@@ -95,12 +95,12 @@ def linear_part(op: Operation, changes: Mapping[Ref, Tensor], tape: Tape, weight
 
 
 def weights_of(op: Operation) -> Ref:
-    """Return the weights of an operation that applies some."""
+    """Return the weights of an operation in `WEIGHTS`."""
     return op.args[2] if op.name in BIASED else op.args[1]
 
 
 def _add(op: Operation, changes: Mapping[Ref, Tensor], shape: tuple[int, ...]) -> Tensor:
-    """Return the change of a sum or a difference: what does not change counts nothing."""
+    """Return the change of a sum or a difference."""
     left, right = op.args[:2]
     weight = op.kwargs.get("alpha", op.args[2] if len(op.args) > 2 else 1)
     total: Tensor | None = None
@@ -113,7 +113,7 @@ def _add(op: Operation, changes: Mapping[Ref, Tensor], shape: tuple[int, ...]) -
 
 
 def _join(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
-    """Return the change of joined values; those that do not change are zeros."""
+    """Return the change of joined values, with zeros for those that do not change."""
 
     def part(leaf: Any) -> Any:
         return torch.zeros_like(read(leaf)) if isinstance(leaf, Ref) and leaf not in changes else read(leaf)
@@ -156,12 +156,12 @@ def _pad(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any
 
 
 def _fill(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
-    """Return the change where nothing is filled in."""
+    """Return the change with zeros where a constant is filled in."""
     return read(op.args[0]).masked_fill(read(op.args[1]), 0)
 
 
 def _choose(op: Operation, changes: Mapping[Ref, Tensor], read: Callable[[Any], Any]) -> Tensor:
-    """Return the change of the values that a constant condition chooses."""
+    """Return the change of the values that a constant condition selects."""
     condition, left, right = op.args
     parts = [changes[x] if isinstance(x, Ref) and x in changes else torch.zeros(()) for x in (left, right)]
     like = next(changes[x] for x in (left, right) if isinstance(x, Ref) and x in changes)

@@ -20,19 +20,19 @@ from workbench.core.tape import Guard, Operation, Ref, Tape
 
 @dataclass(frozen=True)
 class PerRow:
-    """A whole number that grows with the rows: `times` for each."""
+    """Number that is proportional to the number of rows."""
 
     times: int
 
 
 @dataclass(frozen=True)
 class BatchedTape:
-    """A tape whose arguments hold `PerRow` where a number grows with the rows.
+    """Tape for any number of rows: its arguments have `PerRow` where a number is proportional to the rows.
 
     Attributes:
         pattern: The tape of `rows` rows, numbers that grow replaced.
         rows: Number of rows of the recording whose shapes `pattern` has.
-        batch_axis: For each value that grows with the rows, the axis on which they lie; other values are shared.
+        batch_axis: Axis of the rows, for each value that has rows; other values are shared.
         per_row: For each such value, the entries of that axis that belong to one row.
     """
 
@@ -57,7 +57,7 @@ class BatchedTape:
             )
         return self.made[rows]
 
-    # Rows first: how a value is shown, whatever its own layout
+    # Values with the rows first
 
     def rows_first(self, ref: Ref, x: Tensor) -> Tensor:
         """Return a value with its rows alone on the first axis."""
@@ -71,7 +71,7 @@ class BatchedTape:
         return x.flatten(axis, axis + 1) if share > 1 else x
 
     def shown_axis(self, ref: Ref, axis: int) -> int:
-        """Return the place of a value's axis, not that of its rows, when the rows come first."""
+        """Return the index of an axis (not that of the rows) after the rows were moved first."""
         return axis + 1 if axis < self.batch_axis[ref] or self.per_row[ref] > 1 else axis
 
     def shown_shape(self, ref: Ref, rows: int) -> tuple[int, ...]:
@@ -105,15 +105,15 @@ def generalize(one: Tape, rows: int, other: Tape, more: int) -> BatchedTape:
     Args:
         one: Tape of `rows` rows.
         rows: Number of rows.
-        other: Tape of the same module and as many inputs, of `more` rows.
+        other: Tape of the same module for `more` rows.
         more: Another number of rows.
 
     Returns:
         The tape for any number of rows.
 
     Raises:
-        InputError: If the module does other work for another number of rows, or a number or constant differs that
-            does not grow with them.
+        InputError: If the module runs other operations for another number of rows, or a number or constant differs
+            that is not proportional to them.
     """
     if [op.function for op in one.operations] != [op.function for op in other.operations]:
         place = next(
@@ -180,7 +180,7 @@ def _differs(op: Operation, a: Any, b: Any) -> InputError:
 
 
 def _growing_axis(a: tuple[int, ...], b: tuple[int, ...], rows: int, more: int) -> tuple[int, int]:
-    """Return the axis on which the rows lie and the entries of one row there."""
+    """Return the axis of the rows and the entries of one row there."""
     axes = [i for i, (x, y) in enumerate(zip(a, b, strict=len(a) == len(b))) if x != y]
     if len(a) != len(b) or len(axes) != 1 or a[axes[0]] % rows or a[axes[0]] // rows * more != b[axes[0]]:
         raise InputError(f"A value has shape {a} for {rows} rows and {b} for {more}: its rows lie on no axis.")

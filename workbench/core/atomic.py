@@ -1,4 +1,4 @@
-"""Files that are whole: killed at any moment, the old or the new content is there."""
+"""Atomic writes: if the process is killed at any moment, a file has either its old or its new content."""
 
 import errno
 import os
@@ -11,14 +11,11 @@ from pathlib import Path
 from workbench.core.errors import CheckpointError, short
 
 NEXT = ".next.tmp"
-"""Folder in which files that change together wait until all of them are whole."""
+"""Folder for files that change together, until all of them are complete."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, which at every moment holds all of the old or all of the new content.
-
-    A link is followed. Into a pipe or a device the content is written as into a file: neither can be replaced.
-    """
+    """Write a file atomically. Links are followed; pipes and devices are written to directly."""
     if path.name in ("", "..") or "\0" in str(path):
         raise CheckpointError(f"Cannot write {short(str(path))}: it is no name of a file. Choose another one.")
     with explain_write_errors(path, len(content)):
@@ -31,7 +28,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_into(path: Path, content: bytes) -> None:
-    """Write to a pipe or a device; a pipe that nobody reads is an error, where others wait for a reader."""
+    """Write to a pipe or a device, without blocking on a pipe that has no reader."""
     descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
     os.set_blocking(descriptor, True)
     with os.fdopen(descriptor, "wb") as stream:
@@ -39,7 +36,7 @@ def write_into(path: Path, content: bytes) -> None:
 
 
 def place(path: Path, content: bytes) -> None:
-    """Writes beside `path`, then renames onto it."""
+    """Write a temporary file next to `path` and rename it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         write_durably(temporary, content)
@@ -52,10 +49,10 @@ def place(path: Path, content: bytes) -> None:
 
 
 def replace_together(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Puts several files into `folder` as one step: killed at any moment, all of them are old or all are new.
+    """Replace several files of a folder in one step: if the process is killed, all of them are old or all are new.
 
-    The last file is the seal: once it lies in the waiting folder the change is decided, and `finish_replacing`
-    completes it. Callers hold `locked(folder)`.
+    Once the last file is in the waiting folder the change is decided, and `finish_replacing` completes it. The caller
+    must hold `lock_folder(folder)`.
     """
     seal, waiting = list(files)[-1], folder / NEXT
     finish_replacing(folder, seal)
@@ -71,7 +68,7 @@ def replace_together(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def finish_replacing(folder: Path, seal: str) -> None:
-    """Completes a change that was decided before its process died, and clears one that was not."""
+    """Complete a change that was decided before its process died, and discard one that was not."""
     waiting = folder / NEXT
     if not waiting.exists():
         return
@@ -86,7 +83,7 @@ def finish_replacing(folder: Path, seal: str) -> None:
 
 @contextmanager
 def lock_folder(folder: Path, *, shared: bool = False) -> Iterator[None]:
-    """The folder to oneself among processes (or, `shared`, among readers) while the block runs."""
+    """Lock a folder against other processes while the context lasts; `shared` allows other readers."""
     try:
         import fcntl
     except ImportError:  # Windows: the files are whole all the same, two savers at once are not told apart
@@ -101,7 +98,7 @@ def lock_folder(folder: Path, *, shared: bool = False) -> Iterator[None]:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """A new file whose content has reached the disk; its mode is 0644 less the umask."""
+    """Write a new file and flush it to the disk. Its mode is 0644 less the umask."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         rest = memoryview(content)
@@ -113,7 +110,7 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes a rename inside `folder` outlive a power cut."""
+    """Flush a folder to the disk, so that a rename in it survives a power failure."""
     if os.name == "nt":  # a folder cannot be opened there
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -125,7 +122,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def explain_write_errors(path: Path, size: int) -> Iterator[None]:
-    """Turns the operating system's refusal to write `size` bytes at `path` into one clear error."""
+    """Re-raise an error of the operating system while writing `size` bytes at `path` as a CheckpointError."""
     try:
         yield
     except OSError as error:
@@ -136,7 +133,7 @@ def explain_write_errors(path: Path, size: int) -> Iterator[None]:
 
 
 def explain_refusal(error: OSError, folder: Path, size: int) -> str:
-    """Why a write failed and what to do about it."""
+    """Explain why a write failed and how to fix it."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"{megabytes(size)} are needed and {describe_room(folder)}. Free some room or choose another folder."
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
@@ -145,12 +142,12 @@ def explain_refusal(error: OSError, folder: Path, size: int) -> str:
 
 
 def describe_room(folder: Path) -> str:
-    """How much room the folder's disk has left, in words."""
+    """Describe the free space on the disk of a folder."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return f"{megabytes(shutil.disk_usage(folder).free)} are free in {folder} (a quota may leave less)"
 
 
 def megabytes(size: int) -> str:
-    """A number of bytes as megabytes, never rounded down to nothing."""
+    """Format a number of bytes as megabytes, at least the smallest digit above zero."""
     return f"{max(size, 1000) / 1e6:.3f} MB" if size < 100_000 else f"{size / 1e6:.1f} MB"

@@ -1,4 +1,4 @@
-"""Names of axes: what a hook point says of its activation, and what an analysis asks for."""
+"""Names of the axes of activations."""
 
 from workbench.core.errors import ConfigError, suggestion
 
@@ -7,17 +7,17 @@ AXES = (
     "unit", "latent", "step", "action", "feature", "class", "source_pos", "target_pos",
     "axis0", "axis1", "axis2", "axis3", "axis4", "axis5", "axis6", "axis7",
 )  # fmt: skip
-"""Every axis the workbench knows; the first is `batch`. `axis1` and so on stand where a foreign model's are unknown."""
+"""All names of axes. `axis1` and so on are used for unknown axes of a wrapped model."""
 
 UNIT_AXES = ("head", "channel", "unit", "latent", "d_mlp", "feature", "action", "class", "d_model", "vocab")
-"""Axes whose entries are parts of a network, in the order in which an analysis prefers them."""
+"""Axes whose entries are parts of a network, in the order of preference of analyses."""
 
 INPUT_SIZED = ("batch", "pos", "query", "key", "height", "width", "step", "source_pos", "target_pos")
-"""Axes whose length depends on the input and not on the network alone."""
+"""Axes whose length depends on the input."""
 
 
 def parse_axes(text: str) -> tuple[str, ...]:
-    """The axes of "batch channel height width"; an unknown or repeated name is an error."""
+    """Parse axes such as "batch channel height width"; raises ConfigError for an unknown or repeated name."""
     axes = tuple(text.split())
     for axis in axes:
         if axis not in AXES:
@@ -28,10 +28,10 @@ def parse_axes(text: str) -> tuple[str, ...]:
 
 
 def is_network_sized(axis: str) -> bool:
-    """True if the network alone fixes the length of an axis; of an unknown one (`axis1`) the input may."""
+    """Return whether the network alone determines the length of an axis; False for unknown ones (`axis1`)."""
     return axis not in INPUT_SIZED and not axis.startswith("axis")
 
 
 def unit_axis(axes: tuple[str, ...]) -> str | None:
-    """The axis along which an activation's units lie, or None when it has none."""
+    """Return the axis of an activation's units, or None."""
     return next((axis for axis in UNIT_AXES if axis in axes), None)

@@ -1,8 +1,7 @@
-"""Names for the axes of every value on a tape, carried along the operations from the inputs on.
+"""Names for the axes of every value on a tape, propagated through the operations from the inputs.
 
-A name follows an axis as long as the operations say where it goes: through sums, norms, permutations, convolutions,
-products, and through views that merge axes and split them again. Where they do not, the axis is called `axis1` and so
-on after its place: unsure is never a wrong name.
+A name follows an axis through sums, norms, permutations, convolutions, products, and views that merge axes and split
+them again. Where the position of an axis is not certain, it is called `axis1` and so on, never by a wrong name.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from workbench.core.any_batch import BatchedTape
 from workbench.core.tape import Operation, Ref
 
 Axis = tuple[tuple[str | None, int], ...]
-"""An axis as the named axes that were merged into it, outermost first, each with its length."""
+"""Named axes that were merged into one axis, outermost first, each with its length."""
 Names = tuple[Axis, ...]
 Shapes = Mapping[Ref, tuple[int, ...]]
 SPATIAL = {1: ("pos",), 2: ("height", "width"), 3: ("depth", "height", "width")}
-"""Names of the axes behind the channels, by how many there are."""
+"""Names of the axes after the channels, by their number."""
 
 READ_FIRST = {"embedding": "pos", "addmm": "feature", "mm": "feature"}
 """Name of the second of two axes of an input, by the operation that reads it first."""
@@ -39,7 +38,7 @@ def name_axes(batched: BatchedTape) -> dict[Ref, tuple[str, ...]]:
 
 
 def single(names: Sequence[str | None], shape: tuple[int, ...]) -> Names:
-    """Return names of axes of which none is merged."""
+    """Return the names of axes if none of them is merged."""
     return tuple(((name, size),) for name, size in zip(names, shape, strict=True))
 
 
@@ -49,7 +48,7 @@ def unnamed(shape: tuple[int, ...]) -> Names:
 
 
 def input_names(batched: BatchedTape, ref: Ref) -> tuple[str | None, ...]:
-    """Return the names of an input's axes, by the operation that reads it first; rows lie on the first."""
+    """Return the names of an input's axes, from the operation that reads it first. The first axis has the rows."""
     tape, shape = batched.pattern, batched.pattern.shapes[ref]
     first = next((op for op in tape.operations if ref in op.reads), None)
     while first is not None and first.name in VIEWS and first.outputs[0] is not None:
@@ -62,7 +61,7 @@ def input_names(batched: BatchedTape, ref: Ref) -> tuple[str | None, ...]:
 
 
 def names_after(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
-    """Return the names of the axes of what an operation returns, as far as its arguments tell."""
+    """Return the names of the axes of an operation's result, as far as they follow from its arguments."""
     rule = RULES.get(op.name)
     if rule is not None:
         return rule(op, names, shapes)
@@ -81,7 +80,7 @@ def align(operands: Sequence[tuple[Names, tuple[int, ...]]], shape: tuple[int, .
 
 
 def fit(names: Names, shape: tuple[int, ...]) -> Names:
-    """Return the names, when there is one for each axis; else none."""
+    """Return the names if there is one for each axis, else none."""
     if len(names) != len(shape):
         return unnamed(shape)
     return tuple(
@@ -90,7 +89,7 @@ def fit(names: Names, shape: tuple[int, ...]) -> Names:
 
 
 def finish(batched: BatchedTape, ref: Ref, names: Names) -> tuple[str, ...]:
-    """Return the names with `batch` first, as values are shown; those unknown or used twice are numbered."""
+    """Return the names with `batch` first. Unknown and repeated names are replaced by numbered ones."""
     known = [axis[0][0] if len(axis) == 1 else None for axis in names]
     if (batch := batched.batch_axis.get(ref)) is not None:
         share = batched.per_row[ref]
@@ -156,7 +155,7 @@ def _reduce(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
 
 
 def _view(op: Operation, names: Mapping[Ref, Names], shapes: Shapes) -> Names:
-    """Group the merged axes anew; one that is split keeps no name."""
+    """Regroup the merged axes; an axis that is split inside loses its name."""
     factors = [factor for axis in _names(op, names, shapes) for factor in axis if factor[1] != 1]
     new: list[Axis] = []
     for size in shapes[op.outputs[0]]:  # type: ignore[index]
@@ -241,4 +240,4 @@ RULES: dict[str, Callable[[Operation, Mapping[Ref, Names], Shapes], Names]] = {
     "convolution": _convolve,
     "embedding": _embed,
 }
-"""Where the axes of an operation's first operand go; elementwise operations need no rule."""
+"""Rule for the axes of each operation; elementwise operations need none."""

@@ -1,9 +1,8 @@
-"""Names of the axes of any module's activations, followed along the operations of one forward pass.
+"""Names of the axes of any module's activations, followed through the operations of one forward pass.
 
-An axis is a product of factors. A factor is made where its meaning is certain (a convolution makes channels, an
-embedding makes features at positions) and keeps that meaning through permutations, reshapes and element-wise
-operations. A factor of the input is named by the operation that uses it. What stays unknown is called `axis1` and so on
-after its place.
+An axis is a product of factors. A factor is created where its meaning is certain (a convolution creates channels, an
+embedding creates features at positions) and keeps it through permutations, reshapes and element-wise operations. A
+factor of the input is named by the operation that uses it. Unknown axes are called `axis1` and so on.
 """
 
 from __future__ import annotations
@@ -16,22 +15,21 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 PLACES = ("pos", "height", "width")
-"""Kinds that say where; a merger of several, such as the patches of an image, is a position."""
+"""Kinds of positions. A product of several, such as the patches of an image, is a position."""
 UNITS = ("channel", "feature")
-"""Kinds that say which unit. A sum of channels and features is of features."""
+"""Kinds of units. A sum of channels and features has features."""
 NAMELESS = "nameless"
-"""The kind of an axis that no name fits, however it is used: features that a convolution slides along, or a sum of
-positions and features."""
+"""Kind of an axis without a name: features that a convolution slides along, or a sum of positions and features."""
 SPATIAL = {1: ("pos",), 2: ("height", "width"), 3: (None, None, None)}
-"""Kinds of the axes that a convolution of so many dimensions slides along."""
+"""Kinds of the axes that a convolution slides along, by its number of dimensions."""
 
 
 class Factor:
-    """One factor of an axis: its length and its kind, if that is known.
+    """Factor of an axis: its length and its kind, if that is known.
 
-    `given` says that an operation made it of that kind. Others are of the kind that operations use them as, and of
-    none when two disagree. `of_input` marks a whole axis of the inputs, `summed` features that were added to others, as
-    those of a residual stream are. The `parts` of a factor that was split make the `whole` again when they are joined.
+    `given` is True if an operation created it with this kind. Other factors take the kind that operations use them as,
+    or none if two operations disagree. `of_input` marks a whole axis of the inputs, `summed` features that were added
+    to others, as in a residual stream. The `parts` of a factor that was split form the `whole` again when joined.
     """
 
     def __init__(self, size: int, kind: str | None = None, whole: Factor | None = None, of_input: bool = False) -> None:
@@ -40,7 +38,7 @@ class Factor:
         self.summed = self._disputed = False
 
     def use_as(self, kind: str | None) -> None:
-        """Note that an operation uses this factor as an axis of a kind."""
+        """Record that an operation uses this factor as an axis of a kind."""
         if self.given or kind is None or self._disputed:
             return
         if self.kind not in (None, kind):
@@ -48,7 +46,7 @@ class Factor:
         self.kind = kind
 
     def split(self, sizes: Sequence[int]) -> list[Factor]:
-        """Parts of these sizes, of unknown kind."""
+        """Split into parts of these sizes, of unknown kind."""
         if [part.size for part in self.parts] != list(sizes):
             self.parts = [Factor(size, whole=self) for size in sizes]
         return self.parts
@@ -59,24 +57,24 @@ Axes = tuple[Axis, ...]
 
 
 def fresh(shape: Iterable[int]) -> Axes:
-    """Axes of which nothing is known."""
+    """Create axes of unknown kind."""
     return tuple((Factor(size),) for size in shape)
 
 
 def length(axis: Axis) -> int:
-    """Number of entries along an axis."""
+    """Return the length of an axis."""
     return prod(factor.size for factor in axis)
 
 
 def like(axis: Axis, size: int) -> Axis:
-    """An axis of another length, of the kind of this one: what pooling or slicing leaves."""
+    """Create an axis of the same kind with another length, as after pooling or slicing."""
     if length(axis) == size:
         return axis
     return (Factor(size, kind_of(axis)),)
 
 
 def join(axis: Axis) -> Axis:
-    """The same axis with the parts of a factor, side by side and complete, replaced by that factor."""
+    """Replace adjacent and complete parts of a factor by that factor."""
     for place, factor in enumerate(axis):
         parts = factor.whole.parts if factor.whole is not None else []
         if factor.whole is not None and axis[place : place + len(parts)] == tuple(parts):
@@ -85,7 +83,7 @@ def join(axis: Axis) -> Axis:
 
 
 def agree(one: Axis, other: Axis) -> Axis:
-    """The axis of an element-wise result, from the same axis of two operands."""
+    """Return the axis of an element-wise result from the same axis of two operands."""
     if one == other:
         return one
     kinds = kind_of(one), kind_of(other)
@@ -101,13 +99,13 @@ def agree(one: Axis, other: Axis) -> Axis:
 
 
 def use_as(axis: Axis, kind: str | None) -> None:
-    """Note a use of an axis that is one factor."""
+    """Record a use of an axis that consists of one factor."""
     if len(axis) == 1:
         axis[0].use_as(kind)
 
 
 def kind_of(axis: Axis) -> str | None:
-    """The kind of an axis: of its only factor, or of what its factors make together."""
+    """Return the kind of an axis: of its only factor, or of the product of its factors."""
     kinds = [factor.kind for factor in axis]
     if len(kinds) == 1:
         return kinds[0]
@@ -117,7 +115,7 @@ def kind_of(axis: Axis) -> str | None:
 
 
 def regroup(axes: Axes, shape: Sequence[int]) -> Axes:
-    """The axes after a reshape in row-major order."""
+    """Return the axes after a reshape in row-major order."""
     old, new, result = list(axes), list(shape), []
     while new:
         if old and length(old[0]) == new[0]:
@@ -138,7 +136,7 @@ def regroup(axes: Axes, shape: Sequence[int]) -> Axes:
 
 
 def distribute(factors: list[Factor], sizes: Sequence[int]) -> list[Axis]:
-    """Deal factors out to axes of these sizes, in order; one that lies across a border is split there if it can be."""
+    """Distribute factors to axes of these sizes in order; a factor across a border is split there if possible."""
     result: list[Axis] = []
     for size in sizes:
         taken: list[Factor] = []
@@ -153,26 +151,26 @@ def distribute(factors: list[Factor], sizes: Sequence[int]) -> list[Axis]:
 
 
 class AxisTracker:
-    """The axes of tensors, for as long as these live."""
+    """Axes of tensors, kept as long as the tensors live."""
 
     def __init__(self) -> None:
         self._axes = WeakTensorKeyDictionary()
 
     def knows(self, x: Tensor) -> bool:
-        """True if a tensor depends on the inputs, as far as the operations seen say."""
+        """Return whether a tensor depends on the inputs, as far as the recorded operations show."""
         return x in self._axes
 
     def of(self, x: Tensor) -> Axes:
-        """The axes of a tensor; those of one never seen are unknown."""
+        """Return the axes of a tensor, unknown ones if it was never recorded."""
         return self._axes[x] if x in self._axes else fresh(x.shape)
 
     def set(self, x: Tensor, axes: Axes) -> None:
-        """Remember the axes of a tensor if they have its shape, and otherwise that they are unknown."""
+        """Record the axes of a tensor if they match its shape, else unknown axes."""
         self._axes[x] = axes if tuple(map(length, axes)) == tuple(x.shape) else fresh(x.shape)
 
 
 def names_of(axes: Axes, batch: int | None) -> str:
-    """Names for the axes of one activation, the batch at the place given (None: nowhere)."""
+    """Return names for the axes of an activation with the batch at the given place (None: no batch)."""
     kinds = [None if place == batch else kind_of(axis) for place, axis in enumerate(axes)]
     kinds = [None if kind in ("batch", NAMELESS) else kind for kind in kinds]
     if len(axes) == 2 and batch == 0 and kinds[1] is None and len(axes[1]) > 1:
@@ -189,7 +187,7 @@ def names_of(axes: Axes, batch: int | None) -> str:
 
 
 def unit_name(axis: Axis, kind: str | None, beside: Sequence[str | None]) -> str:
-    """The name of an axis of channels or features beside axes of these kinds."""
+    """Return the name of an axis of channels or features, given the kinds of the other axes."""
     if len(beside) == 3 and "pos" in beside and any(factor.summed for factor in axis):
         return "d_model"
     is_map = {"height", "width"} <= set(beside) and "channel" not in beside

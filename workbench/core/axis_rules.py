@@ -1,4 +1,4 @@
-"""What each operation does to the axes of its operands: one rule for each kind of operation."""
+"""Rules for the axes of results: one for each kind of operation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEEPS = (
     "softmax", "norm", "dropout", "clone", "detach", "alias", "copy", "lift_fresh", "cumsum", "roll", "flip", "fill",
     "expand", "slice", "split", "pool", "upsample", "pad", "triu", "tril",
 )  # fmt: skip
-"""Parts of the names of operations on one tensor that keep the order and meaning of all axes, if not their lengths."""
+"""Parts of names of operations on one tensor that keep the order and meaning of all axes."""
 
 
 class FollowAxes(TorchDispatchMode):
@@ -59,7 +59,7 @@ class FollowAxes(TorchDispatchMode):
 
 
 def operands(bound: Arguments) -> list[Tensor]:
-    """Every tensor among the arguments of an operation."""
+    """Return the tensors among the arguments of an operation."""
     found = []
     for value in bound.values():
         found += [x for x in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(x, Tensor)]
@@ -67,7 +67,7 @@ def operands(bound: Arguments) -> list[Tensor]:
 
 
 def rule_for(func: Any) -> Rule | None:
-    """The rule of an operation; None if nothing is known of it."""
+    """Return the rule of an operation, or None if there is none."""
     name = func._schema.name.removeprefix("aten::").removesuffix("_")
     if name in RULES:
         return RULES[name]
@@ -83,12 +83,12 @@ def rule_for(func: Any) -> Rule | None:
 
 
 def first(bound: Arguments) -> Tensor:
-    """The first operand."""
+    """Return the first operand."""
     return operands(bound)[0]
 
 
 def combine(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """An element-wise operation on operands that are broadcast to one shape."""
+    """Handle an element-wise operation on operands that are broadcast to one shape."""
     found: list[Axis | None] = [None] * out.ndim
     for x in operands(bound):
         if tracker.knows(x):
@@ -100,7 +100,7 @@ def combine(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
 
 
 def add(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """A sum: features of its operands lie in one stream from there on, and in the layers that wrote them."""
+    """Handle a sum: the features of its operands are one stream, also in the layers that wrote them."""
     axes = combine(tracker, bound, out)
     last = {tracker.of(x)[-1] for x in operands(bound) if tracker.knows(x) and x.ndim == out.ndim > 0}
     if len(last) == 2:
@@ -110,7 +110,7 @@ def add(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
 
 
 def keep(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """An operation on one tensor that may change the lengths of its axes; norms say which hold units."""
+    """Handle an operation on one tensor that may change the lengths of its axes; norms identify the axis of units."""
     x = next(x for x in operands(bound) if tracker.knows(x))
     axes = tracker.of(x)
     if len(axes) != out.ndim:
@@ -123,14 +123,14 @@ def keep(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
 
 
 def use_as_channels(axes: Axes) -> None:
-    """Note a use of the second axis as channels, and of those after it as places."""
+    """Record a use of the second axis as channels and of the axes after it as positions."""
     kinds = ("channel", *SPATIAL.get(len(axes) - 2, ())) if len(axes) > 2 else ("feature",)
     for axis, kind in zip(axes[1:], kinds, strict=False):
         use_as(axis, kind)
 
 
 def permute(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """`permute`, `transpose` and `t`."""
+    """Handle `permute`, `transpose` and `t`."""
     axes = list(tracker.of(bound["self"]))
     if "dims" in bound:
         return tuple(axes[dim] for dim in bound["dims"])
@@ -140,14 +140,14 @@ def permute(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
 
 
 def select(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """One entry of an axis, or each in turn."""
+    """Handle the selection of one entry of an axis, or of each in turn."""
     axes = list(tracker.of(bound["self"]))
     del axes[bound.get("dim", 0)]
     return tuple(axes)
 
 
 def reduce(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """Means, sums, maxima over some axes."""
+    """Handle means, sums and maxima over some axes."""
     x, dims = bound["self"], bound.get("dim")
     if dims is None or dims == []:
         return fresh(out.shape)
@@ -159,7 +159,7 @@ def reduce(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
 
 
 def convolve(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """Any convolution makes channels and keeps places."""
+    """Handle a convolution, which creates channels and keeps positions."""
     x = tracker.of(bound["input"])
     kinds = SPATIAL.get(out.ndim - 2, ())
     use_as_channels(x)
@@ -171,7 +171,7 @@ def convolve(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
 
 
 def multiply(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """Matrix products: a constant factor is a layer's weight and makes features."""
+    """Handle a matrix product; a constant factor is the weight of a layer and creates features."""
     left, right = (bound["input"], bound["weight"]) if "weight" in bound else operands(bound)[-2:]
     rows, columns = tracker.of(left), tracker.of(right)
     if not tracker.knows(right):
@@ -185,14 +185,14 @@ def multiply(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
 
 
 def use_rows_as_positions(factors: Sequence[Factor]) -> None:
-    """Note that a layer is applied at every place of an input of three axes."""
+    """Record that a layer is applied at every position of an input of three axes."""
     for one, other in (factors, reversed(factors)) if len(factors) == 2 else ():
         if one.kind == "batch" and other.of_input:
             other.use_as("pos")
 
 
 def attend(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """Fused attention: queries of every head at every position."""
+    """Handle fused attention: queries of every head at every position."""
     axes = tracker.of(bound["query"])
     for x in (bound["query"], bound["key"], bound["value"]):
         for axis, kind in zip(tracker.of(x), (None, "head", "pos", "d_head"), strict=False):
@@ -201,7 +201,7 @@ def attend(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
 
 
 def note_recurrent(tracker: AxisTracker, layer: nn.RNNBase, output: Any) -> None:
-    """Note the axes that a recurrent layer returns, whose kernels cannot be followed."""
+    """Record the axes that a recurrent layer returns, whose kernels cannot be followed."""
     outputs = output[0]
     if not isinstance(outputs, Tensor) or outputs.ndim != 3:
         return
@@ -215,14 +215,14 @@ def note_recurrent(tracker: AxisTracker, layer: nn.RNNBase, output: Any) -> None
 
 
 def attend_natively(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """The fused layer of `nn.MultiheadAttention`, with its projections."""
+    """Handle the fused layer of `nn.MultiheadAttention`, with its projections."""
     rows = tracker.of(bound["query"])[:-1]
     use_rows_as_positions([factor for axis in rows for factor in axis])
     return (*rows, (Factor(out.shape[-1], "feature"),))
 
 
 def embed(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """An embedding of a sequence makes features at positions; a table of positions gets its places from a later sum."""
+    """Handle an embedding, which creates features at positions. A table of positions gets them from a later sum."""
     axes = tracker.of(bound["indices"])
     if len(axes) == 2 and tracker.knows(bound["indices"]):
         use_as(axes[1], "pos")
@@ -230,7 +230,7 @@ def embed(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
 
 
 def concatenate(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """Tensors side by side along one axis, which keeps its kind if they agree."""
+    """Handle a concatenation; the axis keeps its kind if the operands agree."""
     dim = bound.get("dim", 0) % out.ndim
     known = [tracker.of(x) for x in bound["tensors"] if tracker.knows(x) and x.ndim == out.ndim]
     axes = list(known[0])
@@ -243,14 +243,14 @@ def concatenate(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
 
 
 def stack(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """Tensors side by side along a new axis."""
+    """Handle a stack along a new axis."""
     dim = bound.get("dim", 0) % out.ndim
     axes = next(tracker.of(x) for x in bound["tensors"] if tracker.knows(x))
     return (*axes[:dim], (Factor(out.shape[dim]),), *axes[dim:])
 
 
 def index(tracker: AxisTracker, bound: Arguments, out: Tensor) -> Axes:
-    """Entries picked by one tensor of indices along one axis; other ways of indexing leave the axes unknown."""
+    """Handle indexing by one tensor along one axis; other ways of indexing give unknown axes."""
     picks = bound["indices"] if "indices" in bound else [None] * (bound["dim"] % bound["self"].ndim) + [bound["index"]]
     places = [place for place, pick in enumerate(picks) if pick is not None]
     axes = list(tracker.of(bound["self"]))

@@ -1,7 +1,7 @@
-"""Constants that are added to activations and differ by place, such as position embeddings, as values of their own.
+"""Constants that are added to activations and differ by position, such as position embeddings, as sources of the graph.
 
-They write to a stream as embeddings of tokens do: under zero and mean ablation their edges count. On the tape each
-becomes a value with one copy for each row.
+They write to a stream like embeddings of tokens, so their edges have effects under zero and mean ablation. On the tape
+each becomes a value with one copy per row.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _make_read(op: Operation, old: Ref, new: Ref) -> Operation:
 
 
 def _added_constant(op: Operation, batched: BatchedTape) -> Ref | None:
-    """Return the constant that an operation adds to an activation, when it differs by place and not by row."""
+    """Return the constant that an operation adds to an activation, if it differs by position and not by row."""
     tape = batched.pattern
     if op.name != "add" or op.outputs[0] is None or batched.batch_axis.get(op.outputs[0]) != 0:
         return None
@@ -67,7 +67,7 @@ def _added_constant(op: Operation, batched: BatchedTape) -> Ref | None:
 
 
 def _count_moved(after: int, old: tuple[Operation, ...], new: list[Operation]) -> int:
-    """Return how many operations run before a place, when some were inserted."""
+    """Return the number of operations before a place after some were inserted."""
     if after >= len(old):
         return len(new)
     outputs = old[after].outputs

@@ -18,7 +18,7 @@ from workbench.core.tape_model import TapeModel
 from workbench.core.transport import Segment, masked_weights
 
 FEW = 64
-"""Nodes of one hook that are carried one by one along a stream; more are carried port by port."""
+"""Maximum number of nodes of one hook that are carried one by one along a stream; more are carried port by port."""
 
 
 def derive_graph(model: TapeModel, detail: str = "head") -> Graph:
@@ -49,7 +49,7 @@ def derive_graph(model: TapeModel, detail: str = "head") -> Graph:
 
 
 def reader_of(model: TapeModel, port: Port) -> Reader | None:
-    """Return how the gradient at heads' copies of a stream follows from that at their queries, keys or values."""
+    """Return the `Reader` from the gradient at queries, keys or values to that at the copies of a stream."""
     if port.copies is None or len(port.operands) != 1 or port.value not in model.names.of:
         return None
     (operand,) = port.operands
@@ -60,14 +60,14 @@ def reader_of(model: TapeModel, port: Port) -> Reader | None:
 
 
 def has_units(part: Part, detail: str) -> bool:
-    """Return whether a node is one of several at a detail: neurons behind a norm are one node unless asked for."""
+    """Return whether a node is split into units at a detail: neurons behind a norm only at "neuron"."""
     if detail == "head":
         return all(port.copies is not None or port.operands == (port.value,) for port in part.ports[:3])
     return detail == "neuron"
 
 
 def ports_at(part: Part, detail: str) -> list[Port]:
-    """Return the ports of a node at a detail: those of its units, or one for all."""
+    """Return the ports of a node at a detail: one per unit, or one for all."""
     apart = [port for port in part.ports if port.copies is not None or len(part.ports) < 4]
     whole = [port for port in part.ports if port.copies is None]
     if detail == "block" and part.region is not None:
@@ -79,7 +79,7 @@ def ports_at(part: Part, detail: str) -> list[Port]:
 
 
 def source_axis(model: TapeModel, source: Ref) -> int | None:
-    """Return the axis of a source's units: the one that the next weights mix, where it is read without a norm."""
+    """Return the axis of a source's units: the one that the next weights mix, if it is read without a norm."""
     shape = model.batched.pattern.shapes[source]
     if len(shape) == 3 or len(shape) < 2:
         return None
@@ -101,7 +101,7 @@ def port_axis(model: TapeModel, port: Port) -> str | None:
 
 @torch.no_grad()
 def constant(model: TapeModel, port: Port) -> Tensor:
-    """Return what the ports read when every node writes zero, (port, ...)."""
+    """Compute what the ports read if every node writes zero, (port, ...)."""
     graph_inputs = model.example(1)
     ports = [port.name]
     names = sorted({model.site_of(exit_of(model, root)) for root in model.derivation.reaching(port.value)})
@@ -141,7 +141,7 @@ def whole(x: Tensor, axis: int | None) -> Tensor:
 
 
 def along_stream(segment: Segment, axis: int | None) -> Callable[[Tensor], Tensor]:
-    """Return what each node adds to the value that the ports read, (batch, node, ...)."""
+    """Compute what each node adds to the value that the ports read, (batch, node, ...)."""
     inputs = None if axis is None else inputs_of_units(segment, axis)
 
     def lift(write: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ def along_stream(segment: Segment, axis: int | None) -> Callable[[Tensor], Tenso
 
 @torch.no_grad()
 def inputs_of_units(segment: Segment, axis: int) -> Tensor | None:
-    """Return the rows of a matrix that each unit's write meets, (unit, row); None in any other segment."""
+    """Return the rows of a matrix that each unit's write is multiplied with, (unit, row); None in other segments."""
     if segment.weighted is None or segment.weight.ndim != 2:
         return None
     size = segment.model.batched.shown_shape(segment.start, 1)[axis]

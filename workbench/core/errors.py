@@ -1,20 +1,20 @@
-"""What can go wrong for a user: each error names the value, the place, the nearest valid choice and the next step."""
+"""Errors for users: each message has the value, the place, the nearest valid choice and the next step."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 from reprlib import Repr
 
 LONGEST = 200
-"""Characters of one value in a message."""
+"""Maximum length of one value in a message."""
 MOST = 1_600
-"""Characters of a message."""
+"""Maximum length of a message."""
 SHORT = Repr()
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = LONGEST
 SHORT.maxlist = SHORT.maxtuple = SHORT.maxdict = SHORT.maxset = 8
 
 
 class WorkbenchError(Exception):
-    """Anything the user can mend; the message is meant to be read as it is, so it is never longer than a paragraph."""
+    """Error that a user can fix. The message is shown as it is and is never longer than a paragraph."""
 
     def __init__(self, message: str = "") -> None:
         cut = f"{message[:1200]} ... {message[-300:]}" if len(message) > MOST else message
@@ -22,7 +22,7 @@ class WorkbenchError(Exception):
 
 
 class UnknownNameError(WorkbenchError, LookupError):
-    """A name that does not exist, with the nearest one that does."""
+    """Unknown name; the message has the nearest known one."""
 
     def __init__(self, kind: str, name: object, known: Iterable[object], where: str = "") -> None:
         self.kind, self.name = kind, name if isinstance(name, str) else short(name)
@@ -31,53 +31,53 @@ class UnknownNameError(WorkbenchError, LookupError):
 
 
 class ShapeError(WorkbenchError, ValueError):
-    """A tensor of the wrong shape, with both shapes."""
+    """Tensor of the wrong shape; the message has both shapes."""
 
 
 class NeverFiredError(WorkbenchError):
-    """A hook that exists but was not reached by this input."""
+    """Hook that exists but did not fire on this input."""
 
 
 class OverwrittenError(WorkbenchError):
-    """A cached activation that a later in-place operation changed."""
+    """Cached activation that was changed by a later in-place operation."""
 
 
 class TrainingModeError(WorkbenchError):
-    """A model was opened while in training mode, where dropout and batch statistics blur every answer."""
+    """Model in training mode, where dropout and batch statistics change every result."""
 
 
 class ThreadError(WorkbenchError, RuntimeError):
-    """A model used from two threads that wait for each other."""
+    """Model used from two threads that wait for each other."""
 
 
 class ConfigError(WorkbenchError, ValueError):
-    """A configuration that does not fit."""
+    """Invalid configuration."""
 
 
 class InputError(WorkbenchError, ValueError):
-    """An input that the model or the technique cannot take."""
+    """Input that the model or the analysis does not accept."""
 
 
 class DataError(WorkbenchError):
-    """A data set that is missing, corrupt or out of reach."""
+    """Data set that is missing, corrupt or not available."""
 
 
 class CheckpointError(WorkbenchError):
-    """A checkpoint that cannot be written or must not be loaded."""
+    """Checkpoint that cannot be written or must not be loaded."""
 
 
 class TrainingError(WorkbenchError):
-    """A training run that stopped because going on would spoil it."""
+    """Training that was stopped because it cannot succeed."""
 
 
 class Cancelled(WorkbenchError):
-    """Raised from a progress callback to stop a long computation; nothing half-done is kept."""
+    """Raised in a progress callback to stop a long computation. No partial result is kept."""
 
 
 def short(value: object) -> str:
-    """The `repr` of a value for an error message, its middle left out when it is long.
+    """Return the `repr` of a value for an error message, shortened in the middle.
 
-    A whole number of more than 4,300 digits, for which Python has no `repr`, is described by its size.
+    An integer of more than 4,300 digits, for which Python has no `repr`, is described by its size.
     """
     try:
         return SHORT.repr(value)
@@ -86,7 +86,7 @@ def short(value: object) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name closest to `name`, or None when nothing is close."""
+    """Return the known name closest to `name`, or None if none is close."""
     names = list(known)
     if len(name) > LONGEST:
         return None
@@ -96,7 +96,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """One sentence that leads on: the nearest choice, or all of them when none is near."""
+    """Return a sentence with the nearest choice, or with all choices if none is near."""
     names = list(known)
     if (close := nearest(name, names)) is not None:
         return f"Did you mean {short(close)}?"

@@ -1,4 +1,4 @@
-"""Which techniques fit which network: a technique names the axes it needs, and a network has them or not."""
+"""Fit of analyses to networks, by the axes that an analysis needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T", bound=Callable[..., Any])
 
 
 def needs_axes(*axes: str) -> Callable[[T], T]:
-    """Decorator: the technique works on networks that have these axes at some hook; without it, on all."""
+    """Decorate an analysis that needs networks with these axes at some hook."""
 
     def remember(technique: T) -> T:
         technique.needed_axes = axes  # type: ignore[attr-defined]
@@ -22,13 +22,13 @@ def needs_axes(*axes: str) -> Callable[[T], T]:
 
 
 def missing_axes(technique: Callable[..., Any], model: HookedModel) -> list[str]:
-    """The axes that a technique needs and the network lacks; none when it fits."""
+    """Return the axes that an analysis needs and the network lacks."""
     there = {axis for hook in model.hook_dict.values() for axis in hook.axes}
     return [axis for axis in getattr(technique, "needed_axes", ()) if axis not in there]
 
 
 def require_fit(name: str, technique: Callable[..., Any], model: Any) -> None:
-    """Raises when the technique does not fit the network."""
+    """Raise ConfigError if the analysis does not fit the network."""
     if not isinstance(model, HookedModel):
         raise InputError(f"{name!r} needs a model: one of `workbench.load(NAME)`, or of `workbench.wrap`.")
     if missing := missing_axes(technique, model):

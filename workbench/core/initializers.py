@@ -1,4 +1,4 @@
-"""Weights to start from, by name."""
+"""Initializers of weights and biases, by name."""
 
 import math
 from collections.abc import Callable
@@ -17,42 +17,42 @@ SMALL = 0.02
 
 
 def xavier_uniform(weight: Matrix, fans: Fans, generator: torch.Generator | None) -> None:
-    """Uniform with variance 2 / (fan_in + fan_out): keeps variance forward and backward (Glorot & Bengio 2010)."""
+    """Draw from a uniform distribution with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
     _uniform(weight, math.sqrt(2 / (fans.fan_in + fans.fan_out)), generator)
 
 
 def xavier_normal(weight: Matrix, fans: Fans, generator: torch.Generator | None) -> None:
-    """Normal with variance 2 / (fan_in + fan_out)."""
+    """Draw from a normal distribution with variance 2 / (fan_in + fan_out)."""
     weight.normal_(0, math.sqrt(2 / (fans.fan_in + fans.fan_out)), generator=generator)
 
 
 def he_uniform(weight: Matrix, fans: Fans, generator: torch.Generator | None) -> None:
-    """Uniform with variance 2 / fan_in: keeps the second moment forward through ReLU (He et al. 2015)."""
+    """Draw from a uniform distribution with variance 2 / fan_in (He et al. 2015)."""
     _uniform(weight, math.sqrt(2 / fans.fan_in), generator)
 
 
 def he_normal(weight: Matrix, fans: Fans, generator: torch.Generator | None) -> None:
-    """Normal with variance 2 / fan_in."""
+    """Draw from a normal distribution with variance 2 / fan_in."""
     weight.normal_(0, math.sqrt(2 / fans.fan_in), generator=generator)
 
 
 def orthogonal(weight: Matrix, fans: Fans, generator: torch.Generator | None) -> None:
-    """Orthonormal rows or columns, whichever are fewer: keeps lengths (Saxe et al. 2014)."""
+    """Draw a matrix with orthonormal rows or columns, whichever are fewer (Saxe et al. 2014)."""
     nn.init.orthogonal_(weight, generator=generator)
 
 
 def small_normal(weight: Tensor, fans: Fans | None, generator: torch.Generator | None) -> None:
-    """Normal with standard deviation 0.02, whatever the width."""
+    """Draw from a normal distribution with standard deviation 0.02."""
     weight.normal_(0, SMALL, generator=generator)
 
 
 def naive(weight: Tensor, fans: Fans | None, generator: torch.Generator | None) -> None:
-    """Normal with standard deviation 1: activations grow with the width. To compare with."""
+    """Draw from a normal distribution with standard deviation 1, for comparison: activations grow with the width."""
     weight.normal_(0, 1, generator=generator)
 
 
 def zeros(weight: Tensor, fans: Fans | None, generator: torch.Generator | None) -> None:
-    """All zero, the usual bias; as weights it leaves every unit of a layer alike for ever."""
+    """Set to zero: usual for biases; with zero weights all units of a layer stay equal."""
     weight.zero_()
 
 
@@ -73,10 +73,10 @@ BIAS_INITIALIZERS = {"zeros": zeros, "small_normal": small_normal, "naive": naiv
 def initialize(
     module: nn.Module, weights: str = "he_normal", bias: str = "zeros", generator: torch.Generator | None = None
 ) -> None:
-    """Draws every weight and bias of a module anew, in the order of `named_parameters`; norms stay as they are.
+    """Initialize every weight and bias of a module, in the order of `named_parameters`, except those of norms.
 
-    Each weight is drawn as the matrix of `as_matrix` with the fans of `fans_of`. Without a generator, torch's own
-    is drawn from.
+    Each weight is drawn as the matrix of `as_matrix` with the fans of `fans_of`. By default torch's global generator is
+    used.
     """
     if weights not in INITIALIZERS:
         raise UnknownNameError("initializer", weights, known=INITIALIZERS, where=" for weights")
@@ -96,7 +96,7 @@ def initialize(
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Whether a module normalises: its scale of 1 and shift of 0 are no weights to draw."""
+    """Return whether a module is a norm, whose scale of 1 and shift of 0 are kept."""
     return "Norm" in type(module).__name__
 
 

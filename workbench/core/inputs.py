@@ -1,4 +1,4 @@
-"""Inputs of models: what spoils every result is refused, and what a model cannot take is explained."""
+"""Checks of model inputs, and explanations of errors caused by inputs of the wrong form."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.nested import tensors_in
 
 RAW = (TypeError, ValueError, AttributeError, LookupError, RuntimeError)
-"""What Python and torch raise for inputs that do not fit."""
+"""Errors of Python and torch for inputs of the wrong form."""
 
 
 def check_inputs(inputs: Any, name: str) -> None:
-    """Raise InputError if an entry of the inputs is NaN or infinity, which would spoil every result.
+    """Raise InputError if an entry of the inputs is NaN or infinity.
 
-    Minus infinity is left alone: it is what masks of attention are made of.
+    Minus infinity is allowed, because attention masks contain it.
     """
     for x in tensors_in(inputs):
         if x.is_floating_point() and (spoiled := x.isnan() | x.isposinf()).any():
@@ -30,7 +30,7 @@ def check_inputs(inputs: Any, name: str) -> None:
 
 
 class explain_input_errors:
-    """Context in which a raw error of a model becomes an InputError if its inputs differ from those that it takes."""
+    """Context that re-raises an error of a model as an InputError if its inputs have the wrong form."""
 
     def __init__(self, model: Any, inputs: Any) -> None:
         self.model, self.inputs = model, inputs
@@ -45,7 +45,7 @@ class explain_input_errors:
 
 
 def explain_inputs(model: Any, inputs: Any, error: Exception) -> None:
-    """Raise InputError if inputs with which a model failed differ from what it takes; else return."""
+    """Raise InputError if inputs with which a model failed differ in form from its example."""
     taken, given = describe_inputs(model.example()), describe_inputs(inputs)
     if taken != given:
         reason = (str(error).splitlines() or [""])[0].rstrip(".")
@@ -56,7 +56,7 @@ def explain_inputs(model: Any, inputs: Any, error: Exception) -> None:
 
 
 def describe_inputs(inputs: Any) -> list[str]:
-    """The type and shape of each tensor of some inputs, without the number of rows."""
+    """Describe the dtype and shape of each tensor of inputs, without the number of rows."""
     return [
         f"{str(leaf.dtype).removeprefix('torch.')} {['batch', *leaf.shape[1:]]}"
         if isinstance(leaf, Tensor) and leaf.ndim

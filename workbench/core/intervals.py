@@ -15,9 +15,9 @@ from workbench.core.random import derived_seed
 
 RESAMPLES = 2000
 AT_ONCE = 2**22
-"""Numbers that are drawn together, at most."""
+"""Maximum number of values in one batch of draws."""
 FEW = 8
-"""With fewer examples than this, an interval over them is too narrow to be relied on."""
+"""Number of examples below which an interval is too narrow to be reliable."""
 
 
 def bootstrap_interval(

@@ -1,4 +1,4 @@
-"""Runs of a module during which each tensor that a submodule returns passes by under its name."""
+"""Runs of a module in which each tensor that a submodule returns is passed to a function with its name."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Watch = Callable[[str, nn.Module, Any], None]
 
 
 class ModuleRun:
-    """A module, the call that runs it, and the hooks through which its submodules' outputs are seen.
+    """Module, the call that runs it, and the hooks on its submodules.
 
-    A submodule's output is named like it; in later calls of one run `name@2` and so on; of several tensors by their
-    places `name:0`, `name:1` and so on.
+    The output of a submodule has its name; `name@2` and so on in later calls of one run; `name:0`, `name:1` and so on
+    if it has several tensors.
     """
 
     def __init__(self, module: nn.Module, forward: Forward | None) -> None:
@@ -40,12 +40,12 @@ class ModuleRun:
             return self.forward(self.module, inputs)
 
     def part_of(self, name: str) -> nn.Module | None:
-        """The submodule whose output an activation of this name is."""
+        """Return the submodule whose output has this name."""
         labelled = {label: self.parts[part] for part, label in self.labels.items()}
         return labelled.get(name, labelled.get(name.rpartition("@")[0]))
 
     def _send(self, calls: Counter[str], note: Note, watch: Watch | None, part: str, output: Any) -> Any:
-        """A submodule's output with the tensors that `note` returns; None if they are those it had."""
+        """Replace the tensors of a submodule's output by those that `note` returns; None if nothing changed."""
         if watch is not None:
             watch(part, self.parts[part], output)
         calls[part] += 1
@@ -63,14 +63,14 @@ class ModuleRun:
 
 
 def call(module: nn.Module, inputs: Any) -> Any:
-    """The module on a tensor, a tuple of arguments or a mapping of keyword arguments."""
+    """Call a module with a tensor, a tuple of arguments or a mapping of keyword arguments."""
     if isinstance(inputs, Mapping):
         return module(**inputs)
     return module(*inputs) if isinstance(inputs, tuple) else module(inputs)
 
 
 def labels(module: nn.Module) -> dict[str, str]:
-    """A name for the sites of each submodule: its own, without brackets and spaces, which a site cannot spell."""
+    """Name the sites of each submodule by its path, without brackets and spaces, which a site cannot contain."""
     found = {name: re.sub(r"[\[\]\s]", "_", name) for name, _ in module.named_modules() if name}
     for label, count in Counter(found.values()).items():
         if count > 1:

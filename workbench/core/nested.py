@@ -1,4 +1,4 @@
-"""Tensors inside nested values: containers that torch's pytree knows, and dataclasses."""
+"""Tensors inside nested values: containers known to torch's pytree, and dataclasses."""
 
 from __future__ import annotations
 
@@ -60,16 +60,16 @@ def _flatten_dataclass(value: Any) -> tuple[list[Any], Rebuild]:
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Every tensor of a nested value, in order."""
+    """Return the tensors of a nested value, in order."""
     return (leaf for leaf in flatten(value)[0] if isinstance(leaf, Tensor))
 
 
 def map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
-    """The same nested value, each tensor replaced by what `function` makes of it."""
+    """Apply a function to each tensor of a nested value."""
     leaves, rebuild = flatten(value)
     return rebuild([function(leaf) if isinstance(leaf, Tensor) else leaf for leaf in leaves])
 
 
 def is_plain(value: Any) -> bool:
-    """True for a tensor with a shape and strides, which can be indexed: not sparse, nested or quantised."""
+    """Return whether a tensor can be indexed: not sparse, nested or quantised."""
     return isinstance(value, Tensor) and value.layout == torch.strided and not (value.is_nested or value.is_quantized)

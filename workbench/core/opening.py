@@ -1,4 +1,4 @@
-"""The opening of a module: which activations it has, and what their axes are called."""
+"""Discovery of a module's activations and the names of their axes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workbench.core.nested import map_tensors, tensors_in
 from workbench.core.random import fixed_noise
 
 MOST_AXES = 8
-"""Axes of an activation that can be named; one with more is no site."""
+"""Maximum number of axes of a site."""
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -60,7 +60,7 @@ def discover(run: ModuleRun, example: Any, seed: int) -> tuple[Shapes, tuple[str
 
 @torch.no_grad()
 def follow_axes(run: ModuleRun, inputs: Any, per_row: Sequence[bool], seed: int) -> dict[str, Axes]:
-    """Axes by name, followed from the inputs through one run; none if it cannot be followed."""
+    """Follow the axes from the inputs through one run and return them by name; none if an operation prevents it."""
     tracker, found = AxisTracker(), dict[str, Axes]()
     for x, own in zip(tensors_in(inputs), per_row, strict=True):
         places = [(Factor(n, of_input=True),) for n in x.shape[1:]]

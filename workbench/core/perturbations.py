@@ -1,4 +1,4 @@
-"""Other rows for a batch of any kind: valid values, made from those that are there."""
+"""Perturbations of the rows of a batch that give valid values of any dtype."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ Change = Callable[[Tensor], Tensor]
 
 
 def mix(x: Tensor) -> Tensor:
-    """The same entries at other places."""
+    """Permute the entries."""
     return x.roll(1, 0).flip(-1)
 
 
 def enlarge(x: Tensor) -> Tensor:
-    """Ten times as large and shifted; of whole numbers the largest that occurs."""
+    """Scale by ten and shift; integers become the largest one that occurs."""
     return 10 * x + 1 if x.is_floating_point() or x.is_complex() else _largest(x).expand_as(x)
 
 
 def negate(x: Tensor) -> Tensor:
-    """Three times as large, of the other sign; whole numbers in reverse order of size."""
+    """Scale by minus three; integers are reversed in order of size."""
     if x.is_floating_point() or x.is_complex():
         return -3 * x
     return ~x if x.dtype == torch.bool else _largest(x) + _smallest(x) - x
 
 
 def empty(x: Tensor) -> Tensor:
-    """Zeros; of whole numbers the smallest that occurs."""
+    """Set to zero; integers become the smallest one that occurs."""
     return torch.zeros_like(x) if x.is_floating_point() or x.is_complex() else _smallest(x).expand_as(x)
 
 
@@ -42,14 +42,14 @@ def _smallest(x: Tensor) -> Tensor:
 
 
 def neighbours(rows: int) -> Iterator[tuple[Change, Bool[Tensor, " row"]]]:
-    """Changes and the rows to make them in: halves and every other row, so that each row meets changed ones."""
+    """Yield changes with the rows to apply them to: halves and every other row, so each row has changed neighbours."""
     place = torch.arange(rows)
     late, odd = place >= rows // 2, place % 2 == 1
     yield from ((mix, late), (enlarge, late), (enlarge, ~late), (negate, odd), (enlarge, ~odd), (empty, late))
 
 
 def perturb(tensors: Sequence[Tensor], change: Change, rows: Bool[Tensor, " row"]) -> list[Tensor]:
-    """Copies of tensors with one row per example, changed in these rows."""
+    """Copy tensors with one row per example and change these rows."""
     result = []
     for x in tensors:
         mask = rows.to(x.device).reshape(-1, *[1] * (x.ndim - 1))

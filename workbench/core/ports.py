@@ -1,7 +1,7 @@
-"""Ports of a recorded network: where each node, and the output, reads what earlier nodes wrote.
+"""Ports of a recorded network, at which nodes and the output read what earlier nodes wrote.
 
-A head reads the stream through its norm, so each head has a port for its queries, keys and values with a copy of the
-stream of its own. Units of other layers read their own entry of a sum, or share one port behind a norm.
+A head reads the stream through its norm, so each head has ports for its queries, keys and values with separate copies
+of the stream. Units of other layers read one entry of a sum each, or share one port behind a norm.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from workbench.core.tape import Ref, Tape
 
 @dataclass(frozen=True)
 class Port:
-    """Where a node, or the output, reads: the operands that follow from one value.
+    """Port of a node or the output: the operands that follow from one value.
 
     `copies`: the value is read once for each unit of the node; None when all units share the port.
     """
@@ -31,7 +31,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Part:
-    """A node with its ports; the output where `region` is None."""
+    """Node with its ports, or the output if `region` is None."""
 
     region: Region | None
     write: Ref
@@ -41,7 +41,7 @@ class Part:
 
 
 def find_parts(batched: BatchedTape, regions: Regions, names: SiteNames) -> list[Part]:
-    """Return every node and output with its ports, in the order in which they compute; names what has no site yet."""
+    """Return every node and output with its ports, in firing order, and name values that have no site yet."""
     parts, tape = [], batched.pattern
     maker = tape.maker
     for region in regions.nodes:
@@ -58,7 +58,7 @@ def find_parts(batched: BatchedTape, regions: Regions, names: SiteNames) -> list
 
 
 def name_operands(tape: Tape, where: str, region: Region, names: SiteNames) -> None:
-    """Make the operands of attention sites, so that queries, keys and values can be seen and edited."""
+    """Make the operands of attention sites, so queries, keys and values can be cached and edited."""
     operands = list(dict.fromkeys(reading.operand for reading in region.readings))
     if is_attention(tape, region) and len(operands) == 3:
         for letter, operand in zip("qkv", operands, strict=True):

@@ -1,4 +1,4 @@
-"""What is known of a wrapped network from having run it: the facts that sweeps and interventions obey."""
+"""Facts about a wrapped network, measured by running it, that sweeps and interventions obey."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from workbench.core.errors import InputError
 
 @dataclass(frozen=True)
 class Probe:
-    """Facts about a network, found by running it on its example in several ways.
+    """Facts about a network, measured by running it on its example in several ways.
 
-    `per_row` says of each tensor of the inputs if its first axis is the batch. `batch_axis` is the place of the batch
-    among the axes of each hook (None: the activation is not one part per example). The others are true of a network:
+    `per_row` is True for each tensor of the inputs whose first axis is the batch. `batch_axis` is the index of the
+    batch among the axes of each hook (None: the activation has no part per example). The other facts:
 
-    - `fixed_batch`: it runs with the example's number of rows only.
-    - `depends_on_batch`: a row's activations depend on the number of rows, or on its place among them.
+    - `fixed_batch`: it runs only with the example's number of rows.
+    - `depends_on_batch`: a row's activations depend on the number of rows, or on its position among them.
     - `rows_interact`: a row's activations depend on the other rows (None: not known).
-    - `random`: it draws random numbers; every run is given the same seed.
-    - `stateful`: it answers the same input differently each time, under one seed too.
+    - `random`: it draws random numbers; every run gets the same seed.
+    - `stateful`: its output for the same input and seed differs from run to run.
     - `writes_inputs`: it overwrites its inputs; every run gets a copy.
     - `in_place`: hooks whose activation is overwritten later; caches copy these.
-    - `whole_output`: its output cannot be cut into rows, for the reason given.
+    - `whole_output`: reason why its output cannot be split into rows.
     - `low_precision`: it computes in 16 bits, where rounding differs with the number of rows.
     - `varying`: hooks whose shape depends on the values of the inputs.
     - `unopened`: submodules whose output holds no tensor that could be a site.
@@ -45,13 +45,13 @@ class Probe:
 
     @property
     def independent_rows(self) -> bool:
-        """True if each row's result is the same alone as among any others."""
+        """True if each row's result does not depend on other rows."""
         known = self.rows_interact is False and not self.fixed_batch
         return known and not (self.depends_on_batch or self.random or self.stateful)
 
     @property
     def batches_conditions(self) -> bool:
-        """True if several conditions may share a run as blocks of its batch."""
+        """True if several conditions can share a run as blocks of the batch."""
         return self.independent_rows and not self.whole_output and not self.low_precision
 
     @property
@@ -77,7 +77,7 @@ class Probe:
             )
 
     def reasons(self) -> list[str]:
-        """The facts, as sentences without a full stop; empty for a network without any peculiarity."""
+        """List the facts as sentences without a full stop; empty for an ordinary network."""
         said = {
             "the batch must have exactly as many rows as the example": self.fixed_batch,
             "rows influence one another, or the first axis of the inputs is not the batch": bool(self.rows_interact),
@@ -111,6 +111,6 @@ class Probe:
 
 
 def _some(names: list[str] | tuple[str, ...], limit: int = 4) -> str:
-    """The first names and the number of all."""
+    """Return the first names and their total number."""
     rest = len(names) - limit
     return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")

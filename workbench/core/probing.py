@@ -1,4 +1,4 @@
-"""Probing of a network: it is run again, doubled and beside other rows, and its activations are compared."""
+"""Probing of a network: comparison of activations between repeated, doubled and changed batches."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from workbench.core.probe import Probe
 from workbench.core.random import fixed_noise, noise_state
 
 Run = Callable[[Any, Note], Any]
-"""Runs the network on inputs and shows each activation, with its name, to a `Note`."""
+"""Runs the network on inputs and passes each activation, with its name, to a `Note`."""
 HYPOTHESES = 16
-"""Choices of the inputs that have one row per example, tried in turn."""
+"""Maximum number of hypotheses about the inputs that have one row per example."""
 OUTPUT = "output "
-"""Stands before the place of a tensor of the output among the names of activations."""
+"""Prefix of the names of output tensors among activations."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """Copies of all activations of one run and of the tensors of its output, and what the run did besides."""
+    """Copies of all activations and output tensors of one run, and its side effects."""
 
     seen: dict[str, Tensor]
     overwritten: tuple[str, ...]
@@ -40,26 +40,29 @@ class Observation:
 
 @dataclass(frozen=True)
 class Rows:
-    """The inputs as the tensors that have one row per example, among all their leaves."""
+    """Inputs, with the tensors among their leaves that have one row per example."""
 
     leaves: list[Any]
     rebuild: Callable[[Sequence[Any]], Any]
     per_row: tuple[int, ...]
 
     def with_tensors(self, tensors: Sequence[Tensor]) -> Any:
-        """The inputs with other tensors in the place of those."""
+        """Return the inputs with these tensors replaced."""
         new = list(self.leaves)
         for place, x in zip(self.per_row, tensors, strict=True):
             new[place] = x
         return self.rebuild(new)
 
     def taken(self, rows: Tensor) -> list[Tensor]:
-        """Rows of those tensors, by number."""
+        """Select rows of these tensors."""
         return [self.leaves[place][rows.to(self.leaves[place].device)] for place in self.per_row]
 
 
 def probe(run: Run, example: Any) -> Probe:
-    """Learn what sweeps and interventions must know of a network. Costs about 15 forward passes on at most 4 rows."""
+    """Measure the facts about a network that sweeps and interventions need.
+
+    Cost: about 15 forward passes on at most 4 rows.
+    """
     found = next(filter(None, (try_rows(run, rows) for rows in hypotheses(example))), None)
     rows, small, base, double = found or probe_fixed_batch(run, example)
     again = observe(run, small, seed=1)
@@ -93,7 +96,7 @@ def probe(run: Run, example: Any) -> Probe:
 
 
 def observe(run: Run, inputs: Any, seed: int = 0) -> Observation:
-    """Run on copies of the inputs and keep everything that can be compared."""
+    """Run on copies of the inputs and keep everything to compare."""
     seen: dict[str, Tensor] = {}
     passed: dict[str, tuple[Tensor, int]] = {}
 
@@ -118,7 +121,7 @@ def observe(run: Run, inputs: Any, seed: int = 0) -> Observation:
 
 
 def hypotheses(example: Any) -> Iterator[Rows]:
-    """Choices of the inputs that have one row per example: all of one length, then fewer of these."""
+    """Yield hypotheses about the inputs that have one row per example: all of one length, then fewer of them."""
     leaves, rebuild = flatten(example)
     tensors = [i for i, leaf in enumerate(leaves) if is_plain(leaf) and leaf.ndim]
     if not tensors:
@@ -136,7 +139,7 @@ def hypotheses(example: Any) -> Iterator[Rows]:
 
 
 def try_rows(run: Run, rows: Rows) -> tuple[Rows, Any, Observation, Observation] | None:
-    """Observations of at most two rows and of the same rows twice, if this choice of inputs can be doubled."""
+    """Observe at most two rows and the same rows twice, or return None if these inputs cannot be doubled."""
     once = take_few(rows)
     small = rows.with_tensors(rows.taken(once))
     try:
@@ -149,17 +152,17 @@ def try_rows(run: Run, rows: Rows) -> tuple[Rows, Any, Observation, Observation]
 
 
 def take_few(rows: Rows) -> Int[Tensor, " row"]:
-    """The first rows, at most two."""
+    """Return the first rows, at most two."""
     return torch.arange(min(2, len(rows.leaves[rows.per_row[0]])))
 
 
 def probe_fixed_batch(run: Run, example: Any) -> tuple[Rows, Any, Observation, None]:
-    """The example as it is, for a network that runs with its number of rows only."""
+    """Probe a network that runs only with the example's number of rows."""
     return next(hypotheses(example)), example, observe(run, example), None
 
 
 def axes_by_doubling(base: Observation, double: Observation, rows: int) -> dict[str, int | None]:
-    """The axis that has one entry per row and two with twice the rows, if it is the only one that changes."""
+    """Return the axis whose length doubles with the rows, if it is the only one that changes."""
     axes: dict[str, int | None] = {}
     for name, x in base.seen.items():
         longer = double.seen[name].shape if name in double.seen else ()
@@ -170,7 +173,7 @@ def axes_by_doubling(base: Observation, double: Observation, rows: int) -> dict[
 
 
 def axes_by_change(run: Run, rows: Rows, base: Observation) -> dict[str, int | None]:
-    """The axis along which exactly the changed rows change, if there is exactly one."""
+    """Return the axis along which exactly the changed rows differ, if there is exactly one."""
     tensors = [rows.leaves[i] for i in rows.per_row]
     where = torch.arange(len(tensors[0])) % 2 == (0 if len(tensors[0]) == 1 else 1)
     try:
@@ -189,12 +192,12 @@ def axes_by_change(run: Run, rows: Rows, base: Observation) -> dict[str, int | N
 
 
 def changed_entries(x: Tensor, y: Tensor, axis: int) -> Bool[Tensor, " entry"]:
-    """Entries along an axis at which two activations differ."""
+    """Mark the entries along an axis at which two activations differ."""
     return (x != y).movedim(axis, 0).flatten(1).any(dim=1).cpu()
 
 
 def half(observation: Observation, axes: Mapping[str, int | None], late: bool | None = None) -> Observation:
-    """What has one entry per row, of the first or the second half of the rows (None: of all)."""
+    """Select the first or second half of the rows of everything that has rows (None: all rows)."""
     seen = {}
     for name, axis in axes.items():
         if axis is not None:
@@ -206,7 +209,7 @@ def half(observation: Observation, axes: Mapping[str, int | None], late: bool | 
 def interact(
     run: Run, rows: Rows, small: Any, double: Observation, axes: Mapping[str, int | None]
 ) -> tuple[bool | None, set[str]]:
-    """Change some rows, the number of rows staying the same, and compare the others.
+    """Change some rows of a batch and compare the others.
 
     Returns:
         True if any activation of an unchanged row changes (None if no row could be changed), and the names of
@@ -236,13 +239,13 @@ def interact(
 
 
 def same(one: Observation, other: Observation, rounding: bool = False) -> bool:
-    """True if two observations have the same activations with the same values."""
+    """Return whether two observations have the same activations with the same values."""
     names = one.seen.keys() == other.seen.keys()
     return names and all(equal(x, other.seen[name], rounding) for name, x in one.seen.items())
 
 
 def equal(x: Tensor, y: Tensor, rounding: bool = False) -> bool:
-    """True if two tensors are equal but for the last bits, or for the rounding of another order of summation."""
+    """Return whether two tensors are equal up to the last bits, or up to rounding by another order of summation."""
     if x.shape != y.shape or x.dtype != y.dtype:
         return False
     if not (x.is_floating_point() or x.is_complex()):

@@ -1,4 +1,4 @@
-"""Run a tape with hooks: values pass their hook points, and nodes read what their ports' hook points return."""
+"""Replay of a tape with hooks: values pass through hook points, and nodes read what their ports' hook points return."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Program:
-    """A tape for one number of rows, its arguments bound, with hooks and ports where they belong."""
+    """Tape for one number of rows, with bound arguments, hooks and ports."""
 
     def __init__(self, model: TapeModel, rows: int) -> None:
         self.model, self.rows = model, rows
@@ -34,7 +34,7 @@ class Program:
             self.parts.setdefault(part.place, []).append(part)
 
     def run(self, values: Values, start: int, stop: int) -> None:
-        """Run some operations."""
+        """Run a range of operations."""
         handlers = self.model.router.active_hooks
         if start == 0 and handlers is not None:
             self._run_parts(-1, values, handlers, sinks=True)
@@ -49,7 +49,7 @@ class Program:
                 self._run_parts(i, values, handlers, sinks=True)
 
     def _check(self, guards: list[Guard], values: Values) -> None:
-        """Raise where Python would read another number than when the tape was recorded, and could branch."""
+        """Raise InputError if Python would read another number than in the recording, because it may branch on it."""
         known = {**self.tape.constants, **values}
         for guard in guards:
             number = guard.function(*tree_map(lambda arg: known[arg] if isinstance(arg, Ref) else arg, guard.args))
@@ -65,7 +65,7 @@ class Program:
                 values[part.write] = self.compute(part, values)
 
     def compute(self, part: Part, values: Values) -> Tensor:
-        """Return what a node writes when its ports read what their hook points return."""
+        """Compute a node's write from what the hook points of its ports return."""
         handlers, points = self.model.router.active_hooks or {}, self.model.hook_dict
         now: Values = {operand: values[operand] for port in part.ports for operand in port.operands}
         for port in part.ports:
@@ -80,7 +80,7 @@ class Program:
         return self.follow(now, (part.write,), values, self)[part.write]
 
     def _by_unit(self, part: Part, port: Port, x: Tensor, values: Values) -> Values:
-        """Return the operands when each unit reads a copy of the value of its own."""
+        """Compute the operands if each unit reads its own copy of the value."""
         model, n = self.model, port.copies
         assert n is not None and part.region is not None and part.region.units is not None
         shown = model.batched.rows_first(port.value, x)
@@ -100,7 +100,7 @@ class Program:
         return operands
 
     def follow(self, starts: Values, ends: tuple[Ref, ...], values: Values, outer: Program, copies: int = 1) -> Values:
-        """Return the values that follow from others; what else is read comes from the run, once for each copy."""
+        """Compute values from others; everything else is read from the run, repeated for each copy."""
         key = (tuple(starts), ends)
         cache = self.__dict__.setdefault("_between", {})
         if key not in cache:

@@ -1,10 +1,10 @@
-"""How a long computation says how far it is, and how its caller stops it."""
+"""Progress callbacks of long computations, which can also cancel them."""
 
 from collections.abc import Callable
 
 Progress = Callable[[int, int], None]
-"""Called with (done, total) after each unit of work; cancels the work by raising `Cancelled`."""
+"""Callback with (done, total) after each unit of work. It cancels the work by raising `Cancelled`."""
 
 
 def silent(done: int, total: int) -> None:
-    """Progress nobody watches."""
+    """Ignore progress."""

@@ -1,4 +1,4 @@
-"""What lower layers ask of a model without knowing its class."""
+"""Protocols of models and environments for lower layers."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from typing import Any, Protocol, runtime_checkable
 
 @runtime_checkable
 class HasHooks(Protocol):
-    """Anything whose hook points have names and axes and which can say what they gave."""
+    """Model with named hook points and axes."""
 
     hook_dict: Any
 
     def trace(self, inputs: Any = None, on_request: bool = True) -> Any:
-        """What each hook point gives, by name."""
+        """Return axes and shape of each activation by name."""
         ...
 
 
 @runtime_checkable
 class Environments(Protocol):
-    """Rows of an environment stepped together, as gymnasium's vector environments are.
+    """Vector environment, as in gymnasium.
 
-    A list of seeds gives each row its own: rows of equal seed begin alike. An ended episode's own last observation
+    A list of seeds has one for each row; rows with equal seeds start equally. The last observation of an ended episode
     is in `final_obs`, and the next episode begins in the same step.
     """
 
     num_envs: int
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        """First observations of a new episode in every row."""
+        """Start a new episode in every row and return the observations."""
         ...
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """Observations, rewards, terminations, truncations and what else there is to know."""
+        """Step every row and return observations, rewards, terminations, truncations and infos."""
         ...
 
 
 @dataclass(frozen=True)
 class World:
-    """Where a policy acts: `make(n, steps)` makes n rows of its environment, cut off after so many steps (None: the
-    environment's own limit); `discount` is that of its training.
+    """Environment of a policy. `make(n, steps)` creates n rows, truncated after `steps` steps (None: the limit of the
+    environment); `discount` is that of the training.
     """
 
     name: str
@@ -48,5 +48,5 @@ class World:
     discount: float
 
     def rows(self, n: int) -> Environments:
-        """`n` rows of the environment as it is."""
+        """Create `n` rows of the environment with its own limit."""
         return self.make(n, None)

@@ -25,7 +25,7 @@ from workbench.core.replay import evaluate
 from workbench.core.tape import Operation, Ref
 
 LOOKUPS = ("embedding", "index", "index_select")
-"""Operations that look rows up in a table."""
+"""Operations that look up rows of a table."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Reading:
     """One operand of a node.
 
     Attributes:
-        value: What is read: a value that sums what earlier nodes wrote.
-        operand: The value that enters the node; it is `value` itself unless nodes without units lie between.
+        value: Value that is read: a sum of earlier writes.
+        operand: Value that enters the node: `value` itself unless nodes without units are in between.
     """
 
     value: Ref
@@ -53,9 +53,9 @@ class Units:
 
 @dataclass(frozen=True)
 class Region:
-    """A node: the operations inside it, what it reads and what it writes.
+    """Node: the operations inside it, its readings and its write.
 
-    `root` is what its last operation returns, `exit` the same, laid out so that its units have an axis.
+    `root` is the result of its last operation, `exit` the same in a layout in which its units have an axis.
     """
 
     root: Ref
@@ -143,7 +143,7 @@ class Derivation:
             self.reach.update(dict.fromkeys(outputs, reach))
 
     def _with_rows_apart(self, ref: Ref) -> Ref:
-        """Return what an operand was laid out from, where its rows are merged with another axis (batch times head)."""
+        """Return the value before its rows were merged with another axis (batch times head)."""
         while self.per_row.get(ref, 1) > 1 and (place := self.maker.get(ref)) is not None:
             op = self.tape.operations[place]
             if op.name not in VIEWS or op.args[0] not in self.live:

@@ -25,7 +25,7 @@ def replay(tape: Tape, inputs: Sequence[Tensor]) -> Values:
 
 
 def evaluate(tape: Tape, changed: Mapping[Ref, Tensor], target: Ref, values: Mapping[Ref, Tensor]) -> Tensor:
-    """Return a value when some others are changed and the rest stay as in `values`; runs what lies between."""
+    """Compute a value after some others were changed; the rest is as in `values`."""
     now: Values = dict(changed)
     for op in tape.operations[: tape.maker.get(target, -1) + 1]:
         if any(ref in now for ref in op.reads) and not any(out in changed for out in op.outputs):
@@ -57,10 +57,10 @@ def following(tape: Tape, starts: Iterable[Ref]) -> set[Ref]:
 
 
 def bind(op: Operation, constants: Mapping[Ref, Tensor]) -> Run:
-    """Return a function that runs an operation on values and adds what it returns to them.
+    """Return a function that runs an operation on values and stores its results.
 
-    Constants are put in place now, so that a run only fills in the values that vary. Views are reshapes: a value that
-    was edited may lie otherwise in memory.
+    Constants are bound now, so a run only fills in the values that vary. Views become reshapes, because an edited value
+    may have another memory layout.
     """
 
     def settle(leaf: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A lock around the runs of one model that raises where plain waiting would never end."""
+"""Lock around the runs of one model that raises an error instead of waiting in a deadlock."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 from workbench.core.errors import ThreadError
 
 PATIENCE = 0.2
-"""Seconds between two looks at the thread that holds the lock."""
+"""Seconds between two checks of the thread that holds the lock."""
 LOOKS = 3
-"""Number of looks in a row at which that thread must itself wait before this counts as a deadlock."""
+"""Number of consecutive checks in which that thread is blocked, before this counts as a deadlock."""
 WAITING_ROOMS = frozenset({"threading", "queue", "concurrent", "selectors", "asyncio", "multiprocessing"})
-"""Standard modules whose functions block a thread until another one acts."""
+"""Modules of the standard library whose functions block a thread until another one acts."""
 
 _waiting_for: dict[int, RunLock] = {}
 
 
 class RunLock:
-    """A reentrant lock that serialises the threads which run or edit one model.
+    """Reentrant lock for the threads that run or edit one model.
 
-    A thread that finds it taken waits for as long as the holder works. If the holder itself waits, for a future, a
-    thread to end, a queue or this very lock, neither could go on, and the later thread raises `ThreadError`.
+    A thread waits as long as the holder of the lock works. If the holder is itself blocked (by a future, a thread to
+    join, a queue or this lock), neither can continue, and the waiting thread raises `ThreadError`.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class RunLock:
 
     @contextmanager
     def wait_and_hold(self, look: Callable[[], object]) -> Iterator[None]:
-        """Hold the lock; call `look` while another thread has it, five times a second, which may raise to give up."""
+        """Hold the lock. While another thread has it, call `look` five times a second, which may raise to stop."""
         if not self.plain.acquire(blocking=False):
             self.wait(look)
         try:
@@ -58,7 +58,7 @@ class RunLock:
             self.plain.release()
 
     def wait(self, look: Callable[[], object] = lambda: None) -> None:
-        """Acquire `plain` once its holder gives it back; raise `ThreadError` if the holder waits as well."""
+        """Acquire `plain` when it is released; raises ThreadError if its holder is blocked."""
         me, looks = threading.get_ident(), 0
         _waiting_for[me] = self
         try:
@@ -82,7 +82,7 @@ class RunLock:
 
 
 def is_blocked(thread: int | None, waiter: int) -> bool:
-    """True if a thread has ended, blocks in a function of the standard library, or waits for `waiter`'s own lock."""
+    """Return whether a thread has ended, blocks in the standard library, or waits for a lock held by `waiter`."""
     if thread is None:
         return False  # taken for one forward pass, which ends by itself
     if thread == waiter:

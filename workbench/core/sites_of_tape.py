@@ -21,18 +21,18 @@ READABLE = {
     "addmm": "linear",
     "convolution": "conv",
 }
-"""Kernels by the name of the function that calls them."""
+"""Readable names of kernels: those of the functions that call them."""
 
 
 class SiteNames:
-    """Names of values: each name has one value, a value may have several names."""
+    """Names of values. Each name has one value; a value may have several names."""
 
     def __init__(self) -> None:
         self.at: dict[str, Ref] = {}
         self.of: dict[Ref, list[str]] = {}
 
     def add(self, name: str, ref: Ref) -> None:
-        """Give a value a name; one that is taken is numbered."""
+        """Add a name of a value, numbered if it is in use."""
         if name in self.at:
             name = f"{name}_{sum(known.startswith(name) for known in self.at) + 1}"
         self.at[name] = ref

@@ -90,12 +90,12 @@ def sweep(
 
 
 class _RowsInteract(Exception):
-    """A condition gave another result among others than by itself."""
+    """A condition had another result among others than by itself."""
 
 
 @dataclass(frozen=True)
 class _Sweep:
-    """Conditions of one sweep, the stage at which each starts, and how many may share a run."""
+    """Conditions of a sweep, the stage at which each starts, and the number that may share a run."""
 
     model: HookedModel
     conditions: Sequence[Condition]
@@ -106,7 +106,7 @@ class _Sweep:
     room: int
 
     def run(self, inputs: Any, progress: Progress) -> Float[Tensor, "condition batch"]:
-        """The measure under each condition, stage by stage."""
+        """Measure under each condition, stage by stage."""
         results: dict[int, Tensor] = {}
         state = inputs
         for stage in range(len(self.model.stages)):
@@ -123,9 +123,9 @@ class _Sweep:
         return torch.stack([results[c] for c in range(len(self.conditions))])
 
     def measure_together(self, state: Any, stage: int, chunk: Sequence[int]) -> list[Tensor]:
-        """The measure under conditions that share a run.
+        """Measure under conditions that share a run.
 
-        Where nothing is promised about rows, each condition is run once more in other company: in half of the group.
+        For a wrapped module, each condition is run again with half of the group and compared.
         """
         values = self.measure_once(state, stage, chunk)
         if self.model.probe is not None and len(chunk) > 1:
@@ -136,12 +136,12 @@ class _Sweep:
         return values
 
     def measure_once(self, state: Any, stage: int, chunk: Sequence[int]) -> list[Tensor]:
-        """The measure under conditions of one run."""
+        """Measure under the conditions of one run."""
         output = self.output(state, stage, chunk)
         return [self.value(_block(output, place, self.batch, len(chunk))) for place in range(len(chunk))]
 
     def output(self, state: Any, stage: int, chunk: Sequence[int]) -> Any:
-        """The output from a stage on; a state that is overwritten on the way is an error."""
+        """Compute the output from a stage on; raises OverwrittenError if the state is overwritten."""
         before = versions(state)
         output = _suffix(self.model, state, stage, [self.conditions[c] for c in chunk], self.force)
         if versions(state) != before:
@@ -152,7 +152,7 @@ class _Sweep:
         return output
 
     def value(self, output: Any) -> Float[Tensor, " batch"]:
-        """One number per example."""
+        """Return the measure, after checking that it is one real number per example."""
         value = self.measure(output)
         if not isinstance(value, Tensor) or value.shape != (self.batch,):
             what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
@@ -168,7 +168,7 @@ def _first_stage(model: HookedModel, condition: Condition) -> int:
 
 
 def _conditions_that_fit(model: HookedModel, inputs: Any, memory: int) -> int:
-    """How many copies of the batch keep the largest activation within `memory` bytes, at least one."""
+    """Return the number of copies of the batch (at least 1) whose largest activation fits in `memory` bytes."""
     if model.probe is not None and not model.probe.batches_conditions:
         return 1
     infos = model.trace(inputs, on_request=False).values()
@@ -180,9 +180,9 @@ def _conditions_that_fit(model: HookedModel, inputs: Any, memory: int) -> int:
 
 
 def _suffix(model: HookedModel, state: Any, stage: int, chunk: Sequence[Condition], force: frozenset[str]) -> Any:
-    """The output from `stage` on, for the state repeated once per condition, each block edited its own way.
+    """Compute the output from `stage` on, with the state repeated and edited for each condition.
 
-    A single row is repeated where it is first edited, if the model can broadcast it until then.
+    A single row is repeated at the first edit, if the model can broadcast it until then.
     """
     blocks = len(chunk)
     if blocks == 1:
@@ -199,7 +199,7 @@ def _suffix(model: HookedModel, state: Any, stage: int, chunk: Sequence[Conditio
 
 
 def _to_blocks(x: Tensor, blocks: int) -> Tensor:
-    """A tensor of one row with a row for each block."""
+    """Expand a single row to one row per block."""
     return x.expand(blocks, *x.shape[1:]) if len(x) == 1 else x
 
 
@@ -227,15 +227,15 @@ def _edit_blocks(
 
 
 def _changes_path(model: HookedModel, hook: str) -> bool:
-    """True if asking for a hook makes the network compute the same another way (explicit for fused attention)."""
+    """Return whether requesting a hook changes the computation (explicit instead of fused attention)."""
     point = model.hook_dict[hook]
     return point.on_request and not point.displaces
 
 
 def _chunks(model: HookedModel, conditions: Sequence[Condition], todo: Sequence[int], room: int) -> Iterator[list[int]]:
-    """Conditions that share a run: at most `room`, and none that takes another's hook points away.
+    """Yield conditions that share a run: at most `room`, none of which displaces hook points of another.
 
-    A condition at an activation without the batch as its first axis has a run of its own.
+    A condition on an activation whose first axis is not the batch gets a separate run.
     """
 
     def kind(c: int) -> tuple[bool, list[str]]:
@@ -249,7 +249,7 @@ def _chunks(model: HookedModel, conditions: Sequence[Condition], todo: Sequence[
 
 
 def _block(output: Any, block: int, batch: int, blocks: int) -> Any:
-    """The rows of one condition."""
+    """Select the rows of one condition."""
     if blocks == 1:
         return output
     return map_tensors(lambda x: x[block * batch : (block + 1) * batch], output)

@@ -1,4 +1,4 @@
-"""One step of environments somebody else wrote."""
+"""Steps of environments, with errors that name the environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from workbench.core.errors import InputError, WorkbenchError
 
 
 def step_environments(envs: Any, actions: Any) -> tuple[Any, ...]:
-    """What `envs.step(actions)` gives; what it raises comes as one sentence that says whose mistake it is."""
+    """Call `envs.step(actions)`, re-raising any error as a TrainingError that names the environment."""
     try:
         return envs.step(actions)
     except WorkbenchError:

@@ -1,4 +1,4 @@
-"""A survey of a model: what each hook point gives on an input."""
+"""Survey of a model: axes, shape and order of every activation on an input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def survey(model: HookedModel, inputs: Any, on_request: bool) -> dict[str, HookInfo]:
-    """Run the model until every hook was seen, since one on request may displace another (a copy for each head)."""
+    """Run the model until every hook has fired, because one on request may displace another."""
     order: list[str] = []
     seen: dict[str, HookInfo] = {}
     missing = list(model.hook_dict) if on_request else model.select(None)
@@ -39,7 +39,7 @@ def survey(model: HookedModel, inputs: Any, on_request: bool) -> dict[str, HookI
 
 @torch.no_grad()
 def _fired(model: HookedModel, inputs: Any, asked: Sequence[str]) -> dict[str, HookInfo]:
-    """Run once, asking for these hooks, and describe them and all that fire unasked."""
+    """Run once, requesting these hooks, and describe them and those that fire by default."""
     seen: dict[str, HookInfo] = {}
 
     def note(stage: int, name: str, x: Tensor) -> Tensor:

@@ -29,19 +29,19 @@ from workbench.core.recorded_form import tensors_of
 
 aten = torch.ops.aten
 READS = (aten._local_scalar_dense.default, aten.equal.default, aten.is_nonzero.default)
-"""Operations that hand a number to Python, on which it may branch."""
+"""Operations that return a number to Python, which may branch on it."""
 MASKS = (torch.bool, torch.uint8)
 SELECTS = (aten.nonzero.default, aten.masked_select.default, aten._unique2.default, aten.unique_dim.default)
-"""Operations whose result is as long as the data say, which Python may read off its shape."""
+"""Operations whose result has a length that depends on the data, which Python may read from its shape."""
 
 
 class Ref(int):
-    """The number of a value on a tape."""
+    """Number of a value on a tape."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One call of a kernel: `args` and `kwargs` hold a `Ref` where a value goes, `outputs` the values it returns.
+    """Call of a kernel. `args` and `kwargs` have a `Ref` for each value, `outputs` are the values it returns.
 
     `module` is the path of the innermost submodule that made the call.
     """
@@ -59,18 +59,18 @@ class Operation:
 
     @property
     def reads(self) -> list[Ref]:
-        """Values that it reads, in the order of its arguments."""
+        """Values that the operation reads, in the order of its arguments."""
         return [leaf for leaf in tree_leaves((self.args, self.kwargs)) if isinstance(leaf, Ref)]
 
     @property
     def several(self) -> bool:
-        """Whether it returns a sequence."""
+        """True if the operation returns a sequence."""
         return len(self.function._schema.returns) > 1 or "[]" in str(self.function._schema.returns[0].type)
 
 
 @dataclass(frozen=True)
 class Guard:
-    """A number that Python read off a value after so many operations."""
+    """Number that Python read from a value after a number of operations."""
 
     after: int
     function: Any
@@ -80,7 +80,7 @@ class Guard:
 
 @dataclass(frozen=True)
 class Tape:
-    """One forward pass.
+    """Recording of one forward pass.
 
     Attributes:
         inputs: Values of the tensors among the inputs, in the order of the flattened inputs.
@@ -123,7 +123,7 @@ class Tape:
 
 
 class Recorder(TorchDispatchMode):
-    """The dispatch mode: numbers every tensor and notes every operation."""
+    """Dispatch mode that numbers every tensor and records every operation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class Recorder(TorchDispatchMode):
         self.path = [""]
 
     def ref(self, leaf: Any) -> Any:
-        """Return the number of a tensor; anything else as it is."""
+        """Return the number of a tensor, or the value itself if it is not a tensor."""
         if not isinstance(leaf, Tensor):
             return leaf
         if id(leaf) not in self.numbers:
@@ -204,7 +204,7 @@ def indices(args: tuple[Any, ...]) -> list[Tensor]:
 
 
 def out_of_place(function: Any) -> Any:
-    """Return the variant of an operation that writes to no tensor; composite kernels use some that do."""
+    """Return the functional variant of an operation; some composite kernels call in-place ones."""
     name = function._schema.name.removeprefix("aten::")
     packet = getattr(aten, name.removesuffix("_"), None) if name.endswith("_") else None
     variants = [getattr(packet, overload) for overload in packet.overloads()] if packet is not None else []
@@ -292,7 +292,7 @@ def renumbered(op: Operation, renumber: Callable[[Any], Any]) -> Operation:
 
 @contextmanager
 def named_calls(module: nn.Module, recorder: Recorder, returned: Any, received: Any) -> Iterator[None]:
-    """Note the values that each submodule receives and returns while the context lasts."""
+    """Record the values that each submodule receives and returns while the context lasts."""
     hooks = []
     calls: dict[str, int] = {}
 

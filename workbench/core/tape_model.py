@@ -1,4 +1,4 @@
-"""Any module, opened by the tape of its forward pass: every value is a site, every node's reading a port."""
+"""Models recorded as a tape: every value of any module's forward pass is a site, every reading of a node a port."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Call = Callable[[Any], Any]
 
 
 class Crossing(NamedTuple):
-    """The state between two stages: the values that cross, rows first, and the form of the inputs they come from."""
+"""Shapes of the tensors among inputs, without rows."""
 
     form: Form
     values: tuple[Tensor, ...]
@@ -82,7 +82,7 @@ def take_rows(inputs: Any, rows: int) -> Any:
 
 
 class TapeModel(HookedModel):
-    """A module whose forward pass was recorded.
+    """Module whose forward pass was recorded.
 
     Args:
         module: The network, put in evaluation mode.
@@ -126,7 +126,7 @@ class TapeModel(HookedModel):
 
     @torch.no_grad()
     def _require_equal(self, inputs: Any) -> None:
-        """Raise unless the tape gives what the module gives, and each row what it gives alone."""
+        """Raise InputError unless tape and module have the same output, and each row the same output alone."""
         own, again, alone = self.call(inputs), self.call(inputs), self.call(self.take(inputs, 1))
         replayed = self.run_stages(inputs, 0, len(self.stages))
         outputs = [leaf for leaf in tree_leaves(self.batched.pattern.output) if isinstance(leaf, Ref)]
@@ -167,13 +167,13 @@ class TapeModel(HookedModel):
         return self.take(self._example, batch)
 
     def forward(self, inputs: State) -> Any:
-        """Run the module itself where nothing is asked for, else the tape."""
+        """Run the module itself if no hook is active, else the tape."""
         if self.router.active_hooks is None:
             require_evaluation_mode(self.module)
             return self.call(inputs)
         return super().forward(inputs)
 
-    # What there is
+    # Description
 
     def graph(self, detail: str = "head") -> Graph:
         """Return the computation graph.
@@ -198,7 +198,7 @@ class TapeModel(HookedModel):
         return AxisHookPoint(" ".join(axes), displaces=port.copies is not None, on_request=True)
 
     def _name_axes(self) -> dict[Ref, tuple[str, ...]]:
-        """Return the names of all axes; those of units are called after what they are."""
+        """Return the names of all axes; those of units are named by their kind."""
         axes = {ref: list(names) for ref, names in name_axes(self.batched).items()}
         for region in self.regions.nodes:
             if (units := region.units) is None:
@@ -241,7 +241,7 @@ class TapeModel(HookedModel):
         return {ref for i in operations for ref in tape.operations[i].reads if ref not in inner and ref in tape.shapes}
 
     def run_stage(self, number: int, state: State) -> State:
-        """Run one stage: a state is the inputs, or the values that cross into it, rows first."""
+        """Run one stage. The state is the inputs or a `Crossing`."""
         start, stop = self.bounds[number], self.bounds[number + 1]
         values: Values = {}
         tape = self.batched.pattern
@@ -300,7 +300,7 @@ class TapeModel(HookedModel):
         return expose_constants(generalize(one, 2, other, 3))
 
     def _use(self, form: Form, inputs: Any = None) -> None:
-        """Continue with the tape of this form of inputs, recorded where form or network are new."""
+        """Use the tape of inputs of these shapes; record it if they are new."""
         if inputs is not None and self._has_changed():
             self.recordings.clear()
             self._programs.clear()
@@ -333,19 +333,19 @@ class TapeModel(HookedModel):
         return frozenset(i for i, ref in enumerate(batched.pattern.inputs) if ref not in batched.batch_axis)
 
     def _send(self, ref: Ref, values: Values) -> None:
-        """Send a value through the hook points that bear its names."""
+        """Pass a value through the hook points with its names."""
         for name in self.names.of.get(ref, ()):
             values[ref] = self._through(self.hook_dict[name], ref, values[ref])
 
     def _through(self, point: AxisHookPoint, ref: Ref, x: Tensor) -> Tensor:
-        """Send a value through a hook point, rows first."""
+        """Pass a value through a hook point, rows first."""
         if ref not in self.batched.batch_axis or (self.batched.batch_axis[ref] == 0 and self.batched.per_row[ref] == 1):
             return point(x)
         return self.batched.merge_rows(ref, point(self.batched.rows_first(ref, x)))
 
 
 def nearly(one: Tensor, other: Tensor) -> bool:
-    """Return whether two tensors are equal but for rounding."""
+    """Return whether two tensors are equal up to rounding."""
     if one.shape != other.shape or not one.is_floating_point():
         return torch.equal(one, other)
     scale = float(other.double().nan_to_num().abs().max()) if other.numel() else 0.0
@@ -353,5 +353,5 @@ def nearly(one: Tensor, other: Tensor) -> bool:
 
 
 def outputs_of(output: Any) -> list[Tensor]:
-    """Return the tensors of an output, in its own order."""
+    """Return the tensors among inputs."""
     return [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]

@@ -1,4 +1,4 @@
-"""Forward hooks on every submodule of a module, attached once however often the module is wrapped."""
+"""Forward hooks on every submodule of a module, shared by all wrappers of the module."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from weakref import WeakKeyDictionary, WeakSet
 from torch import nn
 
 Sender = Callable[[str, Any], Any]
-"""Takes a submodule's name and output; returns another output, or None to leave it."""
+"""Maps a submodule's name and output to another output, or to None to keep it."""
 
 _open: WeakKeyDictionary[nn.Module, Taps] = WeakKeyDictionary()
 _opening = threading.RLock()  # a wrapper may be collected, and so release, while another one opens
 
 
 class Taps:
-    """The hooks of one module. They act only in a thread that is inside `sending`, and cost a look-up elsewhere."""
+    """Hooks of one module. They act only in a thread that is inside `sending`, and cost a look-up otherwise."""
 
     def __init__(self) -> None:
         self._active = threading.local()
@@ -28,7 +28,7 @@ class Taps:
 
     @contextmanager
     def sending(self, send: Sender | None) -> Iterator[None]:
-        """Pass the outputs of submodules to `send` while the context lasts, in this thread."""
+        """Pass the outputs of submodules to `send` in this thread while the context lasts."""
         outer = getattr(self._active, "send", None)
         self._active.send = send
         try:
@@ -37,7 +37,7 @@ class Taps:
             self._active.send = outer
 
     def attach(self, module: nn.Module) -> None:
-        """Add a user, and a hook to each submodule that has none yet; remember which are in training mode."""
+        """Add a user, and a hook to each submodule that has none; record which ones are in training mode."""
         with _opening:
             self._users += 1
             self._training.update(part for part in module.modules() if part.training)
@@ -46,7 +46,7 @@ class Taps:
                     self._handles[part] = part.register_forward_hook(Tap(name, self._active))
 
     def release(self) -> None:
-        """Remove a user, and the hooks with the last one."""
+        """Remove a user; with the last one, remove the hooks."""
         with _opening:
             self._users -= 1
             if not self._users:
@@ -55,7 +55,7 @@ class Taps:
                 self._handles.clear()
 
     def restore_modes(self) -> None:
-        """Put back into training mode what was in it, unless the module has another user."""
+        """Restore the training mode of submodules, unless the module has another user."""
         with _opening:
             if not self._users:
                 for part in self._training:
@@ -64,7 +64,7 @@ class Taps:
 
 
 def open_taps(module: nn.Module) -> Taps:
-    """The hooks of a module, which it keeps from wrapper to wrapper. Each call asks for one `release`."""
+    """Return the hooks of a module, which all wrappers share. Each call needs one `release`."""
     with _opening:
         taps = _open.setdefault(module, Taps())
     taps.attach(module)
@@ -72,7 +72,7 @@ def open_taps(module: nn.Module) -> Taps:
 
 
 class Tap:
-    """The forward hook of one submodule. A copy of the module, by `deepcopy` or `torch.save`, gets one that is cut."""
+    """Forward hook of one submodule. In a copy of the module (`deepcopy`, `torch.save`) it does nothing."""
 
     def __init__(self, name: str, active: threading.local) -> None:
         self.name, self.active = name, active
@@ -86,7 +86,7 @@ class Tap:
 
 
 class CutTap:
-    """A forward hook that does nothing."""
+    """Forward hook that does nothing."""
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
         return None

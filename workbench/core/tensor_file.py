@@ -1,4 +1,4 @@
-"""Tensors and what is said about them in one safetensors file, in which every changed bit is noticed."""
+"""Tensors and metadata in one safetensors file with a hash over the whole file."""
 
 import hashlib
 import json
@@ -17,9 +17,9 @@ ZIP, PICKLE = b"PK\x03\x04", b"\x80"
 
 
 SEAL = re.compile(rb'\\"file_sha256\\": \\"([0-9a-f]{64})\\"')
-"""The place of the file's own hash, as it stands in the header."""
+"""Pattern of the hash of the file in its header."""
 BLANK = "0" * 64
-"""Stands for the hash while the hash is computed."""
+"""Placeholder for the hash while it is computed."""
 
 
 def pack(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
@@ -33,12 +33,12 @@ def pack(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
 
 
 def unpack(content: bytes, where: str, sealed: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read the tensors of a file and what its header says about them.
+    """Read the tensors and the metadata of a file.
 
     Args:
         content: The file.
         where: Names the file in errors.
-        sealed: Refuse a file without a hash, for files that nothing else vouches for.
+        sealed: Refuse a file without a hash, for files whose hash is not recorded elsewhere.
 
     Raises:
         CheckpointError: If the file is a pickle, cut short, altered or unreadable.
@@ -62,13 +62,13 @@ def unpack(content: bytes, where: str, sealed: bool = False) -> tuple[dict[str, 
 
 
 def seal_in(content: bytes | bytearray) -> slice | None:
-    """The place of the file's own hash in its header."""
+    """Return the position of the hash in the header."""
     found = SEAL.search(content, 8, len(content) - len(payload(content)))
     return None if found is None else slice(*found.span(1))
 
 
 def seal_of(content: bytes | bytearray, place: slice) -> str:
-    """The hash of a file with its own hash left blank."""
+    """Compute the hash of a file with the placeholder in place of the hash."""
     digest, view = hashlib.sha256(), memoryview(content)
     for part in (view[: place.start], BLANK.encode(), view[place.stop :]):
         digest.update(part)
@@ -76,7 +76,7 @@ def seal_of(content: bytes | bytearray, place: slice) -> str:
 
 
 def refuse_pickle(content: bytes, where: str) -> None:
-    """Raises on what `torch.save` and `pickle` write: opening those runs whatever code is inside."""
+    """Raise CheckpointError for files of `torch.save` and `pickle`, which can run code when they are opened."""
     pickled = content.startswith(PICKLE) and content[8:9] != b"{"
     if pickled or content.startswith(ZIP):
         raise CheckpointError(
@@ -91,7 +91,7 @@ WAY_OUT = (
 
 
 def refuse_cut(content: bytes, where: str) -> None:
-    """Raises when the file ends before its header says it does."""
+    """Raise CheckpointError if the file is shorter than its header says."""
     try:
         entries = [entry for name, entry in header(content).items() if name != "__metadata__"]
         expected = len(content) - len(payload(content)) + max((e["data_offsets"][1] for e in entries), default=0)
@@ -107,15 +107,15 @@ def refuse_cut(content: bytes, where: str) -> None:
 
 
 def header(content: bytes) -> dict[str, Any]:
-    """The JSON at the start of a safetensors file: names, shapes and places, and the metadata."""
+    """Return the JSON header of a safetensors file: names, shapes, offsets and metadata."""
     return json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
 
 
 def payload(content: bytes | bytearray) -> memoryview:
-    """The tensors' bytes of a safetensors file."""
+    """Return the bytes of the tensors in a safetensors file."""
     return memoryview(content)[8 + int.from_bytes(content[:8], "little") :]
 
 
 def sha256(content: bytes | memoryview) -> str:
-    """The hexadecimal SHA-256 of some bytes."""
+    """Compute the hexadecimal SHA-256 of bytes."""
     return hashlib.sha256(content).hexdigest()

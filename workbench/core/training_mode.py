@@ -1,4 +1,4 @@
-"""Evaluation mode, for a module and everything inside it."""
+"""Evaluation mode of a module and all its submodules."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def require_evaluation_mode(module: nn.Module) -> None:
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module in evaluation mode while the context lasts, and each submodule back in its own mode afterwards."""
+    """Put a module in evaluation mode while the context lasts, and restore the mode of each submodule afterwards."""
     training = [part for part in module.modules() if part.training]
     module.eval()
     try:

@@ -26,7 +26,7 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class Segment:
-    """The affine operations from `start` to `end`, in order."""
+    """Affine operations from `start` to `end`, in order."""
 
     model: TapeModel
     start: Ref
@@ -89,7 +89,7 @@ class Segment:
 
     @cached_property
     def weighted(self) -> int | None:
-        """The only operation that applies weights; None when there are several, or none."""
+        """Only operation that applies weights; None if there are several or none."""
         live = self.model.regions.live
         found = [i for i in self.operations if applies_weights(self.model.batched.pattern.operations[i], live)]
         if len(found) != 1:
@@ -121,7 +121,7 @@ class Segment:
         return weight if op.name in ("mm", "addmm") or op.args[6] else weight.transpose(0, 1)
 
     def writer_of_input(self, axis: int, size: int) -> Tensor | None:
-        """Return the unit that each input of the weights comes from; None when one comes from several."""
+        """Return the unit that each input of the weights comes from; None if one comes from several."""
         shape = self.model.batched.shown_shape(self.start, size)
         units = torch.zeros(shape, dtype=self.weight.dtype)
         index = torch.arange(size)
@@ -130,7 +130,7 @@ class Segment:
         return _owners(operand, size, self._contracted)
 
     def port_of_output(self, axis: int, size: int) -> Tensor | None:
-        """Return the port that each output of the weights feeds; None when one feeds several."""
+        """Return the port that each output of the weights feeds; None if one feeds several."""
         assert self.weighted is not None
         tape = self.model.batched.pattern
         result = tape.operations[self.weighted].outputs[0]

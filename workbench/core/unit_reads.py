@@ -1,7 +1,7 @@
-"""Let each unit of a node read a copy of the stream of its own, at the cost of one reading.
+"""Reading of separate copies of the stream by the units of a node, at the cost of one reading.
 
-A head reads the stream through a norm, its own columns of a weight matrix, and a layout. With a copy of the stream
-for each head, the plain way runs the whole matrix for each copy. Here each copy meets its head's columns alone.
+A head reads the stream through a norm, its columns of a weight matrix, and a layout. With a copy of the stream for each
+head, a plain run multiplies each copy with the whole matrix. Here each copy is multiplied with its head's columns only.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UnitRead:
-    """The way from a value to an operand: a norm or nothing, one matrix product, a layout.
+    """Path from a value to an operand: a norm or nothing, one matrix product, and a layout.
 
     Attributes:
-        value: What is read, (batch, ..., width).
-        operand: What enters the node, with one entry for each unit.
+        value: Value that is read, (batch, ..., width).
+        operand: Value that enters the node, with one entry for each unit.
         product: Number of the matrix product.
         columns: Columns of the matrix that each unit reads, (unit, column).
     """
@@ -42,7 +42,7 @@ class UnitRead:
 
     @classmethod
     def find(cls, model: TapeModel, port: Port, axis: int) -> UnitRead | None:
-        """Return the way of a port to its operand; None where it has another form."""
+        """Return the path of a port to its operand; None if it has another form."""
         tape, n = model.batched.pattern, port.copies
         (operand,) = port.operands
         if any(model.batched.batch_axis[ref] != 0 or model.batched.per_row[ref] != 1 for ref in (port.value, operand)):
@@ -131,7 +131,7 @@ class UnitRead:
 
 
 def finder(model: TapeModel) -> Callable[[Port, int], UnitRead | None]:
-    """Return `UnitRead.find` of a model, each port's kept."""
+    """Return `UnitRead.find` of a model, cached by port."""
     kept: dict[str, UnitRead | None] = {}
 
     def find(port: Port, axis: int) -> UnitRead | None:

@@ -1,4 +1,4 @@
-"""Which parameters are weights, and the matrix that each weight stands for."""
+"""Classification of parameters as weights or biases, and the matrix of each weight."""
 
 from dataclasses import dataclass
 
@@ -14,25 +14,25 @@ INTO_HEADS = ("W_Q", "W_K", "W_V")
 
 @dataclass(frozen=True)
 class Fans:
-    """How many numbers each output sums over (`fan_in`) and how many outputs each input reaches (`fan_out`)."""
+    """Number of inputs per output (`fan_in`) and of outputs per input (`fan_out`)."""
 
     fan_in: int
     fan_out: int
 
 
 def is_bias(name: str) -> bool:
-    """Whether a parameter's name says that it is added: `bias`, `bias_hh`, `in_proj_bias`, `b_in`, `b`."""
+    """Return whether a parameter has the name of a bias: `bias`, `bias_hh`, `in_proj_bias`, `b_in`, `b`."""
     last = last_part(name)
     return last == "b" or last.startswith(("b_", "bias")) or last.endswith("_bias")
 
 
 def is_weight(name: str, parameter: Tensor) -> bool:
-    """Whether a parameter multiplies its input: two or more axes, and not a bias (attention's `b_Q` has two axes)."""
+    """Return whether a parameter is a weight: two or more axes, and not a bias (attention's `b_Q` has two axes)."""
     return parameter.ndim >= 2 and not is_bias(name)
 
 
 def as_matrix(name: str, weight: Float[Tensor, "*weight"]) -> Float[Tensor, "row column"]:
-    """A weight as the matrix it multiplies with.
+    """Reshape a weight to the matrix that it multiplies with.
 
     `W_Q`, `W_K`, `W_V` (head d_model d_head) become d_model by (head d_head), `W_O` (head d_head d_model) becomes
     (head d_head) by d_model, and a kernel becomes output channels by everything else.
@@ -45,17 +45,17 @@ def as_matrix(name: str, weight: Float[Tensor, "*weight"]) -> Float[Tensor, "row
 
 
 def from_matrix(name: str, matrix: Float[Tensor, "row column"], shape: torch.Size) -> Float[Tensor, "*weight"]:
-    """The inverse of `as_matrix`."""
+    """Invert `as_matrix`."""
     if last_part(name) in INTO_HEADS and len(shape) == 3:
         return rearrange(matrix, "d_model (head d_head) -> head d_model d_head", head=shape[0])
     return matrix.reshape(shape)
 
 
 def fans_of(name: str, weight: Float[Tensor, "*weight"], owner: nn.Module) -> Fans:
-    """The fans of a weight at stride 1, by the convention of the module that owns it.
+    """Compute the fans of a weight at stride 1, by the convention of its module.
 
-    torch's layers keep (out, in, *kernel), transposed convolutions (in, out, *kernel), where a group sees its share;
-    `W_*` keep (in, out), all heads of an attention being one map; a table of embeddings hands on one row at a time.
+    Layers of torch store (out, in, *kernel), transposed convolutions (in, out, *kernel) with the share of each group.
+    `W_*` store (in, out), with all heads of an attention as one map. An embedding table has a fan-in of one.
     """
     matrix, kernel = as_matrix(name, weight), weight[0, 0].numel()
     groups = getattr(owner, "groups", 1)
@@ -69,5 +69,5 @@ def fans_of(name: str, weight: Float[Tensor, "*weight"], owner: nn.Module) -> Fa
 
 
 def last_part(name: str) -> str:
-    """A parameter's name within its own module."""
+    """Return the name of a parameter within its module."""
     return name.rpartition(".")[2]

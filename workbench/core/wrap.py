@@ -1,4 +1,4 @@
-"""Wrapping of any torch module: each output of a submodule becomes a site, and the network is probed."""
+"""Wrapping of any torch module: each output of a submodule is a site, and the network is probed."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def wrap(module: nn.Module, example: Any, forward: Forward | None = None, seed: 
        run are called `name@2` and so on, and of several tensors each is called `name:0`, `name:1` and so on.
     2. Follow the axes of the inputs through all operations to name the axes of each site. An axis whose meaning is not
        certain is called `axis1` and so on after its place.
-    3. Run the module again, doubled and beside other rows. The facts found are kept in `model.probe`, are printed with
-       the model, and are obeyed by sweeps, `example()` and all interventions.
+    3. Run the module again with doubled and with changed rows. The facts found are stored in `model.probe`, printed
+       with the model, and obeyed by sweeps, `example()` and all interventions.
 
     The module itself is used and put in evaluation mode. It gets one forward hook per submodule, however often it is
     wrapped; `close()`, or the end of a `with` block, removes them. A module that draws random numbers is run with the
@@ -46,8 +46,7 @@ def wrap(module: nn.Module, example: Any, forward: Forward | None = None, seed: 
     Args:
         module: Any module on a real device, not compiled or scripted.
         example: A valid input, the batch first: a tensor, a tuple of arguments or a mapping of keyword arguments.
-        forward: Replaces the plain call, `forward(module, inputs)`, if something else than `module.forward` is studied
-            or if its output is to be reduced to tensors.
+        forward: Runs the module, `forward(module, inputs)`. By default `module.forward` is called.
         seed: Seeds the noise of a module that draws random numbers.
 
     Returns:
@@ -70,7 +69,7 @@ def wrap(module: nn.Module, example: Any, forward: Forward | None = None, seed: 
 
 
 class WrappedModel(HookedModel):
-    """A torch module as a single stage: slower than a native model, and nothing about it is assumed."""
+    """Torch module as a single stage: slower than a native model, but without assumptions about it."""
 
     family = "module"
     probe: Probe  # type: ignore[assignment]
@@ -103,7 +102,7 @@ class WrappedModel(HookedModel):
         self.overwritten |= set(self.probe.in_place)
 
     def run(self, inputs: State) -> Any:
-        """The only stage: the whole module."""
+        """Run the whole module, which is the only stage."""
         self._require_open()
         if self.probe.writes_inputs:
             inputs = map_tensors(torch.clone, inputs)
@@ -112,14 +111,14 @@ class WrappedModel(HookedModel):
             return self._run(inputs, self._pass if listened else None)
 
     def forward(self, inputs: State) -> Any:
-        """The output for `inputs`, the batch first."""
+        """Compute the output for inputs, batch first."""
         if not self.training:
             require_evaluation_mode(self)
         return super().forward(inputs)
 
     @contextmanager
     def attach(self, handlers: Mapping[str, HookFn], force: Iterable[str] = ()) -> Iterator[None]:
-        """Send the named activations through `handlers` while the context lasts."""
+        """Activate hook functions while the context lasts."""
         self._require_open()
         with super().attach(handlers, force):
             yield
@@ -129,7 +128,7 @@ class WrappedModel(HookedModel):
             raise InputError(f"This wrapper of {type(self.module).__name__} is closed. Wrap the module again.")
 
     def example(self, batch: int | None = None, seed: int = 0) -> Any:
-        """The example that the module was wrapped with, its rows repeated or cut to `batch`."""
+        """Return the example that the module was wrapped with, with its rows repeated or cut to `batch`."""
         size = self.probe.rows
         if batch is None or batch == size:
             return map_tensors(torch.clone, self._example)
@@ -138,17 +137,17 @@ class WrappedModel(HookedModel):
         return self.take_rows(self._example, torch.arange(batch) % size)
 
     def count_rows(self, inputs: State) -> int:
-        """Number of examples: the length of the first input that has one row per example."""
+        """Return the number of examples: the length of the first input that has one row per example."""
         sizes: list[int] = []
         self._map_rows(lambda x: sizes.append(len(x)) or x, inputs)
         return sizes[0]
 
     def take_rows(self, inputs: State, rows: Tensor) -> State:
-        """Rows of the inputs by number; inputs that are shared by all rows stay as they are."""
+        """Select rows of the inputs; inputs shared by all rows are unchanged."""
         return self._map_rows(lambda x: x[rows.to(x.device)], inputs)
 
     def embedding_tables(self) -> dict[str, Tensor]:
-        """Weights of the embeddings that read the inputs themselves, by hook."""
+        """Return the weights of the embeddings that read the inputs directly, by hook."""
         ids = next(x for x, own in zip(tensors_in(self._example), self.probe.per_row, strict=True) if own)
         found: dict[str, Tensor] = {}
         for hook, place in self.probe.batch_axis.items():
@@ -160,7 +159,7 @@ class WrappedModel(HookedModel):
         return found
 
     def trace(self, inputs: State = None, on_request: bool = True) -> dict[str, HookInfo]:
-        """Return what each hook point gives on `inputs`, anew each time where the shapes depend on their values."""
+        """Return axes and shape of every activation on `inputs`; not cached if shapes depend on values."""
         if inputs is not None and self.probe.varying:
             return survey(self, inputs, on_request)
         return super().trace(inputs, on_request)
@@ -184,15 +183,15 @@ class WrappedModel(HookedModel):
         return memo.setdefault(id(self), WrappedModel(module, self._example, self._run.forward, self._seed))
 
     def extra_repr(self) -> str:
-        """The facts that the probe found, for printing."""
+        """Describe the facts that the probe found."""
         return str(self.probe)
 
     def _pass(self, name: str, x: Tensor) -> Tensor:
-        """The activation as the hook point of that name returns it."""
+        """Pass an activation through the hook point of that name."""
         return self.hook_dict[name](x) if name in self.hook_dict else x
 
     def _map_rows(self, function: Callable[[Tensor], Tensor], inputs: State) -> State:
-        """The inputs with a function applied to those that have one row per example."""
+        """Apply a function to the inputs that have one row per example."""
         leaves, rebuild = flatten(inputs)
         tensors = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
         if len(tensors) != len(self.probe.per_row):

@@ -1,4 +1,4 @@
-"""Modules whose parts cannot be observed by forward hooks, and are refused."""
+"""Checks for modules that forward hooks cannot observe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workbench.core.errors import InputError
 
 
 def require_wrappable(module: nn.Module) -> None:
-    """Raise `InputError` for a module that is scripted, compiled, or without values."""
+    """Raise InputError for a module that is scripted, compiled, or on the meta device."""
     for name, part in module.named_modules():
         where = f"{name!r} of this {type(module).__name__}" if name else f"This {type(part).__name__}"
         if isinstance(part, torch.jit.ScriptModule):

@@ -108,7 +108,7 @@ def test_between_ports_that_feed_several_nodes_the_node_is_named() -> None:
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("hook_embed", "no path"),
+        ("hook_embed", "is not a path"),
         ("hook_embed -> blocks.0.hook_v_input[head=1]", "before the output"),
         ("hook_embed -> blocks.0.hook_w_input[head=1]", "hook_v_input"),
         ("hook_embed -> blocks.0.hook_v_input[head=9]", "9"),
