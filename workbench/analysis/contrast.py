@@ -6,10 +6,10 @@ from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import InputError, ShapeError
 from workbench.core.intervals import mean_interval
+from workbench.core.torch_internals import tree_leaves
 
 CANCELLING = 0.2
 """A mean difference below this share of the mean absolute difference is refused: effects of both signs cancel."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from workbench.core.tape import Operation, Ref, Tape
+from workbench.core.torch_internals import tree_map
 
 
 def _words(text: str) -> frozenset[str]:

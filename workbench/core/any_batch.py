@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from workbench.core.errors import InputError
 from workbench.core.tape import Guard, Operation, Ref, Tape
+from workbench.core.torch_internals import tree_map
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from workbench.core.axis_names import (
     NAMELESS,
@@ -27,6 +26,7 @@ from workbench.core.axis_names import (
     regroup,
     use_as,
 )
+from workbench.core.torch_internals import TorchDispatchMode
 
 Arguments = dict[str, Any]
 Rule = Callable[[AxisTracker, Arguments, Tensor], Axes]

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor
-from transformer_lens.hook_points import HookPoint, LensHandle
 
 from workbench.core.axes import parse_axes
 from workbench.core.errors import UnknownNameError
 from workbench.core.hook_functions import apply_lens_function
+from workbench.core.lens import HookPoint, LensHandle
 from workbench.core.run_lock import RunLock
 
 HookFn = Callable[[Tensor], Tensor]

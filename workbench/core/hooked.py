@@ -10,13 +10,12 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
-from transformer_lens.HookedRootModule import HookedRootModule
 
 from workbench.core.errors import ConfigError, InputError, NeverFiredError, UnknownNameError
 from workbench.core.hook_points import AxisHookPoint, HookFn, HookInfo, Router
 from workbench.core.inputs import explain_input_errors
 from workbench.core.interventions import Intervention, apply_all, require_interventions
+from workbench.core.lens import HookedRootModule
 from workbench.core.listeners import (
     Capture,
     Everything,
@@ -31,6 +30,7 @@ from workbench.core.listeners import (
 from workbench.core.probe import Probe
 from workbench.core.run_lock import RunLock
 from workbench.core.survey import survey
+from workbench.core.torch_internals import tree_leaves, tree_map
 from workbench.core.training_mode import require_evaluation_mode
 
 HookFilter = str | Sequence[str] | Callable[[str], bool] | None

@@ -6,10 +6,10 @@ from types import TracebackType
 from typing import Any
 
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.nested import tensors_in
+from workbench.core.torch_internals import tree_leaves
 
 RAW = (TypeError, ValueError, AttributeError, LookupError, RuntimeError)
 """Errors of Python and torch for inputs of the wrong form."""

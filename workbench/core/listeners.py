@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import InputError, OverwrittenError
 from workbench.core.hook_functions import apply_function, apply_lens_function, require_function
 from workbench.core.hook_points import AxisHookPoint, HookFn
+from workbench.core.torch_internals import tree_leaves
 
 
 class Capture:

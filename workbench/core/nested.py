@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from workbench.core.torch_internals import tree_flatten, tree_unflatten
 
 Rebuild = Callable[[Sequence[Any]], Any]
 

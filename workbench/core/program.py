@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from workbench.core.torch_internals import tree_map
 
 from workbench.core.errors import InputError
 from workbench.core.ports import Part, Port

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
 
 from workbench.core.tape import Operation, Ref, Tape
+from workbench.core.torch_internals import tree_leaves, tree_map
 
 aten = torch.ops.aten
 Values = dict[Ref, Tensor]

@@ -8,7 +8,7 @@ from workbench.core.errors import InputError, WorkbenchError
 
 
 def step_environments(envs: Any, actions: Any) -> tuple[Any, ...]:
-    """Call `envs.step(actions)`, re-raising any error as a TrainingError that names the environment."""
+    """Call `envs.step(actions)`, re-raising any error as an InputError that names the environment."""
     try:
         return envs.step(actions)
     except WorkbenchError:

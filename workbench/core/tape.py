@@ -6,7 +6,7 @@
 3. Note which value each submodule returned, and every number that Python read off a tensor (`.item()`, `if`): a
    replay whose number differs would have taken another branch, and raises.
 
-The dispatch mode and the functional wrapper are private interfaces of PyTorch; they are used in this file alone.
+The dispatch mode and the functional wrapper are private interfaces of PyTorch (`torch_internals.py`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functionalize
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 from workbench.core.errors import InputError
 from workbench.core.recorded_form import tensors_of
+from workbench.core.torch_internals import TorchDispatchMode, tree_leaves, tree_map, unwrap
 
 aten = torch.ops.aten
 READS = (aten._local_scalar_dense.default, aten.equal.default, aten.is_nonzero.default)
@@ -324,11 +323,3 @@ def call_name(path: str, call: int) -> str:
 def refs_of(recorder: Recorder, values: Any) -> tuple[Ref, ...]:
     """Return the numbers of the tensors in arguments or an output, functional wrappers taken off."""
     return tuple(recorder.ref(unwrap(leaf)) for leaf in tree_leaves(values) if isinstance(leaf, Tensor))
-
-
-def unwrap(x: Tensor) -> Tensor:
-    """Return the tensor that a functional wrapper holds, its pending writes applied."""
-    if not torch._is_functional_tensor(x):
-        return x
-    torch._sync(x)
-    return unwrap(torch._from_functional_tensor(x))

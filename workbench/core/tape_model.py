@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
 
 from workbench.core.any_batch import BatchedTape, generalize
 from workbench.core.axes_of_tape import name_axes
@@ -31,7 +30,7 @@ Call = Callable[[Any], Any]
 
 
 class Crossing(NamedTuple):
-"""Shapes of the tensors among inputs, without rows."""
+    """State between two stages: the values that are read later, rows first, and the form of the inputs."""
 
     form: Form
     values: tuple[Tensor, ...]

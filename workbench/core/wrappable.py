@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch._dynamo.eval_frame import OptimizedModule
 
 from workbench.core.errors import InputError
+from workbench.core.torch_internals import is_compiled
 
 
 def require_wrappable(module: nn.Module) -> None:
@@ -18,7 +18,7 @@ def require_wrappable(module: nn.Module) -> None:
                 f"{where} is compiled by TorchScript, which runs no hooks inside. Wrap the nn.Module that it was made "
                 "from."
             )
-        if isinstance(part, OptimizedModule) or part._compiled_call_impl is not None:
+        if is_compiled(part):
             raise InputError(
                 f"{where} is compiled, and hooks inside it would be compiled away. Wrap the module before "
                 "torch.compile, or its `_orig_mod`."

@@ -11,7 +11,6 @@ from math import prod
 from typing import Any, TypeVar
 
 import torch
-from torch.utils._pytree import tree_map
 
 from workbench.checkpoints.store import load
 from workbench.core.coordinates import Result, list_dims
@@ -22,6 +21,7 @@ from workbench.core.metrics import METRICS, Metric, Question
 from workbench.core.progress import Progress
 from workbench.core.reading import whole
 from workbench.core.registry import ANALYSES
+from workbench.core.torch_internals import tree_map
 from workbench.experiments.inputs.batches import Batch
 from workbench.experiments.inputs.reading import read_inputs
 from workbench.experiments.inputs.worlds import world_of

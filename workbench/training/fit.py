@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import TrainingError
 from workbench.core.progress import Progress, silent
+from workbench.core.torch_internals import tree_leaves
 from workbench.training.averaging import WeightAverage
 from workbench.training.curve import Curve
 from workbench.training.fit_config import FitConfig

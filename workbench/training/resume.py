@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from workbench.core.atomic import write_atomically
 from workbench.core.errors import CheckpointError, short
 from workbench.core.tensor_file import pack, unpack
+from workbench.core.torch_internals import tree_leaves
 from workbench.training.optimizers import Optimizer
 
 FORMAT = 2

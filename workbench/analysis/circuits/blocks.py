@@ -11,11 +11,11 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import FlopCounterMode
 
 from workbench.core.hooked import HookedModel, HookFn
 from workbench.core.metrics import Metric
+from workbench.core.torch_internals import tree_leaves, tree_map
 
 MEMORY = 2**21
 """Maximum size in bytes of the largest activation in one run of blocks."""

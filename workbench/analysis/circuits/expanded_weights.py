@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
-from torch.utils._pytree import tree_map
 
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.graph import Graph
 from workbench.core.sites import Site
+from workbench.core.torch_internals import tree_map
 
 
 @torch.no_grad()

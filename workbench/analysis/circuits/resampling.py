@@ -11,13 +11,13 @@ import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from workbench.analysis.circuits.faithfulness import Behaviour, Spacing, cmd
 from workbench.core.errors import InputError
 from workbench.core.intervals import bootstrap_interval
 from workbench.core.metrics import Metric, name_of
 from workbench.core.random import generator
+from workbench.core.torch_internals import tree_map
 
 
 def rows_of(x: Any, rows: Int[Tensor, " draw"]) -> Any:

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from workbench.core.errors import InputError
 from workbench.core.metrics import logits_of
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
+from workbench.core.torch_internals import tree_leaves
 from workbench.experiments.inputs.language import Inputs
 
 
