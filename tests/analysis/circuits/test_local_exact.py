@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from inspect import signature
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,11 +11,13 @@ from tests.analysis.circuits.test_attribution import contrast, linear
 from tests.analysis.test_ablation import first_logit
 from tests.core.test_graph import cut_output, every_graph, graph_of
 from tests.zoo.small import example
-from workbench.analysis.circuits.attribution import eap, other_writes
+from workbench.analysis.circuits.attribution import eap, eap_ig, other_writes
 from workbench.analysis.circuits.blocks import CleanRun
 from workbench.analysis.circuits.downstream import Slope, fit_slopes, gradients_at_writes
 from workbench.analysis.circuits.exact import exact
+from workbench.analysis.circuits.gradients import average, interpolate_sources
 from workbench.analysis.circuits.local_exact import local_exact
+from workbench.analysis.circuits.tracing import CircuitConfig
 from workbench.core.errors import InputError
 from workbench.core.graph import Graph
 from workbench.core.metrics import KL, logits_of
@@ -117,3 +121,17 @@ def test_a_slope_without_correction_is_the_gradient() -> None:
     slope = Slope(graph, hook, gradient, change)
     assert_close(slope.effect(change[None])[0], gradient * change)
     assert other[hook].shape == (3, 5)
+
+
+def test_every_method_that_averages_gradients_takes_as_many_by_default_as_the_config() -> None:
+    for method in (local_exact, eap_ig, fit_slopes):
+        assert signature(method).parameters["steps"].default == CircuitConfig().steps
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_the_slope_of_a_path_is_the_mean_over_its_midpoints(steps: int) -> None:
+    """The midpoint rule on the derivative of x^3 from 0 to 1 has the error 1 / (4 steps^2)."""
+    graph, _, _ = contrast("mlp")
+    runs = list(interpolate_sources(graph, {"hook_input": torch.zeros(2, 3)}, {"hook_input": torch.ones(2, 3)}, steps))
+    means = average([{"x": 3 * sources["hook_input"] ** 2} for sources in runs], steps)
+    assert_close(means["x"], torch.full((2, 3), 1 - 1 / (4 * steps**2)), rtol=1e-6, atol=1e-6)
