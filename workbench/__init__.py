@@ -1,4 +1,4 @@
-"""Which parts of a small network do what, and how do we know?
+"""Interpretability workbench: find the parts of a small network that carry a behaviour, and test the evidence.
 
     import workbench
 
@@ -57,10 +57,10 @@ PLACES = {
     "RECIPES": "workbench.core.registry:RECIPES",
     "DATASETS": "workbench.core.registry:DATASETS",
 }
-"""Where each public name lives; its module is imported at the first use."""
+"""Module and attribute of each public name. The module is imported at the first use."""
 
 STARTED = time()
-"""When this process first imported the workbench: what it runs is the source as it was then."""
+"""Time of the first import of the workbench in this process, to compare with the times of source files."""
 
 __all__ = [  # noqa: PLE0604
     *PLACES
@@ -70,7 +70,7 @@ __all__ = [  # noqa: PLE0604
 if not TYPE_CHECKING:  # a type checker would take every name for one of these
 
     def __getattr__(name: str) -> Any:
-        """A public name, imported when it is first asked for."""
+        """Import a public name at its first use."""
         if name not in PLACES:
             raise AttributeError(f"module 'workbench' has no attribute {name!r}")
         module, attribute = PLACES[name].split(":")

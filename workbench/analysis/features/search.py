@@ -25,7 +25,7 @@ class Search:
     steps: int
     seed: int
     fluent: bool = False
-    """Whether the log probability of a text is part of the objective."""
+    """True if the log probability of a text is part of the objective."""
 
     @property
     def columns(self) -> Int[Tensor, " unit"]:

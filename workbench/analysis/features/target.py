@@ -39,7 +39,7 @@ class Target:
     before: str | None = None
     """Hook before the ReLU, whose largest entry is the objective for silent units."""
     rows: SingleTensor | JoinedPair = SINGLE_TENSOR
-    """How rows of a tensor are passed to the model."""
+    """Conversion of the rows of a tensor to model inputs."""
 
     def values(self, inputs: Shaped[Tensor, "batch *input"]) -> Float[Tensor, "batch unit"]:
         """Compute the activation of every unit for each input. Costs the forward pass up to the hook."""

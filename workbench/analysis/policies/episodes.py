@@ -54,9 +54,9 @@ class Step:
     led_to: Float[Tensor, "row *observation"]
     """Next observation."""
     ended: Bool[Tensor, " row"]
-    """Whether the step ended the episode."""
+    """True if the step ended the episode."""
     terminated: Bool[Tensor, " row"]
-    """Whether the step ended the episode other than by the time limit."""
+    """True if the step ended the episode other than by the time limit."""
 
 
 def to_tensor(observation: np.ndarray) -> Float[Tensor, "row *observation"]:
