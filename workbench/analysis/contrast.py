@@ -1,4 +1,4 @@
-"""Two inputs that differ in one respect, and how far apart they drive a metric."""
+"""Contrasts: checks of clean and corrupted inputs, and the gap between them in a metric."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def metric_gap(clean: Float[Tensor, " batch"], corrupted: Float[Tensor, " batch"
         raise InputError(
             f"The metric is {float(clean.mean()):.4g} on the clean and {float(corrupted.mean()):.4g} on the corrupted "
             "run, so there is no effect to restore. Choose corrupted inputs that change the model's answer, or a "
-            "metric that sees the change."
+            "metric that depends on the change."
         )
     low, high = mean_interval(difference).tolist()
     if abs(gap) < CANCELLING * size or low <= 0 <= high:
         raise InputError(
             f"The metric differs between the clean and the corrupted run by {size:.3g} on an example, but by only "
             f"{gap:.3g} in the mean of {n} (95 % interval {low:.3g} to {high:.3g}): examples move in both directions, "
-            "and the mean is no effect that they share. Give each example the sign of its own difference (the metrics "
+            "so the mean is not an effect that they share. Give each example the sign of its difference (the metrics "
             "signed_logit, signed_logit_difference and signed_value, in Python core.metrics.Signed), choose a metric "
             "with one direction such as logit_difference, or take other or more inputs."
         )

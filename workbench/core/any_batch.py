@@ -183,5 +183,5 @@ def _growing_axis(a: tuple[int, ...], b: tuple[int, ...], rows: int, more: int) 
     """Return the axis of the rows and the entries of one row there."""
     axes = [i for i, (x, y) in enumerate(zip(a, b, strict=len(a) == len(b))) if x != y]
     if len(a) != len(b) or len(axes) != 1 or a[axes[0]] % rows or a[axes[0]] // rows * more != b[axes[0]]:
-        raise InputError(f"A value has shape {a} for {rows} rows and {b} for {more}: its rows lie on no axis.")
+        raise InputError(f"A value has shape {a} for {rows} rows and {b} for {more}: no axis has the rows.")
     return axes[0], a[axes[0]] // rows

@@ -17,7 +17,7 @@ NEXT = ".next.tmp"
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file atomically. Links are followed; pipes and devices are written to directly."""
     if path.name in ("", "..") or "\0" in str(path):
-        raise CheckpointError(f"Cannot write {short(str(path))}: it is no name of a file. Choose another one.")
+        raise CheckpointError(f"Cannot write {short(str(path))}: it is not a file name. Choose another path.")
     with explain_write_errors(path, len(content)):
         if path.exists() and not path.is_file() and not path.is_dir():
             write_into(path, content)
@@ -86,7 +86,7 @@ def lock_folder(folder: Path, *, shared: bool = False) -> Iterator[None]:
     """Lock a folder against other processes while the context lasts; `shared` allows other readers."""
     try:
         import fcntl
-    except ImportError:  # Windows: the files are whole all the same, two savers at once are not told apart
+    except ImportError:  # Windows: writes are still atomic, but two processes may write at once
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)

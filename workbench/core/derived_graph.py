@@ -22,7 +22,7 @@ FEW = 64
 
 
 def derive_graph(model: TapeModel, detail: str = "head") -> Graph:
-    """Return the graph of a recorded network; `TapeModel.graph` says what the details are."""
+    """Return the graph of a recorded network; see `TapeModel.graph` for the details."""
     if detail not in model.details:
         raise UnknownNameError("detail", detail, model.details)
     nodes: dict[Ref, Nodes] = {}

@@ -72,7 +72,7 @@ class Probe:
         self.require_repeatable()
         if not self.independent_rows:
             raise InputError(
-                f"{purpose} runs unrelated rows side by side, and in this network a row does not stand for itself: "
+                f"{purpose} needs rows that are independent of each other, which they are not in this network: "
                 f"{'; '.join(self.reasons())}. Use ablation or patching, which run one condition at a time here."
             )
 

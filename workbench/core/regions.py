@@ -217,7 +217,7 @@ class Derivation:
             todo += op.reads
         return True
 
-    # 4. Nodes without units lie inside their readings
+    # 4. Nodes without units are part of the readings
 
     def regions(self) -> Regions:
         """Return the nodes."""
@@ -250,7 +250,7 @@ class Derivation:
     # 5. Units
 
     def exit(self, node: Ref) -> Ref:
-        """Return what a node writes, followed through operations that only lay it out anew."""
+        """Return what a node writes, followed through operations that only change its layout."""
         value = best = node
         while self.tape.shapes[value] and len(places := self.readers.get(value, [])) == 1:
             op = self.tape.operations[places[0]]
@@ -315,7 +315,7 @@ class Derivation:
         contracted = 1 if op.name == "convolution" else len(self.tape.shapes[operand]) - 1
 
         def rows(axis: int, place: int) -> Tensor:
-            """Return where the operand changes with one entry of the axis, whatever the place on its mixed axis."""
+            """Return where the operand changes with one entry of the axis, at any place on its mixed axis."""
             x = self.values[exit_].clone()
             x.select(axis, place).add_(1 + torch.rand(x.select(axis, place).shape, dtype=x.dtype))
             return (evaluate(self.tape, {exit_: x}, operand, self.values) != self.values[operand]).any(dim=contracted)

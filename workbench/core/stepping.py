@@ -16,5 +16,5 @@ def step_environments(envs: Any, actions: Any) -> tuple[Any, ...]:
     except Exception as error:
         raise InputError(
             f"The environment {envs} raised {type(error).__name__} in the middle of an episode: {error} "
-            "Mend the environment; a training that keeps its state goes on where it was last stored."
+            "Fix the environment. A training that stores its state resumes where it was last stored."
         ) from error

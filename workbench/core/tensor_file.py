@@ -97,7 +97,7 @@ def refuse_cut(content: bytes, where: str) -> None:
         expected = len(content) - len(payload(content)) + max((e["data_offsets"][1] for e in entries), default=0)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"{where} is no safetensors file, or was cut short inside its header ({len(content)} bytes). "
+            f"{where} is not a safetensors file, or was cut short inside its header ({len(content)} bytes). "
             "Write it anew, or restore it."
         ) from error
     if len(content) < expected:
