@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from workbench.core.torch_internals import tree_map
 
 from workbench.core.errors import InputError
 from workbench.core.ports import Part, Port
 from workbench.core.replay import Run, Values, between, bind
 from workbench.core.tape import Guard, Ref, Tape
+from workbench.core.torch_internals import tree_map
 
 if TYPE_CHECKING:
     from workbench.core.tape_model import TapeModel
