@@ -23,6 +23,7 @@ from workbench.core.regions import Derivation
 from workbench.core.replay import Values, between, replay
 from workbench.core.sites_of_tape import name_values
 from workbench.core.tape import Ref, record
+from workbench.core.torch_internals import tree_leaves, tree_map
 from workbench.core.training_mode import require_evaluation_mode
 from workbench.core.unit_reads import finder
 

@@ -86,12 +86,11 @@ def differentiate(
             "such as logit_difference, or the method 'exact'."
         )
     at = hooks if at is None else at
-    passes: list[tuple[Tensor, ...]] = []
-    for i, drop in enumerate(drops):
+    ends, passes = [values[hook] for hook in at], []
+    for i, drop in enumerate(drops, 1):
         closed.clear()
         closed.update(drop)
-        again, ends = i + 1 < len(drops), [values[hook] for hook in at]
-        passes.append(torch.autograd.grad(value.sum(), ends, retain_graph=again, materialize_grads=True))
+        passes.append(torch.autograd.grad(value.sum(), ends, retain_graph=i < len(drops), materialize_grads=True))
     stacks = (torch.stack(found) if len(found) > 1 else found[0][None] for found in zip(*passes, strict=True))
     return Gradients({hook: values[hook].detach() for hook in hooks}, dict(zip(at, stacks, strict=True)), value.numel())
 
