@@ -85,8 +85,7 @@ def differentiate(
             "This metric has no gradient, so it cannot be attributed to edges or nodes. Choose a differentiable one "
             "such as logit_difference, or the method 'exact'."
         )
-    at = hooks if at is None else at
-    ends, passes = [values[hook] for hook in at], []
+    ends, passes = [values[hook] for hook in (at := at or hooks)], []
     for i, drop in enumerate(drops, 1):
         closed.clear()
         closed.update(drop)
