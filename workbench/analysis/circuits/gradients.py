@@ -73,8 +73,7 @@ def differentiate(
         return values[hook]
 
     def start(hook: str, x: Tensor) -> Tensor:
-        given = x if sources is None else sources[hook].to(x)
-        return keep(hook, given.detach().requires_grad_())
+        return keep(hook, (x if sources is None else sources[hook].to(x)).detach().requires_grad_())
 
     listeners: dict[str, HookFn] = {hook: partial(keep, hook) for hook in {*hooks, *closable}}
     listeners |= {hook: partial(start, hook) for hook in graph.wiring.sources}
@@ -85,11 +84,12 @@ def differentiate(
             "This metric has no gradient, so it cannot be attributed to edges or nodes. Choose a differentiable one "
             "such as logit_difference, or the method 'exact'."
         )
-    ends, passes = [values[hook] for hook in (at := at or hooks)], []
+    at, passes = at or hooks, []
     for i, drop in enumerate(drops, 1):
         closed.clear()
         closed.update(drop)
-        passes.append(torch.autograd.grad(value.sum(), ends, retain_graph=i < len(drops), materialize_grads=True))
+        again, ends = i < len(drops), [values[hook] for hook in at]
+        passes.append(torch.autograd.grad(value.sum(), ends, retain_graph=again, materialize_grads=True))
     stacks = (torch.stack(found) if len(found) > 1 else found[0][None] for found in zip(*passes, strict=True))
     return Gradients({hook: values[hook].detach() for hook in hooks}, dict(zip(at, stacks, strict=True)), value.numel())
 
