@@ -22,6 +22,8 @@ from workbench.core.errors import InputError, UnknownNameError, WorkbenchError
 STATE, TOUCHED, KEPT = "address", "address touched", "address kept"
 ACROSS = ("m",)
 """Choices carried over from the previous page unless the link sets them."""
+FULL_NAMES = {"model": "m", "recipe": "r"}
+"""Names that a link may be expected to have, and those that it has."""
 
 
 @dataclass
@@ -62,6 +64,9 @@ def begin(view: str) -> bool:
         return False
     for key in (*state.drawn, *state.before):
         st.session_state.pop(key, None)
+    for name in given.keys() & FULL_NAMES.keys():
+        key = FULL_NAMES[name]
+        show(InputError(f"A link has no {name!r}, so it was not used. Write {key}={given[name][:40]}."))
     across = dict(st.session_state.get(KEPT, {})) if moved else state.across
     st.session_state[STATE] = Address(view, state.visit + 1, given, across | given, set(given), across)
     return moved

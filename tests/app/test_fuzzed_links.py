@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.state import jobs
-from tests.app.pages import open_page
+from tests.app.pages import open_page, said_by
 from workbench.experiments.store.run_log import RunLog
 
 POLICY, IMAGE = "cartpole_ppo", "digits_mlp"
@@ -125,3 +125,9 @@ def test_a_file_of_the_server_is_refused_without_its_path(tmp_path: Path) -> Non
         page = open_page(view, {"m": IMAGE, "technique": "patching", key: f"file:{tmp_path / 'a.png'}"})
         assert any("no other file of its server" in box.value for box in page.error)
         assert not any(str(tmp_path) in box.value.replace("\\", "") for box in page.error)
+
+
+@pytest.mark.parametrize(("view", "name", "key"), [("activations", "model", "m"), ("training", "recipe", "r")])
+def test_a_link_with_a_full_name_says_the_name_that_links_have(view: str, name: str, key: str) -> None:
+    said = [said_by(box) for box in open_page(view, {name: "nosuch"}).error]
+    assert any(f"Write {key}=nosuch" in text for text in said), said
