@@ -156,7 +156,9 @@ def verify_circuit(
         strength = graph.wiring.as_vector(scores).abs()
         size = check.size or enough(behaviour, strength)
         if size > graph.n_edges:
-            raise InputError(f"A circuit of {size} edges is too large: this graph has {graph.n_edges}. Reduce 'size'.")
+            raise InputError(
+                f"A circuit of {size} edges is too large: this graph has {graph.n_edges}. Choose a smaller size."
+            )
         circuit = prune(behaviour, how, graph.wiring.largest(strength, size))
         if not circuit.any():
             raise InputError(
