@@ -133,9 +133,9 @@ class Wiring:
                 reader = self.ports[port]
                 for node, here in product(range(group.size), range(group.positions or 1)):
                     entry = node if reader.size == group.size else 0
-                    heard = {"same": [here], "earlier": range(here + 1), "all": range(reader.positions or 1)}
+                    sources = {"same": [here], "earlier": range(here + 1), "all": range(reader.positions or 1)}
                     written = str(_site(hook, group, node, None if group.positions is None else here))
-                    for there in [None] if reader.positions is None else heard[reader.sees]:
+                    for there in [None] if reader.positions is None else sources[reader.sees]:
                         yield str(_site(port, reader, entry, there)), written
 
     def find(self, edge: str) -> tuple[str, tuple[int, ...]]:
@@ -194,23 +194,23 @@ class Wiring:
         node that no source reaches writes the same as in that run. If they carry zeros or means it does not.
         """
         kept = {name: torch.atleast_3d(self.check(keep)[name].bool()) for name in self.wires}
-        heard = self._heard(kept) if counterfactual else {h: torch.ones(1, 1).bool() for h in self.nodes}
+        fed = self._reached(kept) if counterfactual else {h: torch.ones(1, 1).bool() for h in self.nodes}
         leads = self.reaches_output(kept)
         return {
-            name: (kept[name] & heard[writer][:, None] & leads[port]).reshape(self.shape(name))
+            name: (kept[name] & fed[writer][:, None] & leads[port]).reshape(self.shape(name))
             for name, (writer, port) in self.wires.items()
         }
 
-    def _heard(self, kept: Masks) -> dict[str, Bool[Tensor, "_node _pos"]]:
+    def _reached(self, kept: Masks) -> dict[str, Bool[Tensor, "_node _pos"]]:
         """Return which nodes of each group are reachable from a source."""
-        heard: dict[str, Tensor] = {}
+        fed: dict[str, Tensor] = {}
         for hook, group in self.nodes.items():
-            heard[hook] = torch.full((group.size, group.positions or 1), not group.reads)
+            fed[hook] = torch.full((group.size, group.positions or 1), not group.reads)
             for port in group.reads:
                 for wire in self.into(port):
-                    reached = (kept[wire] & heard[self.wires[wire][0]][:, None]).any(dim=0)
-                    heard[hook] |= _up_to(reached, self.ports[port].sees)
-        return heard
+                    reached = (kept[wire] & fed[self.wires[wire][0]][:, None]).any(dim=0)
+                    fed[hook] |= _up_to(reached, self.ports[port].sees)
+        return fed
 
     def reaches_output(self, kept: Masks) -> dict[str, Bool[Tensor, "_port _pos"]]:
         """Return which ports of each group reach a sink."""

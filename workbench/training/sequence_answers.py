@@ -27,10 +27,10 @@ def answer_metrics(
     was_training = model.training
     model.eval()
     losses, right = [], []
-    for rows, wanted in zip(inputs.split(CHUNK), targets.split(CHUNK), strict=True):
-        scored = wanted >= 0
+    for rows, expected in zip(inputs.split(CHUNK), targets.split(CHUNK), strict=True):
+        scored = expected >= 0
         logits = model(rows)[scored].float()
-        losses.append(cross_entropy(logits, wanted[scored], reduction="none"))
-        right.append(logits.argmax(dim=-1) == wanted[scored])
+        losses.append(cross_entropy(logits, expected[scored], reduction="none"))
+        right.append(logits.argmax(dim=-1) == expected[scored])
     model.train(was_training)
     return {f"{prefix}_loss": mean_score(torch.cat(losses)), f"{prefix}_accuracy": share_score(torch.cat(right))}

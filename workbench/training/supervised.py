@@ -95,7 +95,7 @@ def classification_metrics(
     was_training = model.training
     model.eval()
     pairs = zip(inputs.split(batch_size), targets.split(batch_size), strict=True)
-    scored = [_scores(model(some), wanted) for some, wanted in pairs]
+    scored = [_scores(model(some), expected) for some, expected in pairs]
     model.train(was_training)
     losses, hits = (torch.cat(part) for part in zip(*scored, strict=True))
     refuse_infinite_losses(losses)

@@ -143,8 +143,8 @@ class Search:
 
     def cut_cheap_edges(self, port: str, entry: tuple[int, ...], edges: Sequence[tuple[str, Place]]) -> None:
         """Try the edges in order and cut those whose increase of the distance is below the threshold."""
-        heard = self.reaches_output(port, entry)
-        changes = {edge: change for edge in edges if heard and (change := self.change_at_ports(port, *edge)).any()}
+        reaches = self.reaches_output(port, entry)
+        changes = {edge: change for edge in edges if reaches and (change := self.change_at_ports(port, *edge)).any()}
         for wire, place in edges:
             self.cut[wire][place] = float((wire, place) not in changes)
         start, together, edges = 0, TOGETHER[0], list(changes)

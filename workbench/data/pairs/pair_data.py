@@ -89,8 +89,8 @@ def trim(pairs: Pairs, pad: int) -> Pairs:
 
 def shift_targets(pairs: Pairs, pad: int) -> PairBatch:
     """Return inputs and next tokens for teacher forcing; padding is not scored."""
-    wanted = pairs.target[:, 1:]
-    return SourceTarget(pairs.source, pairs.target[:, :-1]), wanted.masked_fill(wanted == pad, UNSCORED)
+    expected = pairs.target[:, 1:]
+    return SourceTarget(pairs.source, pairs.target[:, :-1]), expected.masked_fill(expected == pad, UNSCORED)
 
 
 def length_batches(pairs: Pairs, pad: int, batch_size: int, seed: int) -> Callable[[int], PairBatch]:

@@ -41,7 +41,7 @@ class Agreement:
 
     @property
     def is_exact(self) -> bool:
-        """Whether both scores were measured on the same rows, with nothing random."""
+        """Return whether both scores were measured on the same rows, with nothing random."""
         return self.card.n == self.now.n and SAME_ROWS.fullmatch(self.metric) is not None
 
     @property

@@ -193,11 +193,11 @@ def free_answers(model: Any, questions: Sequence[Question], tokenizer: Any) -> l
     return given
 
 
-def number_words(given: list[str], wanted: list[str]) -> tuple[list[list[int]], list[list[list[int]]]]:
+def number_words(given: list[str], expected: list[str]) -> tuple[list[list[int]], list[list[list[int]]]]:
     """Convert answers and references to sequences of numbers, one for each distinct word."""
     ids: dict[str, int] = {}
 
     def numbers(text: str) -> list[int]:
         return [ids.setdefault(word, len(ids)) for word in text.split()]
 
-    return list(map(numbers, given)), [[numbers(text)] for text in wanted]
+    return list(map(numbers, given)), [[numbers(text)] for text in expected]

@@ -107,9 +107,9 @@ def teacher_forced_loss(model: nn.Module, pairs: Pairs, pad: int) -> float:
     """Compute the mean cross entropy per token (nats) with teacher forcing."""
     total, n = 0.0, 0
     for start in range(0, len(pairs), CHUNK):
-        inputs, wanted = shift_targets(trim(pairs[start : start + CHUNK], pad), pad)
-        scored = int((wanted >= 0).sum())
-        total, n = total + next_token_loss(model(inputs), wanted).item() * scored, n + scored
+        inputs, expected = shift_targets(trim(pairs[start : start + CHUNK], pad), pad)
+        scored = int((expected >= 0).sum())
+        total, n = total + next_token_loss(model(inputs), expected).item() * scored, n + scored
     return total / n
 
 

@@ -62,8 +62,8 @@ def stack_rows(texts: list[Int[Tensor, " _"]], marks: Marks) -> Rows:
 
 def next_in_completion(rows: Rows, marks: Marks) -> tuple[Int[Tensor, "row less"], Int[Tensor, "row less"]]:
     """Return inputs, and at each position the next token if it belongs to the completion, else UNSCORED."""
-    wanted = torch.where(completion_mask(rows, marks), rows, UNSCORED)
-    return rows[:, :-1], wanted[:, 1:]
+    expected = torch.where(completion_mask(rows, marks), rows, UNSCORED)
+    return rows[:, :-1], expected[:, 1:]
 
 
 def random_completions(rows: Rows, marks: Marks, batch_size: int, seed: int) -> Callable[[int], tuple[Rows, Rows]]:
