@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, get_type_hints
@@ -11,10 +9,8 @@ from typing import Any, ClassVar, get_type_hints
 from torch import Tensor
 
 from workbench.core.errors import InputError
-from workbench.core.registry import VIEWS
+from workbench.core.notebook import show_in_notebook, write_fields
 
-LINES, WIDTH = 5, 110
-"""Size of the text of a result in a notebook or a console."""
 SAMPLES = {"batch": "example", "episode": "paired episode"}
 """Axes of samples, and the names of these."""
 NAMES = {"batch": "example"}
@@ -79,29 +75,6 @@ class View:
     sentence: str = ""
     empty: str = ""
     """Sentence for a result whose values are all NaN."""
-
-
-def write_fields(result: Any) -> str:
-    """Write the fields of a result in a few lines: the type and the axes of tensors, the first members of sequences."""
-    short = reprlib.Repr()
-    short.maxstring = short.maxother = 60
-    short.maxtuple = short.maxlist = short.maxdict = 3
-    parts = []
-    for f in fields(result):
-        value = getattr(result, f.name)
-        if isinstance(value, Tensor):
-            axes = zip(name_dims(result, f.name), value.shape, strict=True)
-            sizes = ", ".join(f"{dim} {n}" for dim, n in axes)
-            parts.append(f"{f.name}={str(value.dtype).removeprefix('torch.')}[{sizes}]")
-        elif f.name != "labels":
-            parts.append(f"{f.name}={short.repr(value)}")
-    text = " ".join(f"{type(result).__name__}({', '.join(parts)})".split())
-    return "\n".join(textwrap.wrap(text, WIDTH, max_lines=LINES, placeholder=" ...)", subsequent_indent="    "))
-
-
-def show_in_notebook(result: Any, include: object = None, exclude: object = None) -> dict[str, Any]:
-    """Return the figure for a notebook, and the text for a console."""
-    return VIEWS["notebook"](result)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from workbench.core.coordinates import show_in_notebook, write_fields
 from workbench.core.hooked import HookedModel
+from workbench.core.notebook import show_in_notebook, write_fields
 from workbench.core.progress import Progress, silent
 from workbench.training.curve import Curve
 from workbench.training.fit import FitConfig, fit

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from workbench.core.coordinates import show_in_notebook, write_fields
+from workbench.core.notebook import show_in_notebook, write_fields
 from workbench.training.curve import Curve
 
 Norms = dict[str, float | None]

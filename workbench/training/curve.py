@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from workbench.core.coordinates import show_in_notebook, write_fields
+from workbench.core.notebook import show_in_notebook, write_fields
 from workbench.core.reading import read_json
 
 Column = list[float | None]
