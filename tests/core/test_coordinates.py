@@ -14,7 +14,8 @@ from torch import Tensor
 import workbench
 from workbench.analysis.ablation import Ablation
 from workbench.checkpoints.encoding import decode, encode
-from workbench.core.coordinates import LINES, WIDTH, Axis, Result, View, find_array, name_place
+from workbench.core.coordinates import Axis, Result, View, find_array, name_place
+from workbench.core.notebook import LINES, WIDTH
 from workbench.core.tensor_file import unpack
 from workbench.experiments.run import run_analysis
 

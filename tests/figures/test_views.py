@@ -14,7 +14,8 @@ from torch import Tensor
 import workbench
 from tests.figures.results import RESULTS, Unheard
 from tests.test_registries import QUICK, hook_with_units
-from workbench.core.coordinates import LINES, Result
+from workbench.core.coordinates import Result
+from workbench.core.notebook import LINES
 from workbench.core.registry import ANALYSES
 from workbench.experiments.questions.parameters import signature_of
 from workbench.experiments.run import run_analysis
