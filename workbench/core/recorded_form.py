@@ -14,7 +14,7 @@ Leaf = tuple[str, Any]
 Form = tuple[tuple[str, Hashable], ...]
 """The place of each leaf of some inputs, and its type and shape or its value."""
 State = dict[str, Hashable]
-"""What decides which work a network does, by its place."""
+"""Everything that decides the work of a network, by its place."""
 
 
 def leaves_of(inputs: Any, place: str = "") -> Iterator[Leaf]:

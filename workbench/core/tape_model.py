@@ -9,20 +9,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from workbench.core.any_batch import BatchedTape, generalize
 from workbench.core.axes_of_tape import name_axes
-from workbench.core.constant_sources import expose_constants
 from workbench.core.errors import InputError
 from workbench.core.graph import Graph
 from workbench.core.hooked import AxisHookPoint, HookedModel, State
 from workbench.core.module_run import call
 from workbench.core.ports import Part, Port, find_parts, is_attention
 from workbench.core.program import Program
-from workbench.core.recorded_form import Form, form_of, state_of, tensors_of
+from workbench.core.recorded_form import Form, tensors_of
+from workbench.core.recordings import Recordings, nearly, outputs_of
 from workbench.core.regions import Derivation
 from workbench.core.replay import Values, between, replay
 from workbench.core.sites_of_tape import name_values
-from workbench.core.tape import Ref, record
+from workbench.core.tape import Ref
 from workbench.core.torch_internals import tree_leaves, tree_map
 from workbench.core.training_mode import require_evaluation_mode
 from workbench.core.unit_reads import finder
@@ -98,13 +97,8 @@ class TapeModel(HookedModel):
         super().__init__()
         self.module = module.eval()
         self.call, self.take, self._example = call, take, example
-        before = state_of(module)
-        self.batched, constants = self._record(example)
-        self._state = state_of(module)
-        self._changing = {name for name in {*before, *self._state} if before.get(name) != self._state.get(name)}
-        """Attributes that each run writes, such as the last output: they are no reason to record again."""
-        self._shared = self._tensors_without_rows(self.batched)
-        self.recordings = {form_of(example, self._shared): self.batched}
+        self.recordings = Recordings(module, call, take, example)
+        self.batched, constants = self.recordings.first, self.recordings.constants
         tape = self.batched.at(2)
         with torch.no_grad():
             values = replay(tape, tensors_of(take(example, 2)))
@@ -114,7 +108,6 @@ class TapeModel(HookedModel):
         self.parts = find_parts(self.batched, self.regions, self.names)
         self.bounds = self._stage_bounds()
         self._programs: dict[tuple[int, int], Program] = {}
-        self._verified: dict[int, set[int]] = {}
         self.unit_read = finder(self)
         self.axes_of = self._name_axes()
         points = {name: AxisHookPoint(" ".join(self.axes_of[ref])) for name, ref in self.names.at.items()}
@@ -143,25 +136,6 @@ class TapeModel(HookedModel):
                     "Open it with hooks alone."
                 )
 
-    @torch.no_grad()
-    def _verify(self, inputs: Any, rows: int) -> None:
-        """Raise unless the tape gives what the module gives, the first time that it runs on so many rows.
-
-        Cost: 2 forward passes then, and none later.
-        """
-        if rows in self._verified.setdefault(id(self.batched), set()):
-            return
-        tape = self.batched.at(rows)
-        values = replay(tape, tensors_of(inputs))
-        mine = [values[leaf] for leaf in tree_leaves(tape.output) if isinstance(leaf, Ref)]
-        own = outputs_of(self.call(inputs))
-        if not all(nearly(one, other) for one, other in zip(mine, own, strict=True)):
-            raise InputError(
-                f"{type(self.module).__name__} does other work for {rows} rows of these inputs than for its example. "
-                "Record it again with such an example, or open it with hooks alone."
-            )
-        self._verified[id(self.batched)].add(rows)
-
     def example(self, batch: int = 2, seed: int = 0) -> Any:
         """Return the first `batch` rows of the example, repeated as needed."""
         return self.take(self._example, batch)
@@ -184,7 +158,7 @@ class TapeModel(HookedModel):
         """
         from workbench.core.derived_graph import derive_graph
 
-        self._use(form_of(self._example, self._shared), self._example)
+        self._use(self._example)
         return derive_graph(self, detail)
 
     def site_of(self, ref: Ref) -> str:
@@ -247,22 +221,22 @@ class TapeModel(HookedModel):
         tape = self.batched.pattern
         if number == 0:
             leaves = tensors_of(state)
-            self._use(form_of(state, self._shared), state)
+            self._use(state)
             values.update(zip(tape.inputs, leaves, strict=True))
             first = next(ref for ref in tape.inputs if ref in self.batched.batch_axis)
             rows = values[first].shape[self.batched.batch_axis[first]] // self.batched.per_row[first]
-            self._verify(state, rows)
+            self.recordings.verify(state, rows, self.batched)
             for ref in tape.inputs:
                 self._send(ref, values)
         else:
-            self._use(state.form)
+            self.batched = self.recordings.by_form[state.form]
             rows = len(state.values[0])
             crossing = self._crossing_at(start)
             values.update((ref, self.batched.merge_rows(ref, x)) for ref, x in zip(crossing, state.values, strict=True))
         self.program(rows).run(values, start, stop)
         if stop < len(tape.operations):
             crossing = self._crossing_at(stop)
-            form = next(form for form, tape in self.recordings.items() if tape is self.batched)
+            form = next(form for form, tape in self.recordings.by_form.items() if tape is self.batched)
             return Crossing(form, tuple(self.batched.rows_first(ref, values[ref]) for ref in crossing))
         constants = self.batched.at(rows).constants
         return tree_map(
@@ -285,52 +259,11 @@ class TapeModel(HookedModel):
             self._programs[key] = Program(self, rows)
         return self._programs[key]
 
-    def _record(self, inputs: Any) -> tuple[BatchedTape, tuple[Ref, ...]]:
-        """Return the tape of inputs of this shape, and the constants exposed on it."""
-        try:
-            one, other = (record(self.module, self.call, self.take(inputs, rows)) for rows in (2, 3))
-        except RuntimeError:  # an `autograd.Function` of its own
-            try:
-                one, other = (record(self.module, self.call, self.take(inputs, rows), False) for rows in (2, 3))
-            except RuntimeError as error:
-                raise InputError(
-                    f"{type(self.module).__name__} fails on two or three rows of its example "
-                    f"({str(error).splitlines()[0]}). A tensor that all rows share must not be as long as the batch."
-                ) from error
-        return expose_constants(generalize(one, 2, other, 3))
-
-    def _use(self, form: Form, inputs: Any = None) -> None:
-        """Use the tape of inputs of these shapes; record it if they are new."""
-        if inputs is not None and self._has_changed():
-            self.recordings.clear()
+    def _use(self, inputs: Any) -> None:
+        """Use the tape of inputs of this form, recorded if form or network are new."""
+        if self.recordings.forget_if_changed():
             self._programs.clear()
-            self._verified.clear()
-            self._state = state_of(self.module)
-        if form not in self.recordings:
-            self.recordings[form] = self._recorded_anew(inputs)
-        self.batched = self.recordings[form]
-
-    def _has_changed(self) -> bool:
-        """Return whether a weight, part, hook or attribute of the network is another than when it was recorded."""
-        now = state_of(self.module)
-        return any(now.get(name) != self._state.get(name) for name in {*now, *self._state} - self._changing)
-
-    def _recorded_anew(self, inputs: Any) -> BatchedTape:
-        """Return the tape for inputs of another form, or of a network that was changed, if it does the same work."""
-        found, _ = self._record(inputs)
-        work = [[(op.function, op.reads, op.outputs) for op in b.pattern.operations] for b in (self.batched, found)]
-        if work[0] != work[1] or self._tensors_without_rows(found) != self._shared:
-            place = next((a for a, b in zip(*work, strict=False) if a != b), work[0][-1])
-            raise InputError(
-                f"{type(self.module).__name__} does other work for these inputs than for its example, or was changed "
-                f"since it was recorded, from {place[0]} on. Record it again with such an example."
-            )
-        return found
-
-    @staticmethod
-    def _tensors_without_rows(batched: BatchedTape) -> frozenset[int]:
-        """Return the numbers of the tensors among the inputs that all rows share."""
-        return frozenset(i for i, ref in enumerate(batched.pattern.inputs) if ref not in batched.batch_axis)
+        self.batched = self.recordings.find(inputs)
 
     def _send(self, ref: Ref, values: Values) -> None:
         """Pass a value through the hook points with its names."""
@@ -342,16 +275,3 @@ class TapeModel(HookedModel):
         if ref not in self.batched.batch_axis or (self.batched.batch_axis[ref] == 0 and self.batched.per_row[ref] == 1):
             return point(x)
         return self.batched.merge_rows(ref, point(self.batched.rows_first(ref, x)))
-
-
-def nearly(one: Tensor, other: Tensor) -> bool:
-    """Return whether two tensors are equal up to rounding."""
-    if one.shape != other.shape or not one.is_floating_point():
-        return torch.equal(one, other)
-    scale = float(other.double().nan_to_num().abs().max()) if other.numel() else 0.0
-    return torch.allclose(one, other, rtol=1e-4, atol=1e-5 * scale, equal_nan=True)
-
-
-def outputs_of(output: Any) -> list[Tensor]:
-    """Return the tensors among inputs."""
-    return [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
