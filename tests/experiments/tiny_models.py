@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -49,6 +50,18 @@ class Share:
 
 
 calls: list[dict[str, Any]] = []
+"""Arguments of each computation, noted through a logger: what a function reads itself would count in its key."""
+
+
+class Note(logging.Handler):
+    """Keeps the arguments of each message."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        calls.append(dict(record.args))  # type: ignore[arg-type]
+
+
+logging.getLogger(__name__).addHandler(Note())
+logging.getLogger(__name__).setLevel(logging.INFO)
 
 
 @torch.no_grad()
@@ -68,7 +81,8 @@ def share(
 
     `factor` multiplies it; `names` are kept as they are. Costs one forward pass.
     """
-    calls.append({"factor": factor, "names": names, "limit": limit, "seed": seed, "batch": len(inputs)})
+    given = {"factor": factor, "names": names, "limit": limit, "seed": seed, "batch": len(inputs)}
+    logging.getLogger(__name__).info("share %(factor)s", given)
     if mode == "broken":
         raise InputError("This mode is broken.")
     for step in range(3):
