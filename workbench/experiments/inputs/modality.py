@@ -87,7 +87,7 @@ class Modality:
     show: Callable[[Any, Batch, int, str], tuple[View, ...]]
     answers: Callable[[Any], list[str]] = lambda network: []
     forms: Callable[[str], tuple[Form, ...]] = lambda model: ()
-    form_label: str = "Own"
+    form_label: str = "Own input"
     corrupt: Callable[[str, Inputs], str] = corrupt_by_answer
     show_answer: Callable[[Any, Batch, int], tuple[View, ...]] = no_views
     pictures: Callable[[Any, Any], Any] = no_pictures
