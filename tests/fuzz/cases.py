@@ -16,6 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 import workbench.cli
+from app.widgets import training_panel
 from tests.fuzz import questions
 from tests.fuzz.calls import call, stop_soon
 from tests.fuzz.commands import FAST, command
@@ -65,7 +66,7 @@ def confined(folder: Path) -> Iterator[None]:
             if hasattr(command_module := importlib.import_module(module.name), "bar"):
                 stack.enter_context(patch.object(command_module, "bar", bar))
         stack.enter_context(patch.object(subprocess, "call", lambda *_, **__: 0))
-        stack.enter_context(patch.object(trainings, "launch", lambda *_: None))
+        stack.enter_context(patch.object(training_panel, "launch", lambda *_: None))
         stack.enter_context(patch.dict(os.environ, surroundings))
         os.chdir(folder)
         try:
