@@ -17,7 +17,7 @@ from workbench.core.hooked import HookedModel
 class Passed:
     """What is left of a hook point that was taken out: not a module, so that no module call is paid."""
 
-    wanted = False
+    is_observed = False
 
     def __call__(self, x: Tensor) -> Tensor:
         return x
@@ -26,13 +26,13 @@ class Passed:
 class Identity(nn.Identity):
     """A place for torch's own hooks."""
 
-    wanted = False
+    is_observed = False
 
 
 class LensPoint(HookPoint):
     """TransformerLens's hook point, unchanged."""
 
-    wanted = False
+    is_observed = False
 
 
 def rebuilt(model: HookedModel, point: Callable[[], Any]) -> nn.Module:

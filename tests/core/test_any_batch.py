@@ -30,9 +30,9 @@ ROWWISE: dict[str, Function] = {
     "as many entries as rows": lambda x: x.expand(len(x), 4, 6).repeat(1, 2, 1),
 }
 REFUSED: dict[str, tuple[Function, str]] = {
-    "one more than rows": (lambda x: torch.cat([x, x[:1]]), "its rows lie on no axis"),
+    "one more than rows": (lambda x: torch.cat([x, x[:1]]), "no axis has the rows"),
     "a size of one more than rows": (lambda x: x[:1].expand(len(x) + 1, 4, 6).relu(), "not in proportion"),
-    "rows squared": (lambda x: x[:, 0, 0, None] * x[:, 0, 0], "its rows lie on no axis"),
+    "rows squared": (lambda x: x[:, 0, 0, None] * x[:, 0, 0], "no axis has the rows"),
     "other numbers for each row": (lambda x: x + torch.arange(len(x))[:, None, None], "differs between 2 and 3 rows"),
     "an index": (lambda x: x[len(x) - 2 :], "not in proportion|no axis"),
     "other work": (lambda x: x.relu() if len(x) > 2 else x.tanh(), "runs other operations for 3 rows than for 2"),
