@@ -64,7 +64,8 @@ def resample(
         method="percentile", vectorized=True, rng=np.random.default_rng(derived_seed(seed, "bootstrap")),
         batch=max(1, AT_ONCE // (width * max(sizes))),
     )  # fmt: skip
-    return *found.confidence_interval, found.standard_error
+    low, high, error = map(np.asarray, (*found.confidence_interval, found.standard_error))
+    return low, high, error
 
 
 def mean_interval(values: Float[Tensor, "*any sample"], seed: int = 0, level: float = 0.95) -> Float[Tensor, " 2 *any"]:
