@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.bench.harness import Figure
+from tests.bench.kneser_ney import fit_ngrams, ngram_metrics
 from workbench.checkpoints.store import load
 from workbench.core.registry import DATASETS
-from workbench.training.kneser_ney import fit_ngrams, ngram_metrics
 from workbench.training.language_modelling import language_metrics
 
 ORDER = 5

@@ -7,14 +7,18 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from workbench.core.errors import ConfigError, InputError, TrainingError
-from workbench.training.fit import fit
+from workbench.training.fit import Batch, fit
 from workbench.training.fit_config import FitConfig
 from workbench.training.scores import wilson_interval
 from workbench.training.supervised import (
     classification_metrics,
-    full_batch,
     train_classifier,
 )
+
+
+def whole(inputs: torch.Tensor, targets: torch.Tensor) -> Batch:
+    """All rows at every step."""
+    return lambda step: (inputs, targets)
 
 
 class Answers(nn.Module):
@@ -46,7 +50,7 @@ def test_measuring_leaves_the_mode_as_it_was_and_ignores_dropout(training: bool)
 
 def test_label_smoothing_has_the_smoothed_targets_as_its_optimum() -> None:
     logits = nn.Linear(1, 4, bias=False)
-    batch = full_batch(torch.ones(1, 1), torch.tensor([2]))
+    batch = whole(torch.ones(1, 1), torch.tensor([2]))
     train_classifier(logits, batch, FitConfig(steps=300, lr=0.1, schedule="linear"), label_smoothing=0.4)
     expected = [0.1, 0.1, 0.7, 0.1]
     assert logits(torch.ones(1, 1)).softmax(1)[0].tolist() == pytest.approx(expected, abs=1e-3)
@@ -63,7 +67,7 @@ def test_images_run_channels_last_and_the_model_is_handed_back_contiguous() -> N
             and conv.weight.is_contiguous(memory_format=torch.channels_last)
         )
     )
-    batch = full_batch(torch.randn(5, 2, 6, 6), torch.tensor([0, 1, 2, 0, 1]))
+    batch = whole(torch.randn(5, 2, 6, 6), torch.tensor([0, 1, 2, 0, 1]))
     train_classifier(model, batch, FitConfig(steps=2))
     assert all(seen) and len(seen) == 2
     assert model[0].weight.is_contiguous()
@@ -78,7 +82,7 @@ def test_the_embedded_digits_are_learned() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
     cfg = FitConfig(steps=200, lr=0.01, schedule="cosine", evaluate_every=100, log_every=50)
-    curve = train_classifier(model, full_batch(inputs[:1400], targets[:1400]), cfg, (inputs[1400:], targets[1400:]))
+    curve = train_classifier(model, whole(inputs[:1400], targets[:1400]), cfg, (inputs[1400:], targets[1400:]))
     assert curve.last("test_accuracy") > 0.88
     assert [step for step, _ in curve.points("test_accuracy")] == [100, 200]
     assert math.isfinite(curve.last("test_loss"))

@@ -1,12 +1,11 @@
-"""Gradient norms by parameter, and training on a single batch."""
+"""Gradient norms by parameter, and the batches and loss that a recipe trains on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, autograd, nn
 
-from workbench.training.curve import Curve
-from workbench.training.fit import Batch, FitConfig, Loss, fit
+from workbench.training.fit import Batch, Loss
 from workbench.training.optimizers import trainable_parameters
 
 
@@ -27,9 +26,3 @@ def gradient_norms(model: nn.Module, loss: Float[Tensor, ""]) -> dict[str, float
     parameters = trainable_parameters(model)
     gradients = autograd.grad(loss, list(parameters.values()), allow_unused=True)
     return {n: 0.0 if g is None else g.norm().item() for n, g in zip(parameters, gradients, strict=True)}
-
-
-def overfit_one_batch(model: nn.Module, batch: Batch, loss: Loss, cfg: FitConfig) -> Curve:
-    """Train a model in place on batch 0 alone and return the curve, which should approach the smallest loss."""
-    only = batch(0)
-    return fit(model, lambda step: only, loss, replace(cfg, accumulate=1))

@@ -79,11 +79,6 @@ def to_channels_last(batch: Batch) -> Batch:
     return convert
 
 
-def full_batch(inputs: Tensor, targets: Tensor) -> Batch:
-    """Return a batch function with the whole training set at every step, for batch gradient descent."""
-    return lambda step: (inputs, targets)
-
-
 @torch.no_grad()
 def classification_metrics(
     model: nn.Module, inputs: Float[Tensor, "batch *input"], targets: Int[Tensor, " batch"], batch_size: int = 500

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import pytest
 import torch
 from torch.testing import assert_close
 
 from tests.analysis.policies.test_saliency import linear
 from tests.analysis.policies.worlds import policy
-from workbench.analysis.policies.counterfactuals import find_nearest_flip, find_smallest_edit
-from workbench.core.errors import InputError
+from workbench.analysis.policies.counterfactuals import find_smallest_edit
 
 
 def test_the_smallest_edit_of_a_linear_policy_is_the_distance_to_its_boundary() -> None:
@@ -41,19 +39,3 @@ def test_bounds_are_kept() -> None:
         model, seen + 0.5, torch.ones(3), low=torch.full((3,), 0.4999), high=torch.full((3,), 0.5001)
     )
     assert ((found.changed >= 0.4998) & (found.changed <= 0.5002)).all()
-
-
-def test_of_legal_states_the_nearest_that_flips_is_taken() -> None:
-    model = linear()
-    with torch.no_grad():
-        model.actor.readout.weight.copy_(torch.tensor([[0.0, 0, 0], [1.0, 0, 0]]))
-        model.actor.readout.bias.zero_()
-    seen = torch.tensor([1.0, 0, 0])
-    candidates = torch.tensor([[-3.0, 0, 0], [2.0, 0, 0], [-1.0, 5, 0]])
-    found = find_nearest_flip(model, seen, candidates, torch.tensor([2.0, 0.1, 1.0]))
-    assert_close(found.changed[0], candidates[2])
-    assert float(found.distance) == 1.0 and bool(found.found)
-    nothing = find_nearest_flip(model, seen, candidates[1:2], torch.tensor([0.1]))
-    assert not bool(nothing.found) and int(nothing.after) == int(nothing.before)
-    with pytest.raises(InputError, match="one size per candidate"):
-        find_nearest_flip(model, seen, candidates[:0], torch.ones(0))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.core.errors import ConfigError, DataError
-from workbench.data.text.text_windows import consecutive_windows, random_windows
+from workbench.data.text.text_windows import random_windows
 
 
 @given(length=st.integers(2, 60), context=st.integers(1, 20), seed=st.integers(0, 99), step=st.integers(0, 10**6))
@@ -28,16 +28,6 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
 def test_first_and_last_window_are_drawn() -> None:
     inputs, _ = random_windows(torch.arange(6), 200, 3, seed=0)(0)
     assert inputs[:, 0].unique().tolist() == [0, 1, 2]
-
-
-@given(length=st.integers(2, 60), context=st.integers(1, 20))
-def test_consecutive_windows_predict_each_token_once(length: int, context: int) -> None:
-    context = min(context, length - 1)
-    windows = consecutive_windows(torch.arange(length), context)
-    predicted = windows.targets.flatten()
-    assert torch.equal(predicted, torch.arange(1, len(predicted) + 1))
-    assert torch.equal(windows.targets, windows.inputs + 1)
-    assert length - 1 - len(predicted) < context
 
 
 def test_a_text_too_short_for_a_window_is_refused() -> None:

@@ -75,7 +75,7 @@ def test_a_parameter_knows_its_type_choices_and_sentence(signature: Signature) -
     factor, mode, limit = (signature.parameters[n] for n in ("factor", "mode", "limit"))
     assert factor.required and factor.type == "number" and factor.help == "`factor` multiplies it"
     assert mode.choices == ("plain", "broken") and not mode.required
-    assert limit.optional and limit.type == "whole number or none"
+    assert limit.type == "whole number or none"
     assert describe_type(tuple[str, ...]) == "text,text,..."
 
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from workbench.training.rlhf.preference_losses import (
     best_of_n,
-    best_of_n_kl,
     bradley_terry_loss,
     clipped_value_loss,
     dpo_loss,
@@ -86,10 +85,3 @@ def test_a_critic_gains_nothing_beyond_the_clip() -> None:
 
 def test_the_best_draw_of_each_row_is_chosen() -> None:
     assert best_of_n(torch.tensor([[1.0, 5.0], [2.0, 4.0], [0.0, 9.0]])).tolist() == [1, 2]
-
-
-def test_the_divergence_of_the_best_of_n_is_exact_where_scores_do_not_tie() -> None:
-    """The density of the highest rank u of n is n u^(n-1), whose KL from the uniform one is log n - (n-1)/n."""
-    n, u = 16, torch.linspace(1e-6, 1, 200_001, dtype=torch.float64)
-    density = n * u ** (n - 1)
-    assert best_of_n_kl(n) == pytest.approx(float(torch.trapezoid(density * density.log(), u)), abs=1e-4)

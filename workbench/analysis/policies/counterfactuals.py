@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from workbench.core.coordinates import Result, View
-from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import logits_of
@@ -150,32 +149,3 @@ def _clamp(x: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
 
 def _expand_to(row: Tensor, like: Tensor) -> Tensor:
     return row.reshape(-1, *[1] * (like.ndim - 1))
-
-
-@torch.no_grad()
-def find_nearest_flip(
-    model: HookedModel,
-    observation: Float[Tensor, " *observation"],
-    candidates: Observations,
-    size: Float[Tensor, " batch"],
-) -> Counterfactuals:
-    """Return the candidate of least `size` that changes the greedy action, such as a maze with one wall moved.
-
-    Args:
-        model: A policy.
-        observation: One observation.
-        candidates: Valid observations to choose from.
-        size: Size of the change of each candidate.
-
-    Cost: 1 forward pass on all candidates.
-    """
-    if len(candidates) != len(size) or not len(size):
-        raise InputError(f"Got {len(candidates)} candidates and {len(size)} sizes. Give one size per candidate.")
-    before = logits_of(model(observation[None])).argmax(dim=1)
-    actions = logits_of(model(candidates)).argmax(dim=1)
-    distance = torch.where(actions != before, size, torch.inf)
-    nearest = int(distance.argmin())
-    found = distance[nearest].isfinite()[None]
-    changed = candidates[nearest] if bool(found) else observation
-    after = actions[nearest][None] if bool(found) else before
-    return Counterfactuals(observation[None], changed[None], before, after, distance[nearest][None], found)

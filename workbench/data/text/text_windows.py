@@ -1,7 +1,6 @@
-"""Windows of a long text: random for training, consecutive for evaluation."""
+"""Random windows of a long text, for training."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int
@@ -11,14 +10,6 @@ from workbench.core.errors import ConfigError, DataError
 from workbench.core.random import generator
 
 Tokens = Int[Tensor, "batch pos"]
-
-
-@dataclass(frozen=True, eq=False)
-class Windows:
-    """Token windows and the next token at each position."""
-
-    inputs: Int[Tensor, "batch pos"]
-    targets: Int[Tensor, "batch pos"]
 
 
 def random_windows(
@@ -39,18 +30,6 @@ def random_windows(
         return windows[:, :-1], windows[:, 1:]
 
     return batch
-
-
-def consecutive_windows(tokens: Int[Tensor, " token"], context: int) -> Windows:
-    """Cut a text into windows that do not overlap.
-
-    Each token but the first is predicted at most once. The last tokens are dropped if they do not fill a window.
-    """
-    check_window(tokens, context)
-    count = (len(tokens) - 1) // context
-    inputs = tokens[: count * context].reshape(count, context)
-    targets = tokens[1 : count * context + 1].reshape(count, context)
-    return Windows(inputs, targets)
 
 
 def check_window(tokens: Int[Tensor, " token"], context: int) -> None:

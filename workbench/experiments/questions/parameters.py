@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
@@ -34,11 +33,6 @@ class Parameter:
     def required(self) -> bool:
         """True if it must be given."""
         return self.default is inspect.Parameter.empty
-
-    @property
-    def optional(self) -> bool:
-        """True if it may be None."""
-        return types.NoneType in members(self.annotation)
 
     @property
     def choices(self) -> tuple[str, ...]:

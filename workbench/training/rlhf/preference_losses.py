@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -57,8 +55,3 @@ def clipped_value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: f
 def best_of_n(score: Float[Tensor, "draw row"]) -> Int[Tensor, " row"]:
     """Return the index of the draw with the highest score in each row."""
     return score.argmax(dim=0)
-
-
-def best_of_n_kl(n: int) -> float:
-    """Upper bound in nats of the KL between the best of n draws and one draw (Stiennon et al. 2020, appendix)."""
-    return math.log(n) - (n - 1) / n

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.bench.kneser_ney import compute_discounts, fit_ngrams, ngram_metrics
 from workbench.core.errors import ConfigError, DataError
-from workbench.training.kneser_ney import compute_discounts, fit_ngrams, ngram_metrics
 
 VOCAB = 5
 
