@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.harness import Figure
-from tests.campaigns.mutation import ROOT, Coverage, executed_by, run_mutants
+from tests.campaigns.mutation import ROOT, Coverage, Work, executed_by, run_mutants
 
 SIZE = 300
 FOLDERS = ("workbench/core", "workbench/analysis/circuits")
@@ -145,7 +145,7 @@ def figures(size: int) -> Iterator[Figure]:
     """The share of mutants that the tests notice, and how many were tried."""
     tested = Coverage.measured()
     mutants = drawn(size)
-    work = [(m.file, m.code, executed_by(tested, m.file, source(m.file), m.line)) for m in mutants]
+    work = [Work(m.rank, m.file, m.code, executed_by(tested, m.file, source(m.file), m.line)) for m in mutants]
     survived = 0
     for mutant, killed in zip(mutants, run_mutants(work), strict=True):
         if not killed:

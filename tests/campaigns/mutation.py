@@ -36,15 +36,34 @@ LIBRARIES = (
     "plotly.graph_objects",
     "hypothesis",
 )
-MOST, AT_ONCE = 150, 2
-"""Tests tried on a mutant, and mutants tried at once."""
+FIRST, MOST, AT_ONCE = 8, 150, 2
+"""Tests tried on a mutant before the files of the others are read, tests tried in all, and mutants tried at once."""
 DATACLASSES = "tests/core/test_frozen.py::test_every_dataclass_is_frozen"
 SECONDS, WALL = 120, 900
 """A mutant whose tests take so many seconds of processor time, or of the clock, is killed: it does not end."""
 CACHE = Path(tempfile.gettempdir()) / "workbench-mutants"
 
-Work = tuple[str, str, Sequence[str]]
-"""The file to change, its new text, and the tests to run."""
+KILLERS = CACHE / "killers"
+"""The test that noticed each mutant last time, which is tried first."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A mutant to try: its name, the file to change, the file's new text, and the tests to run."""
+
+    name: str
+    file: str
+    code: str
+    tests: Sequence[str]
+
+    @property
+    def stages(self) -> Iterator[list[str]]:
+        """The test that noticed the mutant last time, the nearest tests, and the others."""
+        known = KILLERS / self.name
+        killer = [known.read_text(encoding="utf-8")] if known.exists() else []
+        first = [test for test in killer if test in self.tests]
+        rest = [test for test in self.tests if test not in first]
+        yield from filter(None, (first, rest[:FIRST], rest[FIRST:]))
 
 
 @dataclass(frozen=True)
@@ -80,7 +99,8 @@ def measure() -> tuple[dict[str, dict[int, list[str]]], dict[str, float]]:
         "-o",
         "junit_family=xunit1",
     ]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=900", *options, *TESTS]
+    workers = ["-n", str(AT_ONCE), "--dist", "worksteal"]
+    command = [sys.executable, "-m", "pytest", "-q", *workers, "--timeout=900", "-p", "no:cacheprovider", *options, *TESTS]
     environment = {
         **os.environ,
         "COVERAGE_FILE": str(data),
@@ -189,11 +209,11 @@ def fork(work: Work) -> int:
     """Start a child that runs the tests of a mutant; it exits with 0 when all of them pass."""
     child = os.fork()
     if child == 0:
-        run_in_child(*work)
+        run_in_child(work)
     return child
 
 
-def run_in_child(file: str, code: str, tests: Sequence[str]) -> None:
+def run_in_child(work: Work) -> None:
     """Run the tests with the file changed, and exit with their status."""
     status = 1
     try:
@@ -202,11 +222,26 @@ def run_in_child(file: str, code: str, tests: Sequence[str]) -> None:
         for stream in (0, 1, 2):
             os.dup2(null, stream)
         os.chdir(ROOT)
-        sys.meta_path.insert(0, Changed(file, code))
+        sys.meta_path.insert(0, Changed(work.file, work.code))
         options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:xdist", "--timeout=0"]
-        status = int(pytest.main([*options, *tests])) if tests else 0
+        status = 0
+        for tests in work.stages:
+            status = status or int(pytest.main([*options, *tests], plugins=[Killer(work.name)]))
     finally:
         os._exit(status)
+
+
+@dataclass(frozen=True)
+class Killer:
+    """A plug-in of pytest that notes the first test to fail on a mutant."""
+
+    mutant: str
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write the test's id."""
+        if report.failed:
+            KILLERS.mkdir(parents=True, exist_ok=True)
+            (KILLERS / self.mutant).write_text(report.nodeid, encoding="utf-8")
 
 
 class Changed(MetaPathFinder):
