@@ -14,6 +14,7 @@ from torch import Tensor
 import workbench
 from tests.experiments.tiny_models import calls
 from workbench.cli import status
+from workbench.core.errors import ConfigError
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
 from workbench.core.registry import ANALYSES
@@ -60,14 +61,15 @@ def every_kind(
 
 
 ODD = st.sampled_from(["none", "", "-1", "--json", "-h", "null", '"a"'])
-TEXTS = st.text(max_size=8) | st.text("a,\"'-[]= \n\\$", max_size=6) | ODD
+ABLE = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+TEXTS = st.text(ABLE, max_size=8) | st.text("a,\"'-[]= \n\\$", max_size=6) | ODD
 WHOLE = st.integers(-5, 5) | st.integers(-(2**63), 2**63 - 1)
 PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     "units": st.none() | st.lists(WHOLE), "names": st.lists(TEXTS), "at": TEXTS, "limit": st.none() | WHOLE,
     "kind": st.sampled_from([None, "a", "b"]), "factor": st.floats(allow_nan=False, allow_infinity=False),
     "switch": st.booleans(), "maybe": st.none() | st.booleans(), "word": st.none() | WHOLE | TEXTS, "two_words": TEXTS,
 }  # fmt: skip
-PATHS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+PATHS = st.text(ABLE, min_size=1)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -91,6 +93,15 @@ def test_every_question_reads_back_from_its_command_and_from_its_python(
         exec(spec.as_python(), {"workbench": workbench})
     assert asked == [spec, spec]
     assert [type(v) for v in asked[0].parameters.values()] == [type(v) for v in spec.parameters.values()]
+
+
+@pytest.mark.parametrize("given", [{"at": "\0"}, {"names": ["a", "b\0"]}, {"word": "\ud800"}])
+def test_a_text_that_no_command_line_can_hold_is_refused(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]
+) -> None:
+    monkeypatch.setitem(ANALYSES._items, "every_kind", every_kind)
+    with pytest.raises(ConfigError, match=f"'{next(iter(given))}' of a specification should be text"):
+        Spec("digits", "every_kind", "test:0:3", metric="loss", parameters=given).completed()
 
 
 def test_flags_follow_from_the_signature(capsys: pytest.CaptureFixture[str]) -> None:

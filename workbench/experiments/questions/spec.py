@@ -78,6 +78,9 @@ class Spec:
             raise InputError(f"{inputs!r} corrupts other inputs and cannot stand alone. Give it as `corrupted`.")
         parameters = signature.completed(self.parameters)
         require_parameters(parameters)
+        for name, value in parameters.items():
+            for text in value if isinstance(value, list | tuple) else [value]:
+                require_texts({name: text} if isinstance(text, str) else {})
         usual = default_metric(self.model, contrast=takes.get("corrupted", False))
         return replace(
             self,
