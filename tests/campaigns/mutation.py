@@ -99,8 +99,8 @@ def measure() -> tuple[dict[str, dict[int, list[str]]], dict[str, float]]:
         "-o",
         "junit_family=xunit1",
     ]
-    workers = ["-n", str(AT_ONCE), "--dist", "worksteal"]
-    command = [sys.executable, "-m", "pytest", "-q", *workers, "--timeout=900", "-p", "no:cacheprovider", *options, *TESTS]
+    workers = ["-n", str(AT_ONCE), "--dist", "worksteal", "--timeout=900", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", *workers, *options, *TESTS]
     environment = {
         **os.environ,
         "COVERAGE_FILE": str(data),
