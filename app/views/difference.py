@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.state import address
+from app.state import address, jobs
 from app.text.escaping import escape
 from app.widgets import model_strip, result_view
 from workbench.analysis.rlhf.tracing import Trace
@@ -14,10 +14,15 @@ from workbench.figures.alt import describe
 ROWS = 15
 
 
-@st.cache_resource(max_entries=24, show_spinner="Comparing the two models")
-def traced(tuned: str, examples: int, seed: int, restore: bool, key: str) -> Trace:
-    """Compare a model with its base; cached until the files of either change."""
-    return trace([tuned], examples=examples, seed=seed, restore=restore)
+def traced(place: int, tuned: str, original: str) -> Trace:
+    """Compare a model with its base, kept until the files of either change; the page stops until it is available."""
+    asked = examples, seed, restore
+    key = f"difference {tuned} {asked} {current_key([tuned, original], data=[read_card(tuned).data.name])}"
+    work = lambda report: trace([tuned], "", *asked, report)
+    found = jobs.result(key, f"difference of {tuned}", work, f"difference {place}")
+    if found is None:
+        address.stop()
+    return found
 
 
 selection = model_strip.model_strip(inputs=False, first="tales_ppo")
@@ -36,10 +41,7 @@ with st.container(border=True, horizontal=True, vertical_alignment="bottom", gap
     with st.container(width=140):
         seed = address.number("Seed", 0, 2**31 - 1, "seed", 0, help="Seeds the tales or the choice of questions.")
 beside = tuned_beside(selection.model) if others else []
-found = [
-    traced(name, examples, seed, restore, current_key([name, known[name]], data=[read_card(name).data.name]))
-    for name in (selection.model, *beside)
-]
+found = [traced(place, name, known[name]) for place, name in enumerate((selection.model, *beside))]
 together = found[0].join(found[1:])
 result_view.show(together, f"difference {selection.model}")
 for title, rows in together.tables(ROWS).items():

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.state import address
+from app.state import address, jobs
 from app.text.errors import explained
 from app.text.escaping import escape
 from app.widgets import result_view, training_panel
@@ -23,17 +23,11 @@ RANGES_HELP = "NAME=LOW..HIGH, with `,log` for a logarithmic scale, or NAME=THIS
 EVERY, CHECKABLE = training_panel.recipes()
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def checked(recipe: str, settings: str, steps: int, key: str) -> TrainingCheck:
-    """Check a recipe with a progress bar; cached until its data set changes."""
-    shown = st.progress(0.0, text="Overfitting one batch")
-
-    def report(done: int, total: int) -> None:
-        shown.progress(done / total)
-
-    found = check(recipe, from_words(RECIPES[recipe], training_panel.split_words(settings)), steps, report)
-    shown.empty()
-    return found
+def checked(recipe: str, settings: str, steps: int) -> TrainingCheck | None:
+    """Return the check of a recipe, kept until its data set changes, or show progress and return None."""
+    given = from_words(RECIPES[recipe], training_panel.split_words(settings))
+    key = f"check {recipe} {settings} {steps} {current_key((), data=[RECIPES[recipe].train.dataset])}"
+    return jobs.result(key, f"check of {recipe}", lambda report: check(recipe, given, steps, report), "check")
 
 
 def train() -> None:
@@ -66,7 +60,9 @@ def look() -> None:
     recipe = address.choose("Recipe", CHECKABLE, "r", "digits_mlp")
     settings = address.write("Settings", "set", "", help=SETTINGS_HELP)
     steps = address.number("Steps on one batch", 1, 1000, "steps", 100)
-    found = checked(recipe, settings, steps, current_key((), data=[RECIPES[recipe].train.dataset]))
+    found = checked(recipe, settings, steps)
+    if found is None:
+        return
     result_view.show(found, f"check {recipe}")
     result_view.data_table(found, f"Each parameter of {recipe} before training", f"check {recipe}")
     st.dataframe(

@@ -13,6 +13,7 @@ import streamlit as st
 from PIL import Image
 
 from app import style
+from app.state import address, jobs
 from app.text import format
 from app.text.escaping import escape
 from workbench.checkpoints.card import Card
@@ -31,15 +32,13 @@ UNITS = 24
 def cached_episode(
     model: str, seed: int, hook: str, environment: str, edit: str = "", amount: float | None = None
 ) -> Played:
-    """Play an episode; cached until the network changes."""
-    return _cached_episode(model, current_key([model]), seed, hook, environment, edit, amount)
-
-
-@st.cache_resource(max_entries=16, show_spinner="Playing the episode")
-def _cached_episode(
-    model: str, key: str, seed: int, hook: str, environment: str, edit: str, amount: float | None
-) -> Played:
-    return play(model, seed, hook, environment, edit, amount)
+    """Play an episode, kept until the network changes; the page stops until it is available."""
+    asked = model, seed, hook, environment, edit, amount
+    work = lambda report: play(*asked, report)
+    found = jobs.result(f"episode {asked} {current_key([model])}", f"episode of {model}", work, f"episode {bool(edit)}")
+    if found is None:
+        address.stop()
+    return found
 
 
 def show_frame(card: Card, episode: Played, step: int, kind: str, title: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import missing_data
-from workbench.core.errors import InputError
+from workbench.core.errors import Cancelled, InputError
 from workbench.experiments.difference import (
     activation_parts,
     comparable,
@@ -91,3 +91,23 @@ def test_models_of_several_origins_are_not_compared() -> None:
     with pytest.raises(InputError, match="neither tells tales nor answers questions"):
         trace(["induction_gpt"], original="induction_gpt")
     assert original_of(["tales_ppo", "tales_reward"]) == "tales_gpt"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("after", "restore"), [(0, False), (2, False), (9, True)])
+def test_a_comparison_is_cancelled_at_any_report(after: int, restore: bool) -> None:
+    def report(done: int, total: int) -> None:
+        if done == after:
+            raise Cancelled(f"{done} of {total}")
+
+    with pytest.raises(Cancelled, match=f"^{after} of "):
+        trace(["tales_ppo"], examples=2, restore=restore, progress=report)
+
+
+@pytest.mark.slow
+def test_the_steps_of_a_comparison_are_those_announced() -> None:
+    reports: list[tuple[int, int]] = []
+    trace(["tales_ppo"], examples=2, restore=True, progress=lambda done, total: reports.append((done, total)))
+    counted = [done for done, _ in reports]
+    assert {total for _, total in reports} == {counted[-1]}
+    assert counted == sorted(counted) and {*counted} == {*range(counted[-1] + 1)}

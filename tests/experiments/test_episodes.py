@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from workbench.core.errors import InputError
+from workbench.core.errors import Cancelled, InputError
 from workbench.experiments.episodes import discount_of, environments_of, play
 from workbench.experiments.run import loaded
 from workbench.recipes.policies.maze_ppo import RECIPE
@@ -48,3 +48,15 @@ def test_a_maze_can_be_watched_with_the_goal_anywhere() -> None:
 def test_what_plays_no_episodes_is_refused() -> None:
     with pytest.raises(InputError, match="is no policy"):
         play("digits_mlp")
+
+
+@pytest.mark.parametrize("after", [1, 3, 501])
+def test_an_episode_is_cancelled_while_it_is_played_and_while_saliency_is_computed(after: int) -> None:
+    def report(done: int, total: int) -> None:
+        assert total == 500 + 4
+        if done == after:
+            raise Cancelled(str(done))
+
+    with pytest.raises(Cancelled, match=f"^{after}$"):
+        play("cartpole_ppo", progress=report)
+    assert len(play("cartpole_ppo").trace.action) > 10  # nothing of it is left on the network

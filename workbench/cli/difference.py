@@ -31,7 +31,7 @@ def show_difference(
     """
     from workbench.experiments.difference import trace
 
-    with bar("models", quiet=json) as progress:
+    with bar("comparing", quiet=json) as progress:
         found = trace(tuned, original, examples, seed, restore, progress)
     tables = found.tables(rows)
     if json:

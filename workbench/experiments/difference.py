@@ -22,6 +22,7 @@ from workbench.analysis.rlhf.restoring import (
 from workbench.analysis.rlhf.token_kl import compute_token_kl
 from workbench.analysis.rlhf.tracing import Difference, Trace
 from workbench.analysis.rlhf.weight_change import StreamShift, measure_stream_shift, measure_weight_change
+from workbench.analysis.steps import Steps
 from workbench.checkpoints.card import names, read_card
 from workbench.checkpoints.store import load
 from workbench.core.errors import InputError
@@ -140,13 +141,17 @@ def trace(
     """
     original = original or original_of(tuned)
     before, found = comparable(original), {}
+    each = conditions(before, restore)
+    steps = Steps(progress, each * len(tuned))
     for i, name in enumerate(tuned):
+        steps.pulse()
         after = comparable(name)
         if after.tokenizer.to_json() != before.tokenizer.to_json():
             raise InputError(f"{name} reads other tokens than {original}. Compare models of one tokenizer.")
         work = work_of(name, after, examples, seed)
-        found[name] = difference(after, before, work, restore, predicts=predicts_tokens(name))
-        progress(i + 1, len(tuned))
+        found[name] = difference(after, before, work, restore, predicts_tokens(name), steps)
+        steps.done = each * (i + 1)
+        steps.pulse()
     return Trace(original, found, tuple(weight_parts(before)), work.unit, tuple(before.tokenizer.tokens))
 
 
@@ -178,17 +183,34 @@ def predicts_tokens(name: str) -> bool:
     return card.data.name != TALES or "true_reward" in card.metrics
 
 
-def difference(tuned: Any, original: Any, work: Work, restore: bool = False, predicts: bool = True) -> Difference:
+def difference(
+    tuned: Any,
+    original: Any,
+    work: Work,
+    restore: bool = False,
+    predicts: bool = True,
+    steps: Steps | None = None,
+) -> Difference:
     """Compare one model with the original and, to `restore`, measure the effect of restoring each part.
 
     A model that does not predict tokens writes nothing: it is compared on what the original writes, without a KL.
     """
+    steps = steps or Steps(silent, conditions(original, restore))
     rows = work.rows(tuned if predicts else original)
+    steps.finish()
     counted = work.counted(rows)
     kl = compute_token_kl(tuned, original, rows, counted, work.temperature) if predicts else None
+    steps.finish()
     shift = measure_stream_shift(tuned, original, rows[:, :-1], counted[:, 1:])  # where the tokens counted are foretold
-    restored = bring_back(tuned, original, work, shift) if restore and predicts else {}
+    steps.finish()
+    restored = bring_back(tuned, original, work, shift, steps) if restore and predicts else {}
     return Difference(measure_weight_change(tuned, original), kl, shift, restored)
+
+
+def conditions(model: Any, restore: bool) -> int:
+    """Count the steps of one comparison: rows, KL and shift, and each score of restored parts and of both models."""
+    restored = len(activation_parts(model)) + len(weight_parts(model)) + model.cfg.n_layers
+    return 3 + (restored + 6) * restore
 
 
 def activation_parts(model: Any) -> dict[str, list[str]]:
@@ -208,12 +230,13 @@ def weight_parts(model: Any) -> dict[str, str]:
     return {name: name for name in ("embed", *layers, "ln_final")}
 
 
-def bring_back(tuned: Any, original: Any, work: Work, shift: StreamShift) -> dict[str, Restoration]:
+def bring_back(tuned: Any, original: Any, work: Work, shift: StreamShift, steps: Steps) -> dict[str, Restoration]:
     """Measure the worth of rows with activations, weights, or the mean shift of the stream restored."""
     lines = dict(zip(shift.hooks, shift.direction, strict=True))
-    rows = [work.worth(tuned, patch_along(tuned, original, hook, v)) for hook, v in lines.items()]
+    worth = steps.count(work.worth)
+    rows = [worth(tuned, patch_along(tuned, original, hook, v)) for hook, v in lines.items()]
     return {
-        "activations": restore_activations(tuned, original, activation_parts(tuned), work.worth),
-        "weights": restore_weights(tuned, original, weight_parts(tuned), work.worth),
-        "the stream along its mean shift": make_restoration(tuple(lines), rows, tuned, original, work.worth),
+        "activations": restore_activations(tuned, original, activation_parts(tuned), worth),
+        "weights": restore_weights(tuned, original, weight_parts(tuned), worth),
+        "the stream along its mean shift": make_restoration(tuple(lines), rows, tuned, original, worth),
     }

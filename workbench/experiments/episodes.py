@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +13,10 @@ from workbench.analysis.policies.episodes import run_episodes
 from workbench.analysis.policies.saliency import Saliency, compute_saliency
 from workbench.analysis.policies.steering import make_change
 from workbench.analysis.policies.traces import EpisodeTrace, trace_episode
+from workbench.analysis.steps import Steps
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import LogitDifference, logits_of, runner_up
+from workbench.core.progress import Progress, silent
 from workbench.data.environments import make_vector, native_name
 from workbench.experiments.inputs.worlds import discount_of, environment_of
 from workbench.experiments.run import loaded
@@ -51,23 +54,34 @@ def environments_of(model: str) -> tuple[str, ...]:
 
 
 def play(
-    model: str, seed: int = 0, hook: str = "", environment: str = "", edit: str = "", amount: float | None = None
+    model: str,
+    seed: int = 0,
+    hook: str = "",
+    environment: str = "",
+    edit: str = "",
+    amount: float | None = None,
+    progress: Progress = silent,
 ) -> Played:
     """Run the greedy episode of a seed, up to 500 steps, and record the activations at `hook` (default: the input).
 
     With `edit`, a site such as "actor.blocks.0.hook_post[unit=3]", that part is set to zero, or `amount` added to it.
+    `progress` is called at each step and for each entry of the observation, and may cancel the work.
     """
     known = environments_of(model)
     name, network = environment or known[0], loaded(model)
     discount, hook = discount_of(model), hook or next(iter(network.trace()))
     handlers = network.compile_edits([make_change(edit, amount)] if edit else [])
-    envs = make_vector(native_name(name), 1)
-    with network.lock, network.attach(handlers):
-        choose = lambda observation, _: logits_of(network(observation)).argmax(dim=-1)
+    steps = Steps(progress, STEPS + network.example(1)[0].numel())
+    with (
+        closing(make_vector(native_name(name), 1)) as envs,
+        network.lock.wait_and_hold(steps.pulse),
+        network.attach(handlers),
+    ):
+        choose = steps.count(lambda observation, _: logits_of(network(observation)).argmax(dim=-1))
         trace = trace_episode(network, list(run_episodes(choose, envs, [seed], STEPS)), discount)
-        mattered = compute_saliency(network, trace.observation, margin(trace.logits))
+        steps.done = STEPS
+        mattered = compute_saliency(network, trace.observation, steps.count(margin(trace.logits)))
         inside = activations_at(network, trace.observation, hook)
-    envs.close()
     axes = network.hook_dict[hook].axes
     return Played(name, seed, discount, edit, amount, trace, mattered, hook, axes, inside)
 

@@ -22,7 +22,7 @@ from workbench.analysis.circuits.resampling import (
 )
 from workbench.analysis.circuits.tracing import CircuitConfig
 from workbench.analysis.circuits.verification import Verification, VerifyConfig, correlation, verify_circuit
-from workbench.core.errors import ConfigError, InputError
+from workbench.core.errors import Cancelled, ConfigError, InputError
 from workbench.core.metrics import LogitDifference
 from workbench.ground_truth.known import KnownCircuit, known_circuit
 
@@ -138,3 +138,19 @@ def test_nothing_correlates_with_what_does_not_vary() -> None:
     varying, constant = torch.tensor([1.0, 2.0, 4.0]), torch.ones(3)
     assert isnan(correlation(pearsonr, varying, constant)) and isnan(correlation(pearsonr, constant, varying))
     assert correlation(pearsonr, varying, 2 * varying) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("method", ["exact", "eap_ig", "acdc"])
+def test_verifying_is_cancelled_before_any_check_has_ended(method: str) -> None:
+    """The edges are scored first, and a size is looked for; both take long and report no finished check."""
+    known, reports = planted("planted_vote"), list[tuple[int, int]]()
+
+    def report(done: int, total: int) -> None:
+        reports.append((done, total))
+        if len(reports) == 3:
+            raise Cancelled("stopped")
+
+    question = known.model, known.inputs, known.corrupted, known.metric
+    with pytest.raises(Cancelled):
+        verify_circuit(*question, CircuitConfig(method=method), VerifyConfig(), progress=report)  # type: ignore[arg-type]
+    assert [done for done, _ in reports] == [0, 0, 0]

@@ -25,6 +25,7 @@ from workbench.analysis.circuits.faithfulness import Behaviour, log_sizes
 from workbench.analysis.circuits.resampling import draw_behaviour, draws, faithfulness_interval, pairwise_jaccard
 from workbench.analysis.circuits.tracing import CircuitConfig, compute_scores, score_edges
 from workbench.analysis.contrast import check_same_shape
+from workbench.analysis.steps import Steps
 from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
@@ -152,9 +153,10 @@ def verify_circuit(
     with model.lock:
         behaviour = how.behaviour(model, inputs, corrupted, metric)
         graph = behaviour.graph
-        scores = score_edges(behaviour, how)
+        steps = Steps(progress, check.controls + check.resamples + check.cuts + 1)
+        scores = score_edges(behaviour, how, steps.pulse)
         strength = graph.wiring.as_vector(scores).abs()
-        size = check.size or enough(behaviour, strength)
+        size = check.size or enough(behaviour, strength, steps)
         if size > graph.n_edges:
             raise InputError(
                 f"A circuit of {size} edges is too large: this graph has {graph.n_edges}. Choose a smaller size."
@@ -165,27 +167,25 @@ def verify_circuit(
                 f"The {size} strongest edges form no path from the input to the output. Choose a larger size, or 0 for "
                 "one that keeps 90 % of the behaviour."
             )
-        total = check.controls + check.resamples + min(check.cuts, int(circuit.sum())) + 1
-        steps = iter(range(1, total + 1))
-        tick = lambda: progress(next(steps), total)
-        return assemble(behaviour, how, check, seed, (scores, size, circuit), tick)
+        steps.total -= check.cuts - min(check.cuts, int(circuit.sum()))
+        return assemble(behaviour, how, check, seed, (scores, size, circuit), steps)
 
 
 def assemble(
-    behaviour: Behaviour, how: CircuitConfig, check: VerifyConfig, seed: int, found: Found, tick: Any
+    behaviour: Behaviour, how: CircuitConfig, check: VerifyConfig, seed: int, found: Found, steps: Steps
 ) -> Verification:
     """Run all checks on a circuit."""
     scores, size, circuit = found
     wiring, n = behaviour.graph.wiring, len(behaviour.clean)
     strength = wiring.as_vector(scores)
     kept, complement = (metric_of_edges(behaviour, edges) for edges in (circuit, ~circuit))
-    random = controls(behaviour, size, check.controls, seed, tick)
+    random = controls(behaviour, size, check.controls, seed, steps)
     order = [i for i in strength.abs().argsort(descending=True, stable=True).tolist() if circuit[i]]
-    necessity = without_each(behaviour, circuit, order[: check.cuts], tick)
-    again = [trace_again(behaviour, how, size, rows, tick) for rows in draws(n, check.resamples, seed)]
+    necessity = without_each(behaviour, circuit, order[: check.cuts], steps)
+    again = [trace_again(behaviour, how, size, rows, steps) for rows in draws(n, check.resamples, seed)]
     places = sampled_edges(strength, check.sampled, seed)
-    estimated, exact = strength[places], exact_effects(behaviour, places)
-    tick()
+    estimated, exact = strength[places], exact_effects(behaviour, places, steps)
+    steps.finish()
     names, values = wiring.names(), strength.tolist()
     return Verification(
         method=how.method, ablation=how.ablation, metric=name_of(behaviour.metric),
@@ -206,11 +206,15 @@ def assemble(
     )  # fmt: skip
 
 
-def enough(behaviour: Behaviour, strength: Float[Tensor, " edge"]) -> int:
+def enough(behaviour: Behaviour, strength: Float[Tensor, " edge"], steps: Steps) -> int:
     """Return the smallest size from the logarithmic scale with a faithfulness of at least `ENOUGH`."""
     wiring = behaviour.graph.wiring
     sizes = log_sizes(wiring.n_edges, POINTS).tolist()
-    return next((k for k in sizes if behaviour.faithfulness(wiring.largest(strength, k)) >= ENOUGH), sizes[-1])
+    for size in sizes:
+        steps.pulse()
+        if behaviour.faithfulness(wiring.largest(strength, size)) >= ENOUGH:
+            return size
+    return sizes[-1]
 
 
 def prune(behaviour: Behaviour, how: CircuitConfig, keep: Masks) -> Bool[Tensor, " edge"]:
@@ -235,19 +239,19 @@ def interval(kept: Float[Tensor, " batch"], behaviour: Behaviour, seed: int) -> 
     return low, high
 
 
-def controls(behaviour: Behaviour, size: int, n: int, seed: int, tick: Any) -> Float[Tensor, " control"]:
+def controls(behaviour: Behaviour, size: int, n: int, seed: int, steps: Steps) -> Float[Tensor, " control"]:
     """Measure the faithfulness of random circuits with as many edges."""
     wiring, random = behaviour.graph.wiring, generator(seed, "control circuits")
     found = []
     for _ in range(n):
         keep = wiring.largest(torch.rand(wiring.n_edges, generator=random), size)
         found.append(behaviour.faithfulness(keep))
-        tick()
+        steps.finish()
     return torch.tensor(found)
 
 
 def without_each(
-    behaviour: Behaviour, circuit: Bool[Tensor, " edge"], order: list[int], tick: Any
+    behaviour: Behaviour, circuit: Bool[Tensor, " edge"], order: list[int], steps: Steps
 ) -> Float[Tensor, " cut"]:
     """Measure the decrease of the faithfulness when each edge in turn is cut from the circuit."""
     whole = share(metric_of_edges(behaviour, circuit), behaviour)
@@ -256,15 +260,17 @@ def without_each(
         fewer = circuit.clone()
         fewer[edge] = False
         losses.append(whole - share(metric_of_edges(behaviour, fewer), behaviour))
-        tick()
+        steps.finish()
     return torch.tensor(losses)
 
 
-def trace_again(behaviour: Behaviour, how: CircuitConfig, size: int, rows: Tensor, tick: Any) -> Bool[Tensor, " edge"]:
+def trace_again(
+    behaviour: Behaviour, how: CircuitConfig, size: int, rows: Tensor, steps: Steps
+) -> Bool[Tensor, " edge"]:
     """Trace the circuit of that size on a draw of the examples."""
     wiring = behaviour.graph.wiring
-    scores = compute_scores(draw_behaviour(behaviour, rows), how)
-    tick()
+    scores = compute_scores(draw_behaviour(behaviour, rows), how, steps.pulse)
+    steps.finish()
     return prune(behaviour, how, wiring.largest(wiring.as_vector(scores).abs(), size))
 
 
@@ -276,12 +282,13 @@ def sampled_edges(strength: Float[Tensor, " edge"], n: int, seed: int) -> list[i
     return torch.cat([top, picked]).tolist()
 
 
-def exact_effects(behaviour: Behaviour, places: list[int]) -> Float[Tensor, " sampled"]:
+def exact_effects(behaviour: Behaviour, places: list[int], steps: Steps) -> Float[Tensor, " sampled"]:
     """Measure metric(edge cut) - metric(intact) of some edges, in their order."""
     graph = behaviour.graph
     chosen = torch.zeros(graph.n_edges)
     chosen[places] = 1
-    effects = exact(graph, behaviour.inputs, behaviour.other, behaviour.metric, graph.wiring.as_masks(chosen))
+    question = (graph, behaviour.inputs, behaviour.other, behaviour.metric, graph.wiring.as_masks(chosen))
+    effects = exact(*question, progress=steps.pulse)
     return graph.wiring.as_vector(effects)[places]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,6 +16,8 @@ from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
 from workbench.core.torch_internals import tree_leaves
 from workbench.experiments.inputs.language import Inputs
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +71,12 @@ class Request:
     def selection(self) -> Any:
         """Selection of the source's examples."""
         return self.inputs.selection
+
+    def each(self, items: Sequence[T]) -> Iterator[T]:
+        """Yield the items, reporting progress before each."""
+        for done, item in enumerate(items):
+            self.progress(done, len(items))
+            yield item
 
     def ask(self, inputs: Any) -> Any:
         """Run the model, waiting for other threads that use it."""

@@ -82,7 +82,7 @@ def read_pictures(request: Request) -> Batch:
     data: ImageData = data_set(request.model.card.data.name)
     paths: tuple[str, ...] = request.selection.paths
     shape, fit = picture_shape(data), request.source == "fitted"
-    images = torch.stack([read_image(locate_file(path), shape, fit=fit) for path in paths])
+    images = torch.stack([read_image(locate_file(path), shape, fit=fit) for path in request.each(paths)])
     inputs = data.normalize(images.flatten(1) if len(data.shape) == 1 else images)
     return Batch(inputs, None, tuple(re.split(r"[/\\]", path)[-1] for path in paths), "your own pictures")
 

@@ -41,7 +41,7 @@ SLACK = 100
 def read_prompts(request: Request) -> Batch:
     """Read typed prompts, which need the same number of tokens."""
     model, texts = request.model, request.selection.texts
-    tokens = [encode(text, model) for text in texts]
+    tokens = [encode(text, model) for text in request.each(texts)]
     longest = max(map(len, tokens))
     if longest > model.cfg.n_ctx:
         raise InputError(f"The prompt has {longest} tokens; this model reads at most {model.cfg.n_ctx}. Shorten it.")
@@ -100,7 +100,7 @@ def read_questions(request: Request, data: QuestionData) -> Batch:
     questions = data.test if request.source == "test" else data.train
     chosen = request.selection.within(len(questions), f"the {request.source} split of {data.name}")
     some = questions[chosen]
-    prompts = pad_left([tokenizer.encode(q.prompt) for q in some], padding_token(tokenizer))
+    prompts = pad_left([tokenizer.encode(q.prompt) for q in request.each(some)], padding_token(tokenizer))
     targets = torch.stack([tokenizer.encode(q.answer)[0] for q in some])
     note = f"{data.name}, {request.source} questions {chosen.start} to {chosen.stop - 1}"
     return batch_of_tokens(prompts, targets, request.model, note)
