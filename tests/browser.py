@@ -1,4 +1,4 @@
-"""A Chromium for the browser tests: the machine's own, or playwright's.
+"""Find or install Chromium for the browser tests.
 
 `python -m tests.browser` makes sure that there is one, as far as it may, and says in one line what it found.
 """

@@ -1,4 +1,4 @@
-"""What every test runs under: one torch thread, a private store, no network, and shape checks on request.
+"""Fixtures and options of all tests: one torch thread, a private store, no network, optional shape checks.
 
 `--full` adds the whole products of techniques, pages and models to the chosen pairs (`make test-full`). `--shapes`
 checks the annotations of every function of the library while it runs, which takes about six times as long; `make test`

@@ -1,4 +1,4 @@
-"""The rules of the style guide that a machine can hold."""
+"""Tests of the style guide's rules that can be checked by a program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is asked is answered, or refused in one sentence: commands, calls, files and links, right and wrong ones.
+"""Fuzz tests of commands, calls, files and links: each gives an answer or an error of one sentence.
 
 `python -m tests.campaigns fuzz` tries thousands, and measures time as well.
 """

@@ -1,4 +1,4 @@
-"""`import workbench` offers everything and costs nothing (its cost is tested in test_architecture)."""
+"""Tests of the names offered by `import workbench`."""
 
 import pytest
 

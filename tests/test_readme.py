@@ -1,4 +1,4 @@
-"""Every block of README.md and models/README.md runs, in order, as a reader would run it."""
+"""Tests that the code blocks of README.md and models/README.md run in order."""
 
 from __future__ import annotations
 

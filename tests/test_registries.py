@@ -1,4 +1,4 @@
-"""Whatever is registered keeps its promises: names, documentation, forms, figures, targets."""
+"""Tests of everything registered: names, documentation, forms, figures and targets."""
 
 from __future__ import annotations
 

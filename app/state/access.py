@@ -1,4 +1,4 @@
-"""Access control: free from the same machine, by a token in the link from other machines."""
+"""Access control: a token in the link is required if the server is reachable from other machines."""
 
 from __future__ import annotations
 

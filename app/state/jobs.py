@@ -1,4 +1,4 @@
-"""Background jobs: one per question, with progress, remaining time and cancellation."""
+"""Background jobs with progress, remaining time and cancellation, shared by pages that ask the same question."""
 
 from __future__ import annotations
 

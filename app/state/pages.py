@@ -1,4 +1,4 @@
-"""Pages of the dashboard: those with a view of their own, and one for each registered technique."""
+"""Registry of pages: those with a view of their own, and one for each registered technique."""
 
 from __future__ import annotations
 

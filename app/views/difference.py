@@ -5,7 +5,7 @@ import streamlit as st
 from app.state import address, jobs
 from app.text.escaping import escape
 from app.widgets import model_strip, result_view
-from workbench.analysis.rlhf.tracing import Trace
+from workbench.analysis.rlhf.difference import Trace
 from workbench.checkpoints.card import read_card
 from workbench.experiments.difference import trace, tuned_beside, tuned_models
 from workbench.experiments.store.dependencies import current_key

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.text.escaping import code, escape
 from app.text.technique_help import cost, show_details
-from app.widgets import example_view, model_strip, parameter_form, result_view, state_view, unit_cards
+from app.widgets import example_view, model_strip, observation_view, parameter_form, result_view, unit_cards
 from workbench.experiments.questions.spec import Spec
 
 selection = model_strip.model_strip(default=-1)
@@ -29,5 +29,5 @@ if result is not None:
         result_view.show(result, "search")
     result_view.result_footer(result, spec)
     if selection.modality.acts:
-        state_view.compare_reachable(spec, result)
+        observation_view.compare_reachable(spec, result)
 show_details("maximization")

@@ -1,4 +1,4 @@
-"""Earlier addresses: open the page of the technique that the link asks for, with the same choices."""
+"""Redirects from earlier addresses to the page of a technique, with the choices of the link."""
 
 from app.state import address, pages
 from workbench.core.errors import UnknownNameError

@@ -1,4 +1,4 @@
-"""Preferences: label which of two tales fits an order better."""
+"""Preferences: label the better of two tales for a prompt."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Runs: results and running work of pages, commands and scripts."""
+"""Runs: stored results and running computations, started from pages, commands or scripts."""
 
 import streamlit as st
 

@@ -5,7 +5,7 @@ import streamlit as st
 from app.state import address, pages
 from app.text.escaping import code, escape
 from app.text.technique_help import cost, show_details
-from app.widgets import model_strip, parameter_form, result_view, state_view
+from app.widgets import model_strip, observation_view, parameter_form, result_view
 from app.widgets.hook_choice import hooks
 from workbench.checkpoints.card import names
 from workbench.core.registry import ANALYSES
@@ -50,6 +50,6 @@ model_strip.share(selection, spec)
 long = "progress" in takes and ("world" in takes or "hook" not in signature.parameters)
 result = result_view.result_or_run_button(spec, cost(technique) if long else "")
 if result is not None:
-    state_view.show_states(selection.model, result)
+    observation_view.show_states(selection.model, result)
     result_view.result_view(result, spec)
 show_details(technique)

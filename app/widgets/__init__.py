@@ -1,1 +1,1 @@
-"""Widgets of pages, one file for each thing drawn."""
+"""Widgets shared by pages, one per file."""

@@ -1,4 +1,4 @@
-"""Traced circuit as data of the graph component, and details of a selected node."""
+"""Conversion of a traced circuit to data of the graph component, and details of a selected node."""
 
 from __future__ import annotations
 

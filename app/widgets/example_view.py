@@ -1,4 +1,4 @@
-"""Examples as views of their modality, and the network's predictions."""
+"""Views of examples as images, tokens or numbers, and the network's predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forms for inputs of the reader's own, as the model's modalities declare them."""
+"""Forms for user inputs, generated from the fields that the model's modalities declare."""
 
 from __future__ import annotations
 

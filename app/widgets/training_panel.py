@@ -1,4 +1,4 @@
-"""Trainings, searches and comparisons: each runs in its own process and is followed through the run log."""
+"""Panel that starts trainings, searches and comparisons as processes and shows their progress."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Tests of ablation by zero, mean and resampling, in closed form and against plain hooks."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,4 @@
-"""Activations and their statistics on a network whose values can be written down."""
+"""Tests of activations and their statistics on a network computed by hand."""
 
 from __future__ import annotations
 

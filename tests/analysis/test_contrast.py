@@ -1,4 +1,4 @@
-"""Which contrasts may be explained: those whose effect the examples share."""
+"""Tests of contrasts between clean and corrupted inputs: accepted, and refused where effects cancel."""
 
 from __future__ import annotations
 

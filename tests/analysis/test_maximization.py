@@ -1,4 +1,4 @@
-"""Activation maximization: maximisers known in closed form, and promises that hold on every architecture."""
+"""Tests of activation maximization: maximizers in closed form, and invariants on every architecture."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Tests of activation patching against single patched runs, and of its errors."""
+
 from __future__ import annotations
 
 import pytest
@@ -6,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from tests.analysis.signs import one_way
+from tests.analysis.signed_metric import one_way
 from tests.analysis.test_ablation import HOOKS, first_logit, linear_model
 from tests.zoo.small import SMALL, example, small
 from workbench.analysis.patching import patch_activations

@@ -1,4 +1,4 @@
-"""Techniques on wrapped modules: right where rows and axes allow them, refused in a sentence elsewhere."""
+"""Tests of techniques on wrapped modules: results, and errors where rows or axes do not allow them."""
 
 from __future__ import annotations
 

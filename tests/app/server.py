@@ -1,4 +1,4 @@
-"""The dashboard as a server of its own, and a page in it, for tests and benchmarks."""
+"""Server of the dashboard and a browser page in it, for tests and benchmarks."""
 
 from __future__ import annotations
 

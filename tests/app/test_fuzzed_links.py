@@ -1,4 +1,4 @@
-"""A link may say anything: each page answers in sentences, keeps its widgets, and starts nothing that is too much."""
+"""Fuzz tests of page links: no traceback, usable widgets, and no expensive computation."""
 
 from __future__ import annotations
 

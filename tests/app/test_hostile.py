@@ -1,4 +1,4 @@
-"""Whatever a link, a prompt or a name holds, a page in Chromium loads nothing foreign and links nowhere foreign."""
+"""Tests in Chromium that hostile text in links, prompts and names loads or links nothing foreign."""
 
 from __future__ import annotations
 

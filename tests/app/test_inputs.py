@@ -1,4 +1,4 @@
-"""Inputs of the reader's own become the texts that the command line takes."""
+"""Tests of drawings, pictures and sites that a user enters on a page."""
 
 from __future__ import annotations
 

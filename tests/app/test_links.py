@@ -1,4 +1,4 @@
-"""Every link of every page leads where it says, in Chromium: to the page, network and site that the widgets show."""
+"""Tests in Chromium that every link of every page opens the page, network and site that it names."""
 
 from __future__ import annotations
 

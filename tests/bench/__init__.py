@@ -1,0 +1,1 @@
+"""Benchmarks, one per file, run by `python -m tests.bench`."""

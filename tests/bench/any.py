@@ -1,4 +1,4 @@
-"""Networks made elsewhere: opened, replayed, and held to the equation of circuits."""
+"""Benchmark of networks from other libraries: recording, replay, and the sums at the ports of their graphs."""
 
 from __future__ import annotations
 

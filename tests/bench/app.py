@@ -1,4 +1,4 @@
-"""The dashboard: first paint, time of every page, requests that leave the machine, and `workbench --help`."""
+"""Benchmark of the dashboard: first paint, time of every page, outgoing requests, and `workbench --help`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Known circuits found again: area under the ROC curve of each way to score edges, against causal labels."""
+"""Benchmark of edge scores on known circuits: area under the ROC curve against causal labels."""
 
 from __future__ import annotations
 

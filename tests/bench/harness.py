@@ -1,4 +1,4 @@
-"""How benchmarks measure: peers in alternating pairs in one process, ratios and their medians, one JSON line each."""
+"""Harness of the benchmarks: alternating pairs of peers, medians of ratios, and one JSON line per figure."""
 
 from __future__ import annotations
 

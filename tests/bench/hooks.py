@@ -1,4 +1,4 @@
-"""What the hook layer costs, beside TransformerLens's points, nnsight and torch's hooks on the same networks.
+"""Benchmark of the hook layer against TransformerLens, nnsight and torch's hooks on the same networks.
 
 Peers run before ours does: ours asks the process to keep freed pages, which would make theirs quicker too.
 """

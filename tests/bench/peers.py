@@ -1,4 +1,4 @@
-"""The same network under other machinery: no hook points, TransformerLens's own, torch's hooks, nnsight."""
+"""The same networks without hook points, and with those of TransformerLens, torch and nnsight."""
 
 from __future__ import annotations
 

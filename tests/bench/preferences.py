@@ -1,4 +1,4 @@
-"""The table of learning from preferences, from the committed cards, and one quick look that the cards are right."""
+"""Table of preference learning from the committed cards, with a short check of the cards."""
 
 from __future__ import annotations
 

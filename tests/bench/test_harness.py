@@ -1,3 +1,5 @@
+"""Tests of the benchmark harness: timing, targets, discovery, peers and peak memory."""
+
 from __future__ import annotations
 
 import json

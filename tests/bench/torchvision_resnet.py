@@ -1,4 +1,4 @@
-"""ResNet-18 laid out, named and written in place as torchvision's: the network that corrupts naive caches."""
+"""ResNet-18 with torchvision's layout and in-place operations, which corrupt naive caches."""
 
 from __future__ import annotations
 

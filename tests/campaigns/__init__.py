@@ -1,0 +1,1 @@
+"""Long-running robustness campaigns, run by `python -m tests.campaigns`."""

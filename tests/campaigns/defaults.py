@@ -1,4 +1,4 @@
-"""The default circuit of every trained network, asked for as `workbench run circuit --model NAME` does.
+"""Default circuit of every trained network, as `workbench run circuit --model NAME` computes it.
 
 For each network its CMD and that of random circuits of the same sizes, with 95 % bootstrap intervals over the examples
 (and over the random circuits). A network counts when the first lies below the second and the intervals do not meet. A

@@ -1,4 +1,4 @@
-"""Flip a single bit in a file of the workbench and count how often reading the file says so.
+"""Flip single bits in files of the workbench and count how often reading them raises an error.
 
 Files written here: weights, card, curve and tokenizer of a language model, a kept step, the state and the record of a
 training, a stored result, the catalog of results. Committed files: weights, cards, curves and steps of small models.

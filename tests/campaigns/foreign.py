@@ -1,4 +1,4 @@
-"""Networks of others: caches, edits and sweeps of each against raw torch hooks, one condition at a time.
+"""Check caches, edits and sweeps of modules from other libraries against raw torch hooks.
 
 A module is *equal* if all its numbers agree to 1e-6 of the largest, *refused* if one sentence says why something cannot
 be had and all else agrees, and *silently wrong* otherwise. The reference uses torch's own forward hooks on a copy that

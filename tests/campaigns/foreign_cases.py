@@ -1,4 +1,4 @@
-"""A module of somebody else's with an input: what the campaign `foreign` opens."""
+"""Cases of the campaign `foreign`: a module of another library with an input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules that break a rule: rows that interact, noise, state, writes into what is not theirs, no hooks inside."""
+"""Modules that break assumptions: interacting rows, noise, state, in-place writes, no submodules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules of torch's own layers: every usual shape of input, activation and output."""
+"""Modules made of torch's layers, with every usual shape of input, activation and output."""
 
 from __future__ import annotations
 

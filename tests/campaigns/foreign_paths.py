@@ -1,4 +1,4 @@
-"""Random networks whose axes are known because each operation is drawn together with what it does to them."""
+"""Random networks whose axes are known, since each operation is drawn with its effect on the axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Thousands of wrong and right command lines, calls, files and links: one sentence each, soon, in little memory.
+"""Fuzz commands, calls, files and links, and check that each gives an answer or a short error in time.
 
 Every case runs in a process that is replaced when it dies. Work that is accepted is stopped at its first report of
 progress, so that what is tried is how the workbench reads what it is given. What goes wrong is written to stderr.

@@ -1,4 +1,4 @@
-"""Trainings of every kind, each a fraction of a second long, on data made here: what the campaign `kill` interrupts."""
+"""Trainings of every kind on generated data, a fraction of a second long, for the campaign `kill`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No old answer is given for a new question: whatever an answer depends on is changed, one thing at a time.
+"""Stale answers: change each thing that an answer depends on and check that it is computed again.
 
 1. Questions are asked and stored; asked again by another process, they are answered from the store.
 2. A file is changed (a card, weights, a tokenizer, rows of data, source, the version of a package), and a new process

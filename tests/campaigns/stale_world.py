@@ -1,4 +1,4 @@
-"""A copy of the workbench, some models and a plug-in, in which anything may be changed, and processes that ask it.
+"""Editable copy of the workbench with models and a plug-in, and processes that run analyses in it.
 
 Each process is a fork of one that has imported torch and no part of the workbench, so that it starts in a moment and
 runs the copy as it is then.

@@ -1,4 +1,4 @@
-"""A folder of models of its own and a network only these tests know."""
+"""Fixtures: a private folder of models, and an architecture registered only in these tests."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A small network and a card for it."""
+"""Small network and its card, for the tests of checkpoints."""
 
 import json
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""Tests of cards and curves: round trips, seals, damage, earlier versions and steps."""
+
 import json
 import math
 import subprocess

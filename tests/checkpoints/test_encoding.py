@@ -1,3 +1,5 @@
+"""Tests of the round trip of results through tensors and JSON."""
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

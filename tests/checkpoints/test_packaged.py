@@ -1,4 +1,4 @@
-"""Networks of an installed package: weights by checksum from a folder or an address, the user's own laid over them."""
+"""Tests of packaged networks: weights by checksum from a folder or a URL, overridden by the user's."""
 
 from __future__ import annotations
 

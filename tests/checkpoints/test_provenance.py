@@ -1,3 +1,5 @@
+"""Tests of the provenance written into files."""
+
 import json
 import platform
 

@@ -1,3 +1,5 @@
+"""Tests of saving and loading networks: exact weights, damage, dtypes, steps, interruptions, full disks."""
+
 import json
 import pickle
 import random

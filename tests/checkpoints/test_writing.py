@@ -1,4 +1,4 @@
-"""Steps belong to runs, a folder has one writer, and a finished model is not replaced unasked."""
+"""Tests of writing checkpoints: steps by run, one writer per folder, and protected finished models."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The same models and analyses as the experiments are tested on."""
+"""Fixtures: the models and analyses of the experiment tests."""
 
 from tests.experiments.conftest import tiny_models, workspace
 

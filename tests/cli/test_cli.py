@@ -1,4 +1,4 @@
-"""The whole command line, in this process and as a command."""
+"""Tests of the whole command line, in this process and as a command."""
 
 import json
 import subprocess

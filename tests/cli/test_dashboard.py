@@ -1,3 +1,5 @@
+"""Tests of `workbench app`: start, token, addresses, ports and termination."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""Tests of `workbench export`."""
+
 from pathlib import Path
 
 import pytest

@@ -1,4 +1,4 @@
-"""The first lines of a command are its finding."""
+"""Tests that the first lines of a command's output are its finding."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Tests of `workbench list`, for people and as JSON."""
+
 import json
 from pathlib import Path
 from typing import get_args

@@ -1,4 +1,4 @@
-"""Whatever a command line holds, a refusal is one short line on stderr and an exit code, without a traceback."""
+"""Tests that wrong command lines give a short message on stderr and an exit code, without a traceback."""
 
 from __future__ import annotations
 

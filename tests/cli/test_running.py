@@ -1,3 +1,5 @@
+"""Tests of `workbench run` and `workbench pipeline`: flags, output, and equivalence to the Python call."""
+
 import json
 import shlex
 from dataclasses import dataclass

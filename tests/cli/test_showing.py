@@ -1,3 +1,5 @@
+"""Tests of `workbench show` on models and stored results."""
+
 import json
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Tests of `workbench store`: check, repair and confirmed deletion."""
+
 import json
 from pathlib import Path
 

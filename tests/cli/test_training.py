@@ -1,3 +1,5 @@
+"""Tests of `workbench train`: settings, folders and protection of the recipes' own models."""
+
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Tests of command output: tables, JSON and progress bars."""
+
 import json
 
 import pytest

@@ -1,4 +1,4 @@
-"""Freed memory is kept on request, where the C library can be asked for it."""
+"""Tests of the reuse of freed memory, where the C library supports it."""
 
 from __future__ import annotations
 

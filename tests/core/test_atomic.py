@@ -1,3 +1,5 @@
+"""Tests of atomic writes, interrupted at every step and on full or read-only disks."""
+
 import errno
 import os
 import random

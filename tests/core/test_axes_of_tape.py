@@ -1,4 +1,4 @@
-"""An axis keeps its name through every operation, in whatever order and company: each has a length of its own here."""
+"""Tests of axis names through every operation, with a different length for each axis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Axes are named along the path of the data: rightly, or `axis1` and so on."""
+"""Tests of axis names of any module: correct, or `axis1` and so on."""
 
 from __future__ import annotations
 

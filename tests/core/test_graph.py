@@ -1,4 +1,4 @@
-"""The equation of circuits and its consequences, on a small network of every architecture in double precision."""
+"""Tests of the sums at the ports of every architecture's graph, and what follows from them, in float64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run guarantees: nothing silently wrong, and everything as it was afterwards."""
+"""Tests of runs of hooked models: errors, caching, nested edits, threads and restored state."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Tests of initializers: variances, orthogonality, heads, biases and seeds."""
+
 from collections.abc import Callable
 
 import pytest

@@ -1,4 +1,4 @@
-"""Each edit computes what it says, or raises: unknown axes, empty references, whole numbers, values that are none."""
+"""Tests of interventions: computed values, and errors for wrong axes, references and values."""
 
 from __future__ import annotations
 

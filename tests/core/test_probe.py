@@ -1,4 +1,4 @@
-"""A network is opened with the facts that decide how it may be swept."""
+"""Tests of probes: measured facts that decide how a network may be swept."""
 
 from __future__ import annotations
 

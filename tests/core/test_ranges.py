@@ -1,3 +1,5 @@
+"""Tests of declared ranges: accepted values, and errors for those outside."""
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field

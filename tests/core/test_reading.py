@@ -1,4 +1,4 @@
-"""What a user writes is read strictly, and every refusal is one sentence."""
+"""Tests of strict parsing of user input, with one error message of one sentence for each mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recording is used for what it was made from, made anew for anything else, or refused."""
+"""Tests of recordings: reused for the same form of inputs, made again for another, or refused."""
 
 from __future__ import annotations
 

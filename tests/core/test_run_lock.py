@@ -1,4 +1,4 @@
-"""Threads that use one model take turns, and one that could wait for ever raises instead."""
+"""Tests of the run lock: threads take turns, and a possible deadlock raises an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sweeps: where a condition starts, what shares a run, how often each part of the network runs."""
+"""Tests of sweeps: start of each condition, shared runs, and number of runs of each stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network opened by the tape of its forward pass: its values, its graph, and what cannot be recorded."""
+"""Tests of models recorded as a tape: values, graphs, and modules that cannot be recorded."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Tests of tensor files: round trips, damage, earlier versions and foreign formats."""
+
 import io
 import json
 import pickle

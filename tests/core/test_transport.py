@@ -1,4 +1,4 @@
-"""What a segment carries is what its weights say: owners of inputs, ports of outputs, and masks on weights."""
+"""Tests of transports against the weights of the segment: input units, ports of outputs, masks on weights."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Tests of the classification of parameters, their matrices and fans."""
+
 import pytest
 import torch
 from torch import nn

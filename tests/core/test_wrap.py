@@ -1,4 +1,4 @@
-"""Any torch module opens: every submodule's output is a site, and nothing is silently wrong."""
+"""Tests of wrapped torch modules: a site for every submodule's output, and errors instead of wrong values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of its own for every test that downloads."""
+"""Fixture of private folders for tests that download."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A web server on this machine whose faults can be chosen."""
+"""Local web server with selectable faults."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Tiny models and toy analyses, each test with a store of its own."""
+"""Fixtures: tiny models and toy analyses, with a private store for each test."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Checkpoints compared: a model with itself differs in nothing, and what is asked of the wrong model is refused."""
+"""Tests of comparisons between tuned models and their original, and of their errors."""
 
 from __future__ import annotations
 

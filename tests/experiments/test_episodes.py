@@ -1,3 +1,5 @@
+"""Tests of greedy episodes, unchanged and with an intervention."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of running analyses and reading back stored results, with failures, threads and processes."""
+
 import json
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The studies that come with the workbench ask what can be asked of the committed models."""
+"""Tests that the bundled studies are valid for the committed models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder with a small network of every kind, and an analysis that counts how often it is computed."""
+"""Folder with a tiny network of every kind, and a toy analysis that counts its calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One result of each kind, small and made without a model."""
+"""Small results of several kinds, made without a model, for the tests of figures."""
 
 from __future__ import annotations
 

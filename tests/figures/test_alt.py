@@ -1,3 +1,5 @@
+"""Tests of the sentence with the finding of each result."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Tests of feature maps drawn side by side in a mosaic."""
+
 from __future__ import annotations
 
 import pytest

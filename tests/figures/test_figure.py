@@ -1,3 +1,5 @@
+"""Tests of the figures of ablation, patching, circuits and curves, and of the default figure."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Tests of the figure, sentence and table of node effects."""
+
 from __future__ import annotations
 
 import torch

@@ -1,3 +1,5 @@
+"""Tests of the figures of interventions, circuit returns and episodes."""
+
 from __future__ import annotations
 
 import plotly.graph_objects as go

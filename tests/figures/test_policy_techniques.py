@@ -1,3 +1,5 @@
+"""Tests of the figures and sentences of counterfactuals, saliency, probes and other policy techniques."""
+
 from __future__ import annotations
 
 import plotly.graph_objects as go

@@ -1,3 +1,5 @@
+"""Tests of the ranking of parts by mean effect."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of tables of results: columns, rows, order and CSV."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""Generators and judges of the fuzz tests."""

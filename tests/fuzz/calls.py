@@ -1,4 +1,4 @@
-"""Calls of the Python interface with right, spoiled and foreign arguments."""
+"""Calls of the Python interface, valid, with mistakes, and with arguments of other types."""
 
 from __future__ import annotations
 

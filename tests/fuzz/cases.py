@@ -1,4 +1,4 @@
-"""The cases of each class, and the surroundings in which they run: models, a folder, nothing that takes long."""
+"""Fuzz cases by class, and the environment in which they run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Command lines: each command with right, spoiled and foreign arguments."""
+"""Command lines, valid, with mistakes, and with foreign arguments."""
 
 from __future__ import annotations
 

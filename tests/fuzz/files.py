@@ -1,4 +1,4 @@
-"""Files that users write: pipelines, comparisons, specifications in JSON, circuits."""
+"""Files that users write, valid and with mistakes: pipelines, comparisons, specifications, circuits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens a page by a link, without a browser, and raises what a reader would see as an error of the workbench."""
+"""Open a page by a link without a browser, and raise the errors that a user would see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One case, run and judged: the right answer or one sentence, soon, and in little memory."""
+"""Run one fuzz case and judge its answer or error, time and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts and values that users write by mistake, and mutations of the texts that are right."""
+"""Wrong texts and values that users write, and mutations of valid texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forward passes written out by hand, in which one edge carries something else: no graph, hook or stage takes part.
+"""Forward passes written by hand with one edge replaced, without graphs, hooks or stages.
 
 Each gives the network's output and what every node wrote. `cut` is an edge as a pair of names, `other` what nodes
 wrote in another run (None: zero).

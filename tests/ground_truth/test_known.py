@@ -1,3 +1,5 @@
+"""Tests of networks with known circuits against forward passes written by hand."""
+
 from __future__ import annotations
 
 from functools import cache

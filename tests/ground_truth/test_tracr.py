@@ -1,3 +1,5 @@
+"""Tests of networks compiled by Tracr: their programs, and the edges that matter."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of networks trained to implement a program: answers, and effects of edges."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,4 @@
-"""Trains small GPTs to be programs on the inside too: `python -m tests.ground_truth.train_programs FOLDER`.
+"""Train small GPTs to implement programs: `python -m tests.ground_truth.train_programs FOLDER`.
 
 Strict interchange training (Gupta et al. 2024, InterpBench), on edges: program and network have the same graph. In each
 step some edges are cut in both and carry the writes of another input, and the network's outputs are drawn to the

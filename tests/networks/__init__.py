@@ -1,4 +1,4 @@
-"""Networks made elsewhere, by kind: small, random, and as different as the field has them."""
+"""Small random networks from other libraries, by kind."""
 
 from __future__ import annotations
 

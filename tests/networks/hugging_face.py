@@ -1,4 +1,4 @@
-"""What networks of Hugging Face share."""
+"""Wrapper of a Hugging Face network that returns its logits."""
 
 from __future__ import annotations
 

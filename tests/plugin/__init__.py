@@ -1,0 +1,1 @@
+"""Tests of a plug-in package that extends the workbench."""

@@ -1,4 +1,4 @@
-"""An interrupted training continues with its own settings and data or not at all; nothing finished is lost."""
+"""Tests of interrupted trainings: continued with their own settings and data, or refused."""
 
 from __future__ import annotations
 

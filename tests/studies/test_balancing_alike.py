@@ -1,4 +1,4 @@
-"""Is it the same circuit that balances the pole? Layers are alike across seeds and algorithms, edges hardly are."""
+"""Study of policies that balance the pole: layers are similar across seeds and algorithms, edges hardly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An environment whose values are known, so that any mistake about the ends of episodes shows as a wrong number."""
+"""Corridor environment whose values are known, for tests of episode ends."""
 
 import gymnasium
 import numpy as np

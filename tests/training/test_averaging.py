@@ -1,3 +1,5 @@
+"""Tests of the exponential moving average of weights."""
+
 import torch
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""Environments that are wrong: one sentence that says what and where, from whoever steps them."""
+"""Tests of broken environments: one error message that names the environment and the fault."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Tests of the checks before training, on sound and broken networks."""
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy

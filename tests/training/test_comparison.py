@@ -1,3 +1,5 @@
+"""Tests of comparison results: batch sizes and JSON."""
+
 import json
 import math
 

@@ -1,3 +1,5 @@
+"""Tests of training curves: steps, points and JSON."""
+
 import json
 import math
 

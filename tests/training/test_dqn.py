@@ -1,3 +1,5 @@
+"""Tests of deep Q-learning: replay, targets, loss, learning, resumption and exploration."""
+
 from __future__ import annotations
 
 import copy

@@ -1,3 +1,5 @@
+"""Tests of the training loop: resumption, determinism, accumulation, clipping, precision and errors."""
+
 import threading
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Tests of the settings of the training loop: errors, schedules and learning rates by part."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of language-model losses, validation windows and bits per byte."""
+
 import math
 from itertools import pairwise
 

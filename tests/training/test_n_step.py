@@ -1,3 +1,5 @@
+"""Tests of n-step returns by hand and on known values."""
+
 from __future__ import annotations
 
 import copy

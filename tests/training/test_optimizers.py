@@ -1,3 +1,5 @@
+"""Tests of optimizers against the update rules of their papers."""
+
 import math
 from collections.abc import Callable
 

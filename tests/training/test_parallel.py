@@ -1,4 +1,4 @@
-"""Two processes, started as a user would, against one."""
+"""Tests of data-parallel training: two processes against one."""
 
 import json
 import subprocess

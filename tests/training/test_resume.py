@@ -1,3 +1,5 @@
+"""Tests of training states: round trip, damage and changed configurations."""
+
 import os
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Tests of gradient norms and of training on a single batch."""
+
 import pytest
 import torch
 from torch import nn

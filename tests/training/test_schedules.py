@@ -1,3 +1,5 @@
+"""Tests of learning-rate schedules against their closed forms."""
+
 import math
 
 import pytest

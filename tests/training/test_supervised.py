@@ -1,3 +1,5 @@
+"""Tests of classifier training and evaluation."""
+
 import math
 import re
 

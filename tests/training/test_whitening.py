@@ -1,3 +1,5 @@
+"""Tests of whitening kernels."""
+
 import torch
 from torch.nn.functional import conv2d
 from torch.testing import assert_close

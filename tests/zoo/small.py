@@ -1,4 +1,4 @@
-"""A small network of every architecture, random weights, evaluation mode, double precision."""
+"""Small random network of every architecture, in evaluation mode and float64."""
 
 from __future__ import annotations
 

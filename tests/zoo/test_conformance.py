@@ -1,4 +1,4 @@
-"""What every architecture must do, tested on a small network of each."""
+"""Tests that every architecture must pass, on a small network of each."""
 
 from __future__ import annotations
 

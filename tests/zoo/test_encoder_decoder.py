@@ -1,4 +1,4 @@
-"""Encoder-decoders against torch's own transformer, padding that nobody sees, and generation from a cached source."""
+"""Tests of encoder-decoders against torch's transformer, with padding and cached generation."""
 
 from __future__ import annotations
 

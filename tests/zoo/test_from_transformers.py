@@ -1,4 +1,4 @@
-"""A GPT-2 of Hugging Face becomes our GPT and says the same; its circuits can be traced."""
+"""Tests of converted GPT-2 models: equal logits, and traceable circuits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The discriminator's noise: there in training, of the size that was asked for, and never afterwards."""
+"""Tests of the discriminator's noise: its size in training, and its absence in evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generation, prompts, and TransformerLens's own analyses running on our GPT."""
+"""Tests of the GPT: generation, prompts, and TransformerLens's analyses on it."""
 
 from __future__ import annotations
 

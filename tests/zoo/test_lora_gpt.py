@@ -1,4 +1,4 @@
-"""A GPT with adapters: at first the GPT it comes from, then that GPT with the sum for a weight."""
+"""Tests of the GPT with adapters: equal to its base at first, then to a GPT with the merged weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layers of autoencoders and GANs: sizes, and that a transport is the layer without its constant."""
+"""Tests of layers that halve or double images: sizes and transports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ablation: how much the metric changes when a unit is removed."""
+"""Ablation: change of the metric when a unit is removed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.analysis.firing import trace_hooks
+from workbench.analysis.hook_shapes import trace_hooks
 from workbench.core.axes import unit_axis
 from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.analysis.firing import require_batch_first, trace_hooks
+from workbench.analysis.hook_shapes import require_batch_first, trace_hooks
 from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel

@@ -1,4 +1,4 @@
-"""Activation patching: which activations carry the difference between two inputs."""
+"""Activation patching: share of the difference between two inputs that each activation carries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from workbench.analysis.contrast import check_same_shape, metric_gap
-from workbench.analysis.firing import trace_hooks
+from workbench.analysis.hook_shapes import trace_hooks
 from workbench.core.axes import unit_axis
 from workbench.core.coordinates import Axis, Result, View
 from workbench.core.errors import InputError

@@ -1,4 +1,4 @@
-"""Card of a trained network: everything known about it without opening its weights."""
+"""Card of a trained network: origin, settings, metrics and hashes, readable without its weights."""
 
 import hashlib
 import os
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.checkpoints import packaged
+from workbench.checkpoints.deserialization import restore
 from workbench.checkpoints.packaged import require_own, weights_header, weights_in
-from workbench.checkpoints.restoring import restore
 from workbench.checkpoints.sealed import seal, unseal
 from workbench.core.atomic import write_atomically
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError, short

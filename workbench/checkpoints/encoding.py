@@ -1,4 +1,4 @@
-"""Conversion of results to tensors and JSON, and back by their class's annotations."""
+"""Serialization of results to tensors and JSON, and back by the annotations of their class."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from workbench.checkpoints.restoring import restore
+from workbench.checkpoints.deserialization import restore
 from workbench.core.errors import CheckpointError, ConfigError
 
 T = TypeVar("T")

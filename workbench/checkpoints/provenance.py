@@ -1,4 +1,4 @@
-"""Provenance of a file: code, versions and kind of machine; and marks that show whether a file has changed."""
+"""Provenance of a file (code, versions, kind of machine), and stamps that show whether a file has changed."""
 
 import hashlib
 import inspect

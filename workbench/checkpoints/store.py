@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from workbench.checkpoints.card import SLUG, Card, card_of, model_folder, steps, steps_folder
+from workbench.checkpoints.deserialization import restore
 from workbench.checkpoints.inheritance import add_inherited, base_header, base_of, select_own
 from workbench.checkpoints.packaged import local_copy, weights_in
-from workbench.checkpoints.restoring import restore
 from workbench.checkpoints.ties import TIED, tie, ties_of
 from workbench.checkpoints.writing import drop_steps, require_free, writing
 from workbench.core import atomic

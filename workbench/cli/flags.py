@@ -1,4 +1,4 @@
-"""Validation of flags: whole numbers as digits, within the range that a command's signature declares."""
+"""Checks of command-line flags against the ranges in a command's signature, and the flag `--allow`."""
 
 from __future__ import annotations
 

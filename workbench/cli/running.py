@@ -1,4 +1,4 @@
-"""`workbench run` and `workbench pipeline`: answer questions."""
+"""`workbench run` and `workbench pipeline`: run one analysis, or all analyses that a file lists."""
 
 from __future__ import annotations
 

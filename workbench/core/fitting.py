@@ -1,4 +1,4 @@
-"""Fit of analyses to networks, by the axes that an analysis needs."""
+"""Requirements of analyses on the axes of a network, and the check that a network meets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results in a notebook or a console: the figure, and a text of at most five lines."""
+"""Display of results in a notebook or a console: the figure, and a text of at most five lines."""
 
 from __future__ import annotations
 

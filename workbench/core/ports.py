@@ -1,4 +1,4 @@
-"""Ports of a recorded network, at which nodes and the output read what earlier nodes wrote.
+"""Ports of a recorded network: the inputs at which nodes and the output read what earlier nodes wrote.
 
 A head reads the stream through its norm, so each head has ports for its queries, keys and values with separate copies
 of the stream. Units of other layers read one entry of a sum each, or share one port behind a norm.

@@ -1,4 +1,4 @@
-"""Facts about a wrapped network, measured by running it, that sweeps and interventions obey."""
+"""Result of probing a wrapped network: measured facts that restrict sweeps and interventions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replay of a tape with hooks: values pass through hook points, and nodes read what their ports' hook points return."""
+"""Replay of a tape with hook points at its values and at the ports of its nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Describe what a recorded pass holds for: the form of its inputs, and the network as it was recorded."""
+"""Conditions under which a recording is valid: the form of its inputs and the state of the network."""
 
 from __future__ import annotations
 

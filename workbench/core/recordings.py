@@ -1,4 +1,4 @@
-"""Keep the recordings of a module: made anew for other inputs or a changed network, and checked against the module."""
+"""Cache of a module's recordings, which records again for other inputs or a changed network."""
 
 from __future__ import annotations
 

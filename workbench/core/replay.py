@@ -1,4 +1,4 @@
-"""Replay a tape: all of it, a range of its operations, or what follows from some values."""
+"""Replay a tape in full, over a range of its operations, or downstream of changed values."""
 
 from __future__ import annotations
 

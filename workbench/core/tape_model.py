@@ -1,4 +1,4 @@
-"""Models recorded as a tape: every value of any module's forward pass is a site, every reading of a node a port."""
+"""Models recorded as a tape: each value of the forward pass is a site, and each input of a node a port."""
 
 from __future__ import annotations
 

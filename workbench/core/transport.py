@@ -1,4 +1,4 @@
-"""Carry writes to the ports that read them: the affine segment of a tape between a node and a value.
+"""Transport of writes to the ports that read them, through the affine segment of a tape between them.
 
 `T(w) = segment(w) - segment(0)` holds by construction. Where one operation in the segment applies weights, the edges
 between units and ports are entries of those weights, and a mask on edges is a mask on the weights: then a wire costs

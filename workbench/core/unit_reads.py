@@ -1,4 +1,4 @@
-"""Reading of separate copies of the stream by the units of a node, at the cost of one reading.
+"""Reads of separate copies of the residual stream by the units of a node, at the cost of one read.
 
 A head reads the stream through a norm, its columns of a weight matrix, and a layout. With a copy of the stream for each
 head, a plain run multiplies each copy with the whole matrix. Here each copy is multiplied with its head's columns only.

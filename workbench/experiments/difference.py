@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from workbench.analysis.rlhf.difference import Difference, Trace
 from workbench.analysis.rlhf.restoring import (
     Extend,
     Restoration,
@@ -20,7 +21,6 @@ from workbench.analysis.rlhf.restoring import (
     restore_weights,
 )
 from workbench.analysis.rlhf.token_kl import compute_token_kl
-from workbench.analysis.rlhf.tracing import Difference, Trace
 from workbench.analysis.rlhf.weight_change import StreamShift, measure_stream_shift, measure_weight_change
 from workbench.analysis.steps import Steps
 from workbench.checkpoints.card import names, read_card

@@ -1,4 +1,4 @@
-"""Greedy episodes of a trained policy, as it is or with one part changed."""
+"""Greedy episodes of a trained policy, unchanged or with an intervention."""
 
 from __future__ import annotations
 

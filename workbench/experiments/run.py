@@ -1,4 +1,4 @@
-"""Answer each question once: an answer is stored with everything that it depends on and read back after that."""
+"""Run an analysis, or return its stored result if nothing that it depends on has changed."""
 
 from __future__ import annotations
 

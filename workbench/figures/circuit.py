@@ -1,4 +1,4 @@
-"""Circuit: its strongest edges as a layered drawing, above what circuits of each size keep of the behaviour."""
+"""Figure of a circuit: layered drawing of its strongest edges, and faithfulness by circuit size."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from workbench.analysis.circuits.circuit import Circuit
 from workbench.figures.alt import describe
 from workbench.figures.circuit_drawing import draw_edges, name_columns, place_sites
 from workbench.figures.figure import figure
-from workbench.figures.interval import warn_of_few, write_count, write_interval
 from workbench.figures.numerals import percent, short
 from workbench.figures.table import table
 from workbench.figures.theme import BLUE, GREY, TEMPLATE
+from workbench.figures.uncertainty import warn_of_few, write_count, write_interval
 
 SHOWN = 60
 """Maximum number of edges in the figure; the table has all."""

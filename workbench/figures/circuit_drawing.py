@@ -1,4 +1,4 @@
-"""A layered drawing of edges: sources on the left, the output on the right, one column for each group."""
+"""Layered drawing of edges: sources on the left, the output on the right, one column for each group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Episodes: value, advantage and surprise, step by step."""
+"""Figure of an episode: value, advantage and surprise at each step."""
 
 from __future__ import annotations
 

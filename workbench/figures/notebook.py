@@ -1,4 +1,4 @@
-"""A result as the last line of a notebook cell."""
+"""Display of a result in a notebook cell or a console."""
 
 from __future__ import annotations
 

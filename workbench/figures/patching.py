@@ -7,8 +7,8 @@ import numpy as np
 from workbench.analysis.patching import Patching
 from workbench.core.coordinates import main_array, name_place
 from workbench.figures.alt import describe
-from workbench.figures.interval import warn_of_few, write_count
 from workbench.figures.numerals import short
+from workbench.figures.uncertainty import warn_of_few, write_count
 
 
 @describe.register

@@ -1,4 +1,4 @@
-"""Action values against played-out returns."""
+"""Figure of action values compared with the returns of rollouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strongest parts by their mean effect over the examples, with intervals."""
+"""Table of the strongest parts by their mean effect over the examples, with intervals."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from workbench.core.coordinates import SAMPLES, Array, find_array, name_place, view_of
 from workbench.core.intervals import mean_interval
-from workbench.figures.interval import warn_of_few, write_count, write_interval
 from workbench.figures.numerals import short
+from workbench.figures.uncertainty import warn_of_few, write_count, write_interval
 
 REDUCTIONS = ("max", "min", "sum", "median", "mean")
 

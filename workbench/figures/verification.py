@@ -10,10 +10,10 @@ from plotly.subplots import make_subplots
 from workbench.analysis.circuits.verification import Verification
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
-from workbench.figures.interval import warn_of_few, write_count, write_interval
 from workbench.figures.numerals import short
 from workbench.figures.table import table
 from workbench.figures.theme import BLUE, GREY, ORANGE, TEMPLATE, make_error_bars
+from workbench.figures.uncertainty import warn_of_few, write_count, write_interval
 
 
 @figure.register

@@ -1,4 +1,4 @@
-"""Generalized advantages over a segment of experience, their normalisation, and the critic's explained variance."""
+"""Generalized advantage estimation (GAE; Schulman et al. 2016), normalisation, and explained variance."""
 
 import torch
 from jaxtyping import Bool, Float

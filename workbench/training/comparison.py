@@ -71,7 +71,7 @@ class Comparison:
         return len({variant.batch_size for variant in self.variants}) > 1
 
     def to_json(self) -> dict[str, Any]:
-        """Convert to JSON values that `checkpoints.restoring.restore` can read; None in place of infinities and NaN."""
+        """Convert to JSON values that `checkpoints.deserialization` can read; None in place of infinities and NaN."""
         return replace_infinite(asdict(self))
 
 

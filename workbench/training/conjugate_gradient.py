@@ -1,4 +1,4 @@
-"""Conjugate gradients (Hestenes & Stiefel 1952), which solve A x = b from products with A alone."""
+"""Conjugate gradient method (Hestenes & Stiefel 1952): solves A x = b from products with A alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def conjugate_gradient(
 
     Args:
         product: Multiplies a vector by A.
-        target: The vector b.
+        b: The vector b, of one entry per row of A.
         steps: Maximum number of steps, of one product each.
         tolerance: Squared residual at which to stop.
     """

@@ -1,4 +1,4 @@
-"""Experience: segments of many environments for training, and single greedy episodes for inspection."""
+"""Rollouts: segments of experience from many environments for training, and single greedy episodes."""
 
 from __future__ import annotations
 

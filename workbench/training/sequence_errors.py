@@ -1,4 +1,4 @@
-"""Error rates of written sequences, by edit distance."""
+"""Error rates of generated sequences, by edit distance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Translation of a GPT-2 from Hugging Face transformers into our GPT, with its hooks, graph and techniques."""
+"""Conversion of a Hugging Face GPT-2 to the `GPT` of this package."""
 
 from __future__ import annotations
 

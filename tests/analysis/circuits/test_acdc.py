@@ -1,3 +1,5 @@
+"""Tests of ACDC against the reference procedure, edge by edge."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Tests of AtP*: its corrections for saturated attention and cancelling effects."""
+
 from __future__ import annotations
 
 from typing import Any

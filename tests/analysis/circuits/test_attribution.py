@@ -1,3 +1,5 @@
+"""Tests of edge attribution (EAP, EAP-IG) and exact patching, with closed forms on linear networks."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Heads read parts from the corrupted run: nothing cut is the intact metric, everything cut the corrupted one."""
+"""Tests of cut composition between its two ends: nothing cut, and everything cut."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Tests of learned edge masks: hard concrete probabilities, recovery of a planted circuit, and errors."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,4 @@
-"""Exact patching replaces what the port of an edge feeds, and nothing else."""
+"""Tests of exact edge patching: only the input of the edge's port changes."""
 
 from __future__ import annotations
 

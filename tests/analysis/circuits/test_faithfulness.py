@@ -1,3 +1,5 @@
+"""Tests of faithfulness curves: circuit sizes, areas CMD and CPR, and their intervals."""
+
 from __future__ import annotations
 
 import pytest

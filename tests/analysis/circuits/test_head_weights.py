@@ -1,4 +1,4 @@
-"""Composition, OV and QK circuits, expanded weights: all told by weights alone."""
+"""Tests of techniques that need only weights: composition, OV and QK circuits, expanded weights."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Tests of information flow routes against the paper's formula computed by hand."""
+
 from __future__ import annotations
 
 import torch

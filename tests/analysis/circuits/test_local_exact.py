@@ -1,3 +1,5 @@
+"""Tests of local-exact attribution: linear networks, saturated readers, and the fitted downstream slopes."""
+
 from __future__ import annotations
 
 from inspect import signature

@@ -1,3 +1,5 @@
+"""Tests of attribution patching on nodes and of the head importance score."""
+
 from __future__ import annotations
 
 from typing import Any

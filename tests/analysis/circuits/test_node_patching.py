@@ -1,3 +1,5 @@
+"""Tests of exact node patching: equivalence to cut edges, ablations, and effects per example."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Tests of optimal ablation: constants compared with means, and circuits traced with them."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of path patching on linear networks, a planted circuit and raw hooks."""
+
 from __future__ import annotations
 
 from itertools import product
@@ -7,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from tests.analysis.signs import one_way
+from tests.analysis.signed_metric import one_way
 from tests.zoo.small import SMALL, example, small
 from workbench.analysis.circuits.path_patching import parse_path, patch_path
 from workbench.core.errors import InputError, UnknownNameError

@@ -1,4 +1,4 @@
-"""Every technique of circuits reports its progress step by step, up to the number that it announced."""
+"""Tests that every circuit technique reports its progress in order, up to the total it announced."""
 
 from __future__ import annotations
 

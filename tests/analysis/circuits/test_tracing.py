@@ -1,3 +1,5 @@
+"""Tests of circuit tracing on every architecture and on planted circuits, and of its errors."""
+
 from __future__ import annotations
 
 import inspect
@@ -9,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.testing import assert_close
 
-from tests.analysis.signs import one_way
+from tests.analysis.signed_metric import one_way
 from tests.analysis.test_ablation import first_logit
 from tests.zoo.small import SMALL, example, small
 from workbench.analysis.circuits.acdc import acdc

@@ -1,3 +1,5 @@
+"""Tests of circuit verification: known circuits, missing edges, resampling and errors."""
+
 from __future__ import annotations
 
 from functools import cache
@@ -8,7 +10,7 @@ import torch
 from scipy.stats import pearsonr
 from torch import Tensor
 
-from tests.analysis.signs import one_way
+from tests.analysis.signed_metric import one_way
 from tests.zoo.small import example, small
 from workbench.analysis.circuits.attribution import other_writes
 from workbench.analysis.circuits.faithfulness import Behaviour

@@ -1,4 +1,4 @@
-"""Images made from phases look like the batch that they learnt spectrum and colours from."""
+"""Tests of images parametrized by phases: natural spectrum and colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Criteria of feature visualisation on activations and pictures whose scores can be said beforehand."""
+"""Tests of quality measures of feature visualizations, on activations and images with known scores."""
 
 from __future__ import annotations
 

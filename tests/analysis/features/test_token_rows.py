@@ -1,4 +1,4 @@
-"""A source and its answer searched as one row: what may change, and what never does."""
+"""Tests of sources and targets concatenated in one row: which tokens may change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of the search for tokens against values worked out by hand."""
+"""Tests of the parts of the token search against values computed by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of disentanglement where they are known."""
+"""Tests of disentanglement scores on latents whose scores are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures of samples against closed forms."""
+"""Tests of quality measures of samples against closed forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alikeness of networks against renamed copies, whose circuits are the same, and against rotations."""
+"""Tests of the similarity of policies, on copies with permuted units and on rotations."""
 
 from __future__ import annotations
 

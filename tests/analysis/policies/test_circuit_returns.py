@@ -1,3 +1,5 @@
+"""Tests of returns with some edges kept, on a policy that two edges decide."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of counterfactual states against the distance to a linear policy's decision boundary."""
+
 from __future__ import annotations
 
 import torch

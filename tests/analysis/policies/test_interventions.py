@@ -1,3 +1,5 @@
+"""Tests of interventions on the return against a loop over single edited policies."""
+
 from __future__ import annotations
 
 from functools import partial

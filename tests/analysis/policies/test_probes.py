@@ -1,3 +1,5 @@
+"""Tests of linear probes and their controls: raw input and a random network."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of action-value accuracy against value iteration and episodes replayed by hand."""
+
 from __future__ import annotations
 
 from functools import partial

@@ -1,3 +1,5 @@
+"""Tests of maximizing observations, within bounds and among reachable states."""
+
 from __future__ import annotations
 
 from functools import partial

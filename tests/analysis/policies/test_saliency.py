@@ -1,3 +1,5 @@
+"""Tests of saliency on linear policies, grids and finite differences."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of steering vectors, vector fields and retargeting channels in a known maze policy."""
+
 from __future__ import annotations
 
 import pytest

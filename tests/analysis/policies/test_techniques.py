@@ -1,4 +1,4 @@
-"""The techniques as they are registered: with a world to act in, on policies whose answer is known."""
+"""Tests of registered policy techniques with an environment, on policies with known answers."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Tests of episode records against the definitions of return, advantage and surprise."""
+
 from __future__ import annotations
 
 from types import SimpleNamespace

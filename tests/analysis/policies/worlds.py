@@ -1,4 +1,4 @@
-"""Small worlds and policies whose returns are known."""
+"""Small environments and policies with known returns, for the tests of policy techniques."""
 
 from __future__ import annotations
 

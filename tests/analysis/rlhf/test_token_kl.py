@@ -1,3 +1,5 @@
+"""Tests of the KL divergence at every token against torch and against log-ratios of samples."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Tests of weight and residual-stream changes on networks changed by a known amount."""
+
 import pytest
 import torch
 

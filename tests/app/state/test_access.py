@@ -1,4 +1,4 @@
-"""The dashboard opens for this machine, and for others with the token of its link alone."""
+"""Tests of access to the dashboard, with and without a token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long work beside the page: asked once, reported, cancelled, given up, forgotten."""
+"""Tests of background jobs: sharing, progress, cancellation and removal."""
 
 from __future__ import annotations
 

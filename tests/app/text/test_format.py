@@ -1,4 +1,4 @@
-"""Numbers as one reads them."""
+"""Tests of number formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page opened by its link."""
+"""Fixture that opens a page by its link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages with a view of their own: links show what they say, and a press of a button does what it says."""
+"""Tests of pages with a view of their own: links, widgets and buttons."""
 
 from __future__ import annotations
 

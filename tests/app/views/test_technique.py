@@ -1,4 +1,4 @@
-"""The page of every technique, of earlier versions' addresses and of a plug-in."""
+"""Tests of technique pages, redirects from earlier addresses, and a plug-in's page."""
 
 from __future__ import annotations
 

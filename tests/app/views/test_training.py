@@ -1,4 +1,4 @@
-"""The page Training: checks, searches and comparisons, and the commands that it starts."""
+"""Tests of the Training page: checks, searches, comparisons, and the commands that it starts."""
 
 from __future__ import annotations
 

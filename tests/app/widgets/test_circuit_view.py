@@ -1,4 +1,4 @@
-"""The picture of a circuit holds the edges that the result holds, and no others."""
+"""Tests of the drawn circuit: it has exactly the edges of the result."""
 
 from __future__ import annotations
 

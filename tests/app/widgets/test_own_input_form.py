@@ -1,4 +1,4 @@
-"""The forms that modalities declare become input texts."""
+"""Tests of the forms for user inputs: each makes the input text that the command line takes."""
 
 from __future__ import annotations
 

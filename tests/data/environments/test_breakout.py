@@ -1,4 +1,4 @@
-"""MinAtar's Breakout: the package's own game row by row, its chance, its ends, and its picture."""
+"""Tests of MinAtar's Breakout against the original game: steps, randomness, ends and picture."""
 
 import builtins
 

@@ -1,4 +1,4 @@
-"""Our classic control against gymnasium's, step by step."""
+"""Tests of classic control environments against gymnasium, step by step."""
 
 from collections.abc import Callable
 from functools import partial

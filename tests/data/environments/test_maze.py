@@ -1,4 +1,4 @@
-"""The maze: its layouts, its rules, its ends, and that equal seeds make equal episodes."""
+"""Tests of the maze: layouts, rules, ends and seeds."""
 
 from collections import deque
 

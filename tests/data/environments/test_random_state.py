@@ -1,4 +1,4 @@
-"""A generator survives being written down."""
+"""Tests of the round trip of a generator's state."""
 
 import numpy as np
 import pytest

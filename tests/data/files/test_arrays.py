@@ -1,3 +1,5 @@
+"""Tests of stored arrays: hashes, and rebuilding from public files."""
+
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Tests of downloads from a local server: resumption, verification, offline and read-only folders."""
+
 import hashlib
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Tests of data folders and failed writes."""
+
 from pathlib import Path
 
 import pytest

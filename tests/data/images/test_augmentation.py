@@ -1,3 +1,5 @@
+"""Tests of crops, flips, cutouts and affine changes."""
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Tests of the sampling of binary MNIST."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Tests of CIFAR-10, read from its archive and from a decoded copy."""
+
 import io
 import zipfile
 from dataclasses import replace

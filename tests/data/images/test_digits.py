@@ -1,3 +1,5 @@
+"""Tests of the bundled digits and their split."""
+
 import torch
 
 from workbench.core.registry import DATASETS

@@ -1,3 +1,5 @@
+"""Tests of image data: normalisation and content hash."""
+
 import numpy as np
 import torch
 from hypothesis import given

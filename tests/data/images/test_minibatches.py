@@ -1,3 +1,5 @@
+"""Tests of minibatches: order, seeds, targets and augmentation."""
+
 import pytest
 import torch
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""Tests of MNIST, read from its original files."""
+
 import gzip
 
 import numpy as np

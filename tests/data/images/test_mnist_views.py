@@ -1,3 +1,5 @@
+"""Tests of MNIST at half the size and flattened."""
+
 import pytest
 import torch
 from torch.nn.functional import avg_pool2d

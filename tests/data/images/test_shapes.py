@@ -1,3 +1,5 @@
+"""Tests of drawn shapes: factors, splits, areas, colours and textures."""
+
 import torch
 
 from workbench.core.registry import DATASETS

@@ -1,3 +1,5 @@
+"""Tests of user images: fitting, colours, transparency, damage and size limits."""
+
 import io
 import struct
 import time

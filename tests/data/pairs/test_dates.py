@@ -1,4 +1,4 @@
-"""Dates against the standard library's own reading of them."""
+"""Tests of dates against the parser of the standard library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pronouncing dictionary: what is taken from it, and that no word is in two splits."""
+"""Tests of the pronouncing dictionary: selected entries, and splits without shared words."""
 
 from __future__ import annotations
 

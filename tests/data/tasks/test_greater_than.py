@@ -1,3 +1,5 @@
+"""Tests of the greater-than task: years, splits, counterparts and its metric."""
+
 import torch
 from torch.testing import assert_close
 

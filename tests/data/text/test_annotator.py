@@ -1,3 +1,5 @@
+"""Tests of the simulated annotator against rewards computed by hand and Bradley-Terry."""
+
 import pytest
 import torch
 

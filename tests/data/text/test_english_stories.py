@@ -1,3 +1,5 @@
+"""Tests of the English stories: missing files, and a split by whole books."""
+
 import pytest
 
 from tests.data.conftest import Folders

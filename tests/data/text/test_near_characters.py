@@ -1,3 +1,5 @@
+"""Tests of substitutes for characters outside an alphabet."""
+
 import pytest
 
 from workbench.data.text.near_characters import nearest_character

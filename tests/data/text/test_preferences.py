@@ -1,3 +1,5 @@
+"""Tests of the file of preferences: round trip, order, side bias and errors by line."""
+
 from pathlib import Path
 
 import pytest

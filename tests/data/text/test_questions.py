@@ -1,4 +1,4 @@
-"""Questions in text: what is scored, how books become questions."""
+"""Tests of questions as text: scored tokens, and questions made from books."""
 
 from __future__ import annotations
 

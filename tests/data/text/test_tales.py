@@ -1,3 +1,5 @@
+"""Tests of the grammar of tales: generation, parsing and rejection of wrong tales."""
+
 from random import Random
 
 import pytest

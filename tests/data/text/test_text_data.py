@@ -1,3 +1,5 @@
+"""Tests of the hash of text data."""
+
 import hashlib
 
 from workbench.data.text.text_data import text_hash

@@ -1,3 +1,5 @@
+"""Tests of text windows: targets, seeds, first and last window, and errors."""
+
 import pytest
 import torch
 from hypothesis import given

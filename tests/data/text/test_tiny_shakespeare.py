@@ -1,3 +1,5 @@
+"""Tests of Tiny Shakespeare: split and sizes."""
+
 import hashlib
 from dataclasses import replace
 

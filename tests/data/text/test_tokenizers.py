@@ -1,3 +1,5 @@
+"""Tests of character, byte and byte-pair tokenizers: round trips and errors."""
+
 import pytest
 import torch
 from hypothesis import given

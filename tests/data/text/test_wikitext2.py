@@ -1,3 +1,5 @@
+"""Tests of WikiText-2: number of tokens."""
+
 import pytest
 
 from workbench.core.registry import DATASETS

@@ -1,3 +1,5 @@
+"""Tests of rendered frames of episodes."""
+
 from __future__ import annotations
 
 from dataclasses import replace

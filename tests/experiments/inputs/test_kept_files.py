@@ -1,4 +1,4 @@
-"""Pictures of the dashboard are kept by their contents, for a while, and are all that a link can open."""
+"""Tests of kept picture files: names by content, expiry, and refusal of other files."""
 
 from __future__ import annotations
 

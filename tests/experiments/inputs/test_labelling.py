@@ -1,4 +1,4 @@
-"""Pairs to judge: the same for the same numbers, in positions that chance decides, kept as they were judged."""
+"""Tests of pairs to label: seeds, random positions, and the stored judgements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a policy sees as a picture, and what its actions are called."""
+"""Tests of pictures of observations and names of actions."""
 
 from __future__ import annotations
 

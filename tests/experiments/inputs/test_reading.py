@@ -1,3 +1,5 @@
+"""Tests of input texts read into batches, for images, prompts, windows and episodes."""
+
 from pathlib import Path
 
 import gymnasium

@@ -1,4 +1,4 @@
-"""Codes as inputs, the images made of them, and what is measured of an autoencoder."""
+"""Tests of latent codes as inputs, their images, and metrics of an autoencoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs for encoder-decoders: rows, prompts, and the nearest pair that goes on otherwise."""
+"""Tests of inputs of encoder-decoders: rows, prompts, and corrupted pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs for networks that learned a task made in code: rows, counterparts, prompts."""
+"""Tests of inputs of networks trained on algorithmic tasks: rows, corrupted rows, prompts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the cards say is what the weights do."""
+"""Tests that the weights reproduce the metrics on their cards."""
 
 from __future__ import annotations
 

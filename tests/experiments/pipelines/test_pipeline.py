@@ -1,3 +1,5 @@
+"""Tests of pipeline files: grids, failures, interruption and errors in the file."""
+
 import signal
 import subprocess
 import sys

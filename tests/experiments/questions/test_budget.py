@@ -1,4 +1,4 @@
-"""What one request asks for is counted before any of it is read or made."""
+"""Tests of limits on one request, checked before any work begins."""
 
 from __future__ import annotations
 

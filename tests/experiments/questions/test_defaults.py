@@ -1,3 +1,5 @@
+"""Tests of default inputs, corruptions, metrics and presets of every model."""
+
 from dataclasses import replace
 from pathlib import Path
 

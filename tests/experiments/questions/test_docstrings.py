@@ -1,3 +1,5 @@
+"""Tests of parameter help and descriptions read from docstrings."""
+
 import inspect
 from dataclasses import dataclass
 

@@ -1,3 +1,5 @@
+"""Tests of analysis parameters: types, choices, defaults and errors."""
+
 from collections.abc import Callable
 from typing import Any, Literal
 

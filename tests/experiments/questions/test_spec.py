@@ -1,3 +1,5 @@
+"""Tests of specifications: keys, round trips through JSON, and errors."""
+
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The file that lists results and runs: its versions, and what SQLite keeps beside it."""
+"""Tests of the SQLite catalog: versions, and the files beside it."""
 
 import json
 import os

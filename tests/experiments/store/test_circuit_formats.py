@@ -1,3 +1,5 @@
+"""Tests of circuit files: JSON, graph JSON of EAP-IG and networkx graphs."""
+
 from __future__ import annotations
 
 import json
@@ -8,7 +10,7 @@ import pytest
 import torch
 from torch.utils._pytree import tree_leaves
 
-from tests.analysis.signs import one_way
+from tests.analysis.signed_metric import one_way
 from tests.figures.results import circuit as small_circuit
 from tests.zoo.small import example, small
 from workbench.analysis.circuits.circuit import Circuit

@@ -1,3 +1,5 @@
+"""Tests of cached data sets and the hashes of their contents."""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Everything an answer depends on is in its key, and a change of any of it is named."""
+"""Tests that a change of anything a result depends on changes its key and is named."""
 
 import json
 import shutil

@@ -1,3 +1,5 @@
+"""Tests of exported results: CSV, JSON, Parquet and web pages."""
+
 import io
 import json
 import re

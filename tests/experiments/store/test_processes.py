@@ -1,3 +1,5 @@
+"""Tests of the identity of processes."""
+
 import os
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""Tests of stored results: round trips, damage, interruptions, full and read-only disks."""
+
 import multiprocessing
 import os
 import random

@@ -1,3 +1,5 @@
+"""Tests of the run log: states of a run, progress, cancellation and several processes."""
+
 import multiprocessing
 import os
 import sqlite3

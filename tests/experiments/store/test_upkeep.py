@@ -1,4 +1,4 @@
-"""Checking, repairing and cleaning a folder of results that accidents have befallen."""
+"""Tests of checking, repairing and cleaning a damaged folder of results."""
 
 import os
 import signal

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from workbench.analysis.ablation import choose_axis, require_single
 from workbench.analysis.contrast import check_same_shape
-from workbench.analysis.firing import trace_hooks
+from workbench.analysis.hook_shapes import trace_hooks
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent

@@ -1,4 +1,4 @@
-"""Page of the dashboard: how far each layer of a network has come, by the logit lens."""
+"""Dashboard page of the logit lens: predictions at each layer of a network."""
 
 import streamlit as st
 

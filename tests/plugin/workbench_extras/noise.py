@@ -1,4 +1,4 @@
-"""White noise as inputs of image networks: pictures without anything that a network was trained on."""
+"""White noise as an input of image networks."""
 
 from __future__ import annotations
 

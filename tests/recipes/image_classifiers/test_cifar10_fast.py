@@ -1,4 +1,4 @@
-"""The two cycles of its training, and the six views in which a test image is seen."""
+"""Tests of the CIFAR-10 recipe: its two training cycles and six test-time views."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known exactly of a generator's samples, on samples whose factors are known."""
+"""Tests of metrics of generated shapes, on samples whose factors are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The CartPole recipe, shortened: it trains, evaluates in gymnasium's own environment, and says so."""
+"""Tests of the CartPole recipe, shortened, evaluated in gymnasium's environment."""
 
 from dataclasses import replace
 from pathlib import Path

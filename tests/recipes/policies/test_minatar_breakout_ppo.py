@@ -1,4 +1,4 @@
-"""The committed policy beside a rule that a person would write down first."""
+"""Test of the committed Breakout policy against a hand-written rule that follows the ball."""
 
 from __future__ import annotations
 

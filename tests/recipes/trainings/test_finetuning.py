@@ -1,4 +1,4 @@
-"""Fine-tuning on questions, from a small GPT that knows nothing: fully, and with adapters alone."""
+"""Tests of fine-tuning a small random GPT on questions, with all weights and with adapters."""
 
 from __future__ import annotations
 

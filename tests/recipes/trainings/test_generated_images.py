@@ -1,4 +1,4 @@
-"""What the measures of a generator say of images whose quality is known."""
+"""Tests of metrics of generated images, on images of known quality."""
 
 from __future__ import annotations
 

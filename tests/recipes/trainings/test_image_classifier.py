@@ -1,3 +1,5 @@
+"""Tests of the batches of an image classifier's training: the finishing augmentation."""
+
 from dataclasses import replace
 
 import torch

@@ -1,3 +1,5 @@
+"""Tests of initial weights scaled to observation ranges."""
+
 from __future__ import annotations
 
 import copy

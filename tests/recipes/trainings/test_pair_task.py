@@ -1,4 +1,4 @@
-"""The training of an encoder-decoder on pairs, on a task that takes a second: letters spelled in capitals."""
+"""Tests of encoder-decoder training on a task of one second: capital letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several seeds: the best one's weights, everybody's curves, and no seed twice after an interruption."""
+"""Tests of training with several seeds: best weights, all curves, and resumption."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is measured of tales: for texts whose figures are known, and for networks that write nothing else."""
+"""Tests of metrics of tales, on texts and networks whose metrics are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning from preferences, in little: the recipes' own steps on the committed reference with next to no work."""
+"""Tests of preference learning with the recipes' own functions, in a few steps on the committed model."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Tests of completion masks and log-probabilities, and errors for rows without a completion."""
+
 import pytest
 import torch
 from hypothesis import given

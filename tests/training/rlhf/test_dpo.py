@@ -1,3 +1,5 @@
+"""Tests of DPO training: likelihoods, initial loss and learned preferences."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of PPO on completions: ratios, advantages, KL penalty, learning and resumption."""
+
 import math
 from dataclasses import replace
 from pathlib import Path

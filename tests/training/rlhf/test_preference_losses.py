@@ -1,3 +1,5 @@
+"""Tests of preference losses in closed form."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of the reward model: scores, padding, centring and learning from pairs."""
+
 import pytest
 import torch
 

@@ -1,4 +1,4 @@
-"""A tiny language: prompts `3 1` and `4 1`, completions of the tokens 2 to 7 that end with 0."""
+"""Tiny language for tests: prompts `3 1` and `4 1`, completions of tokens 2 to 7 that end with 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prompts of different lengths, completed together, are completed as each would be alone."""
+"""Tests of completing prompts of different lengths together, against completing each alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both ways to the hyperbolic tangent."""
+"""Tests of both kernels of the hyperbolic tangent."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Runs that start in the middle of a network, with several versions of one activation as blocks of the batch."""
+"""Partial forward passes that start at an activation, with several versions of it as blocks of the batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Composition scores: how strongly one head reads what another one writes, from their weights alone."""
+"""Composition scores: strength of the connection from one head's output to another's input, by weights alone."""
 
 from __future__ import annotations
 

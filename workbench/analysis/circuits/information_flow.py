@@ -1,4 +1,4 @@
-"""Information flow routes (Ferrando and Voita 2024): each edge's share of what its port reads, in one forward pass.
+"""Information flow routes (Ferrando and Voita 2024): each edge's share of its port's input, in one forward pass.
 
 1. Split what each port reads into the parts that the nodes wrote, plus a constant.
 2. Compute the proximity of each part to the whole: max(0, |read| - |read - part|) in the L1 norm (equation 3).

@@ -1,4 +1,4 @@
-"""Local-exact edge attribution: the node that reads an edge is run exactly, and only the stages after it are estimated.
+"""Local-exact edge attribution: exact through the node that reads an edge, linear in the stages after it.
 
 1. Measure the edges into sinks exactly.
 2. Fit a linear slope from each node's write to the metric (`downstream.py`). By default the secant: gradients averaged

@@ -1,4 +1,4 @@
-"""Writes of nodes when edges into their ports are cut and everything else is clean, for many edges in one short run."""
+"""Runs of the nodes behind a group of ports with edges cut and all other inputs clean, many edges per batch."""
 
 from __future__ import annotations
 

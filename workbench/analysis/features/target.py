@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from workbench.analysis.features.token_rows import SINGLE_TENSOR, JoinedPair, SingleTensor
-from workbench.analysis.firing import require_batch_first, trace_hooks
+from workbench.analysis.hook_shapes import require_batch_first, trace_hooks
 from workbench.core.axes import unit_axis
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel, HookInfo

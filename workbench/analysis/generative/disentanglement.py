@@ -1,4 +1,4 @@
-"""Disentanglement: whether single latents encode the factors of variation."""
+"""Disentanglement: agreement of single latents with the factors of variation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traversal: the effect of moving one unit over its range on a later activation."""
+"""Latent traversal: effect of moving one unit over its range on a later activation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from workbench.analysis.features.target import FIRST
-from workbench.analysis.firing import require_batch_first, trace_hooks
+from workbench.analysis.hook_shapes import require_batch_first, trace_hooks
 from workbench.core.axes import unit_axis
 from workbench.core.coordinates import Axis, Result, View
 from workbench.core.errors import InputError, UnknownNameError

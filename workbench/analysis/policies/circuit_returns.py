@@ -1,4 +1,4 @@
-"""Validation of a policy's circuit by its return: roll out with only some edges kept."""
+"""Validation of a policy's circuit by the return of rollouts that keep only some edges."""
 
 from __future__ import annotations
 

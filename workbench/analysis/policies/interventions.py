@@ -1,4 +1,4 @@
-"""Effect of interventions on the return: all conditions and seeds are rows of one vector environment."""
+"""Effect of interventions on the return, with conditions and seeds as rows of one vector environment."""
 
 from __future__ import annotations
 

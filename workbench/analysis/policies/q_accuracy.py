@@ -1,4 +1,4 @@
-"""Accuracy of action values: predicted Q against the returns of played-out actions."""
+"""Accuracy of action values: predicted Q compared with returns of rollouts from the same states."""
 
 from __future__ import annotations
 

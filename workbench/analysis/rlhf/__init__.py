@@ -1,1 +1,1 @@
-"""Effects of preference tuning: changed weights and activations, and which of them change the behaviour."""
+"""Effects of preference tuning: changes of weights, activations and next-token distributions."""

@@ -1,4 +1,4 @@
-"""CartPole-v1: balance a pole on a cart; action 0 pushes left, 1 right, and every step is worth 1.
+"""CartPole-v1: balance a pole on a cart by pushing left (0) or right (1), with reward 1 for every step.
 
 Observations are position (m), velocity (m/s), angle (rad) and angular velocity (rad/s).
 """

@@ -1,4 +1,4 @@
-"""Questions in plain text with an answer: tasks for fine-tuning language models."""
+"""Question answering as text: questions, data sets of them, and batches in which only answers are scored."""
 
 from __future__ import annotations
 

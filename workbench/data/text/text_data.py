@@ -1,4 +1,4 @@
-"""Text for language modelling."""
+"""Text data set for language modelling: training and validation text, source, licence and hash."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Forms for inputs of the reader's own: fields, and the input text that their values make."""
+"""Forms for user inputs: fields, and the input text made from their values."""
 
 from __future__ import annotations
 

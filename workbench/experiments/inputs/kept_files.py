@@ -1,4 +1,4 @@
-"""Files that were uploaded or drawn in the dashboard, kept for some days under a name made of their contents."""
+"""Files uploaded or drawn in the dashboard, kept for some days under a hash of their contents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that a network makes: a reconstruction or a generated picture."""
+"""Images produced by a network: reconstructions and generated images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A modality: everything that the workbench knows about one kind of inputs, as one object.
+"""Modality: sources, readers, corruption, presets, views and forms of one kind of inputs, as one object.
 
 Networks, analyses, the command line and the dashboard ask the object for what they need and never compare its name. A
 new modality is one file that registers one `Modality`:

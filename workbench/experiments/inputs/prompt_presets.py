@@ -1,4 +1,4 @@
-"""Prompts offered for language models, each with one of the same length that has another answer."""
+"""Prompt presets of language models, each with a corrupted prompt of the same length and another answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of inputs read from input texts such as `test:0:16`, and what identifies them."""
+"""Read batches from input texts such as `test:0:16`, and identify their contents."""
 
 from __future__ import annotations
 

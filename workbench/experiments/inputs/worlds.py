@@ -1,4 +1,4 @@
-"""Environments of trained policies."""
+"""Environments of trained policies: name, discount, constructor, and facts that results depend on."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ import torch
 from annotated_types import MinLen
 
 from workbench.checkpoints.card import find_file, models_folder
+from workbench.checkpoints.deserialization import restore
 from workbench.checkpoints.provenance import commit
-from workbench.checkpoints.restoring import restore
 from workbench.core.atomic import write_atomically
 from workbench.core.errors import ConfigError, InputError, TrainingError, UnknownNameError, short, suggestion
 from workbench.core.hooked import HookedModel

@@ -1,4 +1,4 @@
-"""The fit of a recipe's network and its data, tried on one batch before anything is written."""
+"""Check on one batch that a recipe's network fits its data, before anything is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain network of 44 layers on small digits; `workbench compare plain_vs_residual` trains its residual twin."""
+"""Plain network of 44 layers on small digits; `workbench compare plain_vs_residual` adds the residual one."""
 
 from workbench.recipes.recipe import Recipe, register
 from workbench.recipes.trainings.image_classifier import ImageClassification

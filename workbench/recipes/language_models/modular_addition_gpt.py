@@ -1,4 +1,4 @@
-"""One-layer transformer that learns addition modulo 59, long after it has memorised the training pairs."""
+"""One-layer transformer on addition modulo 59, which generalises long after it has memorised (grokking)."""
 
 from workbench.data.tasks.modular_addition import PRIME
 from workbench.recipes.recipe import Recipe, register

@@ -1,4 +1,4 @@
-"""Direct preference optimisation on the pairs that the reward model was fitted to."""
+"""GPT tuned by DPO on the preference pairs that the reward model was fitted to."""
 
 from __future__ import annotations
 

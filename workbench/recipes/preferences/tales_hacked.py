@@ -1,4 +1,4 @@
-"""Policy that hacked its reward model, by PPO without the KL penalty. An example of failure, not a target."""
+"""GPT that exploits its reward model after PPO without a KL penalty, an example of reward hacking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PPO with a KL penalty against a learned reward model, on tales."""
+"""GPT tuned to write tales by PPO with a KL penalty against a learned reward model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training that the recipes of image classifiers share."""
+"""Training of image classifiers on augmented minibatches, and their accuracy on the test split."""
 
 from __future__ import annotations
 

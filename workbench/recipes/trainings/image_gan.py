@@ -1,4 +1,4 @@
-"""Training that the recipes of image generators share."""
+"""Adversarial training of image generators, measured in the features of a trained classifier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sampled tales of a GPT, scored by the simulated annotator and the grammar."""
+"""Sampling of tales from a GPT, and metrics of the samples: true reward, grammar, uniqueness, length."""
 
 from __future__ import annotations
 

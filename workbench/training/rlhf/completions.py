@@ -1,4 +1,4 @@
-"""Completions in rows of tokens: between the end of the prompt and the end of the text."""
+"""Completions in rows of tokens: masks, log-probabilities and fine-tuning batches."""
 
 from __future__ import annotations
 

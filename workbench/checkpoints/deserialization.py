@@ -1,4 +1,4 @@
-"""Conversion of JSON to dataclasses by their type annotations."""
+"""Deserialization of JSON into dataclasses by their type annotations."""
 
 import types
 from collections.abc import Callable, Mapping, Sequence

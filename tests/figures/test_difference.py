@@ -1,13 +1,13 @@
-"""Models tuned from one stand side by side: in tables, in one picture, in a sentence."""
+"""Tests of the tables, figure and sentence that compare tuned models."""
 
 from __future__ import annotations
 
 import torch
 
 from tests.training.rlhf.tiny import MARKS, network, some_rows
+from workbench.analysis.rlhf.difference import ALL, AS_TUNED, Difference, Trace
 from workbench.analysis.rlhf.restoring import restore_weights
 from workbench.analysis.rlhf.token_kl import compute_token_kl
-from workbench.analysis.rlhf.tracing import ALL, AS_TUNED, Difference, Trace
 from workbench.analysis.rlhf.weight_change import measure_stream_shift, measure_weight_change
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure

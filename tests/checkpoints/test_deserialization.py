@@ -1,3 +1,5 @@
+"""Tests of dataclasses read from JSON: round trip, unknown and missing fields, wrong types."""
+
 import json
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -6,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.checkpoints.restoring import restore
+from workbench.checkpoints.deserialization import restore
 from workbench.core.errors import ConfigError
 
 

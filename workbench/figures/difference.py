@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from workbench.analysis.rlhf.tracing import Difference, Table, Trace, undone_shares
+from workbench.analysis.rlhf.difference import Difference, Table, Trace, undone_shares
 from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.numerals import percent, short

@@ -1,4 +1,4 @@
-"""Axes and shapes of hooks on given inputs."""
+"""Axes and shapes of the hooks that fire on given inputs."""
 
 from __future__ import annotations
 

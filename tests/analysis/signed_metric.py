@@ -1,4 +1,4 @@
-"""Metrics with the sign of each example's own change, for random networks, whose examples go either way."""
+"""Metric whose sign is set per example so that cutting all edges lowers it, for tests on random networks."""
 
 from __future__ import annotations
 

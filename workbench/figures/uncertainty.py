@@ -1,4 +1,4 @@
-"""Uncertainty of a mean over examples, in words."""
+"""Text for the uncertainty of a mean: its 95 % interval, number of examples, and a warning if they are few."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs are read beside the model's other work: without its lock, with progress, and until somebody cancels."""
+"""Tests of reading inputs beside other work: free model lock, progress, cancellation and memory limit."""
 
 from __future__ import annotations
 

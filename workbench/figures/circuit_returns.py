@@ -1,4 +1,4 @@
-"""Returns of a policy with only some edges kept."""
+"""Figure of the return of a policy by the number of edges that its circuit keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Observations found by a technique: counterfactuals, and inputs that maximize a unit."""
+"""Views of the observations that a technique found: counterfactuals, and inputs that maximize a unit."""
 
 from __future__ import annotations
 

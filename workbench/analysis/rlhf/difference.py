@@ -1,4 +1,4 @@
-"""Comparison of models tuned from the same original: what changed in each, and which changes matter."""
+"""Differences between tuned models and their common original: weights, activations, KL and restored parts."""
 
 from __future__ import annotations
 
