@@ -1,4 +1,4 @@
-"""An extension of griffe: `Example:` sections of docstrings are shown as code, as `Examples:` are."""
+"""Extension of griffe that shows `Example:` sections of docstrings as code, as it does `Examples:`."""
 
 from typing import Any
 

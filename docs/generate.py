@@ -1,4 +1,4 @@
-"""Pages of the documentation that are made from the registries: techniques and API; read by mkdocs as a hook."""
+"""Generate the documentation's pages on techniques and the API from the registries; a hook of mkdocs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hashed files of requirements/ hold the versions of constraints.txt, and nothing of a machine or an index."""
+"""Tests of the hashed requirement files: the versions of constraints.txt, and no local addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape checks of `--shapes` notice a tensor whose shape contradicts its annotation."""
+"""Tests that `--shapes` detects a tensor whose shape contradicts its annotation."""
 
 from __future__ import annotations
 

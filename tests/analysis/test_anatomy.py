@@ -1,4 +1,4 @@
-"""The anatomy lists every hook once, in the order in which it fires."""
+"""Tests of the anatomy: every hook once, in the order in which it fires."""
 
 from __future__ import annotations
 

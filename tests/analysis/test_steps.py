@@ -1,3 +1,5 @@
+"""Tests of the steps of long computations: each is counted once, with a report in between."""
+
 from __future__ import annotations
 
 from workbench.analysis.steps import Steps

@@ -1,4 +1,4 @@
-"""The dashboard in Chromium: cold links, keyboard, narrow and dark pages, and nothing that leaves the machine."""
+"""Tests of the dashboard in Chromium: links, keyboard, narrow and dark pages, no outgoing requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights that parts of a model share are saved once and shared again after loading."""
+"""Tests of shared weights: saved once, and shared again after loading."""
 
 import json
 from collections.abc import Callable

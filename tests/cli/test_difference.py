@@ -1,4 +1,4 @@
-"""`workbench difference` prints what tuning changed, for people and for machines."""
+"""Tests of `workbench difference`, for people and as JSON."""
 
 from __future__ import annotations
 

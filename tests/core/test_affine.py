@@ -1,4 +1,4 @@
-"""Operations that are affine in what they read are recognised, and their linear part is what a change adds."""
+"""Tests of affine operations: they are recognised, and their linear part is what a change adds."""
 
 from __future__ import annotations
 

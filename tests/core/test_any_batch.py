@@ -1,4 +1,4 @@
-"""A tape for any number of rows equals a recording of that many."""
+"""Tests of tapes for any number of rows against recordings with that number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments of public functions and analyses are checked before anything is computed."""
+"""Tests of argument checks of public functions and analyses, before any computation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Axes of results name their entries: by fields, by sites, by what the inputs say."""
+"""Tests of results with coordinates: names of entries by fields, sites and inputs."""
 
 from __future__ import annotations
 

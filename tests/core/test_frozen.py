@@ -1,4 +1,4 @@
-"""Results, settings and parts of graphs never change once they are made."""
+"""Tests that results, settings and parts of graphs are immutable."""
 
 from __future__ import annotations
 

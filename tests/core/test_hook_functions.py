@@ -1,4 +1,4 @@
-"""A hook function may write into the tensor it gets: nothing else changes."""
+"""Tests of hook functions that write into the tensor they get, which has no side effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bootstrap interval against closed forms."""
+"""Tests of the bootstrap interval against closed forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics against their definitions on known logits."""
+"""Tests of metrics against their definitions on known logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors are found in containers and dataclasses, and put back where they were."""
+"""Tests of tensors found in nested containers and dataclasses, and put back in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other rows are valid, differ from those that were there, and leave the rest as it was."""
+"""Tests of perturbed rows: valid, different, and without an effect on other rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A registry asked by several threads at once answers each in full."""
+"""Tests of registries that several threads discover at once."""
 
 from __future__ import annotations
 

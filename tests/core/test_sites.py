@@ -1,4 +1,4 @@
-"""Sites print, parse, resolve and select."""
+"""Tests of sites: printing, parsing, resolving and selecting."""
 
 from __future__ import annotations
 

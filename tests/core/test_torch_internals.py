@@ -1,4 +1,4 @@
-"""Private interfaces of torch and TransformerLens are used in one file each."""
+"""Tests that private interfaces of torch and TransformerLens are each used in one file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training mode is noticed wherever it is, and a survey leaves every mode as it was."""
+"""Tests that training mode is detected in any submodule, and that a survey keeps every mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a copy of the stream for each head equals reading each copy whole and keeping that head's entry."""
+"""Tests of reads per head against reading each copy of the stream in full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The notebooks of the documentation run from top to bottom, and are committed without outputs."""
+"""Tests that the documentation's notebooks run, and are committed without outputs."""
 
 from __future__ import annotations
 

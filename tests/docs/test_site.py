@@ -1,4 +1,4 @@
-"""The documentation: examples run, pages are built without a warning, and nothing in them leaves the machine."""
+"""Tests of the documentation: examples run, pages build without warnings, no outgoing requests."""
 
 from __future__ import annotations
 

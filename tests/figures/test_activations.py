@@ -1,4 +1,4 @@
-"""An activation of any axes, whole or one entry of one axis, is drawn with the values that it holds."""
+"""Tests of figures of activations with any axes, in full or at one index."""
 
 from __future__ import annotations
 

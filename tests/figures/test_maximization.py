@@ -1,4 +1,4 @@
-"""The picture, the sentence and the table of activation maximization, for every kind of input."""
+"""Tests of the figure, sentence and table of activation maximization, for every kind of input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mosaic puts every picture where its name and its marker say."""
+"""Tests of the mosaic: every image is where its name and marker are."""
 
 from __future__ import annotations
 

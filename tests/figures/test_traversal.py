@@ -1,4 +1,4 @@
-"""Pictures of traversals."""
+"""Tests of the figure, table and sentence of traversals."""
 
 from __future__ import annotations
 

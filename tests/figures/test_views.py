@@ -1,4 +1,4 @@
-"""Every view of every result: figure, table, sentence, text and notebook, for any number of axes."""
+"""Tests of every view of every result: figure, table, sentence, text and notebook."""
 
 from __future__ import annotations
 

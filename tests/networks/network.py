@@ -1,4 +1,4 @@
-"""A network for tests: a module, a valid example, and how to run it."""
+"""Network for tests: a module, a valid example, and how to run it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wheel, installed into an environment of its own and used in an empty folder, without this checkout."""
+"""Tests of the built wheel, installed and used without this checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A package of another author adds to the workbench through entry points alone; no file outside it is changed."""
+"""Tests of a plug-in package that extends the workbench through entry points alone."""
 
 from __future__ import annotations
 

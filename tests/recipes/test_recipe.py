@@ -1,4 +1,4 @@
-"""Recipes make checkpoints that load, resume and say what they are."""
+"""Tests of recipes: their checkpoints load, resume and describe themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A GPT-2 that was trained elsewhere, by Hugging Face's own class, and the circuit that is found in it."""
+"""Study of a GPT-2 trained with Hugging Face's class, and the circuit found in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Advantages against definitions written out, and against Stable-Baselines3."""
+"""Tests of advantages against their definitions and Stable-Baselines3."""
 
 import gymnasium
 import numpy as np

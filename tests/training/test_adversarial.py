@@ -1,4 +1,4 @@
-"""Adversarial losses in closed form, and a generator that learns the mean of its data."""
+"""Tests of adversarial losses in closed form, and of a generator that learns the mean of its data."""
 
 from __future__ import annotations
 

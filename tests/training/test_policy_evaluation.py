@@ -1,4 +1,4 @@
-"""Evaluation counts every episode once, whatever its length."""
+"""Tests of policy evaluation: every episode counts once, at any length."""
 
 from types import SimpleNamespace
 

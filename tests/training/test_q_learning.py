@@ -1,4 +1,4 @@
-"""Q-learning by hand, and against values that are known."""
+"""Tests of Q-learning by hand and against known values."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Value iteration on worlds solved by hand, and the exact optima of the three tables."""
+"""Tests of value iteration on environments solved by hand, and of the optima of the committed tables."""
 
 import pytest
 import torch

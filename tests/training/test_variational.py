@@ -1,4 +1,4 @@
-"""The evidence lower bound against closed forms and a model whose likelihood is known."""
+"""Tests of the evidence lower bound against closed forms and a model of known likelihood."""
 
 from __future__ import annotations
 

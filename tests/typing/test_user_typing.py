@@ -1,4 +1,4 @@
-"""A type checker knows what `workbench.run` takes and returns, and finds a user's mistakes before the program runs."""
+"""Tests that type checkers know the types of `workbench.run` and find a user's mistakes."""
 
 import re
 import subprocess

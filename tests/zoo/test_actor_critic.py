@@ -1,4 +1,4 @@
-"""Actor-critics against Stable-Baselines3's network and against the equation of their own graph."""
+"""Tests of actor-critics against Stable-Baselines3's network and their own graph."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""The cached value of every hook can be computed again from its definition."""
+"""Tests of every hook's cached value, computed again from its definition."""
 
 from __future__ import annotations
 

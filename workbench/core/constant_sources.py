@@ -1,4 +1,4 @@
-"""Constants that are added to activations and differ by position, such as position embeddings, as sources of the graph.
+"""Position-dependent constants, such as position embeddings, as sources of the computation graph.
 
 They write to a stream like embeddings of tokens, so their edges have effects under zero and mean ablation. On the tape
 each becomes a value with one copy per row.

@@ -1,4 +1,4 @@
-"""A sentence with the finding of a result, used as the alternative text of its figure."""
+"""Sentence with the finding of a result, also used as the alternative text of its figure."""
 
 from __future__ import annotations
 

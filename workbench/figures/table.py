@@ -1,4 +1,4 @@
-"""A result as a tidy table: one row for each entry of its main tensor."""
+"""Tidy table of a result: one row for each entry of its main tensor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Fourier analysis of addition, on logits whose frequencies are known."""
+"""Tests of the Fourier analysis of addition, on logits with known frequencies."""
 
 from __future__ import annotations
 

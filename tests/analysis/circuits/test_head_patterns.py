@@ -1,4 +1,4 @@
-"""Scores of attention patterns, on patterns that are known, and on the network that learned induction."""
+"""Tests of attention pattern scores, on known patterns and the induction network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traversals of networks whose response is known."""
+"""Tests of traversals on networks with a known response."""
 
 from __future__ import annotations
 

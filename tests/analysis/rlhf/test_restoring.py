@@ -1,4 +1,4 @@
-"""Restoring everything gives the original, restoring nothing the tuned network, and a step equals a full pass."""
+"""Tests of restored parts: all, none, and single steps against full passes."""
 
 from __future__ import annotations
 

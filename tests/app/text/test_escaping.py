@@ -1,4 +1,4 @@
-"""Text of a user reaches a page through `app.text.escaping` alone, and what it returns is inert."""
+"""Tests that user text reaches a page only escaped, and that escaped text is inert."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long work of a page that is no analysis is cancelled by its button, and stops when the reader leaves."""
+"""Tests that long work of a page is cancelled by its button, and stops when no page polls it."""
 
 from __future__ import annotations
 

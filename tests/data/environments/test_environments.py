@@ -1,4 +1,4 @@
-"""Environments by name."""
+"""Tests of environments by name."""
 
 import gymnasium
 import pytest

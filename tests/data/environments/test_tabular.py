@@ -1,4 +1,4 @@
-"""Tabular environments: our rows against gymnasium's table and gymnasium's own steps."""
+"""Tests of tabular environments against gymnasium's tables and steps."""
 
 import gymnasium
 import numpy as np

@@ -1,4 +1,4 @@
-"""Pairs of sequences: two kinds of tokens in one vocabulary, batches of nearly equal lengths."""
+"""Tests of pairs of sequences: one vocabulary for both, and batches of similar lengths."""
 
 from __future__ import annotations
 

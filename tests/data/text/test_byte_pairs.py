@@ -1,4 +1,4 @@
-"""A tokenizer.json of Hugging Face reads every text in full and adds nothing, or says why it cannot."""
+"""Tests of tokenizers read from Hugging Face's `tokenizer.json`, and errors for unsupported ones."""
 
 from __future__ import annotations
 

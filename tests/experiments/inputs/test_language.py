@@ -1,4 +1,4 @@
-"""Input texts are parsed and printed by one class."""
+"""Tests of input texts: parsing and printing."""
 
 from __future__ import annotations
 

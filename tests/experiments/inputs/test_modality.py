@@ -1,4 +1,4 @@
-"""Every network has one modality, found from its card; a new one is one object."""
+"""Tests of modalities: each network has one, found from its card, and a new one is one object."""
 
 from __future__ import annotations
 

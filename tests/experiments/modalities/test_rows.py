@@ -1,4 +1,4 @@
-"""Rows of numbers from files and command lines, for networks that take a vector."""
+"""Tests of rows of numbers as inputs, from files and command lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A comparison trains what is missing, keeps everything, and says what stopped."""
+"""Tests of comparisons: missing trainings are run, finished ones kept, and stopped ones named."""
 
 from __future__ import annotations
 

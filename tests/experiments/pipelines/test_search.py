@@ -1,4 +1,4 @@
-"""A search is kept on disk, goes on where it stopped, and never looks at the test set."""
+"""Tests of hyperparameter search: stored studies, continuation, and no use of the test set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trainings are seen in the run log, stop when somebody cancels them there, and go on afterwards."""
+"""Tests of trainings in the run log: progress, cancellation and continuation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written as text reads back as itself, and other spellings are refused."""
+"""Tests of settings and parameters as text: round trips, and errors for other spellings."""
 
 from __future__ import annotations
 

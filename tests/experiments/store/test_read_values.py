@@ -1,4 +1,4 @@
-"""Digests of the values that a user's own functions read: the same for equal values, another for every other value."""
+"""Tests of digests of the values that a user's functions read: equal exactly for equal values."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Digests of the code behind an answer, on small packages written for it."""
+"""Tests of digests of the source code behind a result, on small packages."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""A small vision transformer that names drawn shapes."""
+"""Recipe of a small vision transformer that classifies drawn shapes."""
 
 from workbench_extras.vit import ViTConfig
 

@@ -1,4 +1,4 @@
-"""Recipes of encoder-decoders: the network holds every token and every length of its data."""
+"""Tests of encoder-decoder recipes: the network fits every token and length of its data."""
 
 from workbench.core.registry import DATASETS, RECIPES
 

@@ -1,4 +1,4 @@
-"""Models tuned from `stories_gpt`: the base's network, but for dropout and adapters."""
+"""Tests of models tuned from `stories_gpt`: the base's network, except for dropout and adapters."""
 
 from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""Recipes that learn from preferences start from the supervised model and keep its tokens."""
+"""Tests of recipes of preference learning: they start from the supervised model and its tokens."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Outcomes of maze episodes, for policies whose outcomes are known."""
+"""Tests of outcomes of maze episodes, on policies with known outcomes."""
 
 from types import SimpleNamespace
 

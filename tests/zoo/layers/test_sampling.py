@@ -1,4 +1,4 @@
-"""Sampling filters against their definitions."""
+"""Tests of sampling filters against their definitions."""
 
 from __future__ import annotations
 
