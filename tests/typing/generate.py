@@ -20,9 +20,9 @@ from workbench.experiments.questions.parameters import Parameter, signature_of
 
 STUB = Path(run_module.__file__).with_name("run_overloads.pyi")
 INJECTED = {
-    "inputs": 'inputs: str = ""',
-    "corrupted": 'corrupted: str = ""',
-    "metric": "metric: MetricName = ...",
+    "inputs": 'inputs: str | Tensors = ""',
+    "corrupted": 'corrupted: str | Tensors = ""',
+    "metric": "metric: MetricName | Metric = ...",
     "seed": "seed: int = 0",
     "progress": "progress: Progress = ...",
 }
@@ -39,12 +39,15 @@ def overloads() -> str:
     results = {name: get_type_hints(inspect.unwrap(ANALYSES[name]))["return"] for name in ANALYSES}
     modules = {(kind.__module__, kind.__name__) for kind in results.values()}
     imports = [f"from {module} import {kind}" for module, kind in modules]
+    imports += ["from collections.abc import Mapping", "from torch import Tensor, nn"]
+    imports.append("from workbench.core.metrics import Metric")
     imports.append("from workbench.core.progress import Progress")
     imports.append("from workbench.experiments.questions.budget import Budget")
     lines = [HEAD, "from typing import Literal, overload", "", *sorted(imports), ""]
     lines += [f"MetricName = {spell(Literal[tuple(METRICS)])}", ""]  # type: ignore[valid-type]
+    lines += ["Tensors = Tensor | tuple[Tensor, ...] | list[Tensor] | Mapping[str, Tensor]", ""]
     for name, kind in results.items():
-        arguments = [f"analysis: Literal[{name!r}]".replace("'", '"'), "model: str", *arguments_of(name)]
+        arguments = [f"analysis: Literal[{name!r}]".replace("'", '"'), "model: str | nn.Module", *arguments_of(name)]
         lines += ["@overload", f"def run({', '.join(arguments)}) -> {kind.__name__}: ..."]
     return formatted("\n".join(lines) + "\n")
 
@@ -56,7 +59,12 @@ def arguments_of(name: str) -> list[str]:
     beside = [text for word, text in INJECTED.items() if word in signature.injected and word != "inputs"]
     parameters = sorted(signature.parameters.values(), key=lambda p: not p.required)
     keywords = [argument(p) for p in parameters if p.required]
-    keywords += [*beside, *(argument(p) for p in parameters if not p.required), "budget: Budget | None = ..."]
+    keywords += [
+        *beside,
+        *(argument(p) for p in parameters if not p.required),
+        'environment: str = ""',
+        "budget: Budget | None = ...",
+    ]
     return [*inputs, "*", *keywords]
 
 

@@ -1,6 +1,6 @@
 """A user's program with seeded mistakes: every line that ends in `# wrong` has one, and no other line does.
 
-mypy reads no types of plotly and pandas, so mistakes with these are `wrong for pyrefly`.
+mypy reads no types of plotly, pandas and torch, so mistakes with these are `wrong for pyrefly`.
 """
 
 import torch
@@ -23,15 +23,16 @@ with model.edited([workbench.interventions.zero("blocks.0.hook_post[unit=7]")]) 
     print(edited(x), hidden["blocks.0.hook_post"].mean())
 wrapped = workbench.wrap(torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU()), example=torch.zeros(2, 4))
 effects = workbench.sweep(wrapped, torch.zeros(2, 4), [()], measure=lambda y: y[:, 0])
+mine = workbench.run("ablation", model=wrapped, hook="1", inputs=torch.zeros(2, 4), metric=lambda y: y[:, 0])
 site = workbench.Site.parse("blocks.0.hook_post[unit=3]")
 card = workbench.read_card("digits_mlp")
-print(effects.mean(), site.hook, card.parameters, workbench.names()[0])
+print(mine.effect.shape, effects.mean(), site.hook, card.parameters, workbench.names()[0])
 
 workbench.run("ablatoin", model="digits_mlp", hook="blocks.0.hook_post")  # wrong
 workbench.run("ablation", model="digits_mlp")  # wrong
 workbench.run("ablation", model="digits_mlp", hook="blocks.0.hook_post", method="zeros")  # wrong
 workbench.run("ablation", model="digits_mlp", hok="blocks.0.hook_post")  # wrong
-workbench.run("ablation", model=3, hook="blocks.0.hook_post")  # wrong
+workbench.run("ablation", model=3, hook="blocks.0.hook_post")  # wrong for pyrefly
 workbench.run("ablation", model="digits_mlp", hook="blocks.0.hook_post", seed="0")  # wrong
 workbench.run("ablation", model="digits_mlp", hook="blocks.0.hook_post", metric="logitt")  # wrong
 workbench.run("anatomy", model="digits_mlp", metric="logit")  # wrong

@@ -12,6 +12,7 @@ from typing import Any
 from workbench.checkpoints import packaged
 from workbench.checkpoints.deserialization import restore
 from workbench.checkpoints.packaged import require_own, weights_header, weights_in
+from workbench.checkpoints.present import OBJECT, present_model
 from workbench.checkpoints.sealed import seal, unseal
 from workbench.core.atomic import write_atomically
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError, short
@@ -123,6 +124,11 @@ def names() -> list[str]:
 def model_folder(name: str) -> Path:
     """Return the folder of the trained network called `name`; raises UnknownNameError if it has no card."""
     if not isinstance(name, str) or not SLUG.fullmatch(name):
+        if str(name).startswith(OBJECT):
+            raise InputError(
+                f"{short(name)} was asked as a Python object, which is not here. Pass the object again, or give the "
+                "network a name: workbench add NAME --from SOURCE."
+            )
         base, at, step = str(name).partition("@")
         if at and base in names():
             raise InputError(
@@ -154,7 +160,8 @@ def read_card(name: str) -> Card:
         >>> card.architecture, card.parameters
         ('mlp', 6570)
     """
-    return card_of(model_folder(name))
+    found = present_model(name)
+    return card_of(model_folder(name)) if found is None else found.card
 
 
 def card_of(folder: Path) -> Card:

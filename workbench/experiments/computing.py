@@ -12,23 +12,25 @@ from typing import Any, TypeVar
 
 import torch
 
+from workbench.checkpoints.present import present_model
 from workbench.checkpoints.store import load
 from workbench.core.coordinates import Result, list_dims
 from workbench.core.errors import CheckpointError, InputError, short
 from workbench.core.fitting import require_fit
 from workbench.core.hooked import HookedModel
-from workbench.core.metrics import METRICS, Metric, Question
+from workbench.core.metrics import Metric, Question
 from workbench.core.progress import Progress
-from workbench.core.reading import whole
+from workbench.core.reading import whole as whole_number
 from workbench.core.registry import ANALYSES
-from workbench.core.torch_internals import tree_map
 from workbench.experiments.inputs.batches import Batch
 from workbench.experiments.inputs.reading import read_inputs
 from workbench.experiments.inputs.worlds import world_of
 from workbench.experiments.questions.budget import require
+from workbench.experiments.questions.own_metric import build_metric
 from workbench.experiments.questions.parameters import signature_of
 from workbench.experiments.questions.spec import Spec
 from workbench.experiments.store.dependencies import Facts, canonical, model_facts, require_unchanged
+from workbench.experiments.store.model_identity import identify
 
 T = TypeVar("T")
 LONGEST = 40
@@ -81,14 +83,19 @@ def cut_text(text: str) -> str:
 
 def require_memory(spec: Spec, model: HookedModel, batch: Batch) -> None:
     """Raise unless the largest activation of a batch, and all at the hooks asked for, are within the budget."""
-    fired = model.trace(tree_map(lambda x: x[:1], batch.inputs), on_request=False)
-    sizes = {name: 4 * len(batch.labels) * prod(info.shape) for name, info in fired.items()}
+    whole = model.probe is not None and model.probe.fixed_batch
+    one = batch.inputs if whole else model.take_rows(batch.inputs, torch.zeros(1, dtype=torch.long))
+    fired = model.trace(one, on_request=False)
+    rows = 1 if whole else len(batch.labels)
+    sizes = {name: 4 * rows * prod(info.shape) for name, info in fired.items()}
     asked = [size for name, size in sizes.items() if fnmatchcase(name, str(spec.parameters.get("hook", "")))]
     require("bytes", max(sum(asked), *sizes.values()), f"the activations of {spec.model} on {short(spec.inputs)}")
 
 
 def loaded(name: str) -> HookedModel:
     """Load a trained network; the last four stay in memory while their files are unchanged."""
+    if (model := present_model(name)) is not None:
+        return model
     with _LOADING:  # two threads that want one model get the same, and so wait for one lock
         return _loaded(name, canonical(model_facts(name)))
 
@@ -96,7 +103,7 @@ def loaded(name: str) -> HookedModel:
 def loaded_at(name: str) -> HookedModel:
     """Load the trained network of that name or, as `name@step`, as it was at a step that training kept."""
     name, at, step = name.partition("@")
-    if at and whole(step) is None:
+    if at and whole_number(step) is None:
         raise InputError(f"{name}@{step} names no step. Write {name}, or {name}@10 for how it was at step 10.")
     return load(name, int(step)) if at else loaded(name)
 
@@ -114,13 +121,13 @@ def loader(facts: Facts | None) -> Callable[[str], HookedModel]:
 
     def load_named(name: str) -> HookedModel:
         known = None if facts is None else facts["models"]
-        if known is not None and name not in known:
+        if known is not None and identify(name) not in known:
             raise InputError(
                 f"The analysis loads {name!r}, which none of its parameters names, so a stored answer could not tell "
                 "when that model changes. Give the analysis a parameter that holds the name."
             )
         model = loaded_at(name)
-        if known is not None and model_facts(name) != known[name]:
+        if known is not None and model_facts(name) != known[identify(name)]:
             raise CheckpointError(f"The files of {name} changed since this run began. Run it again.")
         return model
 
@@ -161,4 +168,5 @@ def metric_of(name: str, model: HookedModel, clean: Batch, corrupted: Batch | No
     answers = model(clean.inputs)
     other = None if corrupted is None else model(corrupted.inputs)
     targets = None if hasattr(answers, "log_variance") else clean.targets
-    return METRICS[name](Question(answers, other, targets, clean.inputs, clean.right, clean.foils))
+    question = Question(answers, other, targets, clean.inputs, clean.right, clean.foils)
+    return build_metric(name, question, len(clean.labels))

@@ -16,6 +16,7 @@ from workbench.core.arguments import check_arguments
 from workbench.core.errors import Cancelled, CheckpointError, UnknownNameError
 from workbench.core.progress import Progress, silent
 from workbench.experiments.computing import compute, loaded, loaded_at
+from workbench.experiments.objects import name_objects
 from workbench.experiments.questions.budget import Budget, allow
 from workbench.experiments.questions.spec import Spec
 from workbench.experiments.store.changes import differences
@@ -25,6 +26,9 @@ from workbench.experiments.store.results import ResultStore
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
+
+    from workbench.core.metrics import Metric
 
 __all__ = ["answer", "catalog", "compute", "full_key", "loaded", "loaded_at", "read", "run", "run_analysis"]
 
@@ -117,27 +121,34 @@ def hold_question(key: str, progress: Progress) -> Iterator[None]:
 
 def run_analysis(
     analysis: str,
-    model: str,
-    inputs: str = "",
-    corrupted: str = "",
-    metric: str = "",
+    model: str | nn.Module,
+    inputs: Any = "",
+    corrupted: Any = "",
+    metric: str | Metric = "",
     seed: int = 0,
     progress: Progress = silent,
     budget: Budget | None = None,
     **parameters: Any,
 ) -> Any:
-    """Run an analysis of a trained network, or read its result if the same question was answered before.
+    """Run an analysis of a network, or read its result if the same question was answered before.
+
+    A network of yours is identified by its code, its weights and everything else that it holds, so a changed weight,
+    input or body of the metric is another question.
 
     Args:
         analysis: Name of the analysis, as in `workbench.ANALYSES.names()`.
-        model: Name of the trained network.
-        inputs: Inputs as text, such as "test:0:16". By default the model's usual inputs.
-        corrupted: Corrupted inputs as text. By default the usual ones for the model.
-        metric: Name of the metric. By default the model's usual metric.
+        model: Name of a trained network, a network of ours, what `workbench.wrap` or `workbench.record` returns, or any
+            module that runs on `inputs`.
+        inputs: Inputs as text, such as "test:0:16", or tensors as the network takes them. By default the model's usual
+            inputs, or the example that it was opened with.
+        corrupted: Corrupted inputs, likewise. By default the usual ones for the model.
+        metric: Name of the metric, or a function from the output to one number per example. By default the model's
+            usual metric.
         seed: Seeds everything random.
         progress: Called with the number of finished steps and their total.
         budget: Limits on the size of the request.
-        parameters: Parameters of the analysis, checked before anything is computed.
+        parameters: Parameters of the analysis, checked before anything is computed. `environment` names the
+            environment of a policy that is passed as an object.
 
     Returns:
         The result, a frozen dataclass that is also stored (see `workbench.catalog`).
@@ -151,9 +162,15 @@ def run_analysis(
         >>> ablation = workbench.run("ablation", model="digits_mlp", hook="blocks.0.hook_post", inputs="test:0:16")
         >>> ablation.effect.shape
         torch.Size([64, 16])
+        >>> module = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+        >>> model = workbench.wrap(module, torch.randn(2, 4))
+        >>> workbench.run("ablation", model=model, hook="1", inputs=torch.randn(16, 4)).effect.shape
+        torch.Size([8, 16])
     """
-    with allow(budget):
-        return run(Spec(model, analysis, inputs, corrupted, metric, parameters, seed), progress)
+    environment = parameters.pop("environment", "")
+    with allow(budget), name_objects(model, inputs, corrupted, metric, environment) as named:
+        spec = Spec(named.model, analysis, named.inputs, named.corrupted, named.metric, parameters, seed)
+        return run(spec, progress)
 
 
 @check_arguments

@@ -3,7 +3,10 @@
 A name that is not known before the program runs goes through `workbench.experiments.run.run(Spec(...))`.
 """
 
+from collections.abc import Mapping
 from typing import Literal, overload
+
+from torch import Tensor, nn
 
 from workbench.analysis.ablation import Ablation
 from workbench.analysis.activations import Activations, HookStatistics
@@ -26,6 +29,7 @@ from workbench.analysis.policies.q_accuracy import QAccuracy
 from workbench.analysis.policies.reachable import ReachableMaxima
 from workbench.analysis.policies.saliency import Saliency
 from workbench.analysis.policies.steering import FieldChange
+from workbench.core.metrics import Metric
 from workbench.core.progress import Progress
 from workbench.experiments.questions.budget import Budget
 
@@ -47,45 +51,57 @@ MetricName = Literal[
     "signed_divergence",
 ]
 
+Tensors = Tensor | tuple[Tensor, ...] | list[Tensor] | Mapping[str, Tensor]
+
 @overload
 def run(
     analysis: Literal["ablation"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
     hook: str,
-    metric: MetricName = ...,
+    metric: MetricName | Metric = ...,
     seed: int = 0,
     progress: Progress = ...,
     axis: str | None = None,
     method: Literal["zero", "mean", "resample"] = "zero",
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> Ablation: ...
 @overload
 def run(
-    analysis: Literal["activations"], model: str, inputs: str = "", *, hook: str, budget: Budget | None = ...
+    analysis: Literal["activations"],
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
+    *,
+    hook: str,
+    environment: str = "",
+    budget: Budget | None = ...,
 ) -> Activations: ...
 @overload
 def run(
     analysis: Literal["alike"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
     seed: int = 0,
     others: tuple[str, ...] = (),
     size: int | None = None,
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> Alikeness: ...
 @overload
-def run(analysis: Literal["anatomy"], model: str, *, budget: Budget | None = ...) -> Anatomy: ...
+def run(
+    analysis: Literal["anatomy"], model: str | nn.Module, *, environment: str = "", budget: Budget | None = ...
+) -> Anatomy: ...
 @overload
 def run(
     analysis: Literal["circuit"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
-    corrupted: str = "",
-    metric: MetricName = ...,
+    corrupted: str | Tensors = "",
+    metric: MetricName | Metric = ...,
     seed: int = 0,
     progress: Progress = ...,
     method: Literal["eap", "eap_ig", "local", "exact", "acdc", "flow", "learned"] = "eap_ig",
@@ -97,13 +113,14 @@ def run(
     positions: bool = False,
     sizes: Literal["usual", "log", "mib"] = "usual",
     draws: int = 10,
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> Circuit: ...
 @overload
 def run(
     analysis: Literal["circuit_returns"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
     seed: int = 0,
     progress: Progress = ...,
@@ -111,23 +128,37 @@ def run(
     limit: int | None = None,
     points: int = 8,
     draws: int = 2,
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> CircuitReturns: ...
 @overload
-def run(analysis: Literal["composition"], model: str, *, budget: Budget | None = ...) -> Composition: ...
+def run(
+    analysis: Literal["composition"], model: str | nn.Module, *, environment: str = "", budget: Budget | None = ...
+) -> Composition: ...
 @overload
 def run(
-    analysis: Literal["counterfactuals"], model: str, inputs: str = "", *, steps: int = 50, budget: Budget | None = ...
+    analysis: Literal["counterfactuals"],
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
+    *,
+    steps: int = 50,
+    environment: str = "",
+    budget: Budget | None = ...,
 ) -> Counterfactuals: ...
 @overload
 def run(
-    analysis: Literal["head_patterns"], model: str, inputs: str = "", *, budget: Budget | None = ...
+    analysis: Literal["head_patterns"],
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
+    *,
+    environment: str = "",
+    budget: Budget | None = ...,
 ) -> HeadPatterns: ...
 @overload
 def run(
     analysis: Literal["maximization"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
     hook: str,
     seed: int = 0,
@@ -135,78 +166,84 @@ def run(
     units: tuple[int, ...] | None = None,
     objective: Literal["channel", "neuron", "fluent"] = "channel",
     steps: int = 128,
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> Maximization: ...
 @overload
 def run(
     analysis: Literal["nodes"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
-    corrupted: str = "",
-    metric: MetricName = ...,
+    corrupted: str | Tensors = "",
+    metric: MetricName | Metric = ...,
     progress: Progress = ...,
     method: Literal["exact", "atp", "atp_star", "hisp"] = "exact",
     ablation: Literal["resample", "zero", "mean"] = "resample",
     detail: str = "",
     group: int = 1,
     positions: bool = False,
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> NodeEffects: ...
 @overload
 def run(
     analysis: Literal["patching"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
     hook: str,
-    corrupted: str = "",
-    metric: MetricName = ...,
+    corrupted: str | Tensors = "",
+    metric: MetricName | Metric = ...,
     progress: Progress = ...,
     axes: tuple[str, ...] = (),
     direction: Literal["denoise", "noise"] = "denoise",
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> Patching: ...
 @overload
 def run(
     analysis: Literal["path"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
-    corrupted: str = "",
-    metric: MetricName = ...,
+    corrupted: str | Tensors = "",
+    metric: MetricName | Metric = ...,
     progress: Progress = ...,
     path: str = "",
     ablation: Literal["resample", "zero", "mean"] = "resample",
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> PathEffect: ...
 @overload
 def run(
     analysis: Literal["probes"],
-    model: str,
+    model: str | nn.Module,
     *,
     hook: str,
     seed: int = 0,
     target: Literal["return_to_go", "steps_left", "action"] = "return_to_go",
     episodes: int = 20,
     states: int = 600,
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> Probes: ...
 @overload
 def run(
     analysis: Literal["q_accuracy"],
-    model: str,
+    model: str | nn.Module,
     *,
     seed: int = 0,
     states: int = 20,
     limit: int = 1000,
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> QAccuracy: ...
 @overload
 def run(
     analysis: Literal["reachable"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
     hook: str,
     seed: int = 0,
@@ -214,27 +251,35 @@ def run(
     units: tuple[int, ...] | None = None,
     steps: int = 100,
     generations: int = 6,
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> ReachableMaxima: ...
 @overload
 def run(
     analysis: Literal["saliency"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
-    metric: MetricName = ...,
+    metric: MetricName | Metric = ...,
     radius: int = 0,
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> Saliency: ...
 @overload
 def run(
-    analysis: Literal["statistics"], model: str, inputs: str = "", *, hook: str = "*", budget: Budget | None = ...
+    analysis: Literal["statistics"],
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
+    *,
+    hook: str = "*",
+    environment: str = "",
+    budget: Budget | None = ...,
 ) -> HookStatistics: ...
 @overload
 def run(
     analysis: Literal["traversal"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
     hook: str,
     progress: Progress = ...,
@@ -242,13 +287,14 @@ def run(
     seen: str = "",
     reach: float = 3.0,
     steps: int = 7,
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> Traversal: ...
 @overload
 def run(
     analysis: Literal["unit_returns"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
     hook: str,
     seed: int = 0,
@@ -256,26 +302,28 @@ def run(
     method: Literal["zero", "mean"] = "zero",
     episodes: int = 20,
     limit: int | None = None,
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> InterventionReturns: ...
 @overload
 def run(
     analysis: Literal["vector_field"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
     change: str = "",
     amount: float | None = None,
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> FieldChange: ...
 @overload
 def run(
     analysis: Literal["verify"],
-    model: str,
-    inputs: str = "",
+    model: str | nn.Module,
+    inputs: str | Tensors = "",
     *,
-    corrupted: str = "",
-    metric: MetricName = ...,
+    corrupted: str | Tensors = "",
+    metric: MetricName | Metric = ...,
     seed: int = 0,
     progress: Progress = ...,
     method: Literal["eap", "eap_ig", "local", "exact", "acdc", "flow", "learned"] = "eap_ig",
@@ -292,5 +340,6 @@ def run(
     cuts: int = 200,
     resamples: int = 5,
     sampled: int = 60,
+    environment: str = "",
     budget: Budget | None = ...,
 ) -> Verification: ...

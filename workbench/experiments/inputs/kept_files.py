@@ -13,7 +13,7 @@ from workbench.core.errors import InputError
 from workbench.experiments.inputs.language import Inputs
 from workbench.experiments.store.run_log import runs_folder
 
-NAME = re.compile(r"[0-9a-f]{16}\.(png|csv|npy|npz)")
+NAME = re.compile(r"[0-9a-f]{16}\.(png|csv|npy|npz|safetensors)")
 DAYS, ROOM = 90, 200_000_000
 """Days without use after which a file is deleted, and bytes of all files together."""
 

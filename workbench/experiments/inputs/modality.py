@@ -14,10 +14,12 @@ from inspect import unwrap
 from typing import Any, get_type_hints
 
 from workbench.checkpoints.card import Card, read_card
+from workbench.checkpoints.present import traits_of
 from workbench.core.errors import ConfigError, InputError
-from workbench.core.registry import DATASETS, MODALITIES, MODELS
+from workbench.core.registry import DATASETS, MODALITIES
 from workbench.experiments.inputs.batches import Batch
 from workbench.experiments.inputs.forms import Form
+from workbench.experiments.inputs.given_tensors import TENSORS
 from workbench.experiments.inputs.language import Inputs, Source, all_sources
 from workbench.experiments.inputs.views import View
 from workbench.experiments.store.data_contents import data_set
@@ -110,7 +112,7 @@ def modalities_of(card: Card) -> tuple[Modality, ...]:
         raise ConfigError(
             f"One modality should claim the architecture {card.architecture!r} on {card.data.name!r} as its own, "
             f"not {found} of {', '.join(MODALITIES)}. Register one for its inputs "
-            f"({MODELS[card.architecture].input_axes})."  # type: ignore[attr-defined]
+            f"({traits_of(card).input_axes})."
         )
     return (own[0], *(modality for modality in claiming if modality is not own[0]))
 
@@ -136,6 +138,7 @@ def sources_of(card: Card) -> dict[str, Source]:
     for modality in modalities_of(card):
         for source in modality.sources:
             found.setdefault(source.name, source)
+    found.setdefault(TENSORS.name, TENSORS)
     return found
 
 
@@ -163,7 +166,7 @@ def with_axes(axes: str, data: type | None = None) -> Callable[[Card], bool]:
     """Claim networks that are no policies by the axes of their inputs and, if given, by the type of their data."""
 
     def claims(card: Card) -> bool:
-        network: Any = MODELS[card.architecture]
+        network = traits_of(card)
         fits = network.family != POLICIES and network.input_axes == axes
         return fits and (data is None or has_data_of(card.data.name, data))
 
@@ -172,13 +175,12 @@ def with_axes(axes: str, data: type | None = None) -> Callable[[Card], bool]:
 
 def is_policy(card: Card) -> bool:
     """Claim networks that act in an environment."""
-    return MODELS[card.architecture].family == POLICIES  # type: ignore[attr-defined]
+    return traits_of(card).family == POLICIES
 
 
 def takes_vectors(card: Card) -> bool:
     """Claim networks whose input is one vector of numbers."""
-    network: Any = MODELS[card.architecture]
-    return network.input_axes == "batch feature" and card.config.get("trunk") != GRIDS
+    return traits_of(card).input_axes == "batch feature" and card.config.get("trunk") != GRIDS
 
 
 def any_of(*claims: Callable[[Card], bool]) -> Callable[[Card], bool]:

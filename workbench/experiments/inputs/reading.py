@@ -9,6 +9,7 @@ from workbench.core.errors import InputError
 from workbench.core.progress import Progress, silent
 from workbench.data.images.user_images import read_bytes
 from workbench.experiments.inputs.batches import Batch, Request
+from workbench.experiments.inputs.given_tensors import TensorFile, tensors_sha256
 from workbench.experiments.inputs.kept_files import locate_file
 from workbench.experiments.inputs.language import Inputs
 from workbench.experiments.inputs.modality import parse_inputs
@@ -48,9 +49,14 @@ def rows_of(text: str) -> int | None:
 
 
 def identity(text: str) -> str:
-    """Return an input text with the hash of each file in place of its path: the same contents are the same inputs."""
+    """Return an input text with the hash of each file in place of its path: the same contents are the same inputs.
+
+    Arrays that are given as they are count by their contents, in whatever kind of file they stand.
+    """
     inputs = Inputs.try_parse(text)
     if inputs is None or not (files := inputs.selection.files):
         return text
+    if isinstance(inputs.selection, TensorFile):
+        return f"{inputs.source}:{tensors_sha256(inputs.selection.path)}"
     hashes = tuple(hashlib.sha256(read_bytes(locate_file(path))).hexdigest() for path in files)
     return str(Inputs(inputs.source, inputs.selection.at(hashes)))

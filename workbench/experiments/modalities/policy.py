@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from workbench.core.errors import InputError
+from workbench.core.metrics import logits_of
 from workbench.core.registry import MODALITIES
 from workbench.data.environments import make
 from workbench.experiments.inputs.batches import Batch, Request, other_answers
@@ -97,13 +98,21 @@ def read_other_actions(request: Request) -> Batch:
     return Batch(states[rows], None, labels, f"{name}, states in which the policy acts otherwise")
 
 
+class Decision(NamedTuple):
+    """Output of a policy without a critic: action logits, and zero in place of a value, which no input holds."""
+
+    logits: Tensor
+    value: Tensor
+
+
 def with_progress(request: Request, total: int, done: int = 0) -> Policy:
     """Return the policy, reporting progress at each step."""
     steps = count(done)
 
     def choose(observation: torch.Tensor) -> Any:
         request.progress(min(next(steps), total), total)
-        return request.ask(observation)
+        output = request.ask(observation)
+        return output if hasattr(output, "value") else Decision(logits_of(output), torch.zeros(len(observation)))
 
     return choose
 

@@ -8,7 +8,7 @@ the same direction, and the mean effect is that of single examples.
 from __future__ import annotations
 
 from workbench.checkpoints.card import read_card
-from workbench.core.registry import MODELS
+from workbench.checkpoints.present import traits_of
 from workbench.experiments.inputs.modality import Preset, modality_of_model, parse_inputs
 
 SEVERAL_RIGHT = ("greater_than",)
@@ -43,6 +43,6 @@ def default_metric(model: str, contrast: bool) -> str:
     if not contrast:
         return "logit"
     card = read_card(model)
-    if MODELS[card.architecture].family == "vae":  # type: ignore[attr-defined]
+    if traits_of(card).family == "vae":
         return "reconstruction"
     return "probability_difference" if card.data.name in SEVERAL_RIGHT else "logit_difference"

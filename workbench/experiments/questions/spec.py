@@ -15,6 +15,7 @@ from workbench.core.reading import is_text, read_json
 from workbench.experiments.inputs.modality import parse_inputs
 from workbench.experiments.questions.budget import require_parameters
 from workbench.experiments.questions.defaults import default_corrupted, default_inputs, default_metric
+from workbench.experiments.questions.own_metric import is_metric
 from workbench.experiments.questions.parameters import as_json, signature_of
 from workbench.experiments.questions.spelling import in_text
 from workbench.experiments.store.dependencies import canonical, facts_of, key_of
@@ -61,7 +62,7 @@ class Spec:
         """
         require_texts({f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("parameters", "seed")})
         card, signature = read_card(self.model), signature_of(self.analysis)
-        if self.metric and self.metric not in METRICS:
+        if self.metric and not is_metric(self.metric):
             raise UnknownNameError("metric", self.metric, METRICS)
         seed = check_value(Seed, self.seed, "The seed")
         takes = signature.injected

@@ -24,19 +24,21 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.checkpoints.card import Card, model_folder, names, read_card, steps_folder
 from workbench.checkpoints.packaged import weights_sha256
+from workbench.checkpoints.present import FOREIGN, present_model
 from workbench.checkpoints.provenance import file_sha256
 from workbench.checkpoints.store import TOKENIZER, WEIGHTS, load
 from workbench.core.errors import CheckpointError, DataError
-from workbench.core.metrics import METRICS
 from workbench.core.reading import whole
 from workbench.core.registry import ANALYSES, DATASETS, MODELS
 from workbench.experiments.inputs.modality import modality_of, parse_inputs
 from workbench.experiments.inputs.reading import identity
 from workbench.experiments.inputs.worlds import discount_of, environment_facts
+from workbench.experiments.questions.own_metric import metric_code, metric_definition
 from workbench.experiments.questions.parameters import as_json, signature_of
 from workbench.experiments.store.changes import differences
 from workbench.experiments.store.data_contents import contents_sha256
-from workbench.experiments.store.read_values import values_read_by
+from workbench.experiments.store.model_identity import foreign_facts, identify, network_code, object_facts
+from workbench.experiments.store.read_values import UNKNOWN, values_read_by
 from workbench.experiments.store.source_code import OURS, Code, code_of, definition_of
 from workbench.recipes.recipe import HOLDERS, OWN, Recipe
 
@@ -50,6 +52,7 @@ FORMAT = 2
 GLUE = (
     "workbench.experiments.computing",
     "workbench.experiments.inputs.reading",
+    "workbench.experiments.questions.own_metric",
     "workbench.experiments.questions.parameters",
     "workbench.experiments.store.data_contents",
 )
@@ -69,13 +72,13 @@ def facts_of(spec: Spec) -> dict[str, Any]:
     world = environment_facts(card.data.name) if plays else None
     discount = {"discount": discount_of(spec.model)} if "world" in injected else {}
     data = {card.data.name: data_fact(card.data.name)} if reads_data(card, inputs) else {}
-    loaded = {name: model_facts(name) for name in (spec.model, *(named_models(spec) if "load" in injected else ()))}
+    named = [spec.model, *(named_models(spec) if "load" in injected else ())]
+    origins = [*map(network_code, named), metric_code(spec.metric)]
     roots = [
         ANALYSES[spec.analysis],
         load,
         "workbench.core.fitting",
-        *(MODELS[facts["architecture"]] for facts in loaded.values()),
-        *([METRICS[spec.metric]] if spec.metric else []),
+        *(root for origin in origins for root in origin.roots),
         *readers,
         *(DATASETS[name] for name in data),
         *(["workbench.experiments.inputs.worlds"] if "world" in injected else []),
@@ -83,26 +86,34 @@ def facts_of(spec: Spec) -> dict[str, Any]:
     ]
     leaves = (*GLUE, *(world.installed if world else ()))
     code = code_of(roots, leaves)
+    texts = {"model": identify(spec.model), "inputs": identity(spec.inputs), "corrupted": identity(spec.corrupted)}
     return {
         "format": FORMAT,
-        "question": asdict(spec) | {"inputs": identity(spec.inputs), "corrupted": identity(spec.corrupted)},
+        "question": asdict(spec) | texts,
         "functions": {
             "analysis": definition_of(ANALYSES[spec.analysis]),
-            "metric": definition_of(METRICS[spec.metric]) if spec.metric else "",
+            "metric": metric_definition(spec.metric),
         },
-        "models": loaded,
+        "models": {identify(name): model_facts(name) for name in named},
         "data": data,
         "environment": (world.settings if world else {}) | discount,
         "code": code.modules,
-        "versions": code.versions,
-        **value_facts(roots, code, leaves),
+        "versions": merge([code.versions, *(origin.versions for origin in origins)]),
+        **value_facts(roots, code, leaves, [name for origin in origins for name in origin.unknown]),
     }
 
 
-def value_facts(roots: Iterable[Any], code: Code, leaves: Iterable[str] = ()) -> dict[str, Any]:
+def merge(tables: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Join several tables, sorted by name."""
+    return dict(sorted(item for table in tables for item in table.items()))
+
+
+def value_facts(
+    roots: Iterable[Any], code: Code, leaves: Iterable[str] = (), unknown: Iterable[str] = ()
+) -> dict[str, Any]:
     """Digests of the values that functions of the user's own read, as the fact `values`; nothing without any."""
     own = [name for name in code.modules.keys() - set(leaves) if name.partition(".")[0] != OURS]
-    values = values_read_by(roots, own)
+    values = values_read_by(roots, own) | dict.fromkeys(unknown, UNKNOWN)
     return {"values": values} if values else {}
 
 
@@ -118,8 +129,12 @@ def canonical(value: Any) -> str:
 
 def model_facts(name: str) -> dict[str, Any]:
     """Return the facts of a trained network (`name`, or `name@step`): architecture, config and hashes of its files."""
+    if (model := present_model(name)) is not None:
+        return object_facts(model)
     name, _, at = name.partition("@")
     card, folder, step = read_card(name), model_folder(name), whole(at)
+    if card.architecture == FOREIGN:
+        return foreign_facts(card)
     facts = {
         "architecture": card.architecture,
         "config": card.config,

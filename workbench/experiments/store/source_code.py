@@ -17,8 +17,8 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.metadata import entry_points, packages_distributions
 from importlib.util import find_spec, resolve_name
@@ -53,6 +53,21 @@ class Code:
 
     modules: dict[str, str]
     versions: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Code that computes a network or a metric.
+
+    Attributes:
+        roots: Functions and classes whose source counts.
+        versions: Versions of the installed packages that hold the others.
+        unknown: Names of values that cannot be compared from one process to another.
+    """
+
+    roots: tuple[Any, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,6 +200,22 @@ def locate(module: str) -> Path | None:
 
 
 # Packages
+
+
+def is_shipped(module: str) -> bool:
+    """Test if a module is Python's or stands where packages are installed, so that its version says what it holds.
+
+    A package that is installed in editable form is not: its files may change under one version.
+    """
+    top = module.partition(".")[0]
+    path = None if top in STANDARD else locate(top)
+    return top in STANDARD or (path is not None and bool({"site-packages", "dist-packages"} & {*path.parts}))
+
+
+def shipped_versions(items: Iterable[Any]) -> dict[str, str]:
+    """Return the versions of the packages that hold some functions or classes."""
+    tops = {module.partition(".")[0] for item in items if is_shipped(module := module_of(item))} - STANDARD - {OURS}
+    return dict(sorted(found for top in tops if (found := package_version(top)) is not None))
 
 
 @cache

@@ -1,0 +1,57 @@
+"""Objects about which no question can be asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import workbench
+from tests.experiments.own_networks import Net, X, ask
+from tests.experiments.tiny_models import calls
+from workbench.core.errors import InputError
+from workbench.experiments.run import catalog
+
+
+@pytest.fixture(autouse=True)
+def here(workspace: Path) -> Path:
+    return workspace
+
+
+def logit(output: Tensor) -> Tensor:
+    return output[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"metric": lambda y: y[:, 0]}, "is a lambda"),
+        ({"metric": logit}, "name of a metric of the workbench"),
+        ({"metric": 3}, "neither a name nor a function"),
+        ({"metric": torch.mean}, "torch.float32 of shape \\(\\) for 5 examples"),
+        ({"inputs": ["a", "b"]}, "is a str, which has no stored form"),
+        ({"inputs": {"x": X, "training": False}}, "'training' is a bool"),
+        ({"inputs": X * float("nan")}, "hold NaN"),
+        ({"inputs": torch.zeros(5, 4).to_sparse()}, "sparse"),
+        ({"inputs": (X, X)}, "holds the arrays \\['0', '1'\\], and this network takes \\['inputs'\\]"),
+        ({"model": 3}, "is no network"),
+        ({"model": Net(), "inputs": "test:0:4"}, "needs an example"),
+        ({"model": Net().to("meta")}, "meta device"),
+    ],
+    ids=str,
+)
+def test_a_refusal_is_one_sentence_that_names_the_value(arguments: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        ask(**{"model": workbench.wrap(Net(), X)} | arguments)
+    assert not calls
+
+
+def test_the_name_of_an_object_alone_says_what_to_do() -> None:
+    ask(workbench.wrap(Net(), X))
+    name = catalog()["model"][0]
+    assert name.startswith("object:Net-")
+    with pytest.raises(InputError, match="workbench add NAME"):
+        ask(name)
