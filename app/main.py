@@ -15,6 +15,7 @@ style.apply()
 st.title("Interpretability workbench" if page.name == "home" else escape(page.title), anchor=False)
 if page.lead:
     st.caption(escape(page.lead))
+notices = st.container()
 if address.begin(page.name):
     jobs.leave_page()
 complete = False
@@ -27,4 +28,7 @@ with explained():
         show_summary(page.technique)
     script.run()
     complete = True
+if complete:
+    with notices:
+        address.report_unread()
 address.finish(complete)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isnan
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from app.state import access, pages
+from app.state.choices import one_of, parse_bool, parse_whole
 from app.text.errors import show
 from workbench.core.errors import InputError, UnknownNameError, WorkbenchError
 
@@ -24,6 +24,8 @@ ACROSS = ("m",)
 """Choices carried over from the previous page unless the link sets them."""
 FULL_NAMES = {"model": "m", "recipe": "r"}
 """Names that a link may be expected to have, and those that it has."""
+LATER = ("node", "check", "size", "go", "go-check", "reach", "overview")
+"""Choices that pages read only once a result is there."""
 
 
 @dataclass
@@ -39,6 +41,9 @@ class Address:
         across: Choices carried over from the previous page.
         drawn: Choices of this run with their defaults.
         before: Choices of the previous run with their defaults.
+        read: Names of the choices that the page asked for.
+        waiting: A result of this run is not available yet.
+        notices: Errors of the link, which stay as long as the page waits.
     """
 
     view: str
@@ -49,6 +54,9 @@ class Address:
     across: dict[str, str] = field(default_factory=dict)
     drawn: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     before: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)
+    waiting: bool = False
+    notices: list[WorkbenchError] = field(default_factory=list)
 
 
 def begin(view: str) -> bool:
@@ -61,15 +69,43 @@ def begin(view: str) -> bool:
     moved = state.view != view
     if not moved and (touched or given == state.written):
         state.before, state.drawn = state.before | state.drawn, {}
+        repeat_notices(state)
         return False
     for key in (*state.drawn, *state.before):
         st.session_state.pop(key, None)
+    across = dict(st.session_state.get(KEPT, {})) if moved else state.across
+    fresh = given.keys() - FULL_NAMES.keys()
+    st.session_state[STATE] = Address(view, state.visit + 1, given, across | given, fresh, across)
     for name in given.keys() & FULL_NAMES.keys():
         key = FULL_NAMES[name]
-        show(InputError(f"A link has no {name!r}, so it was not used. Write {key}={given[name][:40]}."))
-    across = dict(st.session_state.get(KEPT, {})) if moved else state.across
-    st.session_state[STATE] = Address(view, state.visit + 1, given, across | given, set(given), across)
+        complain(InputError(f"A link has no {name!r}, so it was not used. Write {key}={given[name][:40]}."))
     return moved
+
+
+def complain(error: WorkbenchError) -> None:
+    """Show an error of the link; it is shown again while the page waits for a result."""
+    current().notices.append(error)
+    show(error)
+
+
+def repeat_notices(state: Address) -> None:
+    """Show the errors of the link again if the page has waited since, else forget them."""
+    if not state.waiting:
+        state.notices.clear()
+    state.waiting = False
+    for error in state.notices:
+        show(error)
+
+
+def report_unread() -> None:
+    """Show an error for each choice of the link that the page, drawn to its end, did not ask for."""
+    state = current()
+    known = state.read | state.drawn.keys()
+    for name in sorted(state.fresh - known - set(LATER if state.waiting else ())):
+        state.fresh.discard(name)
+        state.chosen.pop(name, None)
+        state.written = {key: text for key, text in state.written.items() if key != name}
+        complain(UnknownNameError("choice", name, sorted(known), where=" on this page, so the link's was not used"))
 
 
 def finish(complete: bool = True) -> None:
@@ -131,6 +167,7 @@ def remember(key: str, value: Any, usual: Any = None) -> Any:
 def requested(key: str) -> str | None:
     """Return a choice as text before its widget is drawn, or None if it is the default."""
     held = st.session_state.get(key)
+    current().read.add(key)
     return current().chosen.get(key) if held is None else as_text(held)
 
 
@@ -187,16 +224,10 @@ def take(key: str, read: Callable[[str], Any], usual: Any) -> Any:
         except WorkbenchError as error:
             value = getattr(error, "nearest", usual)
             if not held and key in state.fresh:
-                show(error)
+                complain(error)
     if not held or as_text(st.session_state[key]) != as_text(value):
         st.session_state[key] = value
     return value
-
-
-def refuse(error: WorkbenchError, nearest: Any) -> NoReturn:
-    """Raise an error that carries the nearest value that can be used."""
-    error.nearest = nearest  # type: ignore[attr-defined]
-    raise error
 
 
 def choose(
@@ -204,28 +235,29 @@ def choose(
     options: Sequence[str],
     key: str,
     default: str | None = None,
-    free: bool = False,
+    free: bool | Callable[[str], object] = False,
     kind: str = "",
     help: str | None = None,
 ) -> str:
     """Draw a select box kept in the address as `key`; with `free` it accepts any text.
 
-    An unknown name in a link shows an error with the nearest valid one.
+    An unknown name in a link shows an error with the nearest valid one; a function as `free` raises for other texts of
+    a link that are not valid.
     """
     options = list(options)
     default = default if default in options else options[0]
-    value = take(key, lambda text: one_of(text, options, default, free, kind or label.lower()), default)
+    typed = st.session_state.get(key) is not None
+
+    def read(text: str) -> str:
+        if callable(free) and not typed and text and text not in options:
+            free(text)
+        return one_of(text, options, default, bool(free), kind or label.lower())
+
+    value = take(key, read, default)
     if value not in options:
         options.append(value)
-    chosen = st.selectbox(label, options, key=key, accept_new_options=free, help=help, on_change=touch)
+    chosen = st.selectbox(label, options, key=key, accept_new_options=bool(free), help=help, on_change=touch)
     return remember(key, chosen or default, default)
-
-
-def one_of(text: str, options: Sequence[str], default: str, free: bool, kind: str) -> str:
-    """Return the text if it is one of the options or `free` is set."""
-    if text in options or (free and text):
-        return text
-    refuse(UnknownNameError(kind, text, options, where=", which the link asks for"), default)
 
 
 def number(label: str, low: int, high: int, key: str, default: int, help: str | None = None) -> int:
@@ -240,21 +272,6 @@ def scrub(label: str, last: int, key: str) -> int:
     """Draw a slider from 0 to `last`, kept in the address."""
     take(key, lambda text: parse_whole(text, 0, last, 0, label), 0)
     return remember(key, st.slider(label, 0, last, key=key, on_change=touch), 0)
-
-
-def parse_whole(text: str, low: int, high: int, default: int, label: str) -> int:
-    """Parse a whole number from `low` to `high`."""
-    try:
-        value = float(text) if len(text) <= 40 else float("nan")
-    except ValueError:
-        value = float("nan")
-    if value.is_integer() and low <= value <= high:
-        return int(value)
-    nearest = default if isnan(value) else low if value < low else high if value > high else round(value)
-    shown = text if len(text) <= 40 else f"{text[:37]}..."
-    refuse(
-        InputError(f"There is no {label.lower()} {shown}: choose one from {low} to {high}. Using {nearest}."), nearest
-    )
 
 
 def write(
@@ -275,13 +292,6 @@ def switch(label: str, key: str, default: bool = False, help: str | None = None)
     """Draw a toggle kept in the address."""
     take(key, lambda text: parse_bool(text, key, default), default)
     return remember(key, st.toggle(label, key=key, help=help, on_change=touch), default)
-
-
-def parse_bool(text: str, key: str, default: bool) -> bool:
-    """Parse "true" or "false"."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    refuse(InputError(f"{key!r} is true or false and not {text[:40]!r}, which the link asks for."), default)
 
 
 def pick(label: str, options: Sequence[str], key: str) -> str:

@@ -253,11 +253,13 @@ def result(
     job = board().ask(key, title, work, lasting)
     replace_in_slot(slot, job)
     if not job.ends_within(PATIENCE if patience is None else patience):
+        address.current().waiting = True
         watch(job.key)
         return None
     try:
         return job.future.result()
     except Cancelled as stopped:
+        address.current().waiting = True
         show(stopped)
         if st.button("Run again", key=f"again {job.key}", icon=":material/replay:"):
             board().forget(job.key)
@@ -306,6 +308,7 @@ def result_on_request(spec: Spec, cost: str, go: str = "go") -> Any:
     if pressed or board().find(key) is not None or ResultStore().has(key):
         address.remember(go, key[:12])
         return result_of(spec, lasting=pressed)
+    address.current().waiting = True
     st.info(f"Not computed yet. {prose(cost)}", icon=":material/play_circle:")
     if st.button("Run", type="primary", key=f"run {key}", icon=":material/play_arrow:"):
         address.put(go, key[:12])

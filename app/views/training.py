@@ -30,10 +30,16 @@ def checked(recipe: str, settings: str, steps: int) -> TrainingCheck | None:
     return jobs.result(key, f"check of {recipe}", lambda report: check(recipe, given, steps, report), "check")
 
 
+def write_settings(label: str, recipe: str, usual: str) -> str:
+    """Draw the field of a recipe's settings; those of a link that the recipe does not have are refused."""
+    check_words = lambda text: training_panel.checked_words(recipe, text)
+    return address.write(label, "set", usual, help=SETTINGS_HELP, check=check_words)
+
+
 def train() -> None:
     """Train a recipe with changed settings and plot the curve while it runs."""
     recipe = address.choose("Recipe", EVERY, "r", "digits_mlp")
-    settings = address.write("Settings", "set", "steps=1000", help=SETTINGS_HELP)
+    settings = write_settings("Settings", recipe, "steps=1000")
     name = address.write("Name of the new model", "name", f"{recipe}_2")
     with st.expander("Every setting of this recipe", icon=":material/tune:"):
         st.dataframe(training_panel.settings_table(recipe), hide_index=True, alt=f"The settings of {recipe}")
@@ -58,7 +64,7 @@ def train() -> None:
 def look() -> None:
     """Check that a recipe overfits one batch, and show gradients and activations by layer."""
     recipe = address.choose("Recipe", CHECKABLE, "r", "digits_mlp")
-    settings = address.write("Settings", "set", "", help=SETTINGS_HELP)
+    settings = write_settings("Settings", recipe, "")
     steps = address.number("Steps on one batch", 1, 1000, "steps", 100)
     found = checked(recipe, settings, steps)
     if found is None:
@@ -75,17 +81,18 @@ def look() -> None:
 def search() -> None:
     """Search better settings with Optuna."""
     recipe = address.choose("Recipe", CHECKABLE, "r", "digits_mlp")
-    ranges = address.write("Ranges", "ranges", "lr=1e-4..1e-1,log batch_size=16..256,log", help=RANGES_HELP)
-    settings = address.write("Fixed settings", "set", "steps=200 evaluate_every=0", help=SETTINGS_HELP)
+    usual, vary = "lr=1e-4..1e-1,log batch_size=16..256,log", training_panel.split_words
+    check_ranges = lambda text: ranges_from(RECIPES[recipe], vary(text))
+    ranges = address.write("Ranges", "ranges", usual, help=RANGES_HELP, check=check_ranges)
+    settings = write_settings("Fixed settings", recipe, "steps=200 evaluate_every=0")
     trials = address.number("Trials to add", 1, 500, "trials", 10)
     name = address.write("Name of the search", "name", recipe)
     st.caption("Evaluated on a held-out tenth of the training set; the test set is not used.")
 
     def command() -> list[str]:
-        ranges_from(RECIPES[recipe], training_panel.split_words(ranges))
+        check_ranges(ranges)
         fixed = training_panel.checked_words(recipe, settings)
-        varied = training_panel.split_words(ranges)
-        return ["search", recipe, *varied, "--trials", str(trials), "--name", name, "--set", *fixed]
+        return ["search", recipe, *vary(ranges), "--trials", str(trials), "--name", name, "--set", *fixed]
 
     def show() -> None:
         if name not in searches():

@@ -12,7 +12,7 @@ import streamlit as st
 from app.components.circuit import MOST_EDGES, Curve, Edge, Link, Node, Picture
 from app.state import address
 from app.text.errors import show
-from app.text.escaping import code, escape
+from app.text.escaping import code
 from app.widgets import result_view
 from app.widgets.hook_choice import hooks
 from workbench.analysis.circuits.circuit import Circuit
@@ -165,14 +165,11 @@ def show_node(model: str, inputs: str, shown: Picture, selected: str | None) -> 
     st.markdown(f"**{code(selected)}**")
     query: dict[str, str] = {"m": model, "inputs": inputs, "hook": site.hook}
     hook = hooks(model).get(site.hook)
-    if hook is not None and isinstance(unit := site.index.get(hook.unit or ""), int):
-        query["unit"] = str(unit)
+    unit = None if hook is None else site.index.get(hook.unit or "")
+    at_unit = {"unit": str(unit)} if isinstance(unit, int) else {}
     with st.container(horizontal=True):
-        for view, words, icon in (
-            ("activations", "Its activations", "grid_view"),
-            ("ablation", "Ablate", "content_cut"),
-        ):
-            address.page_link(view, escape(words), icon, query)
+        address.page_link("activations", "Its activations", "grid_view", query | at_unit)
+        address.page_link("ablation", "Ablate", "content_cut", query)
     rows = [
         {"from": edge.source, "to": edge.id.partition(" -> ")[2], "effect of cutting it": edge.score, "rank": edge.rank}
         for edge in shown.edges

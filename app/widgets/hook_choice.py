@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from app.state import address, jobs
 from workbench.analysis.anatomy import Anatomy
 from workbench.core.axes import unit_axis
+from workbench.core.errors import UnknownNameError
+from workbench.core.sites import Site
 from workbench.experiments.questions.spec import Spec
 
 UNHURRIED = 120.0
@@ -63,4 +66,23 @@ def choose_hook(model: str, default: str | None = None, with_units: bool = False
     names = [name for name, hook in known.items() if hook.unit or not with_units]
     if globs and default and default not in names:
         names = [default, *names]
-    return address.choose("Hook", names, "hook", default or usual(known), free=globs, help="Where to look or to cut.")
+    free = (lambda text: check_pattern(text, model)) if globs else False
+    return address.choose("Hook", names, "hook", default or usual(known), free=free, help="Where to look or to cut.")
+
+
+def check_pattern(text: str, model: str) -> None:
+    """Raise an `UnknownNameError` unless a hook of the model matches the pattern."""
+    if not any(fnmatchcase(name, text) for name in hooks(model)):
+        raise UnknownNameError("hook", text, hooks(model), where=f" in {model}, which the link asks for")
+
+
+def check_site(site: Site, model: str) -> None:
+    """Raise an error with the nearest name or the range unless the model has the site."""
+    known = hooks(model)
+    if site.hook not in known:
+        raise UnknownNameError("hook", site.hook, known, where=f" in {model}")
+    sizes = known[site.hook].sizes
+    for axis in site.index:
+        if axis not in sizes:
+            raise UnknownNameError("axis", axis, sizes, where=f" at {site.hook}")
+    site.check(sizes)

@@ -11,7 +11,7 @@ from app.state import address, jobs
 from app.text.errors import show
 from app.text.escaping import code, escape
 from app.widgets import own_input_form
-from app.widgets.hook_choice import hooks
+from app.widgets.hook_choice import check_site, hooks
 from workbench.checkpoints.card import models_folder, names, read_card
 from workbench.core.errors import InputError, UnknownNameError, WorkbenchError
 from workbench.core.metrics import METRICS
@@ -157,15 +157,8 @@ def destination(text: str, model: str) -> dict[str, str]:
     name, site = (head, Site.parse(tail)) if slash else (model, Site.parse(text))
     if name not in names():
         raise UnknownNameError("trained model", name, names())
-    known = hooks(name)
-    if site.hook not in known:
-        raise UnknownNameError("hook", site.hook, known, where=f" in {name}")
-    sizes = known[site.hook].sizes
-    for axis in site.index:
-        if axis not in sizes:
-            raise UnknownNameError("axis", axis, sizes, where=f" at {site.hook}")
-    site.check(sizes)
-    unit = site.index.get(known[site.hook].unit or "")
+    check_site(site, name)
+    unit = site.index.get(hooks(name)[site.hook].unit or "")
     return {"m": name, "hook": site.hook} | ({"unit": str(unit)} if isinstance(unit, int) else {})
 
 

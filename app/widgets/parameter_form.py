@@ -10,10 +10,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.state import address
 from app.text.escaping import escape
-from app.widgets.hook_choice import choose_hook, hooks
+from app.widgets.hook_choice import check_site, choose_hook, hooks
+from workbench.checkpoints.card import names
+from workbench.core.errors import UnknownNameError
 from workbench.core.ranges import check_value
+from workbench.core.sites import Site
 from workbench.experiments.questions.parameters import Parameter, signature_of
 from workbench.experiments.questions.spelling import from_text, in_text
+from workbench.experiments.run import loaded
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,9 @@ FIRST_HOOKS = {
     "traversal": {"hook_latent": "latent", "hook_input": "latent"},
 }
 """Default hooks of a technique in order of preference, each with the axis that its units must have."""
+
+SITES, ARROW = ("path", "change", "seen"), "->"
+"""Text parameters that name sites, and what separates several."""
 
 
 def row(border: bool = True) -> DeltaGenerator:
@@ -82,12 +89,34 @@ def field(parameter: Parameter, model: str, given: dict[str, str]) -> str:
 
     def check(text: str) -> None:
         if text:
-            check_value(
-                parameter.annotation, from_text(parameter.annotation, text), f"{name!r}, which the link asks for,"
-            )
+            value = from_text(parameter.annotation, text)
+            check_value(parameter.annotation, value, f"{name!r}, which the link asks for,")
+            check_names(name, value, model, given.get("hook", ""))
 
     help_text = f"{parameter.help} ({parameter.type})".strip()
     return address.write(escape(label), name, default, help=escape(help_text), check=check)
+
+
+def check_names(name: str, value: Any, model: str, hook: str) -> None:
+    """Raise an error with the nearest name if a parameter names a part of the model, or another one, that is not there.
+
+    Args:
+        name: Name of the parameter.
+        value: Its value.
+        model: Name of the model.
+        hook: Hook that the form has chosen.
+    """
+    if name == "detail" and value not in (details := loaded(model).details):
+        raise UnknownNameError("detail", value, details, where=f" in the graph of {model}, which the link asks for")
+    if name == "others":
+        for other in (other for other in value if other.partition("@")[0] not in names()):
+            raise UnknownNameError("trained model", other, names(), where=", which the link asks for")
+    if name in SITES:
+        for site in value.split(ARROW):
+            check_site(Site.parse(site), model)
+    if name == "units" and hook in (known := hooks(model)) and known[hook].unit and isinstance(value, list | tuple):
+        for unit in value:
+            check_site(Site(hook, {known[hook].unit: unit}), model)
 
 
 def axis(model: str, hook: str) -> str:
