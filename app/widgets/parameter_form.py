@@ -114,9 +114,10 @@ def check_names(name: str, value: Any, model: str, hook: str) -> None:
     if name in SITES:
         for site in value.split(ARROW):
             check_site(Site.parse(site), model)
-    if name == "units" and hook in (known := hooks(model)) and known[hook].unit and isinstance(value, list | tuple):
+    unit_axis = hooks(model)[hook].unit if name == "units" and hook in hooks(model) else None
+    if unit_axis and isinstance(value, list | tuple):
         for unit in value:
-            check_site(Site(hook, {known[hook].unit: unit}), model)
+            check_site(Site(hook, {unit_axis: unit}), model)
 
 
 def axis(model: str, hook: str) -> str:
