@@ -133,30 +133,33 @@ def durations(report: Path) -> dict[str, float]:
 
 
 def executed_by(tested: Coverage, file: str, text: str, line: int) -> list[str]:
-    """The tests that execute the statement on that line, or any of the file when it runs at import; nearest first.
+    """The tests that execute the statement on that line, nearest first, then the other tests of the file.
 
-    A decorator of a dataclass runs at import and shows in every class: the test of all dataclasses comes first.
+    Where it runs at import, such as a default, those that execute the body behind it, or any line of the file. A
+    decorator of a dataclass shows in every class: the test of all dataclasses comes first.
     """
     by_line = tested.lines.get(file, {})
-    found = {test for at in statement(text, line) for test in by_line.get(at, ())}
-    found = found or {test for tests in by_line.values() for test in tests}
-    near = f"test_{Path(file).stem}.py"
+    found: set[str] = set()
+    for lines in (*statement(text, line), by_line):
+        found = found or {test for at in lines for test in by_line.get(at, ())}
+    near = f"/test_{Path(file).stem}.py::"
 
     def order(test: str) -> tuple[bool, float]:
         return near not in test, tested.seconds.get(test, 1.0)
 
     first = [DATACLASSES] if "@dataclass" in text.splitlines()[line - 1] else []
-    return [*first, *sorted(found - set(first), key=order)][:MOST]
+    chosen = sorted(found - set(first), key=order)[:MOST]
+    return [*first, *chosen, *sorted({test for test in tested.seconds if near in test} - set(chosen), key=order)]
 
 
-def statement(text: str, line: int) -> range:
-    """The lines of the innermost statement there; of one with a body, those before it."""
+def statement(text: str, line: int) -> tuple[range, range]:
+    """The lines of the innermost statement there; of one with a body, those before it, and all of them."""
     around = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.stmt) and first_line(n) <= line <= n.end_lineno]  # type: ignore[operator]
     if not around:
-        return range(line, line + 1)
+        return range(line, line + 1), range(0)
     inner = max(around, key=first_line)
-    body = getattr(inner, "body", None)
-    return range(first_line(inner), body[0].lineno if body else inner.end_lineno + 1)  # type: ignore[operator]
+    body, whole = getattr(inner, "body", None), range(first_line(inner), inner.end_lineno + 1)  # type: ignore[operator]
+    return (range(first_line(inner), body[0].lineno) if body else whole), whole
 
 
 def first_line(node: ast.stmt) -> int:

@@ -20,7 +20,8 @@ MASK = torch.rand(3, 4, 6) > 0.5
 
 AFFINE: dict[str, Function] = {
     "sum": lambda a, b: a + b,
-    "weighted sum": lambda a, b: torch.add(a, b, alpha=3),
+    "weighted sum": lambda a, b: torch.add(a, b, alpha=2),
+    "sum without weight": lambda a, b: torch.add(a, b, alpha=0),
     "weighted difference": lambda a, b: torch.sub(a, b, alpha=3),
     "constant minus value": lambda a, b: 2 - a,
     "weighted reversed difference": lambda a, b: torch.rsub(a, 2, alpha=3),

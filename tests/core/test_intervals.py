@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from workbench.core.intervals import bootstrap_interval, mean_interval
+from torch import Tensor
+
+from workbench.core.intervals import AT_ONCE, bootstrap_interval, mean_interval, resample
 
 
 def test_of_many_values_it_is_the_normal_interval_of_their_mean() -> None:
@@ -55,3 +57,16 @@ def test_groups_are_drawn_by_themselves() -> None:
     low, high = bootstrap_interval(lambda i, j: x[i].mean(dim=1) + y[j].mean(dim=1), 300, 300).tolist()
     assert (high - low) / 2 == pytest.approx(1.96 * float((x.var() + y.var()) / 300) ** 0.5, rel=0.1)
     assert bootstrap_interval(lambda i, j: x[i].mean(dim=1) + y[j].mean(dim=1), 300, 1).isnan().all()
+
+
+@pytest.mark.parametrize(("width", "sizes"), [(1, (5,)), (50, (40, 300)), (2 * AT_ONCE, (7,))])
+def test_draws_taken_at_once_fit_in_memory(monkeypatch: pytest.MonkeyPatch, width: int, sizes: tuple[int, ...]) -> None:
+    held: list[int] = []
+
+    def widths(*rows: Tensor) -> Tensor:
+        held.append(len(rows[0]))
+        return torch.zeros(len(rows[0]))
+
+    resample(widths, *sizes, seed=0, draws=2000, width=width)
+    assert all(n == 1 or n * width * max(sizes) <= AT_ONCE for n in held)
+    assert sum(held) >= 2000 and max(held) == min(2000, max(1, AT_ONCE // (width * max(sizes))))

@@ -231,3 +231,30 @@ def test_other_work_for_another_length_is_refused() -> None:
 def test_an_example_without_rows_is_refused(example: Any) -> None:
     with pytest.raises(InputError, match="no tensor with rows"):
         workbench.record(nn.ReLU(), example)
+
+
+class Parallel(nn.Module):
+    """Two layers read one stream through one norm, and nothing else reads the stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.norm, self.read = nn.Linear(4, 6), nn.LayerNorm(6), nn.Linear(10, 3)
+        self.one, self.two = nn.Linear(6, 5), nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.embed(x))
+        one = self.one(y).relu()
+        return self.read(torch.cat([one, self.two(y).relu()], dim=-1))
+
+
+def test_a_stage_hands_on_what_a_later_port_reads_through_a_norm() -> None:
+    """The second layer's port reads the stream, which nothing after the first layer names."""
+    x = torch.rand(4, 4, dtype=torch.float64)
+    model = workbench.record(Parallel().double(), x)
+    for part in model.parts:
+        for port in part.ports:
+            start = max(k for k, bound in enumerate(model.bounds) if bound <= part.place)
+            state = model.run_stages(x, 0, start)
+            with model.edited({port.name: lambda a: 2 * a}):
+                whole, rest = model(x), model.run_stages(state, start, len(model.stages))
+            torch.testing.assert_close(rest, whole, rtol=0, atol=0)

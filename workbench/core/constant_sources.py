@@ -19,7 +19,7 @@ aten = torch.ops.aten
 def expose_constants(batched: BatchedTape) -> tuple[BatchedTape, tuple[Ref, ...]]:
     """Return the tape on which such constants are values, and these values."""
     tape = batched.pattern
-    following = max([*tape.shapes, *tape.constants], default=Ref(0)) + 1
+    following = max([*tape.shapes, *tape.constants]) + 1
     operations, shapes, returned = list[Operation](), dict(tape.shapes), dict(tape.returned)
     batch_axis, per_row, made = dict(batched.batch_axis), dict(batched.per_row), dict[Ref, Ref]()
     for op in tape.operations:

@@ -202,7 +202,6 @@ class TapeModel(HookedModel):
         tape = self.batched.pattern
         made = {*tape.inputs, *(out for op in tape.operations[:place] for out in op.outputs if out is not None)}
         read = {ref for op in tape.operations[place:] for ref in op.reads} | set(tape.outputs)
-        read |= {port.value for part in self.parts if part.place >= place for port in part.ports}
         read |= {ref for part in self.parts if part.place >= place for ref in self._context(part)}
         return sorted(ref for ref in made & read if ref in tape.shapes)
 
