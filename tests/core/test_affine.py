@@ -39,6 +39,7 @@ AFFINE: dict[str, Function] = {
     "matrix and bias": lambda a, b: torch.addmm(W[0], a[0], W, alpha=2),
     "bias of a product of constants": lambda a, b: torch.addmm(a[0, 0], W, W),
     "bias and matrix": lambda a, b: torch.addmm(a[0, 0], b[0], W, beta=3),
+    "bias of products of constants": lambda a, b: torch.baddbmm(a, W[:4].expand(3, 4, 6), W.expand(3, 6, 6)),
     "matrices and bias": lambda a, b: torch.baddbmm(W[:1], a, W.expand(3, 6, 6)),
     "linear layer": lambda a, b: F.linear(a, W, W[0]),
     "grouped convolution": lambda a, b: F.conv1d(a, KERNEL, W[0, :4], groups=4),

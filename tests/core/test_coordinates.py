@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ import workbench
 from workbench.analysis.ablation import Ablation
 from workbench.checkpoints.encoding import decode, encode
 from workbench.core.coordinates import Axis, Result, View, find_array, name_place
-from workbench.core.notebook import LINES, WIDTH
+from workbench.core.notebook import LINES, WIDTH, write_fields
 from workbench.core.tensor_file import unpack
 from workbench.experiments.run import run_analysis
 
@@ -69,6 +69,8 @@ def test_the_text_of_a_result_has_at_most_five_lines(shape: tuple[int, ...]) -> 
     assert lines[0].startswith("Grid(hooks=('a', 'b'), sizes=int64[size 3], score=float32[hook 2, size 3")
     long = Grid(tuple(f"{'very' * 20}{i}" for i in range(9)), torch.zeros(3), torch.zeros(9, 3))
     assert len(repr(long).splitlines()) <= LINES and max(map(len, repr(long).splitlines())) <= WIDTH
+    many = make_dataclass("Many", [f"field_{i}" for i in range(30)])(*["text" * 10] * 30)
+    assert len(write_fields(many).splitlines()) == 5
 
 
 def test_a_result_that_an_earlier_version_stored_is_read() -> None:

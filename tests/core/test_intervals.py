@@ -7,7 +7,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
-
 from torch import Tensor
 
 from workbench.core.intervals import AT_ONCE, bootstrap_interval, mean_interval, resample

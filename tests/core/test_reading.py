@@ -6,13 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workbench.core.errors import ConfigError, InputError, WorkbenchError, short
 from workbench.core.reading import integer, read_file, read_json, read_text, read_toml, whole
 
 
+@example(2**63 - 1)
 @given(st.integers(0, 2**63 - 1))
 def test_a_whole_number_is_read_as_python_writes_it(number: int) -> None:
     assert whole(str(number)) == integer(str(number)) == number
@@ -60,6 +61,11 @@ def test_a_pipe_an_unreadable_and_a_large_file_are_refused_at_once(tmp_path: Pat
     (tmp_path / "large").write_bytes(bytes(1001))
     with pytest.raises(InputError, match="1,001 bytes, but a file may have 1,000"):
         read_file(tmp_path / "large", 1000)
+    (tmp_path / "text").write_text("a" * 16_000_000)
+    assert len(read_text(tmp_path / "text")) == 16_000_000
+    (tmp_path / "text").write_text("a" * 16_000_001)
+    with pytest.raises(InputError, match="16,000,001 bytes, but a file may have 16,000,000"):
+        read_text(tmp_path / "text")
     (tmp_path / "latin").write_bytes("é".encode("latin-1"))
     with pytest.raises(ConfigError, match="not text in UTF-8"):
         read_text(tmp_path / "latin")

@@ -64,7 +64,8 @@ class Operation:
     @property
     def several(self) -> bool:
         """True if the operation returns a sequence."""
-        return len(self.function._schema.returns) > 1 or "[]" in str(self.function._schema.returns[0].type)
+        returns = self.function._schema.returns
+        return len(returns) > 1 or returns[0].type.kind() == "ListType"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from tests.zoo.small import small
 from workbench.analysis.circuits.composition import composition
-from workbench.analysis.circuits.expanded_weights import expanded_weights, pass_on
+from workbench.analysis.circuits.expanded_weights import check_passes, expanded_weights, pass_on
 from workbench.analysis.circuits.head_weights import ov_circuit, qk_circuit
 from workbench.core.errors import ConfigError, InputError, UnknownNameError
 from workbench.core.fitting import missing_axes
@@ -131,6 +131,10 @@ def test_no_weights_lead_through_attention_and_unknown_names_are_named() -> None
     graph = small("gpt").graph()
     with pytest.raises(ConfigError, match="composition"):
         expanded_weights(graph, "hook_embed", "blocks.1.hook_resid_post")
+    whole = next(hook for hook, group in graph.nodes.items() if len(group.reads) == 1 and group.axis is None)
+    assert graph.size[whole] == graph.size[graph.nodes[whole].reads[0]] == 1
+    with pytest.raises(ConfigError, match="not a layer of units"):
+        check_passes(graph, whole)
     with pytest.raises(UnknownNameError, match="hook_input"):
         expanded_weights(small("mlp").graph(), "hook_inptu[feature=0]", "readout.hook_logits")
     with pytest.raises(InputError, match="not one node"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,6 +44,10 @@ def test_every_network_gives_a_circuit_that_ends_in_the_whole_model(name: str, m
     assert int(circuit.sizes[-1]) == n_edges == sum(score.numel() for score in circuit.scores.values())
     assert_close(float(circuit.faithfulness[-1]), 1.0, rtol=0, atol=1e-5)
     assert circuit.random_faithfulness.shape == (3, len(circuit.sizes))
+    low, high = circuit.faithfulness_interval
+    assert bool(((low - 1e-5 <= circuit.faithfulness) & (circuit.faithfulness <= high + 1e-5)).all())
+    apart = replace(circuit, cmd_interval=(0.1, 0.2), random_cmd_interval=(0.3, 0.4))
+    assert apart.beats_random is True and replace(apart, random_cmd_interval=(0.2, 0.4)).beats_random is False
     assert (circuit.method, circuit.ablation, circuit.metric) == (method, ablation, "Signedfirst_logit")
 
 
