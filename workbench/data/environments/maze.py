@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import gymnasium
 import numpy as np
 import torch
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from workbench.core.errors import InputError
 from workbench.data.environments.maze_layouts import MOVES, random_maze
 from workbench.data.environments.random_state import generator_from_words, generator_words
+from workbench.data.environments.rows import SingleRow, VectorRows
 
 OPEN, AGENT, GOAL = range(3)
 """Channels of an observation: open squares, the agent, and the goal."""
@@ -25,25 +22,19 @@ WALL, FLOOR, MOUSE, CHEESE = (60, 60, 60), (245, 245, 245), (0, 114, 178), (230,
 Where = Literal["corner", "anywhere"]
 
 
-class VectorMaze(VectorEnv):
+class VectorMaze(VectorRows):
     """`num_envs` mazes, a new random one for every episode. Reaching the goal is worth 1 and ends the episode.
 
     Actions are up, right, down and left; a move into a wall has no effect. Observations are (channel, row, column), see
     `OPEN`. Every row has a generator of its own, so its episodes depend only on its seed.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  (gymnasium's)
-
     def __init__(self, num_envs: int = 1, goal: Where = "corner", cells: int = 4, max_episode_steps: int = 100) -> None:
-        self.num_envs, self.goal_lies, self.cells, self.max_episode_steps = num_envs, goal, cells, max_episode_steps
-        self.side = 2 * cells - 1
-        self.single_observation_space = spaces.Box(0, 1, (3, self.side, self.side), dtype=np.float32)
-        self.single_action_space = spaces.Discrete(len(MOVES))
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.goal_lies, self.cells, self.side = goal, cells, 2 * cells - 1
+        observation = spaces.Box(0, 1, (3, self.side, self.side), dtype=np.float32)
+        super().__init__("Maze", observation, len(MOVES), num_envs, max_episode_steps)
         self.is_open = np.zeros((num_envs, self.side, self.side), dtype=bool)
         self.agent, self.goal = np.zeros((2, num_envs, 2), dtype=np.int64)
-        self.elapsed = np.zeros(num_envs, dtype=np.int64)
         self.generators = [np.random.default_rng() for _ in range(num_envs)]
 
     def reset(
@@ -51,26 +42,13 @@ class VectorMaze(VectorEnv):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start a new maze in every row. Row r is seeded with `seed` + r, or with its own seed from a list."""
         if seed is not None:
-            seeds = [seed + row for row in range(self.num_envs)] if isinstance(seed, int) else seed
-            self.generators = [np.random.default_rng(one) for one in seeds]
-        self._restart(np.arange(self.num_envs))
-        return self._observation(), {}
+            self.generators = [np.random.default_rng(one) for one in self.seeds(seed)]
+        return self.restart_all(), {}
 
-    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Step all rows; `final_obs` of the info holds the last observations of ended episodes."""
-        actions = np.asarray(actions)
-        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= len(MOVES):
-            raise InputError(f"Maze expects {self.num_envs} actions of 0 to {len(MOVES) - 1}, got {actions!r}.")
+    def advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.agent = move(self.is_open, self.agent, actions)
-        self.elapsed += 1
         terminated = (self.agent == self.goal).all(axis=1)
-        truncated = self.elapsed >= self.max_episode_steps
-        info = {}
-        done = terminated | truncated
-        if done.any():
-            info = {"final_obs": self._observation(), "_final_obs": done}
-            self._restart(done.nonzero()[0])
-        return self._observation(), terminated.astype(np.float64), terminated, truncated, info
+        return terminated.astype(np.float64), terminated
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Return everything that determines the future, given the actions."""
@@ -82,7 +60,7 @@ class VectorMaze(VectorEnv):
         for name in ("is_open", "agent", "goal", "elapsed"):
             setattr(self, name, state[name].copy())
         self.generators = [generator_from_words(words) for words in state["random"]]
-        return self._observation()
+        return self.observe()
 
     @property
     def moves(self) -> np.ndarray:
@@ -97,14 +75,13 @@ class VectorMaze(VectorEnv):
         seen[torch.arange(len(places)), AGENT, places[:, 0], places[:, 1]] = 1
         return seen, places
 
-    def _restart(self, rows: np.ndarray) -> None:
-        for row in rows:
+    def begin(self, rows: np.ndarray) -> None:
+        for row in rows.nonzero()[0]:
             self.is_open[row], self.agent[row], self.goal[row] = new_episode(
                 self.generators[row], self.goal_lies, self.cells
             )
-        self.elapsed[rows] = 0
 
-    def _observation(self) -> np.ndarray:
+    def observe(self) -> np.ndarray:
         return observe(self.is_open, self.agent, self.goal)
 
 
@@ -141,35 +118,11 @@ def observe(is_open: np.ndarray, agent: np.ndarray, goal: np.ndarray) -> np.ndar
     return shown
 
 
-class Maze(gymnasium.Env):
-    """Single maze with rendering; its rules are those of `VectorMaze`."""
-
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 8}  # noqa: RUF012  (gymnasium's)
+class Maze(SingleRow):
+    """Single maze, rendered with dark walls, the agent blue and the goal yellow."""
 
     def __init__(self, goal: Where = "corner", cells: int = 4, render_mode: str | None = None) -> None:
-        # The time limit is applied by the wrapper that gymnasium.make adds.
-        self.rows = VectorMaze(1, goal, cells, max_episode_steps=2**31)
-        self.observation_space, self.action_space = self.rows.single_observation_space, self.rows.single_action_space
-        self.render_mode = render_mode
-        self.shown = np.zeros(self.observation_space.shape or ())
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start a new maze."""
-        super().reset(seed=seed)
-        self.shown = self.rows.reset(seed=seed)[0][0]
-        return self.shown, {}
-
-    def step(self, action: int | np.integer) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Move the agent."""
-        shown, reward, terminated, _, info = self.rows.step(np.array([action]))
-        self.shown = info["final_obs"][0] if terminated[0] else shown[0]
-        return self.shown, float(reward[0]), bool(terminated[0]), False, {}
-
-    def render(self) -> np.ndarray:
-        """Render the maze: walls dark, agent blue, goal yellow."""
-        return draw(self.shown)
+        super().__init__(VectorMaze(1, goal, cells, max_episode_steps=2**31), draw, render_mode)
 
 
 def draw(observation: np.ndarray) -> np.ndarray:
