@@ -16,31 +16,25 @@ from gymnasium.vector import VectorEnv
 from torch import nn
 
 from workbench.core.progress import Progress, silent
-from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
+from workbench.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from workbench.training.advantages import finite_explained_variance
 from workbench.training.curve import Curve
-from workbench.training.on_policy import Keep, train_on_policy
+from workbench.training.on_policy import Keep, OnPolicyConfig, train_on_policy
 from workbench.training.optimizers import Optimizer
 from workbench.training.policy_losses import entropy, log_probability, policy_gradient_loss, value_loss
 from workbench.training.rollouts import Segment
 from workbench.training.samples import prepare_batch
-from workbench.training.schedules import schedule
 
 
 @dataclass(frozen=True)
-class A2CConfig:
+class A2CConfig(OnPolicyConfig):
     """Settings of A2C. The defaults suit CartPole with 32 environments."""
 
     steps: PositiveInt = 400_000
-    """Steps of all environments together, rounded up to whole segments."""
     segment: PositiveInt = 8
     """Steps of each environment between two updates, the paper's n."""
     lr: PositiveFloat = 3e-3
-    """Learning rate where the schedule's factor is 1."""
-    schedule: str = "linear"
-    """One of `schedules.SCHEDULES`, over steps."""
     discount: Share = 0.98
-    """The paper's gamma."""
     decay: Share = 1.0
     """Lambda of generalized advantages; 1 gives the paper's n-step returns."""
     value_weight: NonNegativeFloat = 0.5
@@ -50,13 +44,6 @@ class A2CConfig:
     gradient_clip: PositiveFloat = 0.5
     """Largest global norm of the gradient."""
     checkpoint_every: PositiveInt = 200
-    """Updates between two writes of the training state."""
-    keep_updates: tuple[NonNegativeInt, ...] = ()
-    """Completed updates after which `keep` sees the model; 0 is before training."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        schedule(self.schedule)
 
 
 def a2c(

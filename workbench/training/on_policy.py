@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from gymnasium.vector import VectorEnv
@@ -16,6 +16,7 @@ from torch import nn
 from workbench.core.errors import ConfigError, TrainingError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
+from workbench.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
 from workbench.training.curve import Curve
 from workbench.training.optimizers import Optimizer, build_optimizer
 from workbench.training.policy_losses import entropy
@@ -38,41 +39,28 @@ Keep = Callable[[int, Any], None]
 """Gets the model after a number of updates."""
 
 
-@runtime_checkable
-class OnPolicyConfig(Protocol):
-    """Settings that the loop reads."""
+@dataclass(frozen=True)
+class OnPolicyConfig:
+    """Settings that the loop reads; the config of each method adds its own and sets its own defaults."""
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
+    steps: PositiveInt
+    """Steps of all environments together, rounded up to whole segments."""
+    segment: NonNegativeInt
+    """Steps of each environment between two updates; 0 for one whole episode of each."""
+    lr: PositiveFloat
+    """Learning rate where the schedule's factor is 1."""
+    schedule: str = "linear"
+    """One of `schedules.SCHEDULES`, over steps."""
+    discount: Share = 0.99
+    """Weight of each reward relative to the preceding one, the papers' gamma."""
+    checkpoint_every: PositiveInt = 10
+    """Updates between two writes of the training state."""
+    keep_updates: tuple[NonNegativeInt, ...] = ()
+    """Completed updates after which `keep` gets the model; 0 is before training."""
 
-    @property
-    def steps(self) -> int:
-        """Steps of all environments together."""
-        ...
-
-    @property
-    def segment(self) -> int:
-        """Steps of each environment between two updates; 0 for one whole episode of each."""
-        ...
-
-    @property
-    def lr(self) -> float:
-        """Learning rate where the schedule's factor is 1."""
-        ...
-
-    @property
-    def schedule(self) -> str:
-        """One of `schedules.SCHEDULES`, over updates."""
-        ...
-
-    @property
-    def checkpoint_every(self) -> int:
-        """Updates between two writes of the training state."""
-        ...
-
-    @property
-    def keep_updates(self) -> tuple[int, ...]:
-        """Completed updates after which `keep` gets the model; 0 is before training."""
-        ...
+    def __post_init__(self) -> None:
+        check_fields(self)
+        schedule(self.schedule)
 
 
 @dataclass

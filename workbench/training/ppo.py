@@ -22,36 +22,29 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from workbench.core.progress import Progress, silent
-from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
+from workbench.core.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from workbench.training.advantages import finite_explained_variance, normalize
 from workbench.training.curve import Curve
-from workbench.training.on_policy import Keep, require_several, train_on_policy
+from workbench.training.on_policy import Keep, OnPolicyConfig, require_several, train_on_policy
 from workbench.training.optimizers import Optimizer
 from workbench.training.policy_losses import Scalar, clipped_surrogate, entropy, log_probability, value_loss
 from workbench.training.ppo_gradient import MEASURES, ppo_gradient
 from workbench.training.rollouts import Segment
 from workbench.training.samples import Batch, Samples, prepare_batch
-from workbench.training.schedules import schedule
 
 
 @dataclass(frozen=True)
-class PPOConfig:
+class PPOConfig(OnPolicyConfig):
     """Settings of PPO. The defaults suit CartPole with 64 environments."""
 
     steps: PositiveInt = 100_000
-    """Steps of all environments together, rounded up to whole segments."""
     segment: PositiveInt = 32
-    """Steps of each environment between two updates."""
     epochs: PositiveInt = 4
     """Passes over each segment."""
     minibatch: Annotated[int, Ge(2)] = 512
     """Samples per optimiser step; advantages are normalised among them."""
     lr: PositiveFloat = 4e-3
-    """Learning rate where the schedule's factor is 1."""
-    schedule: str = "linear"
-    """One of `schedules.SCHEDULES`, over updates."""
     discount: Share = 0.98
-    """The paper's gamma."""
     decay: Share = 0.9
     """Lambda of generalized advantages."""
     clip: PositiveFloat = 0.2
@@ -65,13 +58,6 @@ class PPOConfig:
     kl_stop: PositiveFloat | None = None
     """Estimated KL from the old policy, in nats, that ends an update early."""
     checkpoint_every: PositiveInt = 20
-    """Updates between two writes of the training state."""
-    keep_updates: tuple[NonNegativeInt, ...] = ()
-    """Completed updates after which `keep` sees the model; 0 is before training."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        schedule(self.schedule)
 
 
 def ppo(

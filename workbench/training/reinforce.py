@@ -18,43 +18,31 @@ from torch import Tensor, nn
 
 from workbench.core.errors import ConfigError
 from workbench.core.progress import Progress, silent
-from workbench.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
+from workbench.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt
 from workbench.training.curve import Curve
-from workbench.training.on_policy import Keep, train_on_policy
+from workbench.training.on_policy import Keep, OnPolicyConfig, train_on_policy
 from workbench.training.optimizers import Optimizer
 from workbench.training.policy_losses import log_probability, policy_gradient_loss, value_loss
 from workbench.training.rollouts import Segment, mark_first_episode
-from workbench.training.schedules import schedule
 
 Steps = Float[Tensor, "step env"]
 
 
 @dataclass(frozen=True)
-class REINFORCEConfig:
+class REINFORCEConfig(OnPolicyConfig):
     """Settings of REINFORCE. The defaults suit CartPole with 16 environments."""
 
     steps: PositiveInt = 600_000
-    """Steps of all environments together, rounded up to whole episodes."""
     lr: PositiveFloat = 3e-3
-    """Learning rate where the schedule's factor is 1."""
-    schedule: str = "linear"
-    """One of `schedules.SCHEDULES`, over steps."""
-    discount: Share = 0.99
-    """Weight of each reward relative to the preceding one."""
     baseline: bool = True
     """Subtract the critic's value from the returns, which lowers the variance at the same mean."""
     gradient_clip: PositiveFloat = 0.5
     """Largest global norm of the gradient."""
-    checkpoint_every: PositiveInt = 10
-    """Updates between two writes of the training state."""
-    keep_updates: tuple[NonNegativeInt, ...] = ()
-    """Completed updates after which `keep` gets the model; 0 is before training."""
     segment: NonNegativeInt = 0
     """Always 0: every update uses one whole episode of each environment."""
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        schedule(self.schedule)
+        super().__post_init__()
         if self.segment != 0:
             raise ConfigError(
                 f"segment={self.segment}: REINFORCE learns from whole episodes. Leave it at 0, or use A2C."

@@ -26,29 +26,26 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from workbench.core.errors import ConfigError
 from workbench.core.progress import Progress, silent
-from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, check_fields
+from workbench.core.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share
 from workbench.training.advantages import normalize
 from workbench.training.conjugate_gradient import conjugate_gradient
 from workbench.training.curve import Curve
-from workbench.training.on_policy import Keep, require_several, train_on_policy
+from workbench.training.on_policy import Keep, OnPolicyConfig, require_several, train_on_policy
 from workbench.training.optimizers import Optimizer
 from workbench.training.policy_losses import log_probability, mean_kl, surrogate, value_loss
 from workbench.training.rollouts import Segment
 from workbench.training.samples import Batch, prepare_batch
-from workbench.training.schedules import schedule
 
 Vector = Float[Tensor, " parameter"]
 Parameters = Sequence[nn.Parameter]
 
 
 @dataclass(frozen=True)
-class TRPOConfig:
+class TRPOConfig(OnPolicyConfig):
     """Settings of TRPO. The defaults suit CartPole with 32 environments."""
 
     steps: PositiveInt = 150_000
-    """Steps of all environments together, rounded up to whole segments."""
     segment: PositiveInt = 64
-    """Steps of each environment between two updates."""
     kl_limit: PositiveFloat = 0.01
     """Largest mean KL divergence from the old policy, in nats, the paper's delta."""
     damping: NonNegativeFloat = 0.1
@@ -62,23 +59,12 @@ class TRPOConfig:
     lr: PositiveFloat = 3e-3
     """Learning rate of the critic where the schedule's factor is 1; the policy has none."""
     schedule: str = "constant"
-    """One of `schedules.SCHEDULES`, over steps."""
     critic_epochs: PositiveInt = 5
     """Passes of the critic over each segment."""
     minibatch: PositiveInt = 256
     """Samples per step of the critic."""
-    discount: Share = 0.99
-    """The paper's gamma."""
     decay: Share = 0.95
     """Lambda of generalized advantages."""
-    checkpoint_every: PositiveInt = 10
-    """Updates between two writes of the training state."""
-    keep_updates: tuple[NonNegativeInt, ...] = ()
-    """Completed updates after which `keep` gets the model; 0 is before training."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        schedule(self.schedule)
 
 
 def trpo(
