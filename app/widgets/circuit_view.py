@@ -120,20 +120,12 @@ def first_size(result: Circuit) -> int:
     """Return the smallest measured size with a faithfulness of 0.9, if readable, else one with enough edges to
     show.
     """
-    measured = [(size, live_edges(result, size), kept) for size, kept in curve_points(result)]
+    curve = zip(result.sizes.tolist(), result.faithfulness.tolist(), strict=True)
+    live_edges = lambda size: sum(int(kept.sum()) for kept in result.mask(size).values())  # on a path to the output
+    measured = [(size, live_edges(size), faithfulness) for size, faithfulness in curve]
     faithful = [size for size, live, faithfulness in measured if faithfulness >= 0.9 and live <= 4 * AT_FIRST]
     visible = [size for size, live, _ in measured if live >= AT_FIRST // 4]
     return next(iter([*faithful, *visible, measured[-1][0]]))
-
-
-def curve_points(result: Circuit) -> list[tuple[int, float]]:
-    """Return pairs of size and faithfulness."""
-    return list(zip(result.sizes.tolist(), result.faithfulness.tolist(), strict=True))
-
-
-def live_edges(result: Circuit, size: int) -> int:
-    """Count those of the `size` strongest edges that lie on a path from an input to the output."""
-    return sum(int(kept.sum()) for kept in result.mask(size).values())
 
 
 def show_check(traced: Spec) -> None:

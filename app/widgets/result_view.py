@@ -10,6 +10,7 @@ from plotly.graph_objects import Figure
 from app import style
 from app.state import jobs
 from app.text.escaping import code, escape
+from app.widgets.run_table import QUIET
 from workbench.experiments.inputs.reading import rows_of
 from workbench.experiments.questions.spec import Spec
 from workbench.experiments.store.export import render
@@ -29,8 +30,6 @@ ROWS = 5000
 """Maximum number of table rows shown; downloads have all."""
 MANY = 256
 """Number of examples above which an analysis waits for Run."""
-PASSING = ("activations", "statistics", "anatomy")
-"""Analyses that cost one forward pass and never wait for Run."""
 
 
 def show(result: Any, key: str) -> None:
@@ -124,6 +123,6 @@ def result_or_run_button(spec: Spec, cost: str = "", go: str = "go") -> Any:
     The button appears if a `cost` is given or there are more than `MANY` examples. A press is part of the link as `go`.
     """
     rows = rows_of(spec.inputs)
-    if not cost and spec.analysis not in PASSING and (rows is None or rows > MANY):
+    if not cost and spec.analysis not in QUIET and (rows is None or rows > MANY):
         cost = f"It asks about {f'{rows:,}' if rows else 'all'} examples."
     return jobs.result_on_request(spec, cost, go) if cost else jobs.result_of(spec)

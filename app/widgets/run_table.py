@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 QUIET = ("activations", "statistics", "anatomy")
-"""Analyses that pages run routinely and that the table omits."""
+"""Analyses of one forward pass, which pages run routinely: they never wait for Run, and the table omits them."""
 
 
 def list_runs(everything: bool = False) -> pd.DataFrame:

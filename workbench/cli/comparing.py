@@ -32,7 +32,8 @@ def compare_settings(
         json: Write curves, gradients and accuracies as JSON.
     """
     from workbench.experiments.pipelines.comparison import compare, comparisons, read_plan
-    from workbench.experiments.pipelines.training_runs import key_of, log_run
+    from workbench.experiments.pipelines.training_runs import key_of
+    from workbench.experiments.store.run_log import RunLog
 
     if not comparison:
         write_table([{"comparison": name, "question": question} for name, question in comparisons().items()])
@@ -43,7 +44,7 @@ def compare_settings(
     about = {"analysis": "compare", "model": plan.name, "recipe": plan.recipe}
     with (
         bar(f"comparing {comparison}", quiet=json) as progress,
-        log_run(key_of("compare", plan.name), about, progress) as report,
+        RunLog().record(key_of("compare", plan.name), about, progress) as report,
     ):
         result = compare(plan, folder, report)
     if output is not None:

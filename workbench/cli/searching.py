@@ -43,8 +43,9 @@ def search_settings(
     """
     from workbench.core.registry import RECIPES
     from workbench.experiments.pipelines.search import SearchPlan, ranges_from, search
-    from workbench.experiments.pipelines.training_runs import key_of, log_run
+    from workbench.experiments.pipelines.training_runs import key_of
     from workbench.experiments.questions.settings import from_words
+    from workbench.experiments.store.run_log import RunLog
     from workbench.figures.search import describe_best, draw_search, list_finished_trials
 
     plain = RECIPES[recipe]
@@ -53,7 +54,7 @@ def search_settings(
     about = {"analysis": "search", "model": name, "recipe": recipe, "ranges": list(ranges)}
     with (
         bar(f"searching {recipe}", quiet=json) as progress,
-        log_run(key_of("search", name), about, progress) as report,
+        RunLog().record(key_of("search", name), about, progress) as report,
     ):
         study = search(name, plan, trials, report)
     best = sorted(list_finished_trials(study), key=lambda t: t.value or 0.0, reverse=plan.direction == "maximize")

@@ -35,12 +35,13 @@ def show_result(start: str, store: ResultStore, json: bool) -> None:
     """Print the question of a stored result, its facts, and the reasons why it would be computed again."""
     from workbench.experiments.questions.spec import Spec
     from workbench.experiments.run import full_key
+    from workbench.experiments.store.changes import differences
 
     stored = next(one for one in store.entries() if one.key == full_key(start, store))
     answers = store.answers_to(stored.spec)
     at = [one.key for one in answers].index(stored.key)
     earlier, later = answers[at + 1 :], answers[:at]
-    today, past = not_used_today(stored), [(one, not_used_for(one, stored)) for one in earlier]
+    today, past = not_used_today(stored), [(one, list(differences(one.facts, stored.facts))) for one in earlier]
     if json:
         before = [{"key": one.key, "because": because} for one, because in past]
         write_json(asdict(stored) | {"today": today, "earlier": before, "later": [one.key for one in later]})
@@ -67,13 +68,6 @@ def not_used_today(stored: Stored) -> list[str]:
         return [] if spec.key == stored.key else list(differences(stored.facts, spec.facts))
     except (WorkbenchError, TypeError) as error:
         return [f"it cannot be asked ({error})"]
-
-
-def not_used_for(earlier: Stored, stored: Stored) -> list[str]:
-    """List the reasons why a result was computed although an earlier answer was stored."""
-    from workbench.experiments.store.changes import differences
-
-    return list(differences(earlier.facts, stored.facts))
 
 
 def facts_in_lines(facts: Mapping[str, Any]) -> dict[str, str]:

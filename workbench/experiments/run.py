@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 
 from workbench.checkpoints.provenance import provenance
 from workbench.core.arguments import check_arguments
-from workbench.core.errors import Cancelled, CheckpointError, UnknownNameError
+from workbench.core.errors import CheckpointError, UnknownNameError
 from workbench.core.progress import Progress, silent
 from workbench.experiments.computing import compute, loaded, loaded_at
 from workbench.experiments.objects import name_objects
@@ -34,14 +34,8 @@ __all__ = ["answer", "catalog", "compute", "full_key", "loaded", "loaded_at", "r
 
 PAUSE = 0.2
 """Seconds between two checks on another thread that answers the same question."""
-_BEING_ANSWERED: WeakValueDictionary[str, Lock] = WeakValueDictionary()
-
-
-class Lock:
-    """A lock that is dropped once no thread holds it or waits for it."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
+_BEING_ANSWERED: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+"""Locks by question; one is dropped once no thread holds it or waits for it."""
 
 
 @dataclass(frozen=True)
@@ -86,17 +80,10 @@ def answer(spec: Spec, progress: Progress = silent, store: ResultStore | None = 
 def compute_and_store(spec: Spec, facts: Facts, progress: Progress, store: ResultStore) -> Any:
     """Compute a result and store it with everything that it depends on."""
     key = key_of(facts)
-    store.start(key, asdict(spec))
     begin = perf_counter()
-    try:
-        result = compute(spec, report_to_catalog(store, key, progress), facts)
+    with store.record(key, asdict(spec), progress) as report:
+        result = compute(spec, report, facts)
         return store.put(key, result, asdict(spec), provenance(perf_counter() - begin), facts)
-    except (Cancelled, KeyboardInterrupt):
-        store.withdraw(key)
-        raise
-    except BaseException as error:
-        store.fail(key, str(error) or type(error).__name__)
-        raise
 
 
 def reasons(spec: Spec, facts: Facts, store: ResultStore) -> tuple[str, ...]:
@@ -110,13 +97,13 @@ def reasons(spec: Spec, facts: Facts, store: ResultStore) -> tuple[str, ...]:
 @contextmanager
 def hold_question(key: str, progress: Progress) -> Iterator[None]:
     """Let one thread of this process answer a question at a time; waiting threads can be cancelled."""
-    holder = _BEING_ANSWERED.setdefault(key, Lock())
-    while not holder.lock.acquire(timeout=PAUSE):
+    lock = _BEING_ANSWERED.setdefault(key, threading.Lock())
+    while not lock.acquire(timeout=PAUSE):
         progress(0, 0)
     try:
         yield
     finally:
-        holder.lock.release()
+        lock.release()
 
 
 def run_analysis(
@@ -216,13 +203,3 @@ def full_key(start: str, store: ResultStore) -> str:
     if not found:
         raise UnknownNameError("stored result", start, keys, where=f" in {store.folder}")
     return found[0]
-
-
-def report_to_catalog(store: ResultStore, key: str, progress: Progress) -> Progress:
-    """Report progress to the caller and to the catalog; either can stop the work."""
-
-    def report(done: int, total: int) -> None:
-        progress(done, total)
-        store.progress(key, done, total)
-
-    return report

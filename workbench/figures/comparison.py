@@ -7,6 +7,7 @@ from statistics import fmean
 
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.colors import hex_to_rgb
 from plotly.subplots import make_subplots
 
 from workbench.figures.alt import describe
@@ -69,16 +70,10 @@ def draw_mean_and_range(points: Points, label: str, look: dict[str, str], legend
     low = go.Scatter(y=[min(some) for some in values], hoverinfo="skip", **edge)
     high = go.Scatter(
         y=[max(some) for some in values], fill="tonexty", opacity=0.2, hoverinfo="skip",
-        fillcolor=add_alpha(look["color"]),
+        fillcolor=f"rgba{(*hex_to_rgb(look['color']), 0.15)}",
         **edge,
     )  # fmt: skip
     return [low, high, mean]
-
-
-def add_alpha(colour: str) -> str:
-    """Make a hex colour transparent."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.15)"
 
 
 def find_loss_range(result: Comparison) -> list[float]:

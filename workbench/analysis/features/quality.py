@@ -17,19 +17,14 @@ def gain(reached: Float[Tensor, " unit"], natural: Float[Tensor, " unit"]) -> Fl
     return torch.where(natural > 0, reached / natural, torch.nan)
 
 
-def z_scores(
-    activations: Float[Tensor, "row unit"], reference: Float[Tensor, "batch unit"]
-) -> Float[Tensor, "row unit"]:
-    """Standardize activations by each unit's mean and standard deviation over a reference batch.
-
-    A unit that is constant there gets minus infinity.
-    """
-    mean, spread = reference.mean(dim=0), reference.std(dim=0, correction=0)
-    return torch.where(spread > 1e-6 * mean.abs(), (activations - mean) / spread, -torch.inf)
-
-
 def top_unit(
     activations: Float[Tensor, "row unit"], units: Int[Tensor, " row"], reference: Float[Tensor, "batch unit"]
 ) -> Bool[Tensor, " row"]:
-    """Return whether each row's unit has the largest z-score on that row."""
-    return z_scores(activations, reference).argmax(dim=1) == units
+    """Return whether each row's unit has the largest z-score on that row.
+
+    Mean and standard deviation of each unit are those over a reference batch; a unit that is constant there has the
+    lowest score.
+    """
+    mean, spread = reference.mean(dim=0), reference.std(dim=0, correction=0)
+    z = torch.where(spread > 1e-6 * mean.abs(), (activations - mean) / spread, -torch.inf)
+    return z.argmax(dim=1) == units

@@ -26,7 +26,8 @@ CONTENT = "52cd6c10ae77107af32269dd9d10ca19c1b749e83235a0c75e2f0729ebeaf141"
 @DATASETS.register("mnist")
 def mnist() -> ImageData:
     """60,000 training and 10,000 test digits in grey, in the order of the original files."""
-    arrays = read_arrays("mnist.npz", tuple(IDX_FILES), CONTENT, idx_files(), read_idx_files)
+    files = [RemoteFile(name, f"{MIRROR}/{name}") for name in IDX_FILES.values()]
+    arrays = read_arrays("mnist.npz", tuple(IDX_FILES), CONTENT, files, read_idx_files)
     train = torch.from_numpy(arrays["train_images"]).unsqueeze(1)  # one channel
     mean, std = channel_statistics(train)
     return ImageData(
@@ -42,11 +43,6 @@ def mnist() -> ImageData:
         source=MIRROR,
         sha256=CONTENT,
     )
-
-
-def idx_files() -> list[RemoteFile]:
-    """Return the addresses of the four original files."""
-    return [RemoteFile(name, f"{MIRROR}/{name}") for name in IDX_FILES.values()]
 
 
 def read_idx_files(paths: Sequence[Path]) -> Arrays:

@@ -41,25 +41,6 @@ class Preset:
     corrupted: str = OTHER
 
 
-def no_views(network: Any, batch: Batch, row: int) -> tuple[View, ...]:
-    """Return no views."""
-    return ()
-
-
-def no_pictures(network: Any, inputs: Any) -> None:
-    """Return None: these inputs are no pictures."""
-
-
-def numbered_features(card: Card, size: int) -> list[str]:
-    """Name the numbers of an input by their place."""
-    return [f"feature {i}" for i in range(size)]
-
-
-def corrupt_by_answer(model: str, inputs: Inputs) -> str:
-    """Corrupt each example by one of the same kind that has another answer."""
-    return OTHER
-
-
 @dataclass(frozen=True)
 class Modality:
     """One kind of inputs.
@@ -90,10 +71,10 @@ class Modality:
     answers: Callable[[Any], list[str]] = lambda network: []
     forms: Callable[[str], tuple[Form, ...]] = lambda model: ()
     form_label: str = "Own input"
-    corrupt: Callable[[str, Inputs], str] = corrupt_by_answer
-    show_answer: Callable[[Any, Batch, int], tuple[View, ...]] = no_views
-    pictures: Callable[[Any, Any], Any] = no_pictures
-    feature_names: Callable[[Card, int], list[str]] = numbered_features
+    corrupt: Callable[[str, Inputs], str] = lambda model, inputs: OTHER
+    show_answer: Callable[[Any, Batch, int], tuple[View, ...]] = lambda network, batch, row: ()
+    pictures: Callable[[Any, Any], Any] = lambda network, inputs: None
+    feature_names: Callable[[Card, int], list[str]] = lambda card, size: [f"feature {i}" for i in range(size)]
     metrics: tuple[str, ...] = ()
     acts: bool = False
     gives_way: bool = False

@@ -13,13 +13,14 @@ from workbench.core.errors import InputError
 from workbench.core.random import generator
 from workbench.core.registry import MODALITIES
 from workbench.core.source_target import SourceTarget
-from workbench.data.pairs.pair_data import PairData, Pairs, lengths, pad_rows
+from workbench.data.pairs.pair_data import PairData, lengths, pad_rows
 from workbench.data.pairs.pair_tokenizer import ARROW, PAD, PairTokenizer
 from workbench.data.pairs.pronunciations import dictionary_path
 from workbench.experiments.inputs.batches import Batch, Request
 from workbench.experiments.inputs.forms import Form, TextField
 from workbench.experiments.inputs.language import ALSO, Rows, Seed, Source, Texts, always
 from workbench.experiments.inputs.modality import Modality, Preset, with_axes
+from workbench.experiments.inputs.prompt_presets import task_presets
 from workbench.experiments.inputs.views import VISIBLE, TokenView
 from workbench.experiments.store.data_contents import data_set
 
@@ -52,14 +53,9 @@ def read_rows(request: Request) -> Batch:
         raise InputError(f"known={known} is too many: the shortest answer of these rows has {shortest} tokens.")
     given = f"{known} token{'' if known == 1 else 's'} of each answer given"
     note = f"{data.name}, {request.source} rows {chosen.start} to {chosen.stop - 1}, {given}"
-    return batch_of_pairs(some, known, data.tokenizer, note)
-
-
-def batch_of_pairs(pairs: Pairs, known: int, tokenizer: PairTokenizer, note: str) -> Batch:
-    """Give `known` tokens of each answer."""
-    longest = int(lengths(pairs.source, tokenizer.ids[PAD]).max())
-    inputs = SourceTarget(pairs.source[:, :longest], pairs.target[:, : known + 1])
-    return spell(inputs, pairs.target[:, known + 1], tokenizer, note)
+    longest = int(lengths(some.source, pad).max())
+    inputs = SourceTarget(some.source[:, :longest], some.target[:, : known + 1])
+    return spell(inputs, some.target[:, known + 1], data.tokenizer, note)
 
 
 def spell(inputs: SourceTarget, targets: Int[Tensor, " batch"] | None, tokenizer: PairTokenizer, note: str) -> Batch:
@@ -146,13 +142,11 @@ def show(network: Any, batch: Batch, row: int, hook: str) -> tuple[TokenView, ..
 def presets(model: str) -> tuple[Preset, ...]:
     """Return test pairs, and typed pairs where some are known for the data set."""
     data = read_card(model).data.name
-    plural, *typed = PROMPTS.get(data, ("pairs",))
-    offered = [Preset(f"16 test {plural}", "test:0:16"), Preset(f"64 test {plural}", "test:0:64")]
-    if typed:
-        prompt, other = typed
-        offered.insert(1, Preset(prompt, f"text:{prompt}{ALSO}{other}", f"text:{other}{ALSO}{prompt}"))
+    if data not in PROMPTS:
+        return Preset("16 test pairs", "test:0:16"), Preset("64 test pairs", "test:0:64")
+    offered = task_presets(*PROMPTS[data])
     # The dictionary is an optional package: without it there are no test pairs.
-    return (typed_words(), offered[1]) if data == "pronunciations" and dictionary_path() is None else tuple(offered)
+    return (typed_words(), offered[1]) if data == "pronunciations" and dictionary_path() is None else offered
 
 
 def typed_words() -> Preset:

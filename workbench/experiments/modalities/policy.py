@@ -51,8 +51,10 @@ def read_episode(request: Request) -> Batch:
         else:
             steps = chosen_steps(len(shown[0]), *which)
     places = [(episode, step) for episode, seen in enumerate(shown) for step in range(len(seen))]
-    require_steps(len(places), steps)
-    labels = [label_of(seed, *places[i], several=len(shown) > 1) for i in steps]
+    if len(steps) > len(places):
+        raise InputError(f"{EPISODES} episodes have {len(places)} steps and not {len(steps)}. Ask for fewer.")
+    labels = [f"seed {seed + episode}, step {step}" if len(shown) > 1 else f"step {step}"
+              for episode, step in map(places.__getitem__, steps)]  # fmt: skip
     note = f"{name}, {describe_episodes(seed, len(shown))}, {len(places)} steps long"
     return Batch(torch.cat(shown)[steps], None, tuple(labels), note)
 
@@ -127,22 +129,11 @@ def chosen_steps(length: int, first: int, last: int | None = None) -> list[int]:
     raise InputError(f"The episode is {length} steps long and has no {asked}. Ask for 0:{length} or fewer.")
 
 
-def require_steps(length: int, steps: list[int]) -> None:
-    """Raise an `InputError` if the episodes have too few steps."""
-    if len(steps) > length:
-        raise InputError(f"{EPISODES} episodes have {length} steps and not {len(steps)}. Ask for fewer.")
-
-
 def describe_episodes(seed: int, episodes: int) -> str:
     """Name the episodes by their seeds."""
     if episodes == 1:
         return f"greedy episode from seed {seed}"
     return f"greedy episodes from seeds {seed} to {seed + episodes - 1}"
-
-
-def label_of(seed: int, episode: int, step: int, several: bool) -> str:
-    """Name a step."""
-    return f"seed {seed + episode}, step {step}" if several else f"step {step}"
 
 
 def show(network: Any, batch: Batch, row: int, hook: str) -> tuple[View, ...]:

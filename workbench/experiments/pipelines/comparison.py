@@ -40,6 +40,7 @@ from workbench.core.reading import read_json, read_text, read_toml
 from workbench.core.registry import RECIPES
 from workbench.core.weights import is_weight
 from workbench.experiments.pipelines.model_size import require_size
+from workbench.experiments.pipelines.pipeline import question_of
 from workbench.experiments.questions.settings import convert_settings
 from workbench.experiments.store.changes import training_differences
 from workbench.experiments.store.data_contents import data_set
@@ -72,11 +73,6 @@ class Plan:
 def comparisons() -> dict[str, str]:
     """Map the comparisons that come with the workbench to the first line of their file, their question."""
     return {path.stem: question_of(path) for path in sorted(PLANS.glob("*.toml"))}
-
-
-def question_of(path: Path) -> str:
-    """Return the first line of a file without its comment mark."""
-    return path.read_text(encoding="utf-8-sig").partition("\n")[0].lstrip("# ")
 
 
 def read_plan(name: str) -> Plan:

@@ -67,10 +67,12 @@ class Summary:
 
 def studies() -> dict[str, str]:
     """Map the studies that come with the workbench to the first line of their file, their question."""
-    return {
-        path.stem: path.read_text(encoding="utf-8-sig").partition("\n")[0].lstrip("# ")
-        for path in sorted(STUDIES.glob("*.toml"))
-    }
+    return {path.stem: question_of(path) for path in sorted(STUDIES.glob("*.toml"))}
+
+
+def question_of(path: Path) -> str:
+    """Return the first line of a file without its comment mark."""
+    return path.read_text(encoding="utf-8-sig").partition("\n")[0].lstrip("# ")
 
 
 def locate_pipeline(path: Path) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -135,14 +136,14 @@ def open_study(name: str, plan: SearchPlan | None = None) -> optuna.Study:
     path = studies_folder() / f"{name}.db"
     if plan is None and not path.is_file():
         raise UnknownNameError("search", name, searches(), where=f" in {studies_folder()}")
-    facts = None if plan is None else recipe_facts(require_data_fit(fixed_recipe(plan)))  # refused before it is stored
+    facts = None if plan is None else recipe_facts(require_data_fit(recipe_of(plan)))  # refused before it is stored
     path.parent.mkdir(parents=True, exist_ok=True)
     direction = None if plan is None else plan.direction
     study = optuna.create_study(storage=f"sqlite:///{path}", study_name=name, direction=direction, load_if_exists=True)
     # The seed moves on with the trials: else a search that is continued would draw its first ones again.
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
     if plan is not None and facts is not None:
-        stored = json.loads(json.dumps({**asdict(plan), "settings": as_json_settings(plan.settings)}))
+        stored = json.loads(json.dumps({**asdict(plan), "settings": {n: as_json(v) for n, v in plan.settings.items()}}))
         if study.user_attrs.setdefault(PLAN, stored) != stored:
             raise ConfigError(
                 f"The search {name} is another one: {study.user_attrs[PLAN]}. Give this one another --name."
@@ -162,15 +163,11 @@ def require_same_training(name: str, study: optuna.Study, facts: Mapping[str, An
     study.set_user_attr(FACTS, facts)
 
 
-def fixed_recipe(plan: SearchPlan) -> Recipe:
-    """Return the recipe with the fixed settings of all trials."""
+def recipe_of(plan: SearchPlan, suggested: Mapping[str, Any] = MappingProxyType({})) -> Recipe:
+    """Return the recipe with the fixed settings of all trials and those suggested to one."""
     plain = RECIPES[plan.recipe]
-    return require_size(plain.with_settings(convert_settings(plain, {**plan.settings, "held_out": HELD_OUT})))
-
-
-def as_json_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert settings to JSON."""
-    return {name: as_json(value) for name, value in settings.items()}
+    settings = convert_settings(plain, {**plan.settings, **suggested, "held_out": HELD_OUT})
+    return require_size(plain.with_settings(settings))
 
 
 def search(name: str, plan: SearchPlan, trials: int, progress: Progress = silent) -> optuna.Study:
@@ -195,12 +192,8 @@ def search(name: str, plan: SearchPlan, trials: int, progress: Progress = silent
 def score(plan: SearchPlan, trial: optuna.Trial, progress: Progress) -> float:
     """Train with suggested settings and return the metric on the held-out part of the training set."""
     trial.set_user_attr(OWNER, list(this_process()))
-    plain = RECIPES[plan.recipe]
-    suggested = {r.name: r.suggest(trial) for r in plan.ranges}
-    texts = {n: from_text(kinds(plain)[n], v) if isinstance(v, str) else v for n, v in suggested.items()}
-    recipe = require_size(
-        plain.with_settings(convert_settings(plain, {**plan.settings, **texts, "held_out": HELD_OUT}))
-    )
+    known, suggested = kinds(RECIPES[plan.recipe]), {r.name: r.suggest(trial) for r in plan.ranges}
+    recipe = recipe_of(plan, {n: from_text(known[n], v) if isinstance(v, str) else v for n, v in suggested.items()})
     torch.set_num_threads(recipe.threads)
     with TemporaryDirectory() as scratch:
         session = Session(Path(scratch) / "state", progress, lambda step, m: None)

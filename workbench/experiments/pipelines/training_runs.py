@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from workbench.checkpoints.card import Card, models_folder
-from workbench.core.errors import Cancelled, InputError
+from workbench.core.errors import InputError
 from workbench.core.progress import Progress, silent
 from workbench.core.registry import RECIPES
 from workbench.experiments.pipelines.data_fit import require_data_fit
@@ -58,46 +58,17 @@ def train(
         "analysis": "train",
         "model": folder.name,
         "recipe": name,
-        "settings": settings_as_text(settings),
+        "settings": json.loads(json.dumps(dict(settings), default=str)),
         "folder": str(folder),
     }
-    log = log_run(key_of("train", str(folder.resolve())), spec, progress) if is_first() else nullcontext(silent)
+    log = RunLog().record(key_of("train", str(folder.resolve())), spec, progress) if is_first() else nullcontext(silent)
     with log as report:
         return make(chosen, folder, report, overwrite)
-
-
-@contextmanager
-def log_run(key: str, spec: Mapping[str, Any], progress: Progress = silent) -> Iterator[Progress]:
-    """Enter work into the run log while the block lasts, and yield the progress callback, which may be cancelled there.
-
-    The end of the block (done, failed, cancelled) is recorded; its errors are raised.
-    """
-    log = RunLog()
-    log.start(key, spec)
-
-    def report(done: int, total: int) -> None:
-        progress(done, total)
-        log.progress(key, done, total)
-
-    try:
-        yield report
-    except (Cancelled, KeyboardInterrupt):
-        log.withdraw(key)
-        raise
-    except BaseException as error:
-        log.fail(key, str(error) or type(error).__name__)
-        raise
-    log.finish(key)
 
 
 def key_of(kind: str, name: str) -> str:
     """Return the key of a training, a search or a comparison; one of each name runs at a time."""
     return hashlib.sha256(f"{kind} {name}".encode()).hexdigest()[:32]
-
-
-def settings_as_text(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert settings to texts for the run log."""
-    return json.loads(json.dumps(dict(settings), default=str))
 
 
 def curve_so_far(folder: Path) -> Curve | None:

@@ -11,6 +11,8 @@ from docstring_parser import DocstringStyle, parse_from_object
 from docstring_parser.google import DEFAULT_SECTIONS
 
 SECTIONS = tuple(f"{section.title}:" for section in DEFAULT_SECTIONS)
+LINE_BREAK = r"\s+(?!\d+\. )"
+"""White space inside of a paragraph, or of one step of a numbered list."""
 
 
 def parameter_help(documented: Callable[..., Any]) -> dict[str, str]:
@@ -36,9 +38,6 @@ def description(documented: Callable[..., Any]) -> str:
     and are kept.
     """
     paragraphs = (inspect.getdoc(documented) or "").split("\n\n")
-    return "\n\n".join(unwrap_lines(p) for p in paragraphs if p.partition("\n")[0].strip() not in SECTIONS)
-
-
-def unwrap_lines(paragraph: str) -> str:
-    """Join the lines of a paragraph, or of each step of a numbered list."""
-    return re.sub(r"\s+(?!\d+\. )", " ", paragraph.strip())
+    return "\n\n".join(
+        re.sub(LINE_BREAK, " ", p.strip()) for p in paragraphs if p.partition("\n")[0].strip() not in SECTIONS
+    )

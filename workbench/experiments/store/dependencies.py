@@ -147,11 +147,9 @@ def model_facts(name: str) -> dict[str, Any]:
 
 
 def named_models(spec: Spec) -> Iterator[str]:
-    """Yield the trained networks that the parameters of a question name, for an analysis that loads several."""
+    """Find the trained networks that the parameters of a question name, for an analysis that loads several."""
     known = set(names())
-    for text in texts_in(spec.parameters.values()):
-        if text.partition("@")[0] in known:
-            yield text
+    return (text for text in texts_in(spec.parameters.values()) if text.partition("@")[0] in known)
 
 
 def texts_in(values: Iterable[Any]) -> Iterator[str]:

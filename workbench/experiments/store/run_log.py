@@ -4,14 +4,15 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.checkpoints.card import SLUG
 from workbench.core.errors import Cancelled, InputError, UnknownNameError
+from workbench.core.progress import Progress, silent
 from workbench.experiments.store import catalog
 from workbench.experiments.store.processes import Process, this_process
 
@@ -96,6 +97,28 @@ class RunLog:
     def withdraw(self, key: str) -> None:
         """Mark this process's run as cancelled; other processes' runs of the same question continue."""
         self.settle(key, "cancelled")
+
+    @contextmanager
+    def record(self, key: str, spec: Mapping[str, Any], progress: Progress = silent) -> Iterator[Progress]:
+        """Enter work while the block lasts, and yield the progress callback, by which it may be cancelled.
+
+        The end of the block (done, failed, cancelled) is recorded; its errors are raised.
+        """
+
+        def report(done: int, total: int) -> None:
+            progress(done, total)
+            self.progress(key, done, total)
+
+        self.start(key, spec)
+        try:
+            yield report
+        except (Cancelled, KeyboardInterrupt):
+            self.withdraw(key)
+            raise
+        except BaseException as error:
+            self.fail(key, str(error) or type(error).__name__)
+            raise
+        self.finish(key)
 
     def settle(self, key: str, status: str, error: str = "") -> None:
         """Record the end of this process's run; a finished one stays as it is."""

@@ -42,6 +42,7 @@ CLEANED = (
 )  # fmt: skip
 TEMPORARY = re.compile(r"\..*\.(?P<pid>\d+)-[0-9a-f]+\.tmp")
 MOVED = "damaged-catalog-"
+"""Start of the names of the folders to which `repair` moves damaged catalogs."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def check(store: ResultStore, superseded: bool = False) -> list[Finding]:
         store: The store.
         superseded: Find results that a newer answer to the same question has replaced, too.
     """
-    found = [*leftovers(store.folder), *orphaned_logs(store.folder), *old_catalogs(store.folder)]
+    old = [Finding("old catalog", path.name, size_of(path)) for path in sorted(store.folder.glob(f"{MOVED}*"))]
+    found = [*leftovers(store.folder), *orphaned_logs(store.folder), *old]
     damage = damage_of(store)
     if damage:
         return [Finding("damaged catalog", NAME, size_of(store.folder / NAME)), *found]
@@ -195,12 +197,6 @@ def orphaned_logs(folder: Path) -> Iterator[Finding]:
         without = bool(end) and not path.with_name(path.name.removesuffix(end)).exists()
         if without or path.suffix == ".orphan":
             yield Finding("orphaned log", str(path.relative_to(folder)), size_of(path))
-
-
-def old_catalogs(folder: Path) -> Iterator[Finding]:
-    """Find catalogs that `repair` moved away."""
-    for path in sorted(folder.glob(f"{MOVED}*")):
-        yield Finding("old catalog", path.name, size_of(path))
 
 
 def superseded_results(store: ResultStore) -> Iterator[Finding]:
