@@ -38,8 +38,8 @@ class PolicyValue(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ActorCriticConfig:
-    """Sizes of an actor-critic network. The defaults fit CartPole."""
+class TrunkConfig:
+    """Sizes of the layers from an observation to the last hidden layer. The defaults fit CartPole."""
 
     observation: tuple[PositiveInt, ...] = (4,)
     """Shape of one observation: (feature,) for the trunk "mlp", (channel, height, width) for "convolutional"."""
@@ -50,8 +50,6 @@ class ActorCriticConfig:
     hidden: tuple[PositiveInt, ...] = (64, 64)
     """Units of the dense layers, which follow the convolutions."""
     activation: Literal["tanh", "relu"] = "tanh"
-    critic: Literal["separate", "shared"] = "separate"
-    """A trunk for each of actor and critic ("separate"), or the actor's trunk for both ("shared")."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -61,6 +59,14 @@ class ActorCriticConfig:
                 f"The trunk {self.trunk!r} expects observations with axes {axes}, got the shape {self.observation}. "
                 f"Give {len(axes)} sizes, or choose the other trunk."
             )
+
+
+@dataclass(frozen=True)
+class ActorCriticConfig(TrunkConfig):
+    """Sizes of an actor-critic network."""
+
+    critic: Literal["separate", "shared"] = "separate"
+    """A trunk for each of actor and critic ("separate"), or the actor's trunk for both ("shared")."""
 
 
 class Convolution(nn.Module):
@@ -84,7 +90,7 @@ class Convolution(nn.Module):
 class Trunk(nn.Module):
     """Blocks from the observation to the last hidden layer of one stream."""
 
-    def __init__(self, cfg: ActorCriticConfig) -> None:
+    def __init__(self, cfg: TrunkConfig) -> None:
         super().__init__()
         widths = (cfg.observation[0], *cfg.channels) if cfg.trunk == "convolutional" else cfg.observation
         kernels = [Convolution(i, o, cfg.activation) for i, o in pairwise(widths)]
@@ -93,6 +99,12 @@ class Trunk(nn.Module):
         self.blocks = nn.ModuleList([*kernels, *layers])
         self.width = (width, *cfg.hidden)[-1]
         self.stages: list[Stage] = [*kernels, flatten_space, *layers]
+
+
+def require_shape(observation: Features, expected: tuple[int, ...]) -> None:
+    """Raise a `ShapeError` unless observations have the expected shape."""
+    if observation.shape[1:] != expected:
+        raise ShapeError(f"Expected observations of shape {('batch', *expected)}, got {tuple(observation.shape)}.")
 
 
 def flatten_space(x: Features) -> Float[Tensor, "batch unit"]:
@@ -182,10 +194,7 @@ class ActorCritic(HookedModel):
 
     def read_observation(self, observation: Features) -> Features:
         """Check the shape of the observation and pass it through `hook_input`."""
-        if observation.shape[1:] != self.cfg.observation:
-            raise ShapeError(
-                f"Expected observations of shape {('batch', *self.cfg.observation)}, got {tuple(observation.shape)}."
-            )
+        require_shape(observation, self.cfg.observation)
         return self.hook_input(observation)
 
     def fork(self, x: Features) -> Streams:

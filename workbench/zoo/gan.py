@@ -8,19 +8,16 @@ from typing import Annotated, Any
 
 import torch
 from annotated_types import MinLen
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from workbench.core.errors import ConfigError
 from workbench.core.graph import Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
 from workbench.core.ranges import NonNegativeFloat, PositiveInt, ShareBelowOne, check_fields
 from workbench.core.registry import MODELS
 from workbench.zoo.actor_critic import carry_flat
-from workbench.zoo.layers.linear_carry import carry_transposed
-from workbench.zoo.layers.strided import CHANNELS, Image, ProjectAndReshape, downsample, upsample
+from workbench.zoo.layers.strided import Image, ImageWriter, add_blocks, downsample, halve
 
 Codes = Float[Tensor, "batch latent"]
 Verdict = Float[Tensor, "batch class"]
@@ -45,28 +42,19 @@ class GANConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.size % 2 ** len(self.channels):
-            raise ConfigError(
-                f"size {self.size} cannot be halved {len(self.channels)} times. Choose a multiple of "
-                f"{2 ** len(self.channels)}, or give one or more channels."
-            )
+        halve(self.size, self.channels)  # raises if the image cannot be halved so often
 
     @property
     def side(self) -> int:
         """Side of the smallest feature map in pixels."""
-        return self.size // 2 ** len(self.channels)
+        return halve(self.size, self.channels)
 
 
-class Generator(nn.Module):
-    """Images with values in 0..1 from codes: linear projection, then transposed convolutions with BatchNorm."""
+class Generator(ImageWriter):
+    """Images with values in 0..1 from codes, with BatchNorm."""
 
     def __init__(self, cfg: GANConfig) -> None:
-        super().__init__()
-        widths = (*reversed(cfg.channels), cfg.out_channels)
-        self.project = ProjectAndReshape(cfg.n_latents, widths[0], cfg.side, norm=True)
-        self.blocks = nn.ModuleList(upsample(i, o, norm=True) for i, o in pairwise(widths[:-1]))
-        self.readout = nn.ConvTranspose2d(widths[-2], widths[-1], 4, 2, padding=1)
-        self.hook_out, self.hook_image = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
+        super().__init__(cfg.n_latents, (*reversed(cfg.channels), cfg.out_channels), cfg.side, norm=True)
 
     def forward(self, latent: Codes) -> Image:
         x = self.project(latent)
@@ -124,21 +112,10 @@ class GAN(HookedModel):
     def graph(self) -> Graph:
         """Build the graph: latents, channels and the image write; pre-activations, pixel and class logits read."""
         nodes, ports, wires = [Nodes("hook_input", "latent")], [], []
-        made: Any = self.generator
         judge: Any = self.discriminator
-
-        def chain(layers: dict[str, Any]) -> None:
-            for here, layer in layers.items():
-                wires.append(Wire(nodes[-1].hook, f"{here}.hook_pre", layer.carry))
-                ports.append(Ports(f"{here}.hook_pre", "channel", layer.constant))
-                nodes.append(Nodes(f"{here}.hook_post", "channel", (ports[-1].hook,)))
-
-        blocks = {f"generator.blocks.{i}": block for i, block in enumerate(made.blocks)}
-        chain({"generator.project": made.project, **blocks})
-        wires.append(Wire(nodes[-1].hook, "generator.hook_out", carry_transposed(made.readout)))
-        ports.append(Ports("generator.hook_out", "channel", lambda: rearrange(made.readout.bias, "c -> c 1 1")))
+        self.generator.add_to_graph("generator", nodes, ports, wires)
         nodes.append(Nodes("generator.hook_image", "channel", ("generator.hook_out",)))
-        chain({f"discriminator.blocks.{i}": block for i, block in enumerate(judge.blocks)})
+        add_blocks({f"discriminator.blocks.{i}": block for i, block in enumerate(judge.blocks)}, nodes, ports, wires)
         wires.append(Wire(nodes[-1].hook, "discriminator.hook_logits", carry_flat(judge.readout)))
         ports.append(Ports("discriminator.hook_logits", "class", lambda: judge.readout.bias))
         return Graph(self, nodes, ports, wires)

@@ -9,42 +9,29 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from workbench.core.errors import ShapeError
 from workbench.core.graph import Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
-from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.registry import MODELS
-from workbench.zoo.actor_critic import INPUT_AXES, ActorCriticConfig, Features, Trunk, carry_matrix, chain_blocks
+from workbench.zoo.actor_critic import (
+    INPUT_AXES,
+    Features,
+    Trunk,
+    TrunkConfig,
+    carry_matrix,
+    chain_blocks,
+    require_shape,
+)
 from workbench.zoo.layers.action_values import ActionValues
 
 
 @dataclass(frozen=True)
-class QNetworkConfig:
-    """Sizes of a Q-network. The defaults fit CartPole."""
+class QNetworkConfig(TrunkConfig):
+    """Sizes of a Q-network."""
 
-    observation: tuple[PositiveInt, ...] = (4,)
-    """Shape of one observation: (feature,) for the trunk "mlp", (channel, height, width) for "convolutional"."""
-    n_actions: PositiveInt = 2
-    trunk: Literal["mlp", "convolutional"] = "mlp"
-    channels: tuple[PositiveInt, ...] = (16, 32)
-    """Channels of the convolutions; unused by the trunk "mlp"."""
-    hidden: tuple[PositiveInt, ...] = (64, 64)
-    """Units of the dense layers, which follow the convolutions."""
     activation: Literal["tanh", "relu"] = "relu"
     duelling: bool = False
     """Estimate the state value and the advantages separately and add them."""
-
-    @property
-    def trunk_config(self) -> ActorCriticConfig:
-        """The equivalent config of `Trunk`."""
-        return ActorCriticConfig(
-            self.observation, self.n_actions, self.trunk, self.channels, self.hidden, self.activation
-        )
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        assert self.trunk_config  # its __post_init__ raises if trunk and observation do not match
 
 
 class LinearReadOut(nn.Module):
@@ -98,7 +85,7 @@ class QNetwork(HookedModel):
         self.cfg = cfg
         self.input_axes = INPUT_AXES[cfg.trunk]  # type: ignore[misc]  (depends on the trunk)
         self.hook_input = AxisHookPoint(self.input_axes)
-        trunk = Trunk(cfg.trunk_config)
+        trunk = Trunk(cfg)
         self.blocks = trunk.blocks
         self.readout = (DuellingReadOut if cfg.duelling else LinearReadOut)(trunk.width, cfg.n_actions)
         self.hook_q = AxisHookPoint("batch action")
@@ -106,10 +93,7 @@ class QNetwork(HookedModel):
 
     def read_observation(self, observation: Features) -> Features:
         """Check the shape of the observation and pass it through `hook_input`."""
-        if observation.shape[1:] != self.cfg.observation:
-            raise ShapeError(
-                f"Expected observations of shape {('batch', *self.cfg.observation)}, got {tuple(observation.shape)}."
-            )
+        require_shape(observation, self.cfg.observation)
         return self.hook_input(observation)
 
     def read_out(self, x: Features) -> ActionValues:

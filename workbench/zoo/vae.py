@@ -9,19 +9,17 @@ from typing import Annotated, Any, NamedTuple
 
 import torch
 from annotated_types import MinLen
-from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from workbench.core.errors import ConfigError
 from workbench.core.graph import Graph, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint, HookedModel
 from workbench.core.random import generator
 from workbench.core.ranges import PositiveInt, check_fields
 from workbench.core.registry import MODELS
 from workbench.zoo.actor_critic import carry_flat
-from workbench.zoo.layers.linear_carry import carry_side_by_side, carry_transposed
-from workbench.zoo.layers.strided import CHANNELS, Image, ProjectAndReshape, downsample, upsample
+from workbench.zoo.layers.linear_carry import carry_side_by_side
+from workbench.zoo.layers.strided import CHANNELS, Image, ImageWriter, add_blocks, downsample, halve
 
 Codes = Float[Tensor, "batch latent"]
 
@@ -39,16 +37,12 @@ class VAEConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.size % 2 ** len(self.channels):
-            raise ConfigError(
-                f"size {self.size} cannot be halved {len(self.channels)} times. Choose a multiple of "
-                f"{2 ** len(self.channels)}, or give one or more channels."
-            )
+        halve(self.size, self.channels)  # raises if the image cannot be halved so often
 
     @property
     def side(self) -> int:
         """Side of the smallest feature map in pixels."""
-        return self.size // 2 ** len(self.channels)
+        return halve(self.size, self.channels)
 
 
 class Posterior(NamedTuple):
@@ -91,16 +85,11 @@ class Encoder(nn.Module):
         return Posterior(self.hook_mean(self.mean(flat)), self.hook_log_variance(self.log_variance(flat)))
 
 
-class Decoder(nn.Module):
-    """Linear projection to small maps, then transposed convolutions; the last one gives the pixel logits."""
+class Decoder(ImageWriter):
+    """Pixel logits and images from codes."""
 
     def __init__(self, cfg: VAEConfig) -> None:
-        super().__init__()
-        widths = (*reversed(cfg.channels), cfg.in_channels)
-        self.project = ProjectAndReshape(cfg.n_latents, widths[0], cfg.side)
-        self.blocks = nn.ModuleList(upsample(i, o) for i, o in pairwise(widths[:-1]))
-        self.readout = nn.ConvTranspose2d(widths[-2], widths[-1], 4, 2, padding=1)
-        self.hook_out, self.hook_image = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
+        super().__init__(cfg.n_latents, (*reversed(cfg.channels), cfg.in_channels), cfg.side)
 
     def read_out(self, coded: DecoderState) -> Reconstruction:
         """Compute the pixel logits and the image."""
@@ -175,14 +164,7 @@ class VAE(HookedModel):
         """Build the graph: channels and latents write, pre-activations read; sinks are image, code and log variance."""
         nodes, ports, wires = [Nodes("hook_input", "channel")], [], []
         encoder: Any = self.encoder.blocks
-
-        def chain(layers: dict[str, Any]) -> None:
-            for here, layer in layers.items():
-                wires.append(Wire(nodes[-1].hook, f"{here}.hook_pre", layer.carry))
-                ports.append(Ports(f"{here}.hook_pre", "channel", layer.constant))
-                nodes.append(Nodes(f"{here}.hook_post", "channel", (ports[-1].hook,)))
-
-        chain({f"encoder.blocks.{i}": block for i, block in enumerate(encoder)})
+        add_blocks({f"encoder.blocks.{i}": block for i, block in enumerate(encoder)}, nodes, ports, wires)
         for name in ("mean", "log_variance"):
             head = getattr(self.encoder, name)
             ports.append(Ports(f"encoder.hook_{name}", "latent", lambda head=head: head.bias))
@@ -190,12 +172,7 @@ class VAE(HookedModel):
         nodes.append(Nodes("hook_latent", "latent", ("encoder.hook_mean",)))
         ports.append(Ports("hook_code", None))
         wires.append(Wire("hook_latent", "hook_code", carry_side_by_side))
-        decoder: Any = self.decoder
-        blocks = {f"decoder.blocks.{i}": block for i, block in enumerate(decoder.blocks)}
-        chain({"decoder.project": decoder.project, **blocks})
-        last = decoder.readout
-        ports.append(Ports("decoder.hook_out", "channel", lambda: rearrange(last.bias, "c -> c 1 1")))
-        wires.append(Wire(nodes[-1].hook, "decoder.hook_out", carry_transposed(last)))
+        self.decoder.add_to_graph("decoder", nodes, ports, wires)
         return Graph(self, nodes, ports, wires)
 
 

@@ -13,9 +13,9 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from workbench.analysis.policies.circuit_returns import attribute_edges
+from workbench.analysis.policies.circuit_returns import attribute_edges, find_action_sinks
 from workbench.core.coordinates import Axis, Result, View
-from workbench.core.errors import ConfigError, InputError
+from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
 from workbench.core.graph import Graph
 from workbench.core.hooked import HookedModel
@@ -139,9 +139,7 @@ class Look:
 
 def find_path_to_action(graph: Graph) -> list[str]:
     """Return the wires from the observation to the action logits in order; raises if there are several paths."""
-    port = next((sink for sink in graph.sinks if graph.ports[sink].axis == "action"), None)
-    if port is None:
-        raise ConfigError(f"{type(graph.model).__name__} is not a policy: none of {graph.sinks} has an action axis.")
+    port = find_action_sinks(graph)[0]
     way: list[str] = []
     while True:
         wires = graph.wires_into(port)

@@ -196,12 +196,17 @@ def mean_writes(graph: Graph, states: Any) -> Means:
 
 def find_edges_to_actions(graph: Graph) -> Bool[Tensor, " edge"]:
     """Return whether each edge lies on a path to the action logits; those of a critic do not."""
-    ends = [sink for sink in graph.sinks if graph.ports[sink].axis == "action"]
-    if not ends:
-        raise ConfigError(f"{type(graph.model).__name__} is not a policy: none of {graph.sinks} has an action axis.")
+    ends = find_action_sinks(graph)
     shut = [wire for sink in graph.sinks if sink not in ends for wire in graph.wiring.into(sink)]
     keep = {name: torch.full_like(mask, float(name not in shut)) for name, mask in graph.full(1.0).items()}
     return graph.wiring.as_vector(graph.wiring.prune(keep))
+
+
+def find_action_sinks(graph: Graph) -> list[str]:
+    """Return the ports of the action logits or values; raises a `ConfigError` if there are none."""
+    if not (ends := [sink for sink in graph.sinks if graph.ports[sink].axis == "action"]):
+        raise ConfigError(f"{type(graph.model).__name__} is not a policy: none of {graph.sinks} has an action axis.")
+    return ends
 
 
 def attribute_edges(graph: Graph, states: Float[Tensor, "batch *observation"]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
-from workbench.data.tasks.sequences import UNSCORED, Rows, SequenceData
+from workbench.data.tasks.sequences import Rows, SequenceData, score_last_token
 from workbench.data.text.tokenizers import WordTokenizer
 
 NOUNS = (
@@ -39,19 +39,14 @@ def greater_than() -> SequenceData:
     years = torch.cartesian_prod(torch.arange(CENTURIES[0], CENTURIES[1] + 1), torch.arange(YEARS[0], YEARS[1] + 1))
     years = years[torch.randperm(len(years), generator=random)]
     kept = len(years) // 5
-    train, test = (
-        make_sentences(years[kept:], N_TRAIN, tokenizer, random),
-        make_sentences(years[:kept], N_TEST, tokenizer, random),
-    )
-    targets = torch.full_like(test[:, 1:], UNSCORED)
-    targets[:, -1] = test[:, -1]
+    train = make_sentences(years[kept:], N_TRAIN, tokenizer, random)
+    test = make_sentences(years[:kept], N_TEST, tokenizer, random)
     return SequenceData(
         "greater_than",
         tokenizer,
         train[:, :-1],
         train[:, 1:],
-        test[:, :-1],
-        targets,
+        *score_last_token(test),
         counterpart=start_in_year_one,
         source=f"{len(NOUNS)} nouns, centuries {CENTURIES[0]} to {CENTURIES[1]}, years {YEARS[0]:02} to {YEARS[1]}",
         note="Test sentences begin in years in which no training sentence does.",

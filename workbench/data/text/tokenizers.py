@@ -35,19 +35,15 @@ class Tokenizer(Protocol):
 
 
 @dataclass(frozen=True)
-class CharacterTokenizer:
-    """One token per character of `vocab`, in that order."""
+class Vocabulary:
+    """Tokens listed in the order of their ids."""
 
     vocab: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        if not self.vocab or len(set(self.vocab)) < len(self.vocab) or any(len(c) != 1 for c in self.vocab):
-            raise ConfigError("A character vocabulary needs at least one character, each of length 1 and given once.")
-
     @cached_property
     def ids(self) -> dict[str, int]:
-        """Map from character to id."""
-        return {character: i for i, character in enumerate(self.vocab)}
+        """Map from token to id."""
+        return {token: i for i, token in enumerate(self.vocab)}
 
     @property
     def vocab_size(self) -> int:
@@ -56,6 +52,15 @@ class CharacterTokenizer:
     @property
     def tokens(self) -> list[str]:
         return list(self.vocab)
+
+
+@dataclass(frozen=True)
+class CharacterTokenizer(Vocabulary):
+    """One token per character of `vocab`, in that order."""
+
+    def __post_init__(self) -> None:
+        if not self.vocab or len(set(self.vocab)) < len(self.vocab) or any(len(c) != 1 for c in self.vocab):
+            raise ConfigError("A character vocabulary needs at least one character, each of length 1 and given once.")
 
     def encode(self, text: str) -> Int[Tensor, " pos"]:
         """Return one id per character."""
@@ -99,14 +104,13 @@ class ByteTokenizer:
 
 
 @dataclass(frozen=True)
-class WordTokenizer:
+class WordTokenizer(Vocabulary):
     """One token per word or mark of `vocab`, in that order; texts are split at spaces and around punctuation.
 
     `silent` words have no token, such as the plus of a sum. `filled` puts the word `filling` in front of a text that is
     shorter than `length` tokens.
     """
 
-    vocab: tuple[str, ...]
     silent: tuple[str, ...] = ()
     filling: str = ""
     length: int = 0
@@ -116,19 +120,6 @@ class WordTokenizer:
             raise ConfigError("A vocabulary of words needs at least one word, each given once.")
         if self.length and self.filling not in self.vocab:
             raise ConfigError(f"{self.filling!r} is to fill up short texts and is no word of the vocabulary.")
-
-    @cached_property
-    def ids(self) -> dict[str, int]:
-        """Map from word to id."""
-        return {word: i for i, word in enumerate(self.vocab)}
-
-    @property
-    def vocab_size(self) -> int:
-        return len(self.vocab)
-
-    @property
-    def tokens(self) -> list[str]:
-        return list(self.vocab)
 
     def encode(self, text: str) -> Int[Tensor, " pos"]:
         """Return one id per word."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from workbench.core.graph import Carry
+from workbench.core.errors import ConfigError
+from workbench.core.graph import Carry, Nodes, Ports, Wire
 from workbench.core.hooked import AxisHookPoint
 from workbench.zoo.layers.linear_carry import carry_conv, carry_spread, carry_transposed, fold
 
@@ -51,6 +54,25 @@ class StridedBlock(nn.Module):
         return carries[type(self.linear)](self.linear, self.gain)
 
 
+def halve(size: int, channels: Sequence[int]) -> int:
+    """Return the side of an image that is halved once for each of the channels; it must be divisible so often."""
+    side, rest = divmod(size, 2 ** len(channels))
+    if rest:
+        raise ConfigError(
+            f"size {size} cannot be halved {len(channels)} times. Choose a multiple of {2 ** len(channels)}, or give "
+            "one or more channels."
+        )
+    return side
+
+
+def add_blocks(blocks: Mapping[str, Any], nodes: list[Nodes], ports: list[Ports], wires: list[Wire]) -> None:
+    """Add blocks by name to a graph; each reads the node before it."""
+    for here, block in blocks.items():
+        wires.append(Wire(nodes[-1].hook, f"{here}.hook_pre", block.carry))
+        ports.append(Ports(f"{here}.hook_pre", "channel", block.constant))
+        nodes.append(Nodes(f"{here}.hook_post", "channel", (ports[-1].hook,)))
+
+
 def downsample(n_in: int, n_out: int, norm: bool = False, slope: float = 0.0) -> StridedBlock:
     """Return a block that halves the image: 4x4 convolution with stride 2."""
     return StridedBlock(nn.Conv2d(n_in, n_out, 4, 2, padding=1, bias=not norm), n_out, norm, slope)
@@ -83,3 +105,22 @@ class ProjectAndReshape(StridedBlock):
     @property
     def carry(self) -> Carry:
         return carry_spread(lambda: self.to_square(self.linear.weight.T), self.gain)  # type: ignore[operator]
+
+
+class ImageWriter(nn.Module):
+    """Linear projection of a code to maps of `side`, then transposed convolutions, the last one to the image."""
+
+    def __init__(self, n_latents: int, channels: Sequence[int], side: int, norm: bool = False) -> None:
+        super().__init__()
+        self.project = ProjectAndReshape(n_latents, channels[0], side, norm)
+        self.blocks = nn.ModuleList(upsample(i, o, norm) for i, o in pairwise(channels[:-1]))
+        self.readout = nn.ConvTranspose2d(channels[-2], channels[-1], 4, 2, padding=1)
+        self.hook_out, self.hook_image = AxisHookPoint(CHANNELS), AxisHookPoint(CHANNELS)
+
+    def add_to_graph(self, name: str, nodes: list[Nodes], ports: list[Ports], wires: list[Wire]) -> None:
+        """Add all layers to a graph under the name of this module; the first reads the last node."""
+        blocks = {f"{name}.blocks.{i}": block for i, block in enumerate(self.blocks)}
+        add_blocks({f"{name}.project": self.project, **blocks}, nodes, ports, wires)
+        wires.append(Wire(nodes[-1].hook, f"{name}.hook_out", carry_transposed(self.readout)))
+        bias: Any = self.readout.bias
+        ports.append(Ports(f"{name}.hook_out", "channel", lambda: rearrange(bias, "c -> c 1 1")))
