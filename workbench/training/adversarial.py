@@ -19,7 +19,7 @@ from workbench.core.progress import Progress, silent
 from workbench.training.curve import Curve
 from workbench.training.fit import FitConfig, Metrics, Run, advance, observe
 from workbench.training.parallel import is_first
-from workbench.training.resume import TrainingState, batch_sha256, read_state, write_state
+from workbench.training.resume import TrainingState, batch_sha256, pause, read_state, write_state
 from workbench.training.supervised import lay_out
 
 GENERATED, REAL = 0, 1
@@ -86,7 +86,8 @@ def train_gan(
                 if g_run.curve.step[-1:] == [g_run.step]:
                     point = {"discriminator_loss": sum(losses) / len(losses)}
                     g_run.curve, d_run.pending = g_run.curve.with_point(g_run.step, point), []
-                pause(d_run, g_run, checkpoint, progress)
+                due = g_run.step % cfg.checkpoint_every == 0 or g_run.step == cfg.steps
+                pause(lambda: save(d_run, g_run, checkpoint), due, progress, g_run.step, cfg.steps)
         finally:
             for network in (generator, discriminator):
                 network.eval()
@@ -103,8 +104,10 @@ def restore(d_run: Run, g_run: Run, path: Path) -> None:
         run.take(TrainingState(stored.under(name), stored.facts.get(name, {"config": {}})), path)
 
 
-def save(d_run: Run, g_run: Run, path: Path) -> None:
+def save(d_run: Run, g_run: Run, path: Path | None) -> None:
     """Write the states of both networks as one file, so that both are of the same step."""
+    if path is None:
+        return
     both = {"discriminator": d_run.state(), "generator": g_run.state()}
     facts = {name: state.facts for name, state in both.items()} | {"curve": both["generator"].facts["curve"]}
     if is_first():
@@ -133,16 +136,3 @@ def update_both(d_run: Run, g_run: Run, images: Draw, latents: Draw) -> None:
     d_run.model.requires_grad_(False)
     advance(g_run, codes, loss_of_images)
     d_run.model.requires_grad_(True)
-
-
-def pause(d_run: Run, g_run: Run, checkpoint: Path | None, progress: Progress) -> None:
-    """Write the states if they are due, report progress, and write them if the caller cancels."""
-    due = g_run.step % g_run.cfg.checkpoint_every == 0 or g_run.step == g_run.cfg.steps
-    if due and checkpoint is not None:
-        save(d_run, g_run, checkpoint)
-    try:
-        progress(g_run.step, g_run.cfg.steps)
-    except BaseException:
-        if checkpoint is not None and not due:
-            save(d_run, g_run, checkpoint)
-        raise

@@ -23,6 +23,7 @@ from workbench.training.resume import (
     batch_sha256,
     facts_of,
     optimizer_tensors,
+    pause,
     read_state,
     require_same,
     restore_model,
@@ -78,7 +79,8 @@ def fit(
                 advance(run, batch, loss)
                 observe(run, evaluate)
                 _keep(run, keep)
-                pause(run, progress)
+                due = run.step % cfg.checkpoint_every == 0 or run.step == cfg.steps
+                pause(run.save, due, progress, run.step, cfg.steps)
         finally:
             model.eval()
     if run.average is not None:
@@ -263,17 +265,6 @@ def _keep(run: Run, keep: Callable[[int, nn.Module], None] | None) -> None:
     if keep is not None and run.step in run.cfg.keep_steps and is_first():
         with evaluation_mode(run) as model:
             keep(run.step, model)
-
-
-def pause(run: Run, progress: Progress) -> None:
-    """Write the state if it is due, report progress, and write it if the caller cancels."""
-    if run.step % run.cfg.checkpoint_every == 0 or run.step == run.cfg.steps:
-        run.save()
-    try:
-        progress(run.step, run.cfg.steps)
-    except BaseException:
-        run.save()
-        raise
 
 
 def _at(step: int) -> str:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from workbench.training.resume import (
     TrainingState,
     facts_of,
     optimizer_tensors,
+    pause,
     read_state,
     require_same,
     restore_model,
@@ -78,8 +80,10 @@ class Run:
     steps: int = 0
     seconds: float = 0.0
 
-    def save(self, path: Path) -> None:
-        """Write the training state."""
+    def save(self, path: Path | None) -> None:
+        """Write the training state, if there is a file for it."""
+        if path is None:
+            return
         groups = {
             "model": self.model.state_dict(),
             "optimizer": optimizer_tensors(self.optimizer),
@@ -165,7 +169,8 @@ def train_on_policy(
     while run.steps < total:
         advance(run, improve, cfg.segment, cfg.lr * schedule(cfg.schedule)(run.steps, total, 0, 0.0))
         keep_model(run, cfg, keep)
-        pause(run, cfg, total, progress, checkpoint)
+        due = run.update % cfg.checkpoint_every == 0 or run.steps >= total
+        pause(partial(run.save, checkpoint), due, progress, min(run.steps, total), total)
     model.eval()
     return run.curve
 
@@ -183,18 +188,6 @@ def keep_model(run: Run, cfg: OnPolicyConfig, keep: Keep | None) -> None:
     """Pass the model to `keep` if this update is one of `keep_updates`."""
     if keep is not None and run.update in cfg.keep_updates:
         keep(run.update, run.model.eval())
-
-
-def pause(run: Run, cfg: OnPolicyConfig, total: int, progress: Progress, checkpoint: Path | None) -> None:
-    """Write the state if it is due, report progress, and write it if the caller cancels."""
-    if checkpoint is not None and (run.update % cfg.checkpoint_every == 0 or run.steps >= total):
-        run.save(checkpoint)
-    try:
-        progress(min(run.steps, total), total)
-    except BaseException:
-        if checkpoint is not None:
-            run.save(checkpoint)
-        raise
 
 
 def advance(run: Run, improve: Improve, steps: int, lr: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from workbench.core.atomic import write_atomically
 from workbench.core.errors import CheckpointError, short
+from workbench.core.progress import Progress
 from workbench.core.tensor_file import pack, unpack
 from workbench.core.torch_internals import tree_leaves
 from workbench.training.optimizers import Optimizer
@@ -53,6 +54,18 @@ def read_state(path: Path) -> TrainingState:
     if about.get(HEADER) != FORMAT:
         raise _unreadable(path, f"its format is {about.get(HEADER)}, this version reads {FORMAT}")
     return TrainingState(tensors, about["facts"])
+
+
+def pause(save: Callable[[], None], due: bool, progress: Progress, done: int, total: int) -> None:
+    """Write the state if it is due, report progress, and write the state too if the caller cancels."""
+    if due:
+        save()
+    try:
+        progress(done, total)
+    except BaseException:
+        if not due:
+            save()
+        raise
 
 
 def facts_of(cfg: Any, model: nn.Module, **others: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -28,19 +28,6 @@ from workbench.training.supervised import lay_out
 Images = Float[Tensor, "batch *shape"]
 Codes = Float[Tensor, "batch latent"]
 PerImage = Float[Tensor, " batch"]
-
-
-@runtime_checkable
-class Autoencoder(Protocol):
-    """Network that encodes images as normal distributions over codes and decodes codes to logits of pixels."""
-
-    def encode(self, images: Any) -> Any:
-        """Return `mean` and `log_variance` (batch, latent)."""
-        ...
-
-    def decode(self, latent: Any) -> Any:
-        """Return `logits` (batch, pixel)."""
-        ...
 
 
 class Bound(NamedTuple):
@@ -77,7 +64,7 @@ def compute_bound(output: Any, images: Images) -> Bound:
 
 
 @torch.no_grad()
-def importance_weighted_bound(model: Autoencoder, images: Images, samples: int, random: torch.Generator) -> PerImage:
+def importance_weighted_bound(model: Any, images: Images, samples: int, random: torch.Generator) -> PerImage:
     """Compute the importance-weighted bound on log p(image), which tightens with `samples` (Burda et al. 2016).
 
     One sample gives the ELBO. Cost: One encoding, and one decoding for each sample.

@@ -4,15 +4,16 @@ import pytest
 import torch
 
 from tests.training.rlhf.tiny import BAD, GOOD, LIKED, MARKS, scorer, some_rows
+from workbench.training.fit import fit
 from workbench.training.fit_config import FitConfig
 from workbench.training.rlhf.completions import completion_mask
 from workbench.training.rlhf.reward_model import (
     epoch_rows,
+    halves_loss,
     order_pairs,
     pair_batches,
     preference_accuracy,
     score_texts,
-    train_reward_model,
 )
 
 
@@ -64,6 +65,6 @@ def test_a_taste_is_learned_from_pairs() -> None:
     one, other, prefers = one[differ], other[differ], (counts[0] > counts[1])[differ]
     judge, n = scorer(), int(differ.sum()) // 2
     batch = pair_batches(one[:n], other[:n], prefers[:n], 32, seed=0)
-    train_reward_model(judge, batch, FitConfig(steps=100, lr=1e-2))
+    fit(judge, batch, halves_loss, FitConfig(steps=100, lr=1e-2))
     found = preference_accuracy(score_texts(judge, one[n:]), score_texts(judge, other[n:]), prefers[n:])
     assert found["value"] > 0.9 and found["n"] == len(prefers) - n

@@ -33,15 +33,16 @@ from workbench.recipes.trainings.tales_outcomes import (
     tale_metrics,
 )
 from workbench.training.curve import Curve
+from workbench.training.fit import fit
 from workbench.training.fit_config import FitConfig
 from workbench.training.rlhf.completions import Marks, completion_mask, stack_rows
 from workbench.training.rlhf.preference_losses import best_of_n
 from workbench.training.rlhf.reward_model import (
     Scorer,
+    halves_loss,
     pair_batches,
     preference_accuracy,
     score_texts,
-    train_reward_model,
 )
 from workbench.training.scores import bootstrapped_mean, bootstrapped_score
 
@@ -158,7 +159,7 @@ def learn_reward(
     batch = pair_batches(
         *pad_to_same_length(first, second, setting.marks.end), pairs.prefers_first, min(PAIR_BATCH, len(first)), seed
     )
-    curve = train_reward_model(scorer, batch, cfg, None, state, progress)
+    curve = fit(scorer, batch, halves_loss, cfg, None, state, progress)
     scorer.requires_grad_(False).center(first)
     return curve
 

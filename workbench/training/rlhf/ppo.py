@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -34,6 +35,7 @@ from workbench.training.resume import (
     TrainingState,
     facts_of,
     optimizer_tensors,
+    pause,
     read_state,
     require_same,
     restore_model,
@@ -132,8 +134,10 @@ class Run:
     update: int = 0
     seconds: float = 0.0
 
-    def save(self, path: Path) -> None:
-        """Write the training state."""
+    def save(self, path: Path | None) -> None:
+        """Write the training state, if there is a file for it."""
+        if path is None:
+            return
         groups = {"model": self.networks.trained.state_dict(), "optimizer": optimizer_tensors(self.optimizer)}
         facts = {"config": self.identity, "update": self.update, "seconds": self.seconds,
                  "curve": [self.curve.step, self.curve.series]}  # fmt: skip
@@ -182,14 +186,7 @@ def kl_ppo(
     while run.update < cfg.updates:
         advance(run, prompts, complete, cfg, seed)
         due = run.update % cfg.checkpoint_every == 0 or run.update == cfg.updates
-        if checkpoint is not None and due:
-            run.save(checkpoint)
-        try:
-            progress(run.update, cfg.updates)
-        except BaseException:
-            if checkpoint is not None and not due:
-                run.save(checkpoint)
-            raise
+        pause(partial(run.save, checkpoint), due, progress, run.update, cfg.updates)
     return run.curve
 
 

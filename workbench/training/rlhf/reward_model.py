@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,10 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from workbench.core.errors import InputError
-from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
-from workbench.training.curve import Curve
-from workbench.training.fit import FitConfig, fit
 from workbench.training.rlhf.completions import Marks, Rows, completion_mask
 from workbench.training.rlhf.preference_losses import bradley_terry_loss, last_true
 from workbench.training.scores import share_score
@@ -87,20 +83,8 @@ def epoch_rows(step: int, n: int, batch_size: int, seed: int) -> Int[Tensor, " c
     return order[place * batch_size : (place + 1) * batch_size]
 
 
-def train_reward_model(
-    scorer: Scorer,
-    batch: Callable[[int], tuple[Tensor, Tensor]],
-    cfg: FitConfig,
-    evaluate: Callable[[nn.Module], dict[str, Any]] | None = None,
-    checkpoint: Path | None = None,
-    progress: Progress = silent,
-) -> Curve:
-    """Fit a reward model to preferences in place and return its curve (Christiano et al. 2017)."""
-    return fit(scorer, batch, halves_loss, cfg, evaluate, checkpoint, progress)
-
-
 def halves_loss(score: Float[Tensor, " row"], _: Tensor) -> Float[Tensor, ""]:
-    """Bradley-Terry loss if row i of the first half is preferred to row i of the second."""
+    """Bradley-Terry loss if row i of the first half is preferred to row i of the second (Christiano et al. 2017)."""
     return bradley_terry_loss(*score.chunk(2))
 
 
