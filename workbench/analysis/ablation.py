@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.analysis.hook_shapes import trace_hooks
+from workbench.analysis.hook_shapes import trace_hook
 from workbench.core.axes import unit_axis
 from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError
@@ -85,7 +85,7 @@ def ablate(
         tensor(60)
     """
     with model.lock:
-        info = require_single(trace_hooks(model, inputs, hook), hook)
+        info = trace_hook(model, inputs, hook)
         axis = choose_axis(info, axis)
         reference = torch.empty(0) if method == "zero" else model.cache(inputs, info.name)[info.name]
         random = generator(seed, "ablation", info.name)
@@ -100,13 +100,6 @@ def make_removal(site: Site, method: Method, reference: Tensor, random: torch.Ge
     if method == "zero":
         return zero(site)
     return mean(site, reference) if method == "mean" else resample(site, reference, random)
-
-
-def require_single(infos: list[HookInfo], hook: str) -> HookInfo:
-    """Return the only hook of a list; raises an `InputError` if a glob matched several."""
-    if len(infos) > 1:
-        raise InputError(f"{hook!r} matches {len(infos)} hooks. Choose one, such as {infos[0].name!r}.")
-    return infos[0]
 
 
 def choose_axis(info: HookInfo, axis: str | None) -> str:

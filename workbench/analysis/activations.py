@@ -10,9 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.analysis.hook_shapes import require_batch_first, trace_hooks
+from workbench.analysis.hook_shapes import require_batch_first, trace_hook, trace_hooks
 from workbench.core.coordinates import Result, View
-from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import logits_of
 from workbench.core.registry import ANALYSES
@@ -78,12 +77,9 @@ def read_activations(model: HookedModel, inputs: Any, hook: str) -> Activations:
         >>> found.axes, found.values.shape
         (('batch', 'unit'), torch.Size([16, 64]))
     """
-    infos = trace_hooks(model, inputs, hook)
-    if len(infos) > 1:
-        raise InputError(f"{hook!r} matches {len(infos)} hooks. Choose one, such as {infos[0].name!r}.")
-    name = require_batch_first(infos[0]).name
-    output, cache = model.run_with_cache(inputs, name)
-    return Activations(name, infos[0].axes, cache[name].float(), logits_of(output))
+    info = require_batch_first(trace_hook(model, inputs, hook))
+    output, cache = model.run_with_cache(inputs, info.name)
+    return Activations(info.name, info.axes, cache[info.name].float(), logits_of(output))
 
 
 @ANALYSES.register("statistics")

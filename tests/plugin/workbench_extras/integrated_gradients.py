@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.analysis.ablation import choose_axis, require_single
+from workbench.analysis.ablation import choose_axis
 from workbench.analysis.contrast import check_same_shape
-from workbench.analysis.hook_shapes import trace_hooks
+from workbench.analysis.hook_shapes import trace_hook
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric
 from workbench.core.progress import Progress, silent
@@ -55,7 +55,7 @@ def integrate(
     """
     check_same_shape(inputs, corrupted)
     with model.lock:
-        info = require_single(trace_hooks(model, inputs, hook), hook)
+        info = trace_hook(model, inputs, hook)
         place = info.axes.index(choose_axis(info, None))
         clean, other = (model.cache(x, info.name)[info.name].detach() for x in (inputs, corrupted))
         total = torch.zeros_like(clean)

@@ -10,8 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from workbench.analysis.features.token_rows import SINGLE_TENSOR, JoinedPair, SingleTensor
-from workbench.analysis.hook_shapes import require_batch_first, trace_hooks
-from workbench.core.axes import unit_axis
+from workbench.analysis.hook_shapes import require_batch_first, require_unit_axis, trace_hooks
 from workbench.core.errors import InputError
 from workbench.core.hooked import HookedModel, HookInfo
 from workbench.core.sites import Index, Site
@@ -75,13 +74,7 @@ def make_target(
     info = require_batch_first(trace_hooks(model, inputs, site.hook)[0])
     if "batch" in site.index:
         raise InputError(f"{hook} selects examples, but the inputs are what is optimized. Remove the index on 'batch'.")
-    axis = unit_axis(info.axes)
-    if axis is None:
-        others = [name for name, point in model.hook_dict.items() if unit_axis(point.axes)]
-        raise InputError(
-            f"{info.name} has axes {info.axes}, none of which holds units. "
-            f"Choose a hook with units, such as {others[0]!r}."
-        )
+    axis = require_unit_axis(model, info)
     index = center_index(info) if objective == "neuron" else {}
     index |= {name: entry for name, entry in site.index.items() if name != axis}
     place = Site(info.name, index)

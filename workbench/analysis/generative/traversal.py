@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from workbench.analysis.features.target import FIRST
-from workbench.analysis.hook_shapes import require_batch_first, trace_hooks
+from workbench.analysis.hook_shapes import require_batch_first, require_unit_axis, trace_hook, trace_hooks
 from workbench.core.axes import unit_axis
 from workbench.core.coordinates import Axis, Result, View
 from workbench.core.errors import InputError, UnknownNameError
@@ -92,7 +92,9 @@ def traverse(
     """
     model.require_independent_rows("A traversal")
     with model.lock:
-        info, axis = resolve_units(model, inputs, hook)
+        info = trace_hook(model, inputs, hook)
+        axis = require_unit_axis(model, info)
+        require_batch_first(info)
         where = model.trace(inputs)[choose_seen_hook(model, inputs, info, seen)]
         chosen = tuple(range(min(FIRST, info.size(axis)))) if units is None else units
         Site(info.name, {axis: chosen}).check({axis: info.size(axis)})
@@ -114,17 +116,6 @@ def traverse(
     return Traversal(
         info.name, axis, chosen, offset, torch.stack(set_to), where.name, where.axes[1:], responses, distance
     )
-
-
-def resolve_units(model: HookedModel, inputs: Any, hook: str) -> tuple[HookInfo, str]:
-    """Return the hook and the axis of its units."""
-    infos = trace_hooks(model, inputs, hook)
-    if len(infos) > 1:
-        raise InputError(f"{hook!r} matches {len(infos)} hooks. Choose one, such as {infos[0].name!r}.")
-    axis = unit_axis(infos[0].axes)
-    if axis is None:
-        raise InputError(f"{infos[0].name} has axes {infos[0].axes}, none of which holds units. Choose another hook.")
-    return require_batch_first(infos[0]), axis
 
 
 def offset_values(unit: Float[Tensor, "batch *place"], offset: Float[Tensor, " step"]) -> Float[Tensor, "step *place"]:

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from workbench.analysis.hook_shapes import require_unit_axis
 from workbench.analysis.policies.episodes import run_episodes, total_returns
-from workbench.core.axes import unit_axis
 from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError, NeverFiredError
 from workbench.core.hooked import HookedModel, HookFn, HookInfo
@@ -206,9 +206,7 @@ def remove_each_unit(
     """Return one condition per unit of the hooks, which sets it to zero, or to its mean in `reference`."""
     infos, conditions = model.trace(), list[Condition]()
     for hook in model.select(list(hooks)):
-        axis = unit_axis(infos[hook].axes)
-        if axis is None:
-            raise InputError(f"{hook} has no axis of units. Choose a hook such as blocks.0.hook_post.")
+        axis = require_unit_axis(model, infos[hook])
         for unit in range(infos[hook].size(axis)):
             site = Site(hook, {axis: unit})
             conditions.append([zero(site) if reference is None else mean(site, reference[hook])])

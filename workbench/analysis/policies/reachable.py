@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from workbench.analysis.hook_shapes import require_unit_axis
 from workbench.analysis.policies.episodes import run_episodes, to_tensor
-from workbench.core.axes import unit_axis
 from workbench.core.coordinates import Result, View
 from workbench.core.errors import InputError
 from workbench.core.fitting import needs_axes
-from workbench.core.hooked import HookedModel, HookInfo
+from workbench.core.hooked import HookedModel
 from workbench.core.metrics import logits_of
 from workbench.core.progress import Progress, silent
 from workbench.core.protocols import Environments, World
@@ -120,7 +120,7 @@ def maximize_both_ways(
         tensor([True])
     """
     info = model.trace()[Site.of(hook).resolve(model).hook]
-    axis = require_unit_axis(info)
+    axis = require_unit_axis(model, info)
     chosen = tuple(range(min(8, info.size(axis)))) if units is None else units
     low, high = inputs.amin(dim=0), inputs.amax(dim=0)
     seeds, act = range(seed, seed + ROWS), lambda x: logits_of(model(x))
@@ -148,14 +148,6 @@ def maximize_both_ways(
         seeds=torch.tensor([found.seed or 0 for found in reached]),
         steps=torch.tensor([0 if found.path is None else len(found.path) for found in reached]),
     )
-
-
-def require_unit_axis(info: HookInfo) -> str:
-    """Return the axis of a hook's units; raises an `InputError` if there is none."""
-    axis = unit_axis(info.axes)
-    if axis is None:
-        raise InputError(f"{info.name} has no axis of units. Choose a hook such as actor.blocks.0.hook_post.")
-    return axis
 
 
 def make_site_score(model: HookedModel, site: Site | str) -> Score:
