@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import style
 from app.state import access, address, jobs, pages
-from app.text.errors import explained
+from app.text.errors import explain
 from app.text.escaping import escape
 from app.text.technique_help import show_summary
 
@@ -19,7 +19,7 @@ notices = st.container()
 if address.begin(page.name):
     jobs.leave_page()
 complete = False
-with explained():
+with explain():
     if page.light:
         jobs.warm_up()
     else:

@@ -13,8 +13,8 @@ LOG = logging.getLogger(__name__)
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Context manager that shows errors instead of raising them."""
+def explain() -> Iterator[None]:
+    """Show errors instead of raising them."""
     try:
         yield
     except Exception as error:

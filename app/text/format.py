@@ -32,7 +32,7 @@ def amount(count: int) -> str:
     return str(count)
 
 
-def measured(name: str, value: float) -> str:
+def write_score(name: str, value: float) -> str:
     """Format a metric's value with its unit."""
     if name.endswith(("accuracy", "error")):
         return f"{100 * value:.4g} %"
@@ -49,5 +49,5 @@ def detail(name: str, score: Score) -> str:
     samples = f"n = {score.n:,}"
     if score.interval is None:
         return samples
-    low, high = (measured(name, end) for end in score.interval)
+    low, high = (write_score(name, end) for end in score.interval)
     return f"95 %: {low} to {high}, {samples}"

@@ -21,7 +21,7 @@ def facts(card: Card) -> None:
     columns = st.columns(max(2, min(4, len(card.metrics) + 1)))
     columns[0].metric("parameters", format.amount(card.parameters), border=True)
     for column, (name, score) in zip(columns[1:], card.metrics.items(), strict=False):
-        value = format.measured(name, score.value)
+        value = format.write_score(name, score.value)
         column.metric(escape(format.title(name)), escape(value), border=True, help=escape(format.detail(name, score)))
     if card.note or card.data.note:
         st.info(escape(" ".join(filter(None, (card.note, card.data.note)))), icon=":material/info:")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.state import address, jobs
-from app.text.errors import explained
+from app.text.errors import explain
 from app.text.escaping import escape
 from app.widgets import result_view, training_panel
 from workbench.checkpoints.card import names
@@ -130,5 +130,5 @@ def compare() -> None:
 
 WAYS = {"Train": train, "Check": look, "Search": search, "Compare": compare}
 way = address.pick("Task", list(WAYS), "do")
-with explained():
+with explain():
     WAYS[way]()

@@ -40,7 +40,7 @@ def batch(model: str, inputs: str) -> Batch:
     return found
 
 
-def enlarged(image: np.ndarray, size: int = 224) -> np.ndarray:
+def enlarge(image: np.ndarray, size: int = 224) -> np.ndarray:
     """Enlarge an image by nearest-neighbour scaling to a width of about `size`."""
     factor = max(1, size // image.shape[1])
     return np.repeat(np.repeat(image, factor, axis=0), factor, axis=1)
@@ -57,7 +57,7 @@ def show_example(model: str, examples: Batch, row: int, strengths: np.ndarray | 
 def show_view(view: View, strengths: np.ndarray | None = None) -> None:
     """Show a picture, a strip of tokens, a table of numbers or a line."""
     if isinstance(view, PictureView):
-        big = enlarged(view.pixels)
+        big = enlarge(view.pixels)
         st.image(big[..., 0] if big.shape[2:] == (1,) else big, alt=view.alt, caption=escape(view.caption))
         return
     if isinstance(view, TokenView):

@@ -53,7 +53,7 @@ def training(card: Card, name: str) -> str:
     if series is None:
         return '<p class="wb-muted wb-small">no training curve</p>'
     points = curve.points(series)
-    first, last = (format.measured(series, value) for value in (points[0][1], points[-1][1]))
+    first, last = (format.write_score(series, value) for value in (points[0][1], points[-1][1]))
     look = style.family(card.architecture)
     label = f"{format.title(series)}: {first} to {last} in {points[-1][0]:,} steps of training"
     line = sparkline(points, look.dark if style.dark() else look.light, label)
@@ -82,7 +82,7 @@ def body(name: str, known: Card) -> str:
     ]
     for metric, score in list(known.metrics.items())[:1]:
         parts.append(
-            f'<div class="wb-row"><span class="wb-figure">{format.measured(metric, score.value)}</span>'
+            f'<div class="wb-row"><span class="wb-figure">{format.write_score(metric, score.value)}</span>'
             f'<span class="wb-small">{html.escape(format.title(metric))}</span></div>'
             f'<div class="wb-muted wb-small">{html.escape(format.detail(metric, score))}</div>'
         )

@@ -55,7 +55,7 @@ def form(analysis: str, model: str) -> FormValues:
                 text = field(parameter, model, given)
         if text != in_form(parameter):
             given[name] = text
-    return FormValues(signature.parsed(given), seed() if "seed" in signature.injected else 0)
+    return FormValues(signature.parse(given), seed() if "seed" in signature.injected else 0)
 
 
 def hook_field(parameter: Parameter, model: str, analysis: str, globs: bool) -> str:

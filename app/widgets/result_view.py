@@ -73,7 +73,7 @@ def result_footer(result: Any, spec: Spec) -> None:
 
 def method(spec: Spec, key: str) -> str:
     """Return one line of Markdown: technique, inputs, n, metric, parameters, seed and time."""
-    full = spec.completed()
+    full = spec.complete()
     rows, corrupted = rows_of(full.inputs), f"corrupted {code(full.corrupted)}" if full.corrupted else ""
     facts = [escape(f"{full.analysis} of {full.model}"), full.inputs and f"inputs {code(full.inputs)}", corrupted]
     facts += [f"n = {rows:,}" if rows else "", full.metric and escape(f"metric {full.metric}")]

@@ -40,7 +40,7 @@ def test_pictures_are_shown_as_the_data_set_holds_them() -> None:
 
 
 def test_enlarging_keeps_every_pixel_a_square() -> None:
-    big = example_view.enlarged(np.arange(4.0).reshape(2, 2, 1), 10)
+    big = example_view.enlarge(np.arange(4.0).reshape(2, 2, 1), 10)
     assert big.shape == (10, 10, 1)
     assert (big[:5, :5] == 0).all() and (big[5:, 5:] == 3).all()
 

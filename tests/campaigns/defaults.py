@@ -52,4 +52,4 @@ def figures(size: int) -> Iterator[Figure]:
 
 def circuit(name: str, draws: int) -> Circuit:
     """The default circuit of a trained network."""
-    return compute(Spec(name, "circuit", parameters={"draws": draws}).completed(), silent)
+    return compute(Spec(name, "circuit", parameters={"draws": draws}).complete(), silent)

@@ -39,7 +39,7 @@ def asked(capsys: pytest.CaptureFixture[str], *tokens: str) -> dict[str, object]
 
 def test_the_command_line_asks_what_python_asks(capsys: pytest.CaptureFixture[str]) -> None:
     result = run(SPEC)
-    tokens = shlex.split(SPEC.completed().as_command())
+    tokens = shlex.split(SPEC.complete().as_command())
     assert tokens[:2] == ["workbench", "run"]
     answer = asked(capsys, *tokens[2:])
     assert answer["key"] == SPEC.key and len(calls) == 1
@@ -89,7 +89,7 @@ def test_every_question_reads_back_from_its_command_and_from_its_python(
         patch.setitem(ANALYSES._items, "every_kind", every_kind)
         patch.setattr("workbench.cli.running.answer", lambda spec, output, json: asked.append(spec) or 0)
         patch.setattr(workbench, "run", lambda name, **given: asked.append(from_fields({"analysis": name, **given})))
-        spec = Spec("digits", "every_kind", inputs, corrupted, "loss", parameters, seed).completed()
+        spec = Spec("digits", "every_kind", inputs, corrupted, "loss", parameters, seed).complete()
         tokens = shlex.split(spec.as_command())
         assert status(tokens[1:]) == 0, tokens
         exec(spec.as_python(), {"workbench": workbench})
@@ -103,7 +103,7 @@ def test_a_text_that_no_command_line_can_hold_is_refused(
 ) -> None:
     monkeypatch.setitem(ANALYSES._items, "every_kind", every_kind)
     with pytest.raises(ConfigError, match=f"'{next(iter(given))}' of a specification should be text"):
-        Spec("digits", "every_kind", "test:0:3", metric="loss", parameters=given).completed()
+        Spec("digits", "every_kind", "test:0:3", metric="loss", parameters=given).complete()
 
 
 def test_flags_follow_from_the_signature(capsys: pytest.CaptureFixture[str]) -> None:

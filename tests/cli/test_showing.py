@@ -35,7 +35,7 @@ def test_a_result_is_shown_with_what_it_depends_on_and_why_it_was_computed_again
     assert status(["show", first[:8]]) == 0
     text = capsys.readouterr().out
     assert "mlp(n_features=64" in text and f"torch: {torch.__version__}" in text and "data digits: " in text
-    assert "this is the answer" in text and spec.completed().as_command() in text
+    assert "this is the answer" in text and spec.complete().as_command() in text
     monkeypatch.setattr(torch, "__version__", "99.0")
     assert status(["show", first]) == 0
     assert "Asked now, it is not used: torch " in capsys.readouterr().out

@@ -87,7 +87,7 @@ def test_every_number_of_an_analysis_declares_its_range(analysis: str, name: str
     values = {other: "h" if p.required else p.default for other, p in signature.parameters.items()}
     for wrong in (-1, float("nan"), float("inf"), 10**400) if is_ranged(parameter.annotation) else (float("nan"),):
         with pytest.raises(ConfigError, match=f"'{name}' of {analysis} should be"):
-            signature.completed({**values, name: wrong})
+            signature.complete({**values, name: wrong})
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

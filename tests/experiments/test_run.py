@@ -170,7 +170,7 @@ def test_a_stored_answer_that_cannot_be_read_is_computed_again(classes: dict[str
 
 
 def test_an_answer_of_a_store_from_before_is_computed_again_and_stays_readable() -> None:
-    first, spec = run(SPEC), SPEC.completed()
+    first, spec = run(SPEC), SPEC.complete()
     store = ResultStore()
     store.delete(SPEC.key)
     store.put("of-an-older-version", first, asdict(spec), {})

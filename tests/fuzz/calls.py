@@ -166,7 +166,7 @@ def asked(rng: Random, models: tuple[str, ...]) -> Call:
     known = signature_of(analysis).parameters if analysis in ANALYSES else {}
     values: dict[str, Any] = {}
     for name, words in given.items():
-        parsed = signature_of(analysis).parsed({name: words})[name] if name in known else words
+        parsed = signature_of(analysis).parse({name: words})[name] if name in known else words
         values[name] = mostly(rng, parsed, 0.15)
     values.pop("progress", None)
     values.pop("analysis", None)
@@ -217,7 +217,7 @@ def read_text(rng: Random, models: tuple[str, ...]) -> Call:
     if kind == 0:
         return told("read_circuit", workbench.read_circuit, circuit(rng, a_circuit()))
     if kind == 1:
-        return told("Spec.from_json", lambda t: Spec.from_json(t).completed().key, specification(rng, models))
+        return told("Spec.from_json", lambda t: Spec.from_json(t).complete().key, specification(rng, models))
     model = pick(rng, *models)
     if kind == 2:
         return told("read_inputs", lambda t: read_inputs(t, loaded(model)), inputs(rng, model))

@@ -54,8 +54,8 @@ def build_command(signature: Signature) -> Callable[..., int]:
         own = {n: flags[n] for n in ("model", "inputs", "corrupted", "metric") if flags.get(n) is not None}
         if "seed" in flags:
             own["seed"] = from_text(int, flags["seed"])
-        spec = Spec(analysis=signature.analysis, parameters=given | signature.parsed(texts), **own)
-        return answer(spec.completed(), flags.get("output"), flags.get("json", False))
+        spec = Spec(analysis=signature.analysis, parameters=given | signature.parse(texts), **own)
+        return answer(spec.complete(), flags.get("output"), flags.get("json", False))
 
     keywords = [*own_flags(signature), *(flag(p) for p in signature.parameters.values()), *OUTPUT]
     ask.__signature__ = inspect.Signature(sorted(keywords, key=lambda k: k.default is not k.empty))  # type: ignore[attr-defined]

@@ -56,7 +56,7 @@ class Tales:
         prompts, end = [self.tokenizer.encode(prompt) for prompt in self.prompts], marks_of(self.tokenizer).end
         return model.complete(prompts, N_NEW, end, generator(self.seed, "compared"), SAMPLING, extend)
 
-    def counted(self, rows: Rows) -> Bool[Tensor, "row pos"]:
+    def mark_counted(self, rows: Rows) -> Bool[Tensor, "row pos"]:
         """Return the tokens of the tales."""
         return completion_mask(rows, marks_of(self.tokenizer))
 
@@ -78,7 +78,7 @@ class Answers:
         """Return the same rows for every model."""
         return torch.cat([self.inputs, self.targets[:, -1:]], dim=1)
 
-    def counted(self, rows: Rows) -> Bool[Tensor, "row pos"]:
+    def mark_counted(self, rows: Rows) -> Bool[Tensor, "row pos"]:
         """Return the tokens of the answers."""
         return torch.cat([torch.zeros(len(rows), 1, dtype=torch.bool), self.targets != UNSCORED], dim=1)
 
@@ -198,7 +198,7 @@ def difference(
     steps = steps or Steps(silent, conditions(original, restore))
     rows = work.rows(tuned if predicts else original)
     steps.finish()
-    counted = work.counted(rows)
+    counted = work.mark_counted(rows)
     kl = compute_token_kl(tuned, original, rows, counted, work.temperature) if predicts else None
     steps.finish()
     shift = measure_stream_shift(tuned, original, rows[:, :-1], counted[:, 1:])  # where the tokens counted are foretold

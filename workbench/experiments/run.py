@@ -62,7 +62,7 @@ def answer(spec: Spec, progress: Progress = silent, store: ResultStore | None = 
 
     One that reads a value that cannot be compared, such as a lock, is computed anew each time.
     """
-    store, spec = store or ResultStore(), spec.completed()
+    store, spec = store or ResultStore(), spec.complete()
     facts = facts_of(spec)
     if unknown := unknown_values(facts.get("values", {})):
         facts |= {"asked": uuid4().hex}  # nobody asks for this key again

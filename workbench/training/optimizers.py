@@ -146,7 +146,7 @@ class MuonWith:
     def state_dict(self) -> dict[str, Any]:
         """Return one state for both optimisers: Muon's parameters are numbered first, the other's after them."""
         state, groups = {}, []
-        for first, part in self._numbered():
+        for first, part in self._number_parts():
             own = part.state_dict()
             state |= {first + i: entry for i, entry in own["state"].items()}
             groups += own["param_groups"]
@@ -155,12 +155,12 @@ class MuonWith:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore a state of `state_dict`."""
         groups = iter(state_dict["param_groups"])
-        for first, part in self._numbered():
+        for first, part in self._number_parts():
             own = {i - first: s for i, s in state_dict["state"].items() if 0 <= i - first < _count(part)}
             part.load_state_dict({"state": own, "param_groups": [next(groups) for _ in part.param_groups]})
         self.param_groups = [group for part in self._parts for group in part.param_groups]
 
-    def _numbered(self) -> Iterator[tuple[int, torch.optim.Optimizer]]:
+    def _number_parts(self) -> Iterator[tuple[int, torch.optim.Optimizer]]:
         first = 0
         for part in self._parts:
             yield first, part

@@ -17,20 +17,20 @@ ONE_CYCLE_WARMUP, ONE_CYCLE_START = 0.3, 1 / 25
 
 def constant(step: int, steps: int, warmup: int, final: float) -> float:
     """1 after a linear warmup; `final` is not used."""
-    return _warmed(step, warmup)
+    return _warm_up(step, warmup)
 
 
 def linear(step: int, steps: int, warmup: int, final: float) -> float:
     """A straight line from 1 to `final` after a linear warmup."""
     if step < warmup:
-        return _warmed(step, warmup)
+        return _warm_up(step, warmup)
     return 1 + (final - 1) * _share(step - warmup, steps - warmup)
 
 
 def cosine(step: int, steps: int, warmup: int, final: float) -> float:
     """Half a cosine from 1 to `final` after a linear warmup (Loshchilov & Hutter 2017, without restarts)."""
     if step < warmup:
-        return _warmed(step, warmup)
+        return _warm_up(step, warmup)
     return _half_cosine(1.0, final, _share(step - warmup, steps - warmup))
 
 
@@ -38,8 +38,8 @@ def warmup_stable_decay(step: int, steps: int, warmup: int, final: float) -> flo
     """Linear warmup, a plateau at 1, and a straight line to `final` over the last fifth."""
     start = steps - round(DECAY_SHARE * steps)
     if step < start:
-        return _warmed(step, warmup)
-    return _warmed(step, warmup) * (1 + (final - 1) * _share(step - start, steps - start))
+        return _warm_up(step, warmup)
+    return _warm_up(step, warmup) * (1 + (final - 1) * _share(step - start, steps - start))
 
 
 def one_cycle(step: int, steps: int, warmup: int, final: float) -> float:
@@ -66,7 +66,7 @@ def schedule(name: str) -> Schedule:
     return SCHEDULES[name]
 
 
-def _warmed(step: int, warmup: int) -> float:
+def _warm_up(step: int, warmup: int) -> float:
     return min(1.0, (step + 1) / warmup) if warmup > 0 else 1.0
 
 

@@ -26,6 +26,6 @@ def test_counts_are_thousands_and_millions(count: int, text: str) -> None:
 
 
 def test_a_metric_is_told_in_its_unit_with_interval_and_samples() -> None:
-    assert format.measured("test_accuracy", 0.9694) == "96.94 %"
-    assert format.measured("validation_loss", 1.5321) == "1.53 nats"
+    assert format.write_score("test_accuracy", 0.9694) == "96.94 %"
+    assert format.write_score("validation_loss", 1.5321) == "1.53 nats"
     assert format.detail("test_accuracy", Score(0.97, 359, (0.95, 0.98))) == "95 %: 95 % to 98 %, n = 359"

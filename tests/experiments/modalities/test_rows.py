@@ -134,7 +134,7 @@ def test_the_same_contents_are_the_same_inputs_wherever_the_file_is(workspace: P
         (workspace / f"{name}.csv").write_text("1,2,3,4\n")
     one, two = (f"rows:{workspace}/{name}.csv:0:1" for name in ("a", "b"))
     assert identity(one) == identity(two) != one and Inputs.parse(identity(one)).selection.examples == 1
-    spec = Spec("policy", "activations", one, parameters={"hook": "hook_input"}).completed()
+    spec = Spec("policy", "activations", one, parameters={"hook": "hook_input"}).complete()
     before = facts_of(spec)
     (workspace / "a.csv").write_text("1,2,3,5\n")
     assert facts_of(spec)["question"] != before["question"]

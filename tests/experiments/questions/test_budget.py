@@ -47,7 +47,7 @@ def test_a_range_is_counted_before_it_is_spelled_out() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(InputError, match="99,999,999,999 units are too many"):
-            signature_of("maximization").parsed({"units": "0:99999999999"})
+            signature_of("maximization").parse({"units": "0:99999999999"})
         assert tracemalloc.get_traced_memory()[1] < 10**6
     finally:
         tracemalloc.stop()

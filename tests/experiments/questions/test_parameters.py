@@ -82,16 +82,16 @@ def test_a_parameter_knows_its_type_choices_and_sentence(signature: Signature) -
 
 
 def test_defaults_are_filled_in_as_json(signature: Signature) -> None:
-    completed = signature.completed({"factor": 2})
+    completed = signature.complete({"factor": 2})
     assert completed == {"factor": 2.0, "names": ["a", "b"], "mode": "plain", "limit": None, "double": False}
     assert signature.arguments(completed)["names"] == ("a", "b")
 
 
 def test_an_unknown_and_a_missing_parameter_are_errors(signature: Signature) -> None:
     with pytest.raises(UnknownNameError, match=r"of share\. Did you mean 'factor'"):
-        signature.completed({"facter": 2})
+        signature.complete({"facter": 2})
     with pytest.raises(InputError, match="needs the parameter 'factor'"):
-        signature.completed({})
+        signature.complete({})
 
 
 def takes_a_function(model: object, hook: Callable[[], int]) -> None:

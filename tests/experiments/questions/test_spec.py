@@ -22,8 +22,8 @@ def here(workspace: Path) -> Path:
 
 def test_a_default_left_out_and_spelled_out_is_the_same_question() -> None:
     parameters = {"factor": 2, "names": ("a", "b"), "limit": None}
-    assert Spec("digits", "share", "test:0:16", "", "logit", parameters, 0).key == SPEC.key == SPEC.completed().key
-    assert SPEC.completed().completed() == SPEC.completed()
+    assert Spec("digits", "share", "test:0:16", "", "logit", parameters, 0).key == SPEC.key == SPEC.complete().key
+    assert SPEC.complete().complete() == SPEC.complete()
 
 
 @pytest.mark.parametrize(
@@ -79,11 +79,11 @@ def test_each_mistake_has_one_clear_error(change: dict[str, object], error: type
     for name, value in change.items():
         object.__setattr__(broken := replace(broken), name, value)
     with pytest.raises(error, match=words):
-        broken.completed()
+        broken.complete()
 
 
 def test_json_comes_back_as_the_same_specification() -> None:
-    spec = SPEC.completed()
+    spec = SPEC.complete()
     assert Spec.from_json(spec.to_json()) == spec and hash(Spec.from_json(spec.to_json())) == hash(spec)
 
 
@@ -107,7 +107,7 @@ def test_the_python_call_asks_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(Spec(model, analysis, inputs, metric=metric, parameters=parameters))
 
     monkeypatch.setattr(workbench, "run", run)
-    exec(SPEC.completed().as_python(), {"workbench": workbench})
+    exec(SPEC.complete().as_python(), {"workbench": workbench})
     assert asked[0].key == SPEC.key
 
 

@@ -174,7 +174,7 @@ BESIDE = {f"workbench.{name}" for name in NOT_FOLLOWED}
     ids=lambda spec: spec.analysis,
 )
 def test_every_module_that_runs_is_among_the_code(spec: Spec) -> None:
-    spec = spec.completed()
+    spec = spec.complete()
     code, ran = set(spec.facts["code"]), set()
     forget()
     computing._loaded.cache_clear()

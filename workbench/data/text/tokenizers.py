@@ -107,7 +107,7 @@ class ByteTokenizer:
 class WordTokenizer(Vocabulary):
     """One token per word or mark of `vocab`, in that order; texts are split at spaces and around punctuation.
 
-    `silent` words have no token, such as the plus of a sum. `filled` puts the word `filling` in front of a text that is
+    `silent` words have no token, such as the plus of a sum. `fill` puts the word `filling` in front of a text that is
     shorter than `length` tokens.
     """
 
@@ -130,7 +130,7 @@ class WordTokenizer(Vocabulary):
                 raise UnknownNameError("word", word, self.vocab, where=f" (word {place}) in this vocabulary")
         return torch.tensor([self.ids[word] for word in words])
 
-    def filled(self, ids: Int[Tensor, " pos"]) -> Int[Tensor, " filled"]:
+    def fill(self, ids: Int[Tensor, " pos"]) -> Int[Tensor, " filled"]:
         """Return the ids of a text, with the filling before them, as in training."""
         missing = max(0, self.length - len(ids))
         return torch.cat([torch.full((missing,), self.ids.get(self.filling, 0)), ids])

@@ -57,7 +57,7 @@ def read_prompts(request: Request) -> Batch:
 def encode(text: str, model: Any) -> Int[Tensor, " pos"]:
     """Tokenize a prompt, padded as in training if the network learned a task of sequences."""
     ids, name = model.tokenizer_or_raise().encode(text), model.card.data.name
-    return data_set(name).tokenizer.filled(ids) if is_task(name) else ids
+    return data_set(name).tokenizer.fill(ids) if is_task(name) else ids
 
 
 def is_task(name: str) -> bool:

@@ -121,7 +121,7 @@ def expand_grid(table: Mapping[str, Any], defaults: Mapping[str, Any], where: st
     require("questions", prod(map(len, grid.values())), f"the grid of {where}")
     try:
         return [
-            from_fields({**defaults, **fixed, **dict(zip(grid, values, strict=True))}).completed()
+            from_fields({**defaults, **fixed, **dict(zip(grid, values, strict=True))}).complete()
             for values in product(*grid.values())
         ]
     except WorkbenchError as error:

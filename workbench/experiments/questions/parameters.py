@@ -57,11 +57,11 @@ class Signature:
     parameters: Mapping[str, Parameter]
     settings: Mapping[str, Any]
 
-    def parsed(self, given: Mapping[str, str]) -> dict[str, Any]:
+    def parse(self, given: Mapping[str, str]) -> dict[str, Any]:
         """Convert the texts of a command line or a form to JSON values."""
         return {name: from_text(self.find(name).annotation, text) for name, text in given.items()}
 
-    def completed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters as JSON values: those given, after a check, and the defaults of the others."""
         for name in given:
             self.find(name)

@@ -50,9 +50,9 @@ class Spec:
     @property
     def facts(self) -> dict[str, Any]:
         """Everything that the result depends on, as JSON values."""
-        return facts_of(self.completed())
+        return facts_of(self.complete())
 
-    def completed(self) -> Spec:
+    def complete(self) -> Spec:
         """Fill in every default.
 
         Fields that the analysis does not take are empty, so that they do not change the key.
@@ -77,7 +77,7 @@ class Spec:
             sources.append(source)
         if inputs and sources[0].corrupts:
             raise InputError(f"{inputs!r} corrupts other inputs and cannot stand alone. Give it as `corrupted`.")
-        parameters = signature.completed(self.parameters)
+        parameters = signature.complete(self.parameters)
         require_parameters(parameters)
         for name, value in parameters.items():
             for text in value if isinstance(value, list | tuple) else [value]:
