@@ -6,13 +6,8 @@ from math import isnan
 
 from workbench.checkpoints.card import Score
 
-TITLES = {
-    "test_accuracy": "test accuracy",
-    "validation_loss": "validation loss",
-    "return_mean": "mean return",
-    "bits_per_byte": "bits per byte",
-    "phoneme_error": "phoneme error",
-}
+TITLES = {"return_mean": "mean return"}
+"""Names of metrics that are not their own words in order."""
 
 
 def short(value: float) -> str:

@@ -10,7 +10,6 @@ from gymnasium.vector import VectorEnv
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.core.progress import Progress, silent
 from workbench.core.stepping import step_environments
 from workbench.training.rollouts import Policy, as_observation, start
 from workbench.training.scores import bootstrapped_mean
@@ -36,7 +35,6 @@ def evaluate_policy(
     make_vector_env: Callable[[int], VectorEnv],
     episodes: int = 100,
     seed: int = 0,
-    progress: Progress = silent,
     limit: int | None = None,
 ) -> PolicyEvaluation:
     """Run the first episode of each of `episodes` environments with the most likely action at every step.
@@ -49,7 +47,6 @@ def evaluate_policy(
         make_vector_env: Creates the given number of environments.
         episodes: Number of episodes.
         seed: Seeds the episodes.
-        progress: Called with the episodes done and all episodes.
         limit: Steps after which an episode is cut; None for no limit.
 
     Cost: One forward pass per step of the longest episode.
@@ -65,7 +62,6 @@ def evaluate_policy(
         lengths += running
         running &= ~(terminated | truncated)
         observation = as_observation(shown)
-        progress(int((~running).sum()), episodes)
     envs.close()
     episode_returns = torch.from_numpy(returns)
     return PolicyEvaluation(episode_returns, torch.from_numpy(lengths), bootstrapped_mean(episode_returns, seed))

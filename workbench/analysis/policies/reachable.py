@@ -209,7 +209,6 @@ def maximize_reachable(
     steps: int = 100,
     generations: int = 10,
     seed: int = 0,
-    progress: Progress = silent,
 ) -> Maximum:
     """Search for the reachable state with the largest score.
 
@@ -228,7 +227,6 @@ def maximize_reachable(
         steps: Maximum length of an episode.
         generations: Number of generations.
         seed: Seeds the random actions.
-        progress: Called with the number of finished generations and their total.
 
     Cost: `generations` * `steps` forward passes on all rows.
     """
@@ -237,7 +235,7 @@ def maximize_reachable(
     n_actions = policy(to_tensor(make_environments(1).reset(seed=[int(row_seeds[0])])[0])).shape[-1]
     noise = torch.linspace(0, 1, n)
     best: Maximum | None = None
-    for done in range(generations):
+    for _ in range(generations):
         free = torch.where(torch.rand(n, steps, generator=random) < noise[:, None],
                            torch.randint(n_actions, (n, steps), generator=random), -1)  # fmt: skip
         tries = _play(score, policy, make_environments, row_seeds, torch.where(plans >= 0, plans, free))
@@ -250,7 +248,6 @@ def maximize_reachable(
         until = (torch.rand(n, generator=random) * (tries.step[parents] + 1)).long()
         plans = torch.where(torch.arange(steps) < until[:, None], tries.action[parents], -1)
         row_seeds = row_seeds[parents]
-        progress(done + 1, generations)
     assert best is not None
     return best
 
