@@ -11,7 +11,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,19 +32,10 @@ from workbench.training.curve import Curve
 from workbench.training.exploration import Repetition, epsilon_at, extended_epsilon_greedy, require_exploration
 from workbench.training.n_step import Recent, n_step
 from workbench.training.on_policy import environment_facts, environment_state
-from workbench.training.optimizers import Optimizer, build_optimizer
+from workbench.training.optimizers import build_optimizer
 from workbench.training.q_learning import bellman_target
 from workbench.training.replay import Replay, Transitions
-from workbench.training.resume import (
-    TrainingState,
-    facts_of,
-    optimizer_tensors,
-    read_state,
-    require_same,
-    restore_model,
-    restore_optimizer,
-    write_state,
-)
+from workbench.training.resume import Loop, TrainingState, facts_of, restore_model
 from workbench.training.rollouts import Frontier, as_observation, next_states, refuse_infinite, start, tally
 from workbench.training.schedules import schedule
 
@@ -133,29 +125,27 @@ def update_target(slow: nn.Module, model: nn.Module, share: float) -> None:
 
 
 @dataclass
-class Run:
+class Run(Loop):
     """State of a training in progress."""
 
-    model: nn.Module
+    counters = ("round", "seconds")
+
     slow: nn.Module
     envs: VectorEnv
-    optimizer: Optimizer
     replay: Replay
     rng: torch.Generator
     frontier: Frontier
     recent: Recent
-    identity: dict[str, Any]
     held: Repetition
-    curve: Curve = field(default_factory=Curve)
     round: int = 0
-    seconds: float = 0.0
 
-    def save(self, path: Path) -> None:
-        """Write the training state."""
-        groups = {
-            "model": self.model.state_dict(),
+    def facts(self) -> dict[str, Any]:
+        return super().facts() | {"added": self.replay.added}
+
+    def groups(self) -> dict[str, Mapping[str, Tensor]]:
+        """Return the target network, the replay buffer, and the states of exploration and environments."""
+        return {
             "slow": self.slow.state_dict(),
-            "optimizer": optimizer_tensors(self.optimizer),
             "replay": vars(self.replay.kept),
             "random": {"actions": self.rng.get_state()},
             "frontier": vars(self.frontier),
@@ -163,24 +153,18 @@ class Run:
             "environments": environment_state(self.envs),
             "held": vars(self.held),
         }
-        facts = {"config": self.identity, "round": self.round, "seconds": self.seconds, "added": self.replay.added}
-        write_state(path, TrainingState.of(groups, facts | {"curve": [self.curve.step, self.curve.series]}))
 
-    def restore(self, path: Path) -> None:
+    def restore(self, path: Path) -> TrainingState:
         """Restore a stored state. Environments that cannot be restored continue with new episodes."""
-        state = read_state(path)
-        require_same(state.facts["config"], self.identity, path)
-        restore_model(self.model, state.under("model"), path)
+        state = super().restore(path)
         restore_model(self.slow, state.under("slow"), path)
-        restore_optimizer(self.optimizer, state.under("optimizer"))
         self.replay.kept, self.replay.added = Transitions(**state.under("replay")), state.facts["added"]
         self.rng.set_state(state.tensors["random.actions"])
         if stored := state.under("environments"):
             self.envs.unwrapped.set_state({name: x.numpy() for name, x in stored.items()})  # type: ignore[attr-defined]
             self.frontier, self.recent = Frontier(**state.under("frontier")), Recent(**state.under("recent"))
         self.held = Repetition(**state.under("held"))
-        self.curve = Curve(*state.facts["curve"])
-        self.round, self.seconds = state.facts["round"], state.facts["seconds"]
+        return state
 
 
 def dqn(
@@ -211,13 +195,12 @@ def dqn(
     identity = facts_of(cfg, model, seed=seed, **environment_facts(envs))
     optimizer, slow = build_optimizer(model, "adam", cfg.lr), copy.deepcopy(model)
     recent, held = Recent.none(frontier.observation), Repetition.none(envs.num_envs)
-    run = Run(model, slow, envs, optimizer, replay, generator(seed, "dqn"), frontier, recent, identity, held)
+    run = Run(model, optimizer, identity, slow, envs, replay, generator(seed, "dqn"), frontier, recent, held)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     while run.round < rounds:
         run_rounds(run, cfg, rounds)
-        if checkpoint is not None:
-            run.save(checkpoint)
+        run.save(checkpoint)
         progress(run.round, rounds)
     model.eval()
     return run.curve

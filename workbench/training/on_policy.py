@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,7 @@ from workbench.core.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Sh
 from workbench.training.curve import Curve
 from workbench.training.optimizers import Optimizer, build_optimizer
 from workbench.training.policy_losses import entropy
-from workbench.training.resume import (
-    TrainingState,
-    facts_of,
-    optimizer_tensors,
-    pause,
-    read_state,
-    require_same,
-    restore_model,
-    restore_optimizer,
-    write_state,
-)
+from workbench.training.resume import Loop, TrainingState, facts_of, pause
 from workbench.training.rollouts import Frontier, Segment, collect, collect_episodes, start
 from workbench.training.schedules import schedule
 
@@ -66,52 +56,33 @@ class OnPolicyConfig:
 
 
 @dataclass
-class Run:
+class Run(Loop):
     """State of a training in progress."""
 
-    model: nn.Module
+    counters = ("update", "steps", "seconds")
+
     envs: VectorEnv
-    optimizer: Optimizer
     rng: torch.Generator
     frontier: Frontier
-    identity: dict[str, Any]
-    curve: Curve = field(default_factory=Curve)
     update: int = 0
     steps: int = 0
-    seconds: float = 0.0
 
-    def save(self, path: Path | None) -> None:
-        """Write the training state, if there is a file for it."""
-        if path is None:
-            return
-        groups = {
-            "model": self.model.state_dict(),
-            "optimizer": optimizer_tensors(self.optimizer),
+    def groups(self) -> dict[str, Mapping[str, torch.Tensor]]:
+        """Return the states of the random generator and the environments."""
+        return {
             "random": {"actions": self.rng.get_state()},
             "frontier": vars(self.frontier),
             "environments": environment_state(self.envs),
         }
-        facts = {
-            "config": self.identity,
-            "update": self.update,
-            "steps": self.steps,
-            "seconds": self.seconds,
-            "curve": [self.curve.step, self.curve.series],
-        }
-        write_state(path, TrainingState.of(groups, facts))
 
-    def restore(self, path: Path) -> None:
+    def restore(self, path: Path) -> TrainingState:
         """Restore a stored state. Environments that cannot be restored continue with new episodes."""
-        state = read_state(path)
-        require_same(state.facts["config"], self.identity, path)
-        restore_model(self.model, state.under("model"), path)
-        restore_optimizer(self.optimizer, state.under("optimizer"))
+        state = super().restore(path)
         self.rng.set_state(state.tensors["random.actions"])
         if stored := state.under("environments"):
             self.envs.unwrapped.set_state({name: x.numpy() for name, x in stored.items()})  # type: ignore[attr-defined]
             self.frontier = Frontier(**state.under("frontier"))
-        self.curve = Curve(*state.facts["curve"])
-        self.update, self.steps, self.seconds = (state.facts[name] for name in ("update", "steps", "seconds"))
+        return state
 
 
 def environment_facts(envs: VectorEnv) -> dict[str, Any]:
@@ -162,7 +133,7 @@ def train_on_policy(
     total = size * math.ceil(cfg.steps / size)
     optimizer = build_optimizer(model, "adam", cfg.lr, eps=1e-5)
     identity = facts_of(cfg, model, seed=seed, **environment_facts(envs))
-    run = Run(model, envs, optimizer, generator(seed, "actions"), start(model, envs, seed), identity)
+    run = Run(model, optimizer, identity, envs, generator(seed, "actions"), start(model, envs, seed))
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     keep_model(run, cfg, keep)

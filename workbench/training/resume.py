@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from workbench.core.errors import CheckpointError, short
 from workbench.core.progress import Progress
 from workbench.core.tensor_file import pack, unpack
 from workbench.core.torch_internals import tree_leaves
+from workbench.training.curve import Curve
 from workbench.training.optimizers import Optimizer
 
 FORMAT = 2
@@ -54,6 +55,50 @@ def read_state(path: Path) -> TrainingState:
     if about.get(HEADER) != FORMAT:
         raise _unreadable(path, f"its format is {about.get(HEADER)}, this version reads {FORMAT}")
     return TrainingState(tensors, about["facts"])
+
+
+@dataclass
+class Loop:
+    """State of a training in progress that one file holds.
+
+    A subclass adds its own tensors in `groups` and names in `counters` the attributes that are plain numbers.
+    """
+
+    counters: ClassVar[tuple[str, ...]] = ("seconds",)
+
+    model: nn.Module
+    optimizer: Optimizer
+    identity: dict[str, Any]
+    """Everything that determines the weights, see `facts_of`."""
+    curve: Curve = field(default_factory=Curve, kw_only=True)
+    seconds: float = field(default=0.0, kw_only=True)
+
+    def groups(self) -> dict[str, Mapping[str, Tensor]]:
+        """Return further tensors of the state."""
+        return {}
+
+    def facts(self) -> dict[str, Any]:
+        """Return the numbers of the state."""
+        return {name: getattr(self, name) for name in self.counters}
+
+    def save(self, path: Path | None) -> None:
+        """Write the training state, if there is a file for it."""
+        if path is None:
+            return
+        own = {"model": self.model.state_dict(), "optimizer": optimizer_tensors(self.optimizer)}
+        facts = {"config": self.identity, "curve": [self.curve.step, self.curve.series]}
+        write_state(path, TrainingState.of(own | self.groups(), facts | self.facts()))
+
+    def restore(self, path: Path) -> TrainingState:
+        """Restore a stored state and return it; raises if it belongs to another training."""
+        state = read_state(path)
+        require_same(state.facts["config"], self.identity, path)
+        restore_model(self.model, state.under("model"), path)
+        restore_optimizer(self.optimizer, state.under("optimizer"))
+        self.curve = Curve(*state.facts["curve"])
+        for name in self.counters:
+            setattr(self, name, state.facts[name])
+        return state
 
 
 def pause(save: Callable[[], None], due: bool, progress: Progress, done: int, total: int) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -31,18 +31,7 @@ from workbench.training.advantages import generalized_advantages, normalize
 from workbench.training.curve import Curve
 from workbench.training.optimizers import Optimizer, build_optimizer
 from workbench.training.policy_losses import Samples, approximate_kl, clipped_fraction, clipped_surrogate
-from workbench.training.resume import (
-    TrainingState,
-    facts_of,
-    optimizer_tensors,
-    pause,
-    read_state,
-    require_same,
-    restore_model,
-    restore_optimizer,
-    tensors_sha256,
-    write_state,
-)
+from workbench.training.resume import Loop, facts_of, pause, tensors_sha256
 from workbench.training.rlhf.completions import Rows, completion_mask, token_log_probabilities
 from workbench.training.rlhf.preference_losses import clipped_value_loss, last_true, masked_mean, penalized_rewards
 from workbench.training.rlhf.reward_model import Scorer
@@ -124,33 +113,13 @@ class CompletionBatch:
 
 
 @dataclass
-class Run:
-    """Networks, optimiser and curve of a training in progress."""
+class Run(Loop):
+    """Networks, optimiser and curve of a training in progress; `model` is policy and critic."""
+
+    counters = ("update", "seconds")
 
     networks: Networks
-    optimizer: Optimizer
-    identity: dict[str, Any]
-    curve: Curve = field(default_factory=Curve)
     update: int = 0
-    seconds: float = 0.0
-
-    def save(self, path: Path | None) -> None:
-        """Write the training state, if there is a file for it."""
-        if path is None:
-            return
-        groups = {"model": self.networks.trained.state_dict(), "optimizer": optimizer_tensors(self.optimizer)}
-        facts = {"config": self.identity, "update": self.update, "seconds": self.seconds,
-                 "curve": [self.curve.step, self.curve.series]}  # fmt: skip
-        write_state(path, TrainingState.of(groups, facts))
-
-    def restore(self, path: Path) -> None:
-        """Restore a stored training state."""
-        state = read_state(path)
-        require_same(state.facts["config"], self.identity, path)
-        restore_model(self.networks.trained, state.under("model"), path)
-        restore_optimizer(self.optimizer, state.under("optimizer"))
-        self.curve = Curve(*state.facts["curve"])
-        self.update, self.seconds = state.facts["update"], state.facts["seconds"]
 
 
 def kl_ppo(
@@ -179,8 +148,9 @@ def kl_ppo(
     Cost: Per update one sampling of `batch` completions, three forward passes on them, and `epochs` forward and
     backward passes of policy and critic.
     """
-    optimizer = build_optimizer(networks.trained, "adam", cfg.lr, eps=1e-5)
-    run = Run(networks, optimizer, {} if checkpoint is None else identity_of(networks, prompts, cfg, seed))
+    model = networks.trained
+    identity = {} if checkpoint is None else identity_of(networks, prompts, cfg, seed)
+    run = Run(model, build_optimizer(model, "adam", cfg.lr, eps=1e-5), identity, networks)
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     while run.update < cfg.updates:
