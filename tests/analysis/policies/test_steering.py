@@ -52,7 +52,7 @@ class Field(VectorMaze):
         self.is_open[:] = True
         self.agent[:] = 1
         self.goal[:] = 0
-        return self._observation(), {}
+        return self.observe(), {}
 
 
 def agents(observation: torch.Tensor) -> torch.Tensor:
@@ -83,7 +83,7 @@ def test_the_field_points_to_the_goal_and_nowhere_without_it() -> None:
     envs.reset(seed=list(range(9)))
     places = torch.tensor([(r, c) for r in range(3) for c in range(3)])
     envs.agent = places.numpy().copy()
-    seen = torch.from_numpy(envs._observation())
+    seen = torch.from_numpy(envs.observe())
     field = compute_policy_field(seeker(), seen, places, MOVES)
     assert_close(field.probability.sum(1), torch.ones(9))
     away = (places != 0).any(1)
