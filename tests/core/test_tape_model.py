@@ -137,6 +137,16 @@ class Random(nn.Module):
         return x.relu() + torch.rand(3)
 
 
+def test_more_work_than_was_recorded_is_refused_in_a_sentence() -> None:
+    class Longer(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.relu() if x.shape[1] < 4 else x.relu().tanh()
+
+    model = workbench.record(Longer(), torch.rand(5, 3))
+    with pytest.raises(InputError, match="does other work for these inputs .* from aten.relu"):
+        model.run_stages(torch.rand(5, 4), 0, len(model.stages))
+
+
 def test_another_branch_than_the_recorded_one_raises() -> None:
     example = torch.rand(4, 3) + 0.1
     network = made("", "", Branching, lambda: example)
@@ -235,23 +245,25 @@ def test_an_example_without_rows_is_refused(example: Any) -> None:
 
 
 class Parallel(nn.Module):
-    """Two layers read one stream through one norm, and nothing else reads the stream."""
+    """Two layers read streams through norms that run first, and nothing else reads the streams."""
 
-    def __init__(self) -> None:
+    def __init__(self, streams: int) -> None:
         super().__init__()
-        self.embed, self.norm, self.read = nn.Linear(4, 6), nn.LayerNorm(6), nn.Linear(10, 3)
+        self.embeds = nn.ModuleList(nn.Linear(4, 6) for _ in range(streams))
+        self.norm, self.read = nn.LayerNorm(6), nn.Linear(10, 3)
         self.one, self.two = nn.Linear(6, 5), nn.Linear(6, 5)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(self.embed(x))
-        one = self.one(y).relu()
-        return self.read(torch.cat([one, self.two(y).relu()], dim=-1))
+        streams = [self.norm(embed(x)) for embed in self.embeds]
+        one = self.one(streams[0]).relu()
+        return self.read(torch.cat([one, self.two(streams[-1]).relu()], dim=-1))
 
 
-def test_a_stage_hands_on_what_a_later_port_reads_through_a_norm() -> None:
-    """The second layer's port reads the stream, which nothing after the first layer names."""
+@pytest.mark.parametrize("streams", [1, 2])
+def test_a_stage_hands_on_what_a_later_port_reads_through_a_norm(streams: int) -> None:
+    """The second layer's port reads a stream that nothing after the first layer names."""
     x = torch.rand(4, 4, dtype=torch.float64)
-    model = workbench.record(Parallel().double(), x)
+    model = workbench.record(Parallel(streams).double(), x)
     for part in model.parts:
         for port in part.ports:
             start = max(k for k, bound in enumerate(model.bounds) if bound <= part.place)

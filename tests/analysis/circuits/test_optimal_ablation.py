@@ -42,11 +42,15 @@ def test_with_everything_constant_the_best_constant_leaves_the_variance() -> Non
     with torch.no_grad():
         intact = model(inputs)[:, 0]
         elsewhere = inputs.flip(0) + 1
-        found = optimal_writes(model.graph(), inputs, elsewhere, FirstLogit())
+        steps: list[tuple[int, int]] = []
+        found = optimal_writes(
+            model.graph(), inputs, elsewhere, FirstLogit(), progress=lambda *step: steps.append(step)
+        )
         means = other_writes(model.graph(), elsewhere, "mean")
         left, before = (distance(model.graph(), inputs, FirstLogit(), intact, x, None) for x in (found, means))
     variance = float(intact.var(unbiased=False))  # what the best constant output leaves
     assert before > 30 * variance
+    assert steps == [(step, 100) for step in range(1, 101)]
     assert variance * 0.999 <= float(left) <= 1.01 * variance
 
 
