@@ -11,7 +11,7 @@ from app.text import format
 from app.text.escaping import code, escape
 from app.widgets import model_card, model_strip, result_view
 from app.widgets.hook_choice import Hook, anatomy, choose_hook, hooks
-from workbench.checkpoints.card import Card, read_card, read_curve
+from workbench.checkpoints.card import Card, read_card, read_curve, split_step
 from workbench.experiments.questions.spec import Spec
 from workbench.training.curve import Curve
 
@@ -83,6 +83,8 @@ selection = model_strip.model_strip(inputs=False)
 name = selection.model
 card, known = read_card(name), hooks(name)
 st.html(f'<div class="wb-card">{model_card.chip(card.architecture)} &nbsp; {html.escape(card.title)}</div>')
+if (finished := split_step(name)[0]) != name:
+    st.info(f"The card and its metrics are those of the finished network {escape(finished)}.")
 facts(card)
 left, right = st.columns([3, 2], gap="large")
 with left:

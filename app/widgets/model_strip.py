@@ -12,7 +12,7 @@ from app.text.errors import show
 from app.text.escaping import code, escape
 from app.widgets import own_input_form
 from app.widgets.hook_choice import check_site, hooks
-from workbench.checkpoints.card import models_folder, names, read_card
+from workbench.checkpoints.card import models_folder, names, read_card, steps
 from workbench.core.errors import InputError, UnknownNameError, WorkbenchError
 from workbench.core.metrics import METRICS
 from workbench.core.sites import Site
@@ -55,7 +55,8 @@ def model_strip(inputs: bool = True, default: int = 0, first: str = FIRST) -> Se
     with st.container(key="strip"):
         places = st.columns([3, 4, 3, 1.3] if inputs else [3, 7, 1.3], vertical_alignment="bottom")
         with places[0]:
-            model = address.choose("Model", known, "m", first, kind="trained model")
+            offered = [*known, *kept_steps(address.requested("m") or "", known)]
+            model = address.choose("Model", offered, "m", first, kind="trained model")
         chosen = ""
         if inputs:
             with places[1]:
@@ -71,6 +72,12 @@ def model_strip(inputs: bool = True, default: int = 0, first: str = FIRST) -> Se
         sharing = places[-1].container()
         running_jobs()
     return Selection(model, chosen, sharing)
+
+
+def kept_steps(asked: str, known: list[str]) -> list[str]:
+    """Return the steps that a training kept, as models, if one of them is asked for."""
+    base, at, _ = asked.partition("@")
+    return [f"{base}@{step}" for step in steps(base)] if at and base in known else []
 
 
 def choose_inputs(model: str, default: int) -> str:
@@ -155,7 +162,7 @@ def destination(text: str, model: str) -> dict[str, str]:
     """Return the choices that show a site; an unknown name raises an error with the nearest one."""
     head, slash, tail = text.partition("/")
     name, site = (head, Site.parse(tail)) if slash else (model, Site.parse(text))
-    if name not in names():
+    if name.partition("@")[0] not in names():
         raise UnknownNameError("trained model", name, names())
     check_site(site, name)
     unit = site.index.get(hooks(name)[site.hook].unit or "")

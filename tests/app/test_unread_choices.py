@@ -73,3 +73,12 @@ def test_what_a_link_got_wrong_stays_while_its_page_waits(monkeypatch: pytest.Mo
     assert any(button.label == "Run" for button in page.button)
     assert len(errors(page.run())) == 1
     assert not any("node" in text for text in errors(open_page("circuit", {"m": "digits_mlp", "node": "x"})))
+
+
+def test_a_step_that_training_kept_opens_as_a_model_and_another_one_is_answered_with_the_nearest() -> None:
+    page = open_page("activations", {"m": "cartpole_ppo@10", "inputs": "explored:0:2"})
+    assert not errors(page) and next(box.value for box in page.selectbox if box.label == "Model") == "cartpole_ppo@10"
+    for view in ("model", "statistics", "episodes"):
+        assert not errors(open_page(view, {"m": "cartpole_ppo@10"}))
+    (said,) = (text.replace("\u2060", "") for text in errors(open_page("model", {"m": "cartpole_ppo@11"})))
+    assert "No trained model named 'cartpole_ppo@11'" in said and "Did you mean 'cartpole_ppo@10'?" in said

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.checkpoints.networks import card, change_card, tiny
 from workbench.checkpoints import card as cards
@@ -140,10 +141,35 @@ def test_a_card_with_a_false_figure_is_not_sealed(
     assert json.loads(path.read_text())["file_sha256"] == table["file_sha256"]
 
 
-def test_a_step_is_no_name_of_a_model_and_the_error_says_how_it_is_opened(models: Path) -> None:
+def test_a_step_has_no_folder_of_its_own_and_the_error_says_what_takes_it(models: Path) -> None:
     save(models / "tiny", tiny(), card(), CURVE)
-    with pytest.raises(InputError, match=r"workbench\.load\('tiny', step=.*0"):
+    with pytest.raises(InputError, match="workbench run ANALYSIS --model tiny@0"):
         cards.model_folder("tiny@0")
+    with pytest.raises(InputError, match="finished model"):
+        cards.seal_card("tiny@0")
+
+
+def test_a_step_is_opened_by_its_name_and_one_that_was_not_kept_names_the_nearest(models: Path) -> None:
+    kept = {step: tiny() for step in (0, 100, 250)}
+    for step, model in kept.items():
+        with torch.no_grad():
+            next(model.parameters()).fill_(step)
+        save_step(models / "tiny", model, step, "run")
+    save(models / "tiny", tiny(), replace(card(), run="run"), CURVE)
+    for step in kept:
+        assert (next(load(f"tiny@{step}").parameters()) == step).all()
+        assert cards.split_step(f"tiny@{step}") == ("tiny", step)
+        assert cards.read_card(f"tiny@{step}") == cards.read_card("tiny") and cards.read_curve(f"tiny@{step}") == CURVE
+    for wrong, near in (("101", 100), ("", 0), ("-1", 0), ("1e9", 0), ("999", 250), ("last", 0)):
+        with pytest.raises(InputError, match=f"kept no step '{wrong}'. Did you mean tiny@{near}"):
+            load(f"tiny@{wrong}")
+    with pytest.raises(InputError, match="names a step already"):
+        load("tiny@100", step=0)
+    with pytest.raises(UnknownNameError, match="Did you mean 'tiny'"):
+        load("tniy@100")
+    save(models / "bare", tiny(), card(), CURVE)
+    with pytest.raises(InputError, match="kept none"):
+        cards.read_card("bare@1")
 
 
 def test_a_card_of_an_earlier_version_is_read_and_says_so(models: Path) -> None:

@@ -13,7 +13,7 @@ from workbench.core.random import seed_everything
 from workbench.data.environments import make_vector
 from workbench.experiments.inputs.reading import read_inputs
 from workbench.experiments.pipelines.pipeline import locate_pipeline, read_pipeline
-from workbench.experiments.run import loaded, loaded_at
+from workbench.experiments.run import loaded
 from workbench.training.ppo import PPOConfig, ppo
 from workbench.zoo.actor_critic import ActorCritic, ActorCriticConfig
 
@@ -36,7 +36,7 @@ def test_the_study_asks_about_all_algorithms_and_the_way_there() -> None:
 
 
 def test_four_algorithms_hold_the_same_and_wire_it_differently(model: HookedModel, states: Tensor) -> None:
-    found = compare_policies(model, states, loaded_at, OTHERS)
+    found = compare_policies(model, states, loaded, OTHERS)
     untrained, others = found.cka[0], found.cka[1:]
     assert others.min() > 0.85 and (others.mean(dim=0) > untrained).all()
     assert (found.jaccard[1:] > found.chance[1:]).all() and (found.jaccard - found.chance)[1:].max() < 0.25

@@ -133,7 +133,7 @@ def model_folder(name: str) -> Path:
         if at and base in names():
             raise InputError(
                 f"{short(name)} is a step of the training of {base}. Here a finished model is asked: write {base}. "
-                f"In Python, workbench.load({base!r}, step={short(step)}) opens a step that was kept."
+                f"Questions take a step: workbench run ANALYSIS --model {base}@{short(step)[1:-1]}."
             )
         raise InputError(
             f"{short(name)} cannot be the name of a model: names are letters, digits, '_', '-' and '.', "
@@ -149,7 +149,7 @@ def read_card(name: str) -> Card:
     """Read the card of a trained network: architecture, configuration, data, training and measured figures.
 
     Args:
-        name: Name of the network, as in `workbench.names()`.
+        name: Name of the network, as in `workbench.names()`, or `NAME@STEP` for a step that its training kept.
 
     Raises:
         UnknownNameError: If there is no such network.
@@ -161,7 +161,29 @@ def read_card(name: str) -> Card:
         ('mlp', 6570)
     """
     found = present_model(name)
-    return card_of(model_folder(name)) if found is None else found.card
+    return card_of(model_folder(split_step(name)[0])) if found is None else found.card
+
+
+def split_step(name: str) -> tuple[str, int | None]:
+    """Split `NAME@STEP` into the name of a trained network and a step of its training; None for the finished one.
+
+    Raises:
+        UnknownNameError: If there is no such network.
+        InputError: If this is no step, or it was not kept; names the nearest one that was.
+    """
+    base, at, text = name.partition("@") if isinstance(name, str) else (name, "", "")
+    if not at or base.startswith(OBJECT):
+        return name, None
+    kept, step = steps(base), whole(text)
+    if step in kept:
+        return base, step
+    if not kept:
+        raise InputError(f"{base} has no steps: its training kept none, so there is no {short(name)}. Write {base}.")
+    close = min(kept, key=lambda known: (abs(known - (step or 0)), known))
+    raise InputError(
+        f"The training of {base} kept no step {short(text)}. Did you mean {base}@{close}? It kept {len(kept)} steps, "
+        f"from {kept[0]} to {kept[-1]}."
+    )
 
 
 def card_of(folder: Path) -> Card:
@@ -211,7 +233,7 @@ def seal_card(name: str, check: Callable[[Card], None] = lambda card: None) -> C
 
 def read_curve(name: str) -> Curve:
     """Read the training curve of the trained network called `name` and verify its hash."""
-    path = model_folder(name) / "curve.json"
+    path = model_folder(split_step(name)[0]) / "curve.json"
     try:
         content = path.read_bytes()
         curve = Curve.from_json(content.decode("utf-8-sig"))

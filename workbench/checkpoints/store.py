@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from workbench.checkpoints.card import SLUG, Card, card_of, model_folder, steps, steps_folder
+from workbench.checkpoints.card import SLUG, Card, card_of, model_folder, split_step, steps, steps_folder
 from workbench.checkpoints.deserialization import restore
 from workbench.checkpoints.inheritance import add_inherited, base_header, base_of, select_own
 from workbench.checkpoints.packaged import local_copy, weights_in
@@ -97,22 +97,26 @@ def load(name: str, step: int | None = None) -> HookedModel:
     """Load a trained network.
 
     Args:
-        name: Name of the network, as in `workbench.names()`.
-        step: Step of the training. By default the last one.
+        name: Name of the network, as in `workbench.names()`, or `NAME@STEP`.
+        step: Step of the training. By default the one in the name, or the finished network.
 
     Returns:
         The network in evaluation mode. `model.card` is its card, `model.tokenizer` its tokenizer or None.
 
     Raises:
         UnknownNameError: If there is no such network.
-        CheckpointError: If a file is missing or damaged, or the step was not saved.
+        CheckpointError: If a file is missing or damaged.
+        InputError: If the training kept no such step, or two are given.
 
     Example:
         >>> model = workbench.load("digits_mlp")
         >>> model(model.example(3)).shape
         torch.Size([3, 10])
     """
-    return load_folder(model_folder(name), step)
+    base, at = split_step(name)
+    if at is not None and step is not None:
+        raise InputError(f"{name} names a step already. Leave step={step} out, or write {base}.")
+    return load_folder(model_folder(base), step if at is None else at)
 
 
 def load_folder(folder: Path, step: int | None = None) -> HookedModel:

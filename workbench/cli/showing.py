@@ -92,6 +92,7 @@ def write_lines(title: str, values: Mapping[str, Any]) -> None:
 
 def show_model(model: str, json: bool = False) -> None:
     """Return the card of a trained model, its hooks with their axes and shapes, and the size of its graph."""
+    from workbench.checkpoints.card import split_step
     from workbench.checkpoints.store import load
 
     loaded: Any = load(model)
@@ -105,6 +106,8 @@ def show_model(model: str, json: bool = False) -> None:
         return
     about = (loaded.card.title or loaded.card.architecture, loaded.card.note)
     write(f"{model}: {'. '.join(filter(None, about))}\n")
+    if (finished := split_step(model)[0]) != model:
+        write(f"The card and its metrics are those of the finished network {finished}.\n")
     write_table([{"": name, " ": cell(value)} for name, value in describe_card(card).items()])
     write("\nHooks, for two example inputs")
     write_table(hooks)

@@ -20,7 +20,6 @@ from workbench.core.fitting import require_fit
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric, Question
 from workbench.core.progress import Progress
-from workbench.core.reading import whole as whole_number
 from workbench.core.registry import ANALYSES
 from workbench.experiments.inputs.batches import Batch
 from workbench.experiments.inputs.reading import read_inputs
@@ -93,19 +92,11 @@ def require_memory(spec: Spec, model: HookedModel, batch: Batch) -> None:
 
 
 def loaded(name: str) -> HookedModel:
-    """Load a trained network; the last four stay in memory while their files are unchanged."""
+    """Load a trained network, or `NAME@STEP`; the last four stay in memory while their files are unchanged."""
     if (model := present_model(name)) is not None:
         return model
     with _LOADING:  # two threads that want one model get the same, and so wait for one lock
         return _loaded(name, canonical(model_facts(name)))
-
-
-def loaded_at(name: str) -> HookedModel:
-    """Load the trained network of that name or, as `name@step`, as it was at a step that training kept."""
-    name, at, step = name.partition("@")
-    if at and whole_number(step) is None:
-        raise InputError(f"{name}@{step} names no step. Write {name}, or {name}@10 for how it was at step 10.")
-    return load(name, int(step)) if at else loaded(name)
 
 
 @lru_cache(maxsize=4)
@@ -126,7 +117,7 @@ def loader(facts: Facts | None) -> Callable[[str], HookedModel]:
                 f"The analysis loads {name!r}, which none of its parameters names, so a stored answer could not tell "
                 "when that model changes. Give the analysis a parameter that holds the name."
             )
-        model = loaded_at(name)
+        model = loaded(name)
         if known is not None and model_facts(name) != known[identify(name)]:
             raise CheckpointError(f"The files of {name} changed since this run began. Run it again.")
         return model

@@ -23,7 +23,7 @@ from workbench.analysis.rlhf.restoring import (
 from workbench.analysis.rlhf.token_kl import compute_token_kl
 from workbench.analysis.rlhf.weight_change import StreamShift, measure_stream_shift, measure_weight_change
 from workbench.analysis.steps import Steps
-from workbench.checkpoints.card import names, read_card
+from workbench.checkpoints.card import names, read_card, split_step
 from workbench.checkpoints.store import load
 from workbench.core.errors import InputError
 from workbench.core.progress import Progress, silent
@@ -115,10 +115,10 @@ def original_of(tuned: Sequence[str]) -> str:
     known = tuned_models()
     if not tuned:
         raise InputError(f"Name one or more models. There are {', '.join(known)}.")
-    for name in tuned:
+    for name in (split_step(one)[0] for one in tuned):
         if read_card(name) and name not in known:
             raise InputError(f"{name} was tuned from no other model here. Choose from {', '.join(known)}.")
-    found = sorted({known[name] for name in tuned})
+    found = sorted({known[split_step(name)[0]] for name in tuned})
     if len(found) != 1:
         raise InputError(
             f"These were tuned from {' and '.join(found)}. Choose models of one origin, or give --original."

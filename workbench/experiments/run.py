@@ -15,7 +15,7 @@ from workbench.checkpoints.provenance import provenance
 from workbench.core.arguments import check_arguments
 from workbench.core.errors import CheckpointError, UnknownNameError
 from workbench.core.progress import Progress, silent
-from workbench.experiments.computing import compute, loaded, loaded_at
+from workbench.experiments.computing import compute, loaded
 from workbench.experiments.objects import name_objects
 from workbench.experiments.questions.budget import Budget, allow
 from workbench.experiments.questions.spec import Spec
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from workbench.core.metrics import Metric
 
-__all__ = ["answer", "catalog", "compute", "full_key", "loaded", "loaded_at", "read", "run", "run_analysis"]
+__all__ = ["answer", "catalog", "compute", "full_key", "loaded", "read", "run", "run_analysis"]
 
 PAUSE = 0.2
 """Seconds between two checks on another thread that answers the same question."""

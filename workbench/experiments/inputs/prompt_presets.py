@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from workbench.checkpoints.card import model_folder, read_card
+from workbench.checkpoints.card import model_folder, read_card, split_step
 from workbench.checkpoints.provenance import Stamp, stamp_of
 from workbench.core.errors import InputError
 from workbench.data.text.tokenizers import Tokenizer, from_json
@@ -75,7 +75,7 @@ def task_presets(plural: str, prompt: str, other: str) -> tuple[Preset, ...]:
 
 def text_presets(model: str) -> tuple[Preset, ...]:
     """Return ready-made prompts, and pairs of prompts with the same number of tokens."""
-    tokenizer, card = tokenizer_of(model_folder(model) / "tokenizer.json"), read_card(model)
+    tokenizer, card = tokenizer_of(model_folder(split_step(model)[0]) / "tokenizer.json"), read_card(model)
     # A word's first letter is a question for a model of characters, its name for one of words.
     pairs = PAIRS if any(len(token) > 1 for token in tokenizer.tokens) else PAIRS[1:] + PAIRS[:1]
     pairs = OWN_PAIRS.get(card.data.name, ()) + pairs

@@ -84,6 +84,7 @@ def evaluate(name: str) -> tuple[Agreement, ...]:
 
     Metrics of the training and not of the network, such as the mean over several seeds, are left out.
     """
+    model_folder(name)  # a card has the figures of the finished network, and of none of its steps
     model = load(name)
     card = model.card
     if card.data.name in DATASETS and (found := DATASETS[card.data.name]().sha256) != card.data.sha256:

@@ -22,13 +22,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.checkpoints.card import Card, model_folder, names, read_card, steps_folder
+from workbench.checkpoints.card import Card, model_folder, names, read_card, split_step, steps_folder
 from workbench.checkpoints.packaged import weights_sha256
 from workbench.checkpoints.present import FOREIGN, present_model
 from workbench.checkpoints.provenance import file_sha256
 from workbench.checkpoints.store import TOKENIZER, WEIGHTS, load
 from workbench.core.errors import CheckpointError, DataError
-from workbench.core.reading import whole
 from workbench.core.registry import ANALYSES, DATASETS, MODELS
 from workbench.experiments.inputs.modality import modality_of, parse_inputs
 from workbench.experiments.inputs.reading import identity
@@ -131,8 +130,8 @@ def model_facts(name: str) -> dict[str, Any]:
     """Return the facts of a trained network (`name`, or `name@step`): architecture, config and hashes of its files."""
     if (model := present_model(name)) is not None:
         return object_facts(model)
-    name, _, at = name.partition("@")
-    card, folder, step = read_card(name), model_folder(name), whole(at)
+    name, step = split_step(name)
+    card, folder = read_card(name), model_folder(name)
     if card.architecture == FOREIGN:
         return foreign_facts(card)
     facts = {
