@@ -36,6 +36,12 @@ FAMILIES = {
 """Appearance by architecture. The colour is always accompanied by a symbol and a label."""
 
 
+def colour_of(architecture: str) -> str:
+    """Return the colour of an architecture's family in the browser's theme."""
+    look = family(architecture)
+    return look.dark if dark() else look.light
+
+
 def family(architecture: str) -> Family:
     """Return the appearance of an architecture's family; an unlisted one is grey with its own name."""
     return FAMILIES.get(architecture, Family(architecture.replace("_", " "), "●", "#556270", "#a9b4c2"))

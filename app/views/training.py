@@ -25,7 +25,7 @@ EVERY, CHECKABLE = training_panel.recipes()
 
 def checked(recipe: str, settings: str, steps: int) -> TrainingCheck | None:
     """Return the check of a recipe, kept until its data set changes, or show progress and return None."""
-    given = from_words(RECIPES[recipe], training_panel.split_words(settings))
+    given = from_words(RECIPES[recipe], settings.split())
     key = f"check {recipe} {settings} {steps} {current_key((), data=[RECIPES[recipe].train.dataset])}"
     return jobs.result(key, f"check of {recipe}", lambda report: check(recipe, given, steps, report), "check")
 
@@ -81,8 +81,8 @@ def look() -> None:
 def search() -> None:
     """Search better settings with Optuna."""
     recipe = address.choose("Recipe", CHECKABLE, "r", "digits_mlp")
-    usual, vary = "lr=1e-4..1e-1,log batch_size=16..256,log", training_panel.split_words
-    check_ranges = lambda text: ranges_from(RECIPES[recipe], vary(text))
+    check_ranges = lambda text: ranges_from(RECIPES[recipe], text.split())
+    usual = "lr=1e-4..1e-1,log batch_size=16..256,log"
     ranges = address.write("Ranges", "ranges", usual, help=RANGES_HELP, check=check_ranges)
     settings = write_settings("Fixed settings", recipe, "steps=200 evaluate_every=0")
     trials = address.number("Trials to add", 1, 500, "trials", 10)
@@ -92,7 +92,7 @@ def search() -> None:
     def command() -> list[str]:
         check_ranges(ranges)
         fixed = training_panel.checked_words(recipe, settings)
-        return ["search", recipe, *vary(ranges), "--trials", str(trials), "--name", name, "--set", *fixed]
+        return ["search", recipe, *ranges.split(), "--trials", str(trials), "--name", name, "--set", *fixed]
 
     def show() -> None:
         if name not in searches():

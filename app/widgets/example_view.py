@@ -104,10 +104,8 @@ def show_predictions(model: str, result: Activations, row: int, most: int = 5) -
         return
     network = loaded(model)
     names, architecture = modality_of(network.card).answers(network), network.card.architecture
-    colour = style.family(architecture)
-    fill = colour.dark if style.dark() else colour.light
     values = result.logits[row] if architecture in Q_FUNCTIONS else result.logits[row].softmax(dim=0)
-    lines = []
+    lines, fill = [], style.colour_of(architecture)
     for place in values.argsort(descending=True)[:most].tolist():
         name, number = (names[place] if place < len(names) else f"action {place}"), float(values[place])
         text = format.short(number) if architecture in Q_FUNCTIONS else f"{100 * number:.1f} %"

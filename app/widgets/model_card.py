@@ -18,8 +18,7 @@ from workbench.training.curve import Curve
 
 def chip(architecture: str) -> str:
     """Return the family's symbol and label in its colour, as HTML."""
-    look = style.family(architecture)
-    colour = look.dark if style.dark() else look.light
+    look, colour = style.family(architecture), style.colour_of(architecture)
     symbol = f'<span aria-hidden="true">{html.escape(look.symbol)}</span>'
     return f'<span class="wb-chip" style="--wb-family:{colour}">{symbol}{html.escape(look.label)}</span>'
 
@@ -54,9 +53,8 @@ def training(card: Card, name: str) -> str:
         return '<p class="wb-muted wb-small">no training curve</p>'
     points = curve.points(series)
     first, last = (format.write_score(series, value) for value in (points[0][1], points[-1][1]))
-    look = style.family(card.architecture)
     label = f"{format.title(series)}: {first} to {last} in {points[-1][0]:,} steps of training"
-    line = sparkline(points, look.dark if style.dark() else look.light, label)
+    line = sparkline(points, style.colour_of(card.architecture), label)
     return f'{line}<div class="wb-muted wb-small">{html.escape(label)}</div>'
 
 

@@ -89,11 +89,6 @@ def show_status(state: dict[str, Any]) -> None:
         )
 
 
-def split_words(text: str) -> list[str]:
-    """Split settings or ranges at spaces."""
-    return text.split()
-
-
 def recipes() -> tuple[list[str], list[str]]:
     """Return all recipes, and those that can be checked on one batch."""
     from workbench.core.registry import RECIPES
@@ -125,8 +120,8 @@ def checked_words(recipe: str, text: str) -> list[str]:
     from workbench.core.registry import RECIPES
     from workbench.experiments.questions.settings import from_words
 
-    RECIPES[recipe].with_settings(from_words(RECIPES[recipe], split_words(text)))
-    return split_words(text)
+    RECIPES[recipe].with_settings(from_words(RECIPES[recipe], words := text.split()))
+    return words
 
 
 def folder_of(name: str) -> Path:

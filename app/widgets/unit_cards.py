@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from math import isnan
 
 import numpy as np
 import pandas as pd
 import streamlit as st
-from PIL import Image
 
 from app.text import format
+from app.widgets.episode_view import as_png
 from app.widgets.example_view import enlarge
 from workbench.analysis.maximization import Maximization
 from workbench.experiments.inputs.modality import modality_of
@@ -87,9 +85,7 @@ def card(result: Maximization, place: int, n: int, inside: str) -> str:
 def image_tag(image: np.ndarray, alt: str) -> str:
     """Return an image tag with its data embedded."""
     values = (255 * np.clip(enlarge(image, 96), 0, 1)).astype(np.uint8)
-    picture = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
-    picture.save(stream := io.BytesIO(), "PNG")
-    return f'<img src="data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}" alt="{html.escape(alt)}">'
+    return f'<img src="{as_png(values[..., 0] if values.shape[2] == 1 else values)}" alt="{html.escape(alt)}">'
 
 
 def format_value(number: object) -> str:

