@@ -26,9 +26,9 @@ HEAVY = ("torch", "pandas", "gymnasium", "scipy.stats", "sklearn.datasets", "tra
          "tokenizers", "PIL.Image", "einops", "plotly.graph_objects", "networkx", "psutil")  # fmt: skip
 BOOKKEEPING = {
     *(f"workbench.experiments.store.{name}" for name in (
-        "catalog", "changes", "dependencies", "processes", "results", "run_log", "source_code")),
+        "catalog", "changes", "dependencies", "processes", "results", "run_log")),
     *(f"workbench.experiments.{name}" for name in ("questions.defaults", "questions.spec", "run")),
-    "workbench.checkpoints.provenance", "workbench.data.files.storage",
+    "workbench.checkpoints.provenance", "workbench.checkpoints.source_code", "workbench.data.files.storage",
 }  # fmt: skip
 """Modules that run besides: they ask the question, find the files and compare them."""
 MODELS = ("digits_mlp", "cartpole_ppo", "cartpole_a2c", "cartpole_dqn", "frozenlake_q", "maze_ppo", "induction_gpt",

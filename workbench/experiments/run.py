@@ -12,6 +12,7 @@ from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from workbench.checkpoints.provenance import provenance
+from workbench.checkpoints.read_values import unknown_values
 from workbench.core.arguments import check_arguments
 from workbench.core.errors import CheckpointError, UnknownNameError
 from workbench.core.progress import Progress, silent
@@ -21,7 +22,6 @@ from workbench.experiments.questions.budget import Budget, allow
 from workbench.experiments.questions.spec import Spec
 from workbench.experiments.store.changes import differences
 from workbench.experiments.store.dependencies import Facts, facts_of, key_of
-from workbench.experiments.store.read_values import unknown_values
 from workbench.experiments.store.results import ResultStore
 
 if TYPE_CHECKING:

@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from types import MethodType
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import gymnasium
 
 from workbench.checkpoints.card import read_card
 from workbench.checkpoints.provenance import code_sha256, release
-from workbench.core.registry import DATASETS
+from workbench.checkpoints.read_values import UNKNOWN, unknown_values, values_read_by
+from workbench.checkpoints.source_code import OURS, code_of
+from workbench.core.registry import DATASETS, MODELS
 from workbench.data.environments import rules_sha256
 from workbench.training.parallel import place
 
@@ -44,7 +47,29 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
         settings[f"model.{recipe.based_on}"] = read_card(recipe.based_on).weights_sha256
     settings |= {f"version.{package}": release(package) for package in PACKAGES}
     settings["code"] = code_sha256(recipe.train)
-    return json.loads(json.dumps(settings))
+    return json.loads(json.dumps(settings | own_code(recipe)))
+
+
+def roots_of(recipe: Recipe) -> list[Any]:
+    """List the classes and functions that a training begins with: architecture, recipe, task and callable settings."""
+    holders = [holder for holder in (recipe.training, recipe.config, recipe.train) if is_dataclass(holder)]
+    values = [getattr(holder, field.name) for holder in holders for field in fields(holder)]
+    return [MODELS[recipe.architecture], type(recipe), *filter(callable, (recipe.train, *values))]
+
+
+def own_code(recipe: Recipe) -> dict[str, str]:
+    """Digest the modules of the user's own that train, and the values that their functions read.
+
+    A value that cannot be compared (a lock, an open file) never equals that of an interrupted training.
+    """
+    roots = roots_of(recipe)
+    own = lambda digests: {name: digest for name, digest in digests.items() if name.partition(".")[0] != OURS}
+    modules = own(code_of(roots).modules)
+    values = own(values_read_by(roots, modules))
+    values |= {name: f"{UNKNOWN} {uuid4().hex[:8]}" for name in unknown_values(values)}
+    return {f"code.{name}": digest for name, digest in modules.items()} | {
+        f"value.{name}": digest for name, digest in values.items()
+    }
 
 
 def run_of(settings: Mapping[str, Any]) -> str:

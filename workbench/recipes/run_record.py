@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.checkpoints.card import Card, card_of
+from workbench.checkpoints.read_values import UNKNOWN
 from workbench.checkpoints.sealed import seal, unseal
 from workbench.checkpoints.writing import CARD, drop_steps, require_free
 from workbench.core.atomic import write_atomically
@@ -95,6 +96,11 @@ def difference(stored: Mapping[str, Any] | None, settings: Mapping[str, Any]) ->
     names = sorted((stored.keys() | settings.keys()), key=lambda name: (name in ("code",), name))
     changed = [name for name in names if stored.get(name) != settings.get(name)]
     name, more = changed[0], f" ({len(changed) - 1} other settings differ too)" if len(changed) > 1 else ""
+    if name.startswith("value.") and UNKNOWN in str(settings.get(name, stored.get(name))):
+        return (
+            f"an interrupted training that reads {name.removeprefix('value.')}, whose value cannot be compared with "
+            f"what it is now{more}. Keep such objects out of the functions that train, {ways}"
+        )
     was, now = (short(table[name]) if name in table else "nothing" for table in (stored, settings))
     return (
         f"an interrupted training with {name}={was}, and this one has {name}={now}{more}. Use the same value to "

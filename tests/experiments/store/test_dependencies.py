@@ -154,7 +154,7 @@ def test_a_network_in_memory_is_the_one_on_disk(here: Path, monkeypatch: pytest.
 
 
 NOT_FOLLOWED = ("experiments.computing", "experiments.store.data_contents", "experiments.store.dependencies",
-                "experiments.inputs.reading", "experiments.store.source_code", "experiments.questions.parameters",
+                "experiments.inputs.reading", "checkpoints.source_code", "experiments.questions.parameters",
                 "experiments.questions.spec", "experiments.questions.defaults", "experiments.store.run_log",
                 "experiments.store.changes", "checkpoints.provenance", "data.files.storage",
                 "experiments.questions.own_metric", "experiments.modalities.tensors")  # fmt: skip

@@ -10,12 +10,12 @@ from typing import Any
 import gymnasium
 
 from workbench.checkpoints.card import read_card
+from workbench.checkpoints.source_code import module_of
 from workbench.core.errors import InputError
 from workbench.core.protocols import World
 from workbench.core.registry import RECIPES
 from workbench.data.environments import make_vector, native_name
 from workbench.experiments.inputs.modality import modality_of
-from workbench.experiments.store.source_code import module_of
 
 DISCOUNT = 0.99
 """Discount if the recipe names none."""

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from workbench.checkpoints.present import present_metric
+from workbench.checkpoints.source_code import Origin, definition_of, is_shipped, module_of, shipped_versions
 from workbench.core.errors import InputError, short
 from workbench.core.metrics import METRICS, Metric, Question
-from workbench.experiments.store.source_code import Origin, definition_of, is_shipped, module_of, shipped_versions
 
 
 def name_metric(metric: Any) -> str:

@@ -24,12 +24,12 @@ import numpy as np
 import torch
 
 from workbench.checkpoints.provenance import stamp_of
+from workbench.checkpoints.source_code import OURS, code_of, module_of
 from workbench.core.atomic import lock_folder, write_atomically
 from workbench.core.errors import CheckpointError
 from workbench.core.registry import DATASETS
 from workbench.data.files.storage import candidates, noting_names
 from workbench.experiments.store.run_log import runs_folder
-from workbench.experiments.store.source_code import OURS, code_of, module_of
 
 KEPT = 3
 """Data sets kept in memory."""

@@ -26,9 +26,11 @@ from workbench.checkpoints.card import Card, model_folder, names, read_card, spl
 from workbench.checkpoints.packaged import weights_sha256
 from workbench.checkpoints.present import FOREIGN, present_model
 from workbench.checkpoints.provenance import file_sha256
+from workbench.checkpoints.read_values import UNKNOWN, values_read_by
+from workbench.checkpoints.source_code import OURS, Code, code_of, definition_of
 from workbench.checkpoints.store import TOKENIZER, WEIGHTS, load
 from workbench.core.errors import CheckpointError, DataError
-from workbench.core.registry import ANALYSES, DATASETS, MODELS
+from workbench.core.registry import ANALYSES, DATASETS
 from workbench.experiments.inputs.modality import modality_of, parse_inputs
 from workbench.experiments.inputs.reading import identity
 from workbench.experiments.inputs.worlds import discount_of, environment_facts
@@ -37,8 +39,7 @@ from workbench.experiments.questions.parameters import as_json, signature_of
 from workbench.experiments.store.changes import differences
 from workbench.experiments.store.data_contents import contents_sha256
 from workbench.experiments.store.model_identity import foreign_facts, identify, network_code, object_facts
-from workbench.experiments.store.read_values import UNKNOWN, values_read_by
-from workbench.experiments.store.source_code import OURS, Code, code_of, definition_of
+from workbench.recipes.identity import roots_of
 from workbench.recipes.recipe import HOLDERS, OWN, Recipe
 
 if TYPE_CHECKING:
@@ -179,8 +180,7 @@ def recipe_facts(recipe: Recipe) -> dict[str, Any]:
     holders = {name: holder for name in HOLDERS if is_dataclass(holder := getattr(recipe, name))}
     values = {f"{name}.{f.name}": getattr(holder, f.name) for name, holder in holders.items() for f in fields(holder)}
     values |= {name: getattr(recipe, name) for name in OWN if name != "seed"}
-    functions = [value for value in (recipe.train, *values.values()) if callable(value)]
-    roots = [MODELS[recipe.architecture], type(recipe), *functions]
+    roots = roots_of(recipe)
     code = code_of(roots)
     name = getattr(recipe.train, "dataset", "")
     return {

@@ -9,11 +9,11 @@ from typing import Any
 from workbench.checkpoints.card import Card, names, read_card
 from workbench.checkpoints.deserialization import restore
 from workbench.checkpoints.present import FOREIGN, present_model
+from workbench.checkpoints.source_code import Origin
 from workbench.core.errors import WorkbenchError
 from workbench.core.hooked import HookedModel
 from workbench.core.registry import MODELS, config_type
 from workbench.experiments.store.network_facts import NetworkFacts, network_facts
-from workbench.experiments.store.source_code import Origin
 
 COMPUTED = ("network", "structure", "opened", "opening")
 """Entries on the card of a foreign network that say what it computes."""

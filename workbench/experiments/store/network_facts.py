@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from workbench.checkpoints.present import OBJECT
+from workbench.checkpoints.read_values import UNKNOWN, Digest, NotComparableError, home_of
+from workbench.checkpoints.source_code import OURS, SHOWN, is_shipped, shipped_versions
 from workbench.core.errors import InputError
 from workbench.core.hook_points import AxisHookPoint, Router
 from workbench.core.hooked import HookedModel
@@ -27,8 +29,6 @@ from workbench.core.run_lock import RunLock
 from workbench.core.tape_model import TapeModel
 from workbench.core.taps import CutTap, Tap
 from workbench.core.wrap import WrappedModel
-from workbench.experiments.store.read_values import UNKNOWN, Digest, NotComparableError, home_of
-from workbench.experiments.store.source_code import OURS, SHOWN, is_shipped, shipped_versions
 
 RECORDED, WRAPPED = "record", "wrap"
 """How a network of another class was opened: as a tape, or by hooks on its submodules."""

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from workbench.experiments.store.read_values import UNKNOWN, values_read_by
-from workbench.experiments.store.source_code import package_version
+from workbench.checkpoints.read_values import UNKNOWN, values_read_by
+from workbench.checkpoints.source_code import package_version
 
 SETUP = """
 import functools, numpy as np, random, torch

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import workbench
+from workbench.checkpoints import source_code
+from workbench.checkpoints.source_code import code_of, definition_of
 from workbench.core.registry import ANALYSES
-from workbench.experiments.store import source_code
-from workbench.experiments.store.source_code import code_of, definition_of
 
 FILES = {
     "plug/__init__.py": "",

@@ -27,7 +27,6 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-import workbench
 from workbench.checkpoints.provenance import Stamp, release, stamp_of
 
 OURS = "workbench"
@@ -45,6 +44,11 @@ GROUPS = ("workbench.analysis", "workbench.zoo", "workbench.data", "workbench.ex
 STANDARD = sys.stdlib_module_names - {"__main__"}
 SHOWN = 16
 """Hexadecimal digits of a module's digest."""
+
+
+def started() -> float:
+    """Return the time at which this process began to import the workbench."""
+    return float(sys.modules[OURS].STARTED)
 
 
 @dataclass(frozen=True)
@@ -142,10 +146,10 @@ def source_of(module: str, path: Path) -> Source:
     does not determine the running code, so the digest is one that no other process computes.
     """
     first = _SOURCES.get(module) or _SOURCES.setdefault(module, read_source(module, path))
-    if stamp_of(path) == first.stamp and first.stamp.changed < workbench.STARTED:
+    if stamp_of(path) == first.stamp and first.stamp.changed < started():
         return first
     now = read_source(module, path)
-    private = f"{first.digest} {now.digest} {os.getpid()} {workbench.STARTED}"
+    private = f"{first.digest} {now.digest} {os.getpid()} {started()}"
     return Source(hashlib.sha256(private.encode()).hexdigest()[:SHOWN], now.stamp, now.imports)
 
 
@@ -256,7 +260,7 @@ def is_session(module: str) -> bool:
 
 def session_digest(module: ModuleType) -> str:
     """Compute a digest of everything defined in a module without a file; it holds for this process alone."""
-    digest = hashlib.sha256(f"{os.getpid()} {workbench.STARTED}".encode())
+    digest = hashlib.sha256(f"{os.getpid()} {started()}".encode())
     for name, value in sorted(vars(module).items()):
         plain = unwrap(value) if callable(value) else value
         if isinstance(plain, FunctionType):

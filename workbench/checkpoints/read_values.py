@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.experiments.store.source_code import OURS, SHOWN, STANDARD, describe_code, module_of, package_version
+from workbench.checkpoints.source_code import OURS, SHOWN, STANDARD, describe_code, module_of, package_version
 
 UNKNOWN = "not comparable"
 """Digest of a value that cannot be compared from one run to the next."""
