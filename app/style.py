@@ -32,6 +32,7 @@ FAMILIES = {
     "actor_critic": Family("RL", "▶", "#2E8FC4", "#56B4E9"),
     "q_network": Family("RL", "▶", "#2E8FC4", "#56B4E9"),
     "q_table": Family("RL", "▶", "#2E8FC4", "#56B4E9"),
+    "foreign": Family("Foreign", "◇", "#556270", "#a9b4c2"),
 }
 """Appearance by architecture. The colour is always accompanied by a symbol and a label."""
 

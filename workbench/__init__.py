@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from workbench.core.stages import sweep
     from workbench.core.tape_model import record_module as record
     from workbench.core.wrap import wrap
+    from workbench.experiments.adding import add, remove
     from workbench.experiments.questions.budget import Budget
     from workbench.experiments.run import catalog, read
     from workbench.experiments.run_overloads import run
     from workbench.experiments.store.circuit_formats import read_circuit
+    from workbench.experiments.study import Study
     from workbench.figures.figure import figure
     from workbench.figures.table import table
     from workbench.ground_truth.known import known_circuit
@@ -37,6 +39,9 @@ PLACES = {
     "names": "workbench.checkpoints.card:names",
     "read_card": "workbench.checkpoints.card:read_card",
     "run": "workbench.experiments.run:run_analysis",
+    "add": "workbench.experiments.adding:add",
+    "remove": "workbench.experiments.adding:remove",
+    "Study": "workbench.experiments.study:Study",
     "Budget": "workbench.experiments.questions.budget:Budget",
     "read": "workbench.experiments.run:read",
     "catalog": "workbench.experiments.run:catalog",

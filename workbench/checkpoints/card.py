@@ -12,7 +12,7 @@ from typing import Any
 from workbench.checkpoints import packaged
 from workbench.checkpoints.deserialization import restore
 from workbench.checkpoints.packaged import require_own, weights_header, weights_in
-from workbench.checkpoints.present import OBJECT, present_model
+from workbench.checkpoints.present import FOREIGN, OBJECT, present_model
 from workbench.checkpoints.sealed import seal, unseal
 from workbench.core.atomic import write_atomically
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError, short
@@ -232,7 +232,12 @@ def seal_card(name: str, check: Callable[[Card], None] = lambda card: None) -> C
 
 
 def read_curve(name: str) -> Curve:
-    """Read the training curve of the trained network called `name` and verify its hash."""
+    """Read the training curve of the trained network called `name` and verify its hash.
+
+    That of a foreign network is empty.
+    """
+    if read_card(name).architecture == FOREIGN:
+        return Curve()
     path = model_folder(split_step(name)[0]) / "curve.json"
     try:
         content = path.read_bytes()

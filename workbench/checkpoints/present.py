@@ -13,7 +13,7 @@ from workbench.core.registry import MODELS
 if TYPE_CHECKING:
     from workbench.core.hooked import HookedModel
 
-FOREIGN = "module"
+FOREIGN = "foreign"
 """Architecture on the card of a network that none of the registered classes computes."""
 
 OBJECT = "object:"

@@ -13,6 +13,7 @@ from workbench.checkpoints.card import SLUG, Card, card_of, model_folder, split_
 from workbench.checkpoints.deserialization import restore
 from workbench.checkpoints.inheritance import add_inherited, base_header, base_of, select_own
 from workbench.checkpoints.packaged import local_copy, weights_in
+from workbench.checkpoints.present import FOREIGN
 from workbench.checkpoints.ties import TIED, tie, ties_of
 from workbench.checkpoints.writing import drop_steps, require_free, writing
 from workbench.core import atomic
@@ -126,6 +127,8 @@ def load_folder(folder: Path, step: int | None = None) -> HookedModel:
             atomic.finish_replacing(folder, CARD)
     with atomic.lock_folder(folder, shared=True):
         card = card_of(folder)
+        if card.architecture == FOREIGN:
+            return load_foreign_step(card, folder, step)
         content = weights_file(folder).read_bytes()
         texts = {n: (folder / n).read_bytes() for n in (TOKENIZER,) if (folder / n).is_file()}
     tensors, about = verify(content, card, folder)
@@ -142,8 +145,19 @@ def load_folder(folder: Path, step: int | None = None) -> HookedModel:
     return model.eval()
 
 
+def load_foreign_step(card: Card, folder: Path, step: int | None) -> HookedModel:
+    """Open the network of a foreign card, which has no steps."""
+    from workbench.checkpoints.foreign import load_foreign
+
+    if step is not None:
+        raise CheckpointError(f"{folder.name} was added and not trained here, so it has no step {step}. Leave it out.")
+    return load_foreign(card, folder)
+
+
 def check_parameters(card: Card) -> None:
     """Raise a `ConfigError` if the number of parameters on a card is not that of its architecture and config."""
+    if card.architecture == FOREIGN:
+        return
     found = sum(parameter.numel() for parameter in build(card, "config").parameters())
     if card.parameters != found:
         raise ConfigError(

@@ -23,6 +23,8 @@ COMMANDS = {
     "pipeline": ("running:run_file", "Run several analyses from a file; stored answers are kept."),
     "export": ("exporting:export_result", "Write a stored result as CSV, JSON, Parquet or a web page."),
     "train": ("training:train_model", "Train a recipe's model and save it; an interrupted training continues."),
+    "add": ("adding:add_network", "Put a network made elsewhere beside the trained ones, by name."),
+    "remove": ("adding:remove_network", "Take away a network that was added."),
     "difference": (
         "difference:show_difference",
         "Compare GPTs tuned to tell tales or answer questions with their original.",

@@ -120,10 +120,13 @@ def describe_card(card: dict[str, Any]) -> dict[str, Any]:
     config = {f"config.{name}": v for name, v in card["config"].items()}
     metrics = {name: format_score(score) for name, score in card["metrics"].items()}
     plain = {name: v for name, v in card.items() if v not in ("", {}) and name not in elsewhere}
-    settings = card["settings"] or {"not recorded": UNRECORDED}
+    unrecorded = {} if card["recipe"] == ADDED else {"not recorded": UNRECORDED}
+    settings = card["settings"] or unrecorded
     return plain | metrics | config | {"data": card["data"]["name"]} | settings
 
 
+ADDED = "added"
+"""In place of a recipe on the card of a network that was not trained here."""
 UNRECORDED = "settings of training and task, versions, code (older card)"
 
 

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from workbench.checkpoints.present import present_model
+from workbench.checkpoints.foreign import way_out
+from workbench.checkpoints.present import FOREIGN, present_model
 from workbench.checkpoints.store import load
 from workbench.core.coordinates import Result, list_dims
 from workbench.core.errors import CheckpointError, InputError, short
@@ -29,7 +30,7 @@ from workbench.experiments.questions.own_metric import build_metric
 from workbench.experiments.questions.parameters import signature_of
 from workbench.experiments.questions.spec import Spec
 from workbench.experiments.store.dependencies import Facts, canonical, model_facts, require_unchanged
-from workbench.experiments.store.model_identity import identify
+from workbench.experiments.store.model_identity import identify, object_facts
 
 T = TypeVar("T")
 LONGEST = 40
@@ -104,7 +105,18 @@ def _loaded(name: str, facts: str) -> HookedModel:
     model = load(name)
     if canonical(model_facts(name)) != facts:
         raise CheckpointError(f"The files of {name} changed while they were read. Run it again.")
+    require_as_added(name, model)
     return model
+
+
+def require_as_added(name: str, model: HookedModel) -> None:
+    """Raise CheckpointError unless a foreign network computes what it did when it was added."""
+    if model.card.architecture != FOREIGN or object_facts(model) == model_facts(name):
+        return
+    raise CheckpointError(
+        f"{name} is not what it was when it was added, though its files are the same: a package that it uses, or this "
+        f"process, has another version of its code. Restart the program. {way_out(model.card, name)}"
+    )
 
 
 def loader(facts: Facts | None) -> Callable[[str], HookedModel]:

@@ -19,11 +19,12 @@ import gymnasium
 from torch import Tensor, nn
 
 from workbench.checkpoints.card import Card, DataSource
+from workbench.checkpoints.foreign import open_as
 from workbench.checkpoints.present import FOREIGN, Present, present
-from workbench.core.errors import InputError, UnknownNameError, WorkbenchError, short
+from workbench.core.errors import InputError, UnknownNameError, short
 from workbench.core.hooked import HookedModel
-from workbench.core.tape_model import TapeModel, record_module
-from workbench.core.wrap import WrappedModel, wrap
+from workbench.core.tape_model import TapeModel
+from workbench.core.wrap import WrappedModel
 from workbench.core.wrappable import require_wrappable
 from workbench.experiments.inputs.given_tensors import keep_tensors
 from workbench.experiments.inputs.modality import POLICIES
@@ -95,16 +96,8 @@ def open_module(module: Any, example: Any) -> HookedModel:
             "model=workbench.wrap(module, example)."
         )
     require_here(module)
-    return open_network(module, example)
-
-
-def open_network(module: nn.Module, example: Any) -> HookedModel:
-    """Record a module as a tape, or wrap it if it cannot be recorded. It is put in evaluation mode."""
     require_wrappable(module)
-    try:
-        return record_module(module, example)
-    except WorkbenchError:
-        return wrap(module, example)
+    return open_as("", module, example)
 
 
 def require_here(module: nn.Module) -> None:

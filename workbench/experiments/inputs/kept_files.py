@@ -8,6 +8,7 @@ import re
 import time
 from pathlib import Path
 
+from workbench.checkpoints.card import model_folders
 from workbench.core.atomic import write_atomically
 from workbench.core.errors import InputError
 from workbench.experiments.inputs.language import Inputs
@@ -48,11 +49,18 @@ def locate_file(path: str) -> str:
         return path
     found = folder() / path
     if not found.is_file():
+        if (own := beside_a_network(path)) is not None:
+            return str(own)
         if Path(path).is_file():
             return path
         raise InputError(f"There is no file {path}, or no longer: uploads are kept for {DAYS} days. Upload it again.")
     os.utime(found)
     return str(found)
+
+
+def beside_a_network(name: str) -> Path | None:
+    """Return the file of that name that was kept as the example of a network that was added; None without one."""
+    return next((path for place in model_folders() for path in place.glob(f"*/{name}")), None)
 
 
 def require_kept(*inputs: str) -> None:
@@ -73,7 +81,7 @@ def require_kept(*inputs: str) -> None:
 def is_kept(path: str) -> bool:
     """Test if a path leads to a file that is kept here, by its name or, as in older links, as a whole."""
     if NAME.fullmatch(path):
-        return (folder() / path).is_file()
+        return (folder() / path).is_file() or beside_a_network(path) is not None
     try:
         whole = Path(path).resolve()
     except (OSError, ValueError, RuntimeError):

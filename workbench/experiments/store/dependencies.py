@@ -134,7 +134,7 @@ def model_facts(name: str) -> dict[str, Any]:
     name, step = split_step(name)
     card, folder = read_card(name), model_folder(name)
     if card.architecture == FOREIGN:
-        return foreign_facts(card)
+        return foreign_facts(card, name)
     facts = {
         "architecture": card.architecture,
         "config": card.config,

@@ -8,6 +8,7 @@ from typing import Any
 
 from workbench.checkpoints.card import Card, names, read_card
 from workbench.checkpoints.deserialization import restore
+from workbench.checkpoints.foreign import require_unchanged_source
 from workbench.checkpoints.present import FOREIGN, present_model
 from workbench.checkpoints.source_code import Origin
 from workbench.core.errors import WorkbenchError
@@ -33,8 +34,9 @@ def object_facts(model: HookedModel) -> dict[str, Any]:
     return describe(model.card.architecture, found.config, found.weights, tokenizer_sha256(model))
 
 
-def foreign_facts(card: Card) -> dict[str, Any]:
-    """Return the same facts of a foreign network from its card."""
+def foreign_facts(card: Card, name: str) -> dict[str, Any]:
+    """Return the same facts of a foreign network from its card, whose source must be unchanged."""
+    require_unchanged_source(card, name)
     config = {name: card.config[name] for name in COMPUTED}
     return describe(FOREIGN, config, card.weights_sha256, card.config["tokenizer"])
 

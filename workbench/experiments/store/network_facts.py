@@ -16,13 +16,12 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from workbench.checkpoints.foreign import RECORDED, WRAPPED, weights_sha256
 from workbench.checkpoints.present import OBJECT
 from workbench.checkpoints.read_values import UNKNOWN, Digest, NotComparableError, home_of
 from workbench.checkpoints.source_code import OURS, SHOWN, is_shipped, shipped_versions
-from workbench.core.errors import InputError
 from workbench.core.hook_points import AxisHookPoint, Router
 from workbench.core.hooked import HookedModel
 from workbench.core.run_lock import RunLock
@@ -30,8 +29,6 @@ from workbench.core.tape_model import TapeModel
 from workbench.core.taps import CutTap, Tap
 from workbench.core.wrap import WrappedModel
 
-RECORDED, WRAPPED = "record", "wrap"
-"""How a network of another class was opened: as a tape, or by hooks on its submodules."""
 HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 OWN = frozenset(nn.Module().__dict__)
 """Attributes of every module: its tables of parts, weights and hooks, and its mode."""
@@ -85,7 +82,7 @@ def network_facts(model: HookedModel) -> NetworkFacts:
     structure = reader.digest()
     return NetworkFacts(
         type(inner).__name__,
-        weights_digest(inner),
+        weights_sha256(inner),
         structure,
         opened,
         reader.plain(opening) if opened else "",
@@ -186,25 +183,6 @@ def attributes_of(part: nn.Module) -> dict[str, Any]:
     own = {name: value for name, value in vars(part).items() if name not in left_out}
     listening = {hooks: [f for f in getattr(part, hooks).values() if not isinstance(f, Tap)] for hooks in HOOKS}
     return own | {name: functions for name, functions in listening.items() if functions}
-
-
-def weights_digest(module: nn.Module) -> str:
-    """Compute the hash of all parameters and buffers; of names that share one tensor, the later hold the first."""
-    digest, first = hashlib.sha256(), dict[int, str]()
-    every = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
-    for name, tensor in every:
-        shared = first.setdefault(id(tensor), name)
-        digest.update(f"{name}={shared}:{tensor.dtype}{tuple(tensor.shape)}".encode())
-        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
-            kind = "on the meta device" if tensor.is_meta else "quantized" if tensor.is_quantized else "sparse"
-            raise InputError(
-                f"{name!r} of this {type(module).__name__} is {kind}, so its values cannot be compared with those of "
-                "another run. Pass a network with ordinary weights, such as the one that it was made from."
-            )
-        if shared == name:
-            plain = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            digest.update(plain.numpy().data)
-    return digest.hexdigest()
 
 
 def module_of(item: Any) -> str:
