@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from itertools import groupby, takewhile
-from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
+from app.components import declare
 from app.widgets.hook_choice import Hook
 from workbench.analysis.anatomy import Anatomy
 
-HERE = Path(__file__).parent
-RENDER = st.components.v2.component(
-    "workbench_architecture",
-    html='<div class="wb-architecture" role="group" aria-label="Architecture, from input to output"></div>',
-    css=(HERE / "architecture.css").read_text(encoding="utf-8"),
-    js=(HERE / "architecture.js").read_text(encoding="utf-8"),
+RENDER = declare(
+    "architecture", '<div class="wb-architecture" role="group" aria-label="Architecture, from input to output"></div>'
 )
 
 

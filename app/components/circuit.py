@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import streamlit as st
+from app.components import declare
 
-HERE = Path(__file__).parent
 MOST_EDGES = 2000
 HTML = """
 <div class="wb-circuit">
@@ -39,12 +37,7 @@ HTML = """
   </div>
 </div>
 """
-RENDER = st.components.v2.component(
-    "workbench_circuit",
-    html=HTML,
-    css=(HERE / "circuit.css").read_text(encoding="utf-8"),
-    js=(HERE / "circuit.js").read_text(encoding="utf-8"),
-)
+RENDER = declare("circuit", HTML)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from app.components import declare
 
-import streamlit as st
-
-HERE = Path(__file__).parent
 HTML = """
 <div class="wb-drawing">
   <canvas tabindex="0" role="application" data-id="canvas"
@@ -17,12 +14,7 @@ HTML = """
   </div>
 </div>
 """
-RENDER = st.components.v2.component(
-    "workbench_drawing",
-    html=HTML,
-    css=(HERE / "drawing.css").read_text(encoding="utf-8"),
-    js=(HERE / "drawing.js").read_text(encoding="utf-8"),
-)
+RENDER = declare("drawing", HTML)
 
 
 def draw(side: int, key: str) -> list[int] | None:

@@ -33,7 +33,7 @@ def checked(recipe: str, settings: str, steps: int) -> TrainingCheck | None:
 def write_settings(label: str, recipe: str, usual: str) -> str:
     """Draw the field of a recipe's settings; those of a link that the recipe does not have are refused."""
     check_words = lambda text: training_panel.checked_words(recipe, text)
-    return address.write(label, "set", usual, help=SETTINGS_HELP, check=check_words)
+    return address.write(escape(label), "set", usual, help=SETTINGS_HELP, check=check_words)
 
 
 def train() -> None:
