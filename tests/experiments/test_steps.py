@@ -28,8 +28,8 @@ def test_a_question_to_a_step_is_answered_by_its_weights_and_has_a_key_of_its_ow
 
 
 def test_the_key_of_a_step_follows_its_file() -> None:
-    facts = facts_of(Spec("induction_gpt@0", "anatomy").completed())
-    later = facts_of(Spec("induction_gpt@1000", "anatomy").completed())
+    facts = facts_of(Spec("induction_gpt@0", "anatomy").complete())
+    later = facts_of(Spec("induction_gpt@1000", "anatomy").complete())
     assert list(facts["models"]) == ["induction_gpt@0"]
     assert facts["models"]["induction_gpt@0"]["step"] != later["models"]["induction_gpt@1000"]["step"] != ""
 
@@ -37,7 +37,7 @@ def test_the_key_of_a_step_follows_its_file() -> None:
 @pytest.mark.parametrize("analysis", ["circuit", "head_patterns", "patching"])
 def test_a_step_has_the_usual_inputs_and_metric_of_its_network(analysis: str) -> None:
     parameters = {"hook": "blocks.*.hook_resid_pre"} if analysis == "patching" else {}
-    step, whole = (Spec(name, analysis, parameters=parameters).completed() for name in ("ioi_gpt@0", "ioi_gpt"))
+    step, whole = (Spec(name, analysis, parameters=parameters).complete() for name in ("ioi_gpt@0", "ioi_gpt"))
     assert (step.inputs, step.corrupted, step.metric) == (whole.inputs, whole.corrupted, whole.metric)
 
 
