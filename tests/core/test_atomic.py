@@ -4,6 +4,7 @@ import errno
 import os
 import random
 import signal
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -175,3 +176,17 @@ def test_a_full_disk_in_the_middle_of_a_joint_change_leaves_all_files_old(mount:
     with pytest.raises(CheckpointError, match=r"card: 0\.1 MB are needed"):
         replace_together(disk, {"weights": b"small", "card": bytes(100_000)})
     assert everything_in(disk) == old
+
+
+def test_the_folder_is_flushed_after_the_new_file_has_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    flushed: list[bool] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        flushed.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+        assert not flushed[-1] or (tmp_path / "file").read_bytes() == b"new"
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_atomically(tmp_path / "file", b"new")
+    assert flushed == [False, True]

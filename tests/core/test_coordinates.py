@@ -47,6 +47,13 @@ def test_units_are_sites_inside_an_index_that_the_hook_has() -> None:
     assert unit.site(1) == "h[unit=1,pos=3]" and unit.label(1) == "unit 1" and example.name == "example"
 
 
+def test_an_array_is_averaged_over_its_examples_alone() -> None:
+    effect = find_array(Ablation("h", "unit", "zero", torch.zeros(1), torch.tensor([[1.0, 3.0], [5.0, 6.0]])), "effect")
+    mean = effect.average()
+    assert [axis.name for axis in mean.axes] == ["unit"] and mean.tensor.tolist() == [2.0, 5.5]
+    assert mean.average() is mean
+
+
 def test_a_field_of_another_axis_is_not_mistaken_for_entries() -> None:
     @dataclass(frozen=True)
     class Steps(Result):

@@ -35,7 +35,7 @@ def test_an_unknown_hook_is_refused_with_the_nearest() -> None:
     model = small("mlp")
     with pytest.raises(UnknownNameError, match="Did you mean 'blocks.0.hook_post'"):
         model.cache(example(model), "blocks.0.hook_psot")
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(UnknownNameError, match="in MLPClassifier"):
         model.cache(example(model), "nothing.*")
     with pytest.raises(UnknownNameError), model.edited([zero("blocks.7.hook_post")]):
         pass

@@ -15,6 +15,7 @@ from tests.campaigns.foreign_cases import Case, module, rand
 from workbench.core.errors import InputError
 from workbench.core.interventions import steer, zero
 from workbench.core.perturbations import mix
+from workbench.core.probing import equal
 from workbench.core.stages import sweep
 from workbench.core.wrap import WrappedModel, wrap
 
@@ -191,3 +192,11 @@ def test_rows_that_interact_under_an_edit_alone_do_not_share_a_run(network: type
     conditions = [(zero("a[unit=1]"),), (steer("gate", far),), (steer("gate", 2 * far),), (zero("a[unit=2]"),)]
     apart = sweep(wrap(network(), torch.randn(4, 4)), x, conditions, lambda y: y[:, 0], memory=1)
     torch.testing.assert_close(sweep(model, x, conditions, lambda y: y[:, 0]), apart)
+
+
+@pytest.mark.parametrize(("rounding", "within"), [(False, 4 * 2.0**-52), (True, 2.0**-26)])
+def test_values_are_equal_up_to_the_last_bits_of_the_largest(rounding: bool, within: float) -> None:
+    x = torch.tensor([8.0, 0.0], dtype=torch.float64)
+    for share, expected in ((0.9, True), (1.1, False)):
+        y = x + torch.tensor([0, 8 * share * within], dtype=torch.float64)
+        assert equal(x, y, rounding) is expected

@@ -140,3 +140,8 @@ def test_seeds_are_those_that_numpy_takes() -> None:
             np.random.RandomState(seed)
         with pytest.raises(ConfigError, match="seed"):
             check_value(Seed, seed, "seed")
+
+
+def test_a_list_of_any_length_is_described_by_two_of_its_members() -> None:
+    assert describe_type(tuple[PositiveInt, ...]) == "whole number of 1 or more,whole number of 1 or more,..."
+    assert describe_type(tuple[int, str]) == "whole number,text"

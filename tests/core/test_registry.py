@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +32,19 @@ def test_a_package_that_cannot_be_imported_is_an_error_each_time() -> None:
     for _ in range(2):
         with pytest.raises(ModuleNotFoundError):
             registry.names()
+
+
+def test_names_are_those_that_every_module_of_the_package_registers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    inner = tmp_path / "things_of_a_test" / "inner"
+    inner.mkdir(parents=True)
+    for folder in (inner.parent, inner):
+        (folder / "__init__.py").touch()
+    for path, name in ((inner.parent / "one.py", "one"), (inner / "two.py", "two")):
+        path.write_text(f"from tests.core.test_registry import THINGS\nTHINGS.register({name!r})(object())\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert THINGS.names() == ["one", "two"]
+
+
+THINGS: Registry[object] = Registry("thing", "things_of_a_test")

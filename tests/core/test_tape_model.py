@@ -211,6 +211,9 @@ def test_heads_read_their_own_columns_of_the_weights() -> None:
     for port, axis in reads:
         assert model.unit_read(port, axis).columns.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
     assert len(reads) == 3
+    assert all(model.hook_dict[port.name].on_request for part in model.parts for port in part.ports)
+    readers = {name: ports.reader for name, ports in model.graph().ports.items()}
+    assert all(readers[port.name] is not None for port, _ in reads)
 
 
 class TwoHeads(nn.Module):

@@ -16,12 +16,14 @@ from workbench.core.unit_reads import UnitRead
 class Heads(nn.Module):
     """Attention written out, of two heads that may share their keys and values, behind a norm."""
 
-    def __init__(self, bias: bool = True, shared: bool = False) -> None:
+    def __init__(self, bias: bool = True, shared: bool = False, deep: bool = False) -> None:
         super().__init__()
         self.shared = shared
         self.embed, self.read = nn.Embedding(7, 6), nn.Linear(8, 5)
         self.q = nn.Linear(6, 8, bias=bias)
         self.k, self.v = (nn.Linear(6, 4 if shared else 8, bias=bias) for _ in range(2))
+        if deep:
+            self.k, self.v = (nn.Sequential(nn.Linear(6, 6), layer) for layer in (self.k, self.v))
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.embed(tokens)
@@ -77,11 +79,23 @@ def test_the_gradient_at_a_copy_is_that_of_the_head_that_reads_it() -> None:
         assert_close(way.pull(value, gradient), torch.stack(each, dim=1))
 
 
-def test_heads_that_share_keys_and_values_hold_to_their_graph() -> None:
-    model = opened(Heads(shared=True))
+@pytest.mark.parametrize("deep", [False, True])
+def test_heads_that_share_keys_and_values_hold_to_their_graph(deep: bool) -> None:
+    model = opened(Heads(shared=True, deep=deep))
     graph, tokens = model.graph(), torch.randint(7, (2, 5))
     clean, other = model(tokens), torch.randint(7, (2, 5))
     with torch.no_grad(), graph.patch(graph.writes(other), graph.full(1.0)) as patched:
         assert_close(patched(tokens), model(other))
     with torch.no_grad(), graph.patch(graph.writes(other), graph.full(0.0)) as patched:
         assert_close(patched(tokens), clean)
+
+
+def test_a_network_reads_its_copies_the_fast_way_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    read = UnitRead.read
+    monkeypatch.setattr(UnitRead, "read", lambda self, *given: calls.append(self.product) or read(self, *given))
+    model, tokens = opened(Heads()), torch.randint(7, (2, 5))
+    graph = model.graph()
+    with torch.no_grad(), graph.patch(graph.writes(tokens), graph.full(1.0)) as patched:
+        patched(tokens)
+    assert len(set(calls)) == 3

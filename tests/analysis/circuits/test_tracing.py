@@ -193,3 +193,8 @@ def test_a_group_of_zero_is_one_node_for_each_hook() -> None:
 def test_a_method_called_by_itself_has_the_settings_of_a_traced_circuit(method: Any, names: list[str]) -> None:
     own = inspect.signature(method).parameters
     assert {name: own[name].default for name in names} == {name: getattr(CircuitConfig(), name) for name in names}
+
+
+def test_the_smallest_circuit_that_is_enough_is_the_first_above_the_share() -> None:
+    circuit = replace(traced("mlp"), sizes=torch.tensor([0, 1, 2, 3]), faithfulness=torch.tensor([0.0, 0.5, 0.95, 1.0]))
+    assert [circuit.enough(share) for share in (0.3, 0.5, 0.9, 1.1)] == [1, 1, 2, -1]

@@ -48,6 +48,8 @@ def test_a_known_circuit_is_faithful_complete_and_minimal(name: str) -> None:
     edges = planted(name).edges("resample")
     result = checked(name, len(edges))
     assert {f"{edge.writer} -> {edge.port}" for edge in result.edges} == set(edges)
+    assert len(set(result.sampled)) == min(40, result.n_edges)
+    assert set(result.sampled) <= {f"{writer} -> {port}" for writer, port, *_ in planted(name).graph.wiring.names()}
     places = "ioi" in name or "encoder" in name  # edges of places never change, so they may go with all others
     assert result.faithfulness == pytest.approx(1, abs=1e-4 if places else 1e-9)
     assert result.complement == pytest.approx(0, abs=0.35)
