@@ -97,23 +97,31 @@ def name_tensors(inputs: Any, what: str) -> dict[str, Tensor]:
 
 def read_tensors(path: str) -> dict[str, Tensor]:
     """Read the arrays of a `.safetensors`, `.npz` or `.npy` file; no pickle is opened."""
-    content = read_file(path, int(min(current().bytes, 2**62)), "file of arrays")
     if path.lower().endswith(ENDINGS[0]):
-        return unpack(content, short(path))[0]
-    stream = io.BytesIO(content)
+        return unpack(read_within_budget(path), short(path))[0]
     try:
-        if zipfile.is_zipfile(stream):
-            size = sum(part.file_size for part in zipfile.ZipFile(stream).infolist())
-            require("bytes", size, f"the arrays of {short(path)}")
-        stream.seek(0)
-        loaded: Any = np.load(stream, allow_pickle=False)
-        arrays = dict(loaded) if isinstance(loaded, Mapping) else {ALONE: loaded}
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+        return {name: torch.from_numpy(array) for name, array in load_numpy(path).items()}
     except (*DAMAGED, TypeError) as reason:
         raise InputError(
             f"{short(path)} cannot be read as arrays of numbers ({short(str(reason))}). Save it with numpy.save, "
             "numpy.savez or safetensors."
         ) from None
+
+
+def load_numpy(path: str) -> Mapping[str, Any]:
+    """Open an `.npz` or `.npy` file, a single array as `ALONE`; raises one of `DAMAGED` if it cannot be read."""
+    stream = io.BytesIO(read_within_budget(path))
+    if zipfile.is_zipfile(stream):
+        size = sum(part.file_size for part in zipfile.ZipFile(stream).infolist())
+        require("bytes", size, f"the arrays of {short(path)}")
+    stream.seek(0)
+    loaded: Any = np.load(stream, allow_pickle=False)
+    return loaded if isinstance(loaded, Mapping) else {ALONE: loaded}
+
+
+def read_within_budget(path: str) -> bytes:
+    """Read a file of arrays that is no larger than the budget allows."""
+    return read_file(path, int(min(current().bytes, 2**62)), "file of arrays")
 
 
 def tensors_sha256(path: str) -> str:

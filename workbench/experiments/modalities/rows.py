@@ -9,8 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,26 +20,24 @@ from torch import Tensor
 
 from workbench.core.errors import InputError, UnknownNameError, short
 from workbench.core.random import generator
-from workbench.core.reading import read_file, read_text
+from workbench.core.reading import read_text
 from workbench.core.registry import MODALITIES
 from workbench.data.images.image_data import ImageData
 from workbench.experiments.inputs.batches import Batch, Request, other_answers
 from workbench.experiments.inputs.forms import FileField, Form, TextField
+from workbench.experiments.inputs.given_tensors import ALONE, DAMAGED, load_numpy
 from workbench.experiments.inputs.kept_files import locate_file
 from workbench.experiments.inputs.language import ALSO, Draws, Rows, Seed, Selection, Source
 from workbench.experiments.inputs.modality import Modality, Preset, has_data_of, modality_of, takes_vectors
 from workbench.experiments.inputs.observations import TABLE
 from workbench.experiments.inputs.views import NumberView
-from workbench.experiments.questions.budget import Amount, current, require
+from workbench.experiments.questions.budget import Amount, require
 from workbench.experiments.questions.spelling import decimal
 from workbench.experiments.store.data_contents import data_set
 
 FILE = re.compile(r"(?P<path>.+?\.(csv|npy|npz))(:(?P<rows>.+))?", re.DOTALL | re.IGNORECASE)
-ARRAY = "inputs"
-"""Name of the array that is read of an `.npz` file with several."""
 CANDIDATES = 256
 """Draws from which the corrupted rows are taken."""
-DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -173,19 +170,13 @@ def place_of(name: str, header: Sequence[str], path: str) -> int:
 
 def read_array(path: str) -> Float[np.ndarray, "row column"]:
     """Read the one array of an `.npy` or `.npz` file, or its array `inputs`."""
-    stream = io.BytesIO(read_file(path, int(min(current().bytes, 2**62)), "NumPy file"))
     try:
-        if zipfile.is_zipfile(stream):
-            size = sum(part.file_size for part in zipfile.ZipFile(stream).infolist())
-            require("bytes", size, f"the arrays of {short(path)}")
-        stream.seek(0)
-        loaded: Any = np.load(stream, allow_pickle=False)
-        if isinstance(loaded, Mapping):
-            loaded = loaded[ARRAY if len(loaded) > 1 else next(iter(loaded))]
+        arrays = load_numpy(path)
+        loaded: Any = arrays[next(iter(arrays)) if len(arrays) == 1 else ALONE]
     except DAMAGED as reason:
         raise InputError(
             f"{short(path)} cannot be read as an array of numbers ({short(str(reason))}). Save it with numpy.save, or "
-            f"with numpy.savez under the name {ARRAY!r}."
+            f"with numpy.savez under the name {ALONE!r}."
         ) from None
     if loaded.ndim != 2 or loaded.dtype.kind not in "fiub":
         raise InputError(f"{short(path)} holds {loaded.dtype} of shape {loaded.shape}, not rows of numbers.")
