@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from tests.bench.harness import Figure
 from tests.bench.invariants import in_double
+from tests.bench.three_ways import agreements
 from tests.networks import Network, networks
 from workbench.core.errors import WorkbenchError
 from workbench.core.graph import Graph
@@ -61,6 +62,8 @@ def figures() -> Iterator[Figure]:
     yield Figure("any.opened", len(opened), "networks", None, ">= 40")
     yield Figure("any.kinds", len(kinds), "kinds", None, ">= 15")
     yield Figure("any.refused", len(refused), "networks, each in one sentence")
+    answers = [agree for _, agree in agreements()]
+    yield Figure("any.three_ways", sum(answers) / len(answers), f"of {len(answers)} questions", None, "== 1")
 
 
 def open_network(network: Network) -> tuple[TapeModel, Graph]:
