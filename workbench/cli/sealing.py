@@ -13,9 +13,15 @@ def seal_cards(*models: str) -> None:
     Args:
         models: Names of trained models; without any, all of them.
     """
-    from workbench.checkpoints.card import names, seal_card
+    from workbench.checkpoints.card import Card, names, seal_card
     from workbench.checkpoints.store import check_parameters
+    from workbench.experiments.data_needs import require_card_needs
 
     for name in models or names():
-        card = seal_card(name, check_parameters)
+
+        def check(card: Card, name: str = name) -> None:
+            check_parameters(card)
+            require_card_needs(card, name)
+
+        card = seal_card(name, check)
         write(f"{name}: {card.title or card.architecture}, {len(card.metrics)} metrics, sealed")

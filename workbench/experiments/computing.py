@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from workbench.checkpoints.card import Card
 from workbench.checkpoints.foreign import way_out
 from workbench.checkpoints.present import FOREIGN, present_model
 from workbench.checkpoints.store import load
@@ -22,14 +23,16 @@ from workbench.core.hooked import HookedModel
 from workbench.core.metrics import Metric, Question
 from workbench.core.progress import Progress
 from workbench.core.registry import ANALYSES
+from workbench.experiments.data_needs import require_card_needs
 from workbench.experiments.inputs.batches import Batch
+from workbench.experiments.inputs.modality import modality_of
 from workbench.experiments.inputs.reading import read_inputs
 from workbench.experiments.inputs.worlds import world_of
 from workbench.experiments.questions.budget import require
 from workbench.experiments.questions.own_metric import build_metric
 from workbench.experiments.questions.parameters import signature_of
 from workbench.experiments.questions.spec import Spec
-from workbench.experiments.store.dependencies import Facts, canonical, model_facts, require_unchanged
+from workbench.experiments.store.dependencies import Facts, canonical, model_facts, reads_data, require_unchanged
 from workbench.experiments.store.model_identity import identify, object_facts
 
 T = TypeVar("T")
@@ -51,6 +54,9 @@ def compute(spec: Spec, progress: Progress, facts: Facts | None = None) -> Any:
     """
     model = loaded(spec.model)
     require_fit(spec.analysis, ANALYSES[spec.analysis], model)
+    texts = [text for text in (spec.inputs, spec.corrupted) if text]
+    if "world" in signature_of(spec.analysis).injected or (texts and depends_on_data(model.card, texts)):
+        require_card_needs(model.card, spec.model)
     reading = lambda done, total: progress(0, total)  # it may be stopped, and is no part of the work that is counted
     clean = read_inputs(spec.inputs, model, progress=reading) if spec.inputs else None
     corrupted = read_inputs(spec.corrupted, model, clean, reading) if spec.corrupted else None
@@ -61,6 +67,12 @@ def compute(spec: Spec, progress: Progress, facts: Facts | None = None) -> Any:
         if facts is not None:
             require_unchanged(facts, spec)
         return name_entries(ANALYSES[spec.analysis](**arguments), clean)
+
+
+def depends_on_data(card: Card, texts: list[str]) -> bool:
+    """Test if inputs are read from a network's data, or are rows because its data fit no kind of inputs."""
+    modality = modality_of(card)
+    return modality.acts or modality.gives_way or reads_data(card, texts)
 
 
 def name_entries(result: T, batch: Batch | None) -> T:

@@ -95,9 +95,8 @@ def test_a_network_that_does_not_fit_its_data_is_refused_before_anything_is_writ
 ) -> None:
     settings = from_words(RECIPES[recipe], words)
     for ask in (partial(train, recipe, settings, tmp_path / "new"), partial(check, recipe, settings)):
-        with pytest.raises(ConfigError, match=f"The network of {recipe} does not fit the data") as refused:
+        with pytest.raises(ConfigError, match=f"of {recipe} (does|do) not fit (digits|shapes), which needs"):
             ask()
-        assert "shape" in str(refused.value)
     assert not (tmp_path / "new").exists()
 
 

@@ -13,7 +13,7 @@ from workbench.checkpoints.card import Card, models_folder
 from workbench.core.errors import InputError
 from workbench.core.progress import Progress, silent
 from workbench.core.registry import RECIPES
-from workbench.experiments.pipelines.data_fit import require_data_fit
+from workbench.experiments.pipelines.data_fit import require_data_fit, until_first_step
 from workbench.experiments.pipelines.model_size import require_size
 from workbench.experiments.store.run_log import RunLog
 from workbench.recipes.recipe import make
@@ -51,8 +51,7 @@ def train(
             f"With these settings it is another model than {name}, which would be written over. "
             f"Say where to save it: --folder {models_folder() / f'{name}_2'}"
         )
-    if chosen != plain:
-        require_data_fit(chosen)
+    require_data_fit(chosen)
     folder = folder or models_folder() / name
     spec = {
         "analysis": "train",
@@ -62,8 +61,8 @@ def train(
         "folder": str(folder),
     }
     log = RunLog().record(key_of("train", str(folder.resolve())), spec, progress) if is_first() else nullcontext(silent)
-    with log as report:
-        return make(chosen, folder, report, overwrite)
+    with log as report, until_first_step(chosen, report) as watched:
+        return make(chosen, folder, watched, overwrite)
 
 
 def key_of(kind: str, name: str) -> str:

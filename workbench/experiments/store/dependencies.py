@@ -51,6 +51,7 @@ FORMAT = 2
 """Version of stored results; a new one causes every older result to be computed again."""
 GLUE = (
     "workbench.experiments.computing",
+    "workbench.experiments.data_needs",
     "workbench.experiments.inputs.reading",
     "workbench.experiments.questions.own_metric",
     "workbench.experiments.questions.parameters",

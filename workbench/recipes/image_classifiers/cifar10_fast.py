@@ -109,6 +109,7 @@ RECIPE = register(
             checkpoint_every=EPOCH,
         ),
         train=train,
+        reads=("cifar10",),
         measure=measure,
         targets={"test_accuracy": 0.90, "six_views_accuracy": 0.92},
         published="94.0 % on lossless images (Jordan 2024)",
