@@ -87,9 +87,10 @@ def needs_of_environment(name: str) -> Needs:
     """Return the shape of the observations and the number of actions."""
     environments = make_vector(native_name(name), 1)
     try:
-        seen, actions = environments.single_observation_space.shape, environments.single_action_space
+        seen = tuple(environments.single_observation_space.shape or ())
+        actions: Any = environments.single_action_space
         count = {"n_actions": Need(int(actions.n))} if hasattr(actions, "n") else {}
-        return count | {"observation": Need(tuple(seen)), "n_states": Need(prod(seen))}
+        return count | ({"observation": Need(seen), "n_states": Need(prod(seen))} if seen else {})
     finally:
         environments.close()
 
