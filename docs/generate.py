@@ -18,7 +18,7 @@ from workbench.experiments.questions.parameters import signature_of
 
 GROUPS = {
     "Questions and results": ("run", "catalog", "read", "figure", "table", "Budget", "read_circuit"),
-    "Networks": ("load", "names", "read_card", "wrap", "record", "from_transformers", "known_circuit"),
+    "Networks": ("load", "names", "read_card", "wrap", "record", "from_transformers", "add", "remove", "known_circuit"),
     "Interventions": ("sweep", "Site", "interventions"),
     "Registries": ("ANALYSES", "MODELS", "RECIPES", "DATASETS"),
     "Memory": ("keep_freed_pages", "release_freed_pages"),

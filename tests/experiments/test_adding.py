@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 import workbench
 from workbench.checkpoints.card import names, read_card, read_curve
 from workbench.checkpoints.store import load
+from workbench.core import atomic
 from workbench.core.errors import CheckpointError, ConfigError, InputError, UnknownNameError, WorkbenchError
 from workbench.experiments.adding import add, remove
 from workbench.experiments.run import run_analysis
@@ -253,6 +255,36 @@ def test_a_source_that_cannot_be_added_is_refused_in_a_sentence(here: str, sourc
     with pytest.raises(WorkbenchError, match=sentence):
         add("mine", source.format(here=here), run_code=True)
     assert names() == []
+
+
+def test_a_card_that_cannot_be_written_leaves_no_network(here: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(path: Path, content: bytes) -> None:
+        if path.name == "card.json":
+            raise KeyboardInterrupt
+        path.write_bytes(content)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(atomic, "place", stop)
+        with pytest.raises(KeyboardInterrupt):
+            add("mine", f"{here}:with_example", run_code=True)
+    assert names() == [] and not list(Path("models/mine").glob("*.safetensors"))
+    add("mine", f"{here}:with_example", run_code=True)
+    assert names() == ["mine"]
+
+
+def test_a_folder_has_one_writer(here: str) -> None:
+    add("mine", f"{here}:with_example", run_code=True)
+    program = "import sys; from pathlib import Path; from workbench.checkpoints.writing import writing\n"
+    program += "with writing(Path('models/mine')): print('held', flush=True); sys.stdin.read()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program], **pipes) as other:  # type: ignore[call-overload]
+        assert other.stdout.readline() == b"held\n"
+        for change in (lambda: remove("mine"), lambda: add("mine", f"{here}:make", "x.npy", "", None, "", True, True)):
+            np.save("x.npy", np.eye(3, dtype=np.float32))
+            with pytest.raises(CheckpointError, match="Another process"):
+                change()
+        other.stdin.close()
+    remove("mine")
 
 
 @pytest.mark.parametrize("name", ["../mine", "", "a b", "x" * 101, ".mine", "mine@3", "object:Net"])

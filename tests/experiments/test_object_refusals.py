@@ -49,6 +49,14 @@ def test_a_refusal_is_one_sentence_that_names_the_value(arguments: dict[str, Any
     assert not calls
 
 
+def test_a_network_that_is_being_edited_is_refused() -> None:
+    for model, inputs in ((workbench.wrap(Net(), X), X), (workbench.load("digits"), "test:0:4")):
+        hook = next(iter(model.hook_dict))
+        with pytest.raises(InputError, match="while it is edited"), model.edited([workbench.interventions.zero(hook)]):
+            ask(model, inputs)
+    assert not calls
+
+
 def test_the_name_of_an_object_alone_says_what_to_do() -> None:
     ask(workbench.wrap(Net(), X))
     name = catalog()["model"][0]

@@ -118,6 +118,7 @@ def name_network(model: str | HookedModel, environment: str) -> tuple[str, dict[
         return model, {}
     require_here(model)
     require_wrappable(model)
+    require_unedited(model)
     if not environment and (name := trained_name(model)) is not None:
         return name, {}
     view = copy(model)
@@ -126,6 +127,15 @@ def name_network(model: str | HookedModel, environment: str) -> tuple[str, dict[
     if view.card.architecture == FOREIGN:
         view.card = replace(view.card, config=view.card.config | {"label": name})
     return name, {name: view}
+
+
+def require_unedited(model: HookedModel) -> None:
+    """Raise InputError for a network that is being edited, since edits are no part of what identifies it."""
+    if model.router.active_hooks is not None:
+        raise InputError(
+            f"This {type(model).__name__} is asked while it is edited or its activations are taken, and the result "
+            "would be stored as that of the network alone. Ask outside of the `with model.edited(...)` block."
+        )
 
 
 def card_of_object(model: HookedModel, environment: str) -> Card:

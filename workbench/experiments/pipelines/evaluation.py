@@ -85,6 +85,8 @@ def evaluate(name: str) -> tuple[Agreement, ...]:
     Metrics of the training and not of the network, such as the mean over several seeds, are left out.
     """
     model_folder(name)  # a card has the figures of the finished network, and of none of its steps
+    if not read_card(name).metrics:
+        raise InputError(f"{name} was not trained here, so its card has no figures that could be measured again.")
     model = load(name)
     card = model.card
     if card.data.name in DATASETS and (found := DATASETS[card.data.name]().sha256) != card.data.sha256:
