@@ -23,6 +23,7 @@ from workbench.recipes.recipe import Recipe, Session
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("digits_mlp", {"n_classes": 9}, "n_classes=9 of digits_mlp does not fit digits, which needs n_classes=10"),
     ("digits_mlp", {"n_classes": 11}, "n_classes=10"),
+    ("digits_mlp", {"dataset": "dates"}, "dates holds PairData, and digits_mlp learns from ImageData: .*digits"),
     ("digits_mlp", {"n_features": 63}, "n_features=64"),
     ("shapes_cnn", {"in_channels": 1, "size": 28}, "in_channels=1 and size=28 of shapes_cnn do not fit shapes, which"),
     ("shapes_vae", {"size": 32}, "size=24"),

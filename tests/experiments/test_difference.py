@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import missing_data
-from workbench.core.errors import Cancelled, InputError
+from workbench.core.errors import Cancelled, ConfigError, InputError
 from workbench.experiments.difference import (
     activation_parts,
     comparable,
@@ -111,3 +111,9 @@ def test_the_steps_of_a_comparison_are_those_announced() -> None:
     counted = [done for done, _ in reports]
     assert {total for _, total in reports} == {counted[-1]}
     assert counted == sorted(counted) and {*counted} == {*range(counted[-1] + 1)}
+
+
+@pytest.mark.parametrize("wrong", [{"examples": 0}, {"examples": -3}, {"seed": -1}, {"seed": 1.5}])
+def test_numbers_outside_of_their_range_are_refused_by_name(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        trace("tales_ppo", **wrong)  # type: ignore[arg-type]

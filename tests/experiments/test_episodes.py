@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from workbench.core.errors import Cancelled, InputError
+from workbench.core.errors import Cancelled, InputError, WorkbenchError
 from workbench.experiments.episodes import discount_of, environments_of, play
 from workbench.experiments.run import loaded
 from workbench.recipes.policies.maze_ppo import RECIPE
@@ -62,3 +62,11 @@ def test_an_episode_is_cancelled_while_it_is_played_and_while_saliency_is_comput
     with pytest.raises(Cancelled, match=f"^{after}$"):
         play("cartpole_ppo", progress=report)
     assert len(play("cartpole_ppo").trace.action) > 10  # nothing of it is left on the network
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"seed": -1}, {"seed": "x"}, {"seed": 2**32}, {"amount": float("nan"), "edit": UNIT}, {"hook": 3}]
+)
+def test_arguments_outside_of_their_range_are_refused_by_name(wrong: dict[str, object]) -> None:
+    with pytest.raises(WorkbenchError, match=next(iter(wrong))):
+        play("cartpole_ppo", **wrong)  # type: ignore[arg-type]

@@ -105,8 +105,22 @@ def require_needs(config: Mapping[str, Any], needs: Needs, subject: str, source:
         raise ConfigError(f"{given} of {subject} {does} not fit {source}, which needs {right}.")
 
 
+def require_kind(recipe: Recipe) -> None:
+    """Raise a `ConfigError` if the data set that a task names is of another kind than the task reads."""
+    task = getattr(recipe.train, "__self__", recipe.train)
+    kind, names = getattr(task, "kind", None), [getattr(task, name, None) for name in ("dataset", "data")]
+    name = next((one for one in names if isinstance(one, str)), "")
+    if kind is None or not name:
+        return
+    found = declared_type(name) or type(data_set(name))
+    if not issubclass(found, kind):
+        fitting = ", ".join(other for other in DATASETS if declared_type(other) is kind)
+        raise ConfigError(f"{name} holds {found.__name__}, and {recipe.name} learns from {kind.__name__}: {fitting}.")
+
+
 def require_recipe_needs(recipe: Recipe) -> None:
     """Raise a `ConfigError` unless a recipe's network fits its data, and the network that it starts from."""
+    require_kind(recipe)
     config = asdict(recipe.config)
     for source in sources_of(recipe):
         require_needs(config, needs_of(source), recipe.name, source)

@@ -25,9 +25,11 @@ from workbench.analysis.rlhf.weight_change import StreamShift, measure_stream_sh
 from workbench.analysis.steps import Steps
 from workbench.checkpoints.card import names, read_card, split_step
 from workbench.checkpoints.store import load
+from workbench.core.arguments import check_arguments
 from workbench.core.errors import InputError
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
+from workbench.core.ranges import PositiveInt, Seed
 from workbench.core.registry import DATASETS, RECIPES
 from workbench.data.tasks.sequences import UNSCORED
 from workbench.data.text.questions import QuestionData, encode_answers
@@ -126,11 +128,12 @@ def original_of(tuned: Sequence[str]) -> str:
     return found[0]
 
 
+@check_arguments
 def trace(
-    tuned: Sequence[str],
+    tuned: Sequence[str] | str,
     original: str = "",
-    examples: int = EXAMPLES,
-    seed: int = 0,
+    examples: PositiveInt = EXAMPLES,
+    seed: Seed = 0,
     restore: bool = False,
     progress: Progress = silent,
 ) -> Trace:
@@ -139,6 +142,7 @@ def trace(
     Costs one generation and two passes of each model. To `restore`, also one generation by each of the two models for
     every part: one per head and six more for each layer, and two for embedding and read-out.
     """
+    tuned = [tuned] if isinstance(tuned, str) else tuned
     original = original or original_of(tuned)
     before, found = comparable(original), {}
     each = conditions(before, restore)

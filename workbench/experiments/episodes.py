@@ -14,9 +14,11 @@ from workbench.analysis.policies.saliency import Saliency, compute_saliency
 from workbench.analysis.policies.steering import make_change
 from workbench.analysis.policies.traces import EpisodeTrace, trace_episode
 from workbench.analysis.steps import Steps
+from workbench.core.arguments import check_arguments
 from workbench.core.hooked import HookedModel
 from workbench.core.metrics import LogitDifference, logits_of, runner_up
 from workbench.core.progress import Progress, silent
+from workbench.core.ranges import Seed
 from workbench.data.environments import make_vector, native_name
 from workbench.experiments.inputs.worlds import discount_of, environment_of
 from workbench.experiments.run import loaded
@@ -53,9 +55,10 @@ def environments_of(model: str) -> tuple[str, ...]:
     return (own, *ELSEWHERE.get(own, ()))
 
 
+@check_arguments
 def play(
     model: str,
-    seed: int = 0,
+    seed: Seed = 0,
     hook: str = "",
     environment: str = "",
     edit: str = "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from typing import Any, ClassVar
 
 import torch
@@ -152,6 +153,8 @@ def make_change(site: str, amount: float | None = None) -> Intervention:
     """Return the intervention that sets a site to zero, or adds an amount to it."""
     if amount is None:
         return zero(site)
+    if not isfinite(amount):
+        raise InputError(f"amount={amount} cannot be added to {site}. Give a finite number.")
     return Intervention(Site.parse(site), lambda part, axes: part + amount, f"add {amount:g}")
 
 

@@ -12,7 +12,7 @@ from workbench.core.progress import Progress
 from workbench.experiments.data_needs import require_recipe_needs
 from workbench.recipes.recipe import Recipe, build
 
-MISFITS = (RuntimeError, ValueError, IndexError, KeyError, TypeError)
+MISFITS = (RuntimeError, ValueError, IndexError, KeyError, TypeError, AttributeError)
 """Errors by which torch and numpy answer shapes and numbers that do not fit."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -47,6 +47,9 @@ class FineTuning:
     `lm_coef` is the weight of the cross entropy of the prompts' tokens, a regulariser (Radford et al. 2018, equation 5,
     with 0.5).
     """
+
+    kind: ClassVar[type] = QuestionData
+    """Type of the data sets that it can read."""
 
     data: str
     batch_size: PositiveInt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from workbench.checkpoints.card import DataSource
 from workbench.core.hooked import HookedModel
@@ -25,6 +26,9 @@ from workbench.training.supervised import (
 @dataclass(frozen=True)
 class ImageClassification:
     """Cross entropy on random minibatches of a data set; accuracy on its whole test split."""
+
+    kind: ClassVar[type] = ImageData
+    """Type of the data sets that it can read."""
 
     dataset: str
     """Name of a registered image data set."""

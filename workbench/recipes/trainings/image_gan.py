@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,9 @@ FOLLOWED = ("frechet_distance", "classes_covered")
 @dataclass(frozen=True)
 class ImageGeneration:
     """Adversarial training on a data set's images in 0..1, measured in the features of a trained classifier."""
+
+    kind: ClassVar[type] = ImageData
+    """Type of the data sets that it can read."""
 
     dataset: str
     """Name of a registered image data set."""

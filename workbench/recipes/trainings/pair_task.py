@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Int
@@ -33,6 +33,9 @@ CHUNK = 500
 @dataclass(frozen=True)
 class PairTask:
     """Task of a data set of pairs; `token` and `sequence` name the units in the metrics' names."""
+
+    kind: ClassVar[type] = PairData
+    """Type of the data sets that it can read."""
 
     data: str
     batch_size: PositiveInt
