@@ -101,7 +101,7 @@ def report_unread() -> None:
     """Show an error for each choice of the link that the page, drawn to its end, did not ask for."""
     state = current()
     known = state.read | state.drawn.keys()
-    for name in sorted(state.fresh - known - set(LATER if state.waiting else ())):
+    for name in sorted(state.fresh - known - set(ACROSS) - set(LATER if state.waiting else ())):
         state.fresh.discard(name)
         state.chosen.pop(name, None)
         state.written = {key: text for key, text in state.written.items() if key != name}
