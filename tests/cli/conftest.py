@@ -1,5 +1,5 @@
 """Fixtures: the models and analyses of the experiment tests."""
 
-from tests.experiments.conftest import tiny_models, workspace
+from tests.experiments.conftest import network_file, tiny_models, workspace
 
-__all__ = ["tiny_models", "workspace"]
+__all__ = ["network_file", "tiny_models", "workspace"]

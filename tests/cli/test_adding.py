@@ -2,23 +2,17 @@
 
 import io
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.experiments.test_adding import SOURCE
 from workbench.checkpoints.card import names
 from workbench.cli import MISUSED, status
 
 
 @pytest.fixture(autouse=True)
-def adding(workspace: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The words that add a network from a module of a name that no other test uses."""
-    monkeypatch.setenv("WORKBENCH_MODELS", str(workspace / "models"))
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    name = f"nets_{abs(hash(request.node.name))}"
-    (workspace / f"{name}.py").write_text(SOURCE)
-    return ["add", "mine", "--from", f"{name}:with_example"]
+def adding(network_file: str) -> list[str]:
+    """The words that add a network."""
+    return ["add", "mine", "--from", f"{network_file}:with_example"]
 
 
 class Terminal(io.StringIO):

@@ -41,3 +41,41 @@ def ask(model: Any, inputs: Any = X, metric: Any = "logit") -> tuple[bool, Tenso
     before = len(calls)
     result = run_analysis("share", model, inputs, metric=metric, factor=1.0)
     return len(calls) > before, result.value
+
+
+SOURCE = """
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, n, m):
+        super().__init__()
+        self.layer, self.out = torch.nn.Linear(n, 5), torch.nn.Linear(5, m)
+
+    def forward(self, x):
+        return self.out(self.layer(x.flatten(1)).relu())
+
+def make(n=3, m=2):
+    torch.manual_seed(0)
+    return Net(n, m).eval()
+
+def with_example():
+    return make(), torch.eye(3)
+
+def policy():
+    return make(4, 2)
+
+def pictures():
+    return make(3 * 4 * 4, 2)
+
+def digits():
+    return make(64, 10)
+
+def unseeded():
+    return Net(3, 2)
+
+def nothing():
+    return 3
+
+def fails():
+    raise RuntimeError("no weights")
+"""

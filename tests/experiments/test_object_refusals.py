@@ -25,6 +25,19 @@ def logit(output: Tensor) -> Tensor:
     return output[:, 0]
 
 
+def fails(output: Tensor) -> Tensor:
+    raise KeyError("logits")
+
+
+class Failing(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise ValueError("no")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -34,9 +47,15 @@ def logit(output: Tensor) -> Tensor:
         ({"metric": torch.mean}, "torch.float32 of shape \\(\\) for 5 examples"),
         ({"inputs": ["a", "b"]}, "is a str, which has no stored form"),
         ({"inputs": {"x": X, "training": False}}, "'training' is a bool"),
-        ({"inputs": X * float("nan")}, "hold NaN"),
+        ({"inputs": X * float("nan")}, "holds nan at index"),
         ({"inputs": torch.zeros(5, 4).to_sparse()}, "sparse"),
         ({"inputs": (X, X)}, "holds the arrays \\['0', '1'\\], and this network takes \\['inputs'\\]"),
+        ({"inputs": torch.zeros(5, 3)}, "It takes float32 \\['batch', 4\\], .* was given float32 \\['batch', 3\\]"),
+        ({"inputs": torch.zeros(5, 4, dtype=torch.bool)}, "was given bool"),
+        ({"inputs": torch.zeros(0, 4)}, "holds no rows"),
+        ({"model": "digits", "inputs": torch.zeros(5, 3)}, "cannot take these inputs"),
+        ({"metric": fails}, "'fails' fails on the network's output \\(KeyError"),
+        ({"model": Failing()}, "Failing cannot run on the example|Failing cannot be opened"),
         ({"model": 3}, "is no network"),
         ({"model": Net(), "inputs": "test:0:4"}, "needs an example"),
         ({"model": Net().to("meta")}, "meta device"),

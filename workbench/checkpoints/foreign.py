@@ -165,12 +165,26 @@ def open_as(how: str, module: nn.Module, example: Any) -> HookedModel:
     """Open a module as a tape or by hooks; without a choice as a tape where that is possible."""
     if how not in ("", RECORDED, WRAPPED):
         raise UnknownNameError("way to open a network", how, (RECORDED, WRAPPED))
+    if how != WRAPPED:
+        try:
+            return record_module(module, example)
+        except Exception as error:  # a module of others may fail in any way
+            if how:
+                raise explain_failure(module, error) from error
     try:
-        return wrap(module, example) if how == WRAPPED else record_module(module, example)
-    except WorkbenchError:
-        if how:
-            raise
         return wrap(module, example)
+    except Exception as error:
+        raise explain_failure(module, error) from error
+
+
+def explain_failure(module: nn.Module, error: Exception) -> WorkbenchError:
+    """Return an error for a module that cannot be opened."""
+    if isinstance(error, WorkbenchError):
+        return error
+    return InputError(
+        f"{type(module).__name__} cannot be opened on this example ({type(error).__name__}: {short(str(error))}). Give "
+        "inputs that it accepts, the batch first."
+    )
 
 
 def form_of(example: Any) -> str:

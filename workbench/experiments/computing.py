@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -20,6 +21,7 @@ from workbench.core.coordinates import Result, list_dims
 from workbench.core.errors import CheckpointError, InputError, short
 from workbench.core.fitting import require_fit
 from workbench.core.hooked import HookedModel
+from workbench.core.inputs import explain_input_errors
 from workbench.core.metrics import Metric, Question
 from workbench.core.progress import Progress
 from workbench.core.registry import ANALYSES
@@ -61,9 +63,10 @@ def compute(spec: Spec, progress: Progress, facts: Facts | None = None) -> Any:
     clean = read_inputs(spec.inputs, model, progress=reading) if spec.inputs else None
     corrupted = read_inputs(spec.corrupted, model, clean, reading) if spec.corrupted else None
     with model.lock.wait_and_hold(lambda: progress(0, 0)):
-        if clean is not None:
-            require_memory(spec, model, clean)
-        arguments = arguments_of(spec, model, (clean, corrupted), progress, facts)
+        with nullcontext() if clean is None else explain_input_errors(model, clean.inputs):
+            if clean is not None:
+                require_memory(spec, model, clean)
+            arguments = arguments_of(spec, model, (clean, corrupted), progress, facts)
         if facts is not None:
             require_unchanged(facts, spec)
         return name_entries(ANALYSES[spec.analysis](**arguments), clean)
@@ -181,7 +184,8 @@ def metric_of(name: str, model: HookedModel, clean: Batch, corrupted: Batch | No
     Labels are classes, so they are not used for an autoencoder, which predicts pixels.
     """
     answers = model(clean.inputs)
-    other = None if corrupted is None else model(corrupted.inputs)
+    with nullcontext() if corrupted is None else explain_input_errors(model, corrupted.inputs):
+        other = None if corrupted is None else model(corrupted.inputs)
     targets = None if hasattr(answers, "log_variance") else clean.targets
     question = Question(answers, other, targets, clean.inputs, clean.right, clean.foils)
     return build_metric(name, question, len(clean.labels))

@@ -64,9 +64,9 @@ def name_objects(
     Yields:
         The texts of the specification. They stand for the objects inside the block and in this thread.
     """
-    clean, other = (
-        x if isinstance(x, str) else keep_tensors(x, what) for x, what in ((inputs, "inputs"), (corrupted, "corrupted"))
-    )
+    if not isinstance(environment, str):
+        raise InputError(f"environment={short(environment)} is no text. Give the id of an environment of gymnasium.")
+    clean, other = name_inputs(inputs, "inputs"), name_inputs(corrupted, "corrupted")
     opened = model if isinstance(model, str | HookedModel) else open_module(model, inputs)
     try:
         name, networks = name_network(opened, environment)

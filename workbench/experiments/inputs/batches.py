@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from workbench.core.errors import InputError
+from workbench.core.inputs import explain_input_errors
 from workbench.core.metrics import logits_of
 from workbench.core.progress import Progress, silent
 from workbench.core.random import generator
@@ -80,7 +81,8 @@ class Request:
 
     def ask(self, inputs: Any) -> Any:
         """Run the model, waiting for other threads that use it."""
-        with self.model.lock.wait_and_hold(lambda: self.progress(0, 0)):
+        held = self.model.lock.wait_and_hold(lambda: self.progress(0, 0))
+        with held, explain_input_errors(self.model, inputs):
             return self.model(inputs)
 
     def clean_for(self, what: str) -> Batch:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from workbench.core.errors import InputError, short
+from workbench.core.inputs import check_inputs
 from workbench.core.reading import read_file
 from workbench.core.source_target import SourceTarget
 from workbench.core.tensor_file import pack, unpack
@@ -146,7 +147,10 @@ def read_given(request: Request) -> Batch:
             f"Name them so; {ANSWERS!r} may hold the right answers."
         )
     inputs = arrange(like, {name: fit(model, tensors[name]) for name in names})
+    check_inputs(inputs, short(str(request.inputs)))
     n = model.count_rows(inputs)
+    if n < 1:
+        raise InputError(f"{short(path)} holds no rows. Give at least one example.")
     require("rows", n, f"inputs {short(str(request.inputs))}")
     return Batch(inputs, answers(labels, n), tuple(f"row {row}" for row in range(n)), "tensors of your own")
 
@@ -162,8 +166,6 @@ def arrange(like: Any, tensors: dict[str, Tensor]) -> Any:
 
 def fit(model: Any, tensor: Tensor) -> Tensor:
     """Convert numbers to the precision of the network; whole numbers stay."""
-    if tensor.is_floating_point() and bool(tensor.isnan().any()):
-        raise InputError("The inputs hold NaN, which is no number. Remove these rows.")
     like = next((x for x in model.parameters() if x.is_floating_point()), None)
     return tensor.to(like.dtype) if like is not None and tensor.is_floating_point() else tensor
 

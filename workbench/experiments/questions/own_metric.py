@@ -69,8 +69,14 @@ def build_metric(name: str, question: Question, rows: int) -> Metric:
     own = present_metric(name)
     if own is None:
         return METRICS[name](question)
-    with torch.no_grad():
-        values = own(question.clean)
+    try:
+        with torch.no_grad():
+            values = own(question.clean)
+    except Exception as error:  # a function of the caller's may fail in any way
+        raise InputError(
+            f"The metric {name!r} fails on the network's output ({type(error).__name__}: {short(str(error))}). It gets "
+            f"a {type(question.clean).__name__} and should return one number for each of its {rows} examples."
+        ) from error
     if not isinstance(values, Tensor) or values.shape != (rows,) or not values.is_floating_point():
         kind = f"{values.dtype} of shape {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
         raise InputError(f"The metric {name!r} returns {kind} for {rows} examples. Return one number for each example.")
