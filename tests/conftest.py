@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -130,24 +130,28 @@ def representatives() -> list[str]:
     return sorted(kinds.values())
 
 
-def pairs(
-    rows: Iterable[str],
-    models: Iterable[str],
-    whole: Collection[str],
-    shapes: Collection[str] = (),
-    light: Mapping[str, Sequence[str]] | None = None,
-) -> list[ParameterSet]:
-    """Every row with every model in `whole`, and one row in turn with each other model; the rest are marked full.
+def is_large(model: str) -> bool:
+    """True for a trained network that takes seconds to ask anything: a million parameters or more."""
+    from workbench.checkpoints.card import read_card
 
-    Of fewer than a dozen rows, not every other model gets one. A model in `light` takes its turn among these rows
+    return read_card(model).parameters >= 1_000_000
+
+
+def pairs(
+    rows: Iterable[str], models: Iterable[str], light: Sequence[str] = (), shapes: Collection[str] = ()
+) -> list[ParameterSet]:
+    """Every row with each small representative, and one row in turn with each other model; the rest are marked full.
+
+    Of fewer than a dozen rows, not every other model gets one. A large model takes its turn among the `light` rows
     alone. Pairs of one model stand together: it is loaded once. Those of the models in `shapes` are marked so.
     """
-    rows = list(rows)
+    rows, small = list(rows), {name for name in representatives() if not is_large(name)}
     found = []
     for turn, model in enumerate(models):
-        among = (light or {}).get(model) or [*rows, *[""] * (12 - len(rows))]
+        among = (light or [""]) if is_large(model) else [*rows, *[""] * (12 - len(rows))]
+        whole = model in small
         for row in rows:
-            chosen = model in whole or row == among[turn % len(among)]
+            chosen = whole or row == among[turn % len(among)]
             marks = [*([] if chosen else [pytest.mark.full]), *([pytest.mark.shapes] if model in shapes else [])]
             found.append(pytest.param(row, model, marks=marks))
     return found

@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,8 @@ FORBIDDEN_NAMES = {
 }
 HEAVY = {"torch", "transformer_lens", "streamlit", "pandas", "sklearn", "plotly", "gymnasium", "scipy"}
 
+KINDS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Call, ast.Import, ast.ImportFrom)
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -36,13 +39,37 @@ def shown(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forget_sources() -> Iterator[None]:
+    """The trees of all files are read once for these tests, and not kept for the tests of other files."""
+    yield
+    for function in (parsed, nodes_by_type, documentation, name_of_call):
+        function.cache_clear()
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def nodes_by_type(path: Path) -> dict[type[ast.AST], list[ast.AST]]:
+    """The nodes of a file that some rule is about."""
+    found: dict[type[ast.AST], list[ast.AST]] = {kind: [] for kind in KINDS}
+    for node in ast.walk(parsed(path)):
+        if type(node) in found:
+            found[type(node)].append(node)
+    return found
+
+
 def nodes(paths: list[Path], *types: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, types):
+        for kind in types:
+            for node in nodes_by_type(path)[kind]:
                 yield f"{shown(path)}:{getattr(node, 'lineno', 0)}", node
 
 
+@cache
 def documentation(node: ast.AST) -> int:
     """Lines of docstrings in a node, those below fields and constants included."""
     texts = (n for n in ast.walk(node) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
@@ -58,13 +85,14 @@ def functions(paths: list[Path]) -> Iterator[tuple[str, Function]]:
     yield from nodes(paths, ast.FunctionDef, ast.AsyncFunctionDef)  # type: ignore[misc]
 
 
+@cache
 def name_of_call(node: ast.AST) -> str:
     return ast.unparse(node.func) if isinstance(node, ast.Call) else ""
 
 
 def test_files_stay_under_300_lines() -> None:
-    texts = {shown(path): path.read_text(encoding="utf-8") for path in SOURCES}
-    sizes = {name: len(text.splitlines()) - documentation(ast.parse(text)) for name, text in texts.items()}
+    texts = {path: path.read_text(encoding="utf-8") for path in SOURCES}
+    sizes = {shown(path): len(texts[path].splitlines()) - documentation(parsed(path)) for path in SOURCES}
     assert not {name: size for name, size in sizes.items() if size >= 300}
 
 
@@ -216,9 +244,9 @@ def names_modality(node: ast.AST) -> bool:
     return False
 
 
-def asking_by_name(text: str, allowed: frozenset[str] | set[str] = frozenset()) -> list[str]:
+def asking_by_name(source: ast.Module, allowed: frozenset[str] | set[str] = frozenset()) -> list[str]:
     """Expressions of a source text that ask for a modality by its name."""
-    found = (ast.unparse(node) for node in ast.walk(ast.parse(text)) if names_modality(node))
+    found = (ast.unparse(node) for node in ast.walk(source) if names_modality(node))
     return [expression for expression in found if expression not in allowed]
 
 
@@ -227,7 +255,7 @@ def test_nothing_outside_its_file_asks_for_a_modality_by_name() -> None:
         shown(path): found
         for path in LIBRARY
         if MODALITIES not in path.parents
-        and (found := asking_by_name(path.read_text(encoding="utf-8"), OTHER_MEANINGS.get(shown(path), set())))
+        and (found := asking_by_name(parsed(path), OTHER_MEANINGS.get(shown(path), set())))
     }
     assert len(NAMES) >= 6 and not places
 
@@ -247,4 +275,4 @@ def test_nothing_outside_its_file_asks_for_a_modality_by_name() -> None:
     ],
 )
 def test_asking_for_a_modality_by_name_is_noticed(line: str) -> None:
-    assert asking_by_name(line)
+    assert asking_by_name(ast.parse(line))

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import workbench
-from tests.conftest import DATA_FILES, distinct, missing_data, pairs, representatives
+from tests.conftest import DATA_FILES, distinct, missing_data, pairs
 from workbench.checkpoints.card import SLUG, names, read_card
 from workbench.core.axes import UNIT_AXES, parse_axes
 from workbench.core.errors import ConfigError
@@ -40,10 +40,8 @@ every_architecture = pytest.mark.parametrize("name", MODELS)
 every_analysis = pytest.mark.parametrize("analysis", ANALYSES)
 every_recipe = pytest.mark.parametrize("recipe", RECIPES)
 every_checkpoint = pytest.mark.parametrize("model", names())
-SMALL = [name for name in representatives() if read_card(name).parameters < 1_000_000]
-"""Networks that every technique is tried on; each other network is tried with one technique in turn."""
-LIGHT = {name: ("activations", "probes") for name in names() if read_card(name).parameters >= 1_000_000}
-"""Techniques that large networks are tried with: those that take a few passes."""
+LIGHT = ("activations", "probes")
+"""Techniques that take a few passes: large networks are tried with these."""
 SHAPED = ("cartpole_a2c", "digits_mlp", "induction_gpt", "shapes_cnn")
 """Networks that every technique is tried on with its annotations checked."""
 
@@ -166,7 +164,7 @@ def hook_with_units(model: HookedModel) -> str:
     return chosen[len(chosen) // 2].name
 
 
-@pytest.mark.parametrize(("analysis", "model"), pairs(ANALYSES, distinct(), whole=SMALL, shapes=SHAPED, light=LIGHT))
+@pytest.mark.parametrize(("analysis", "model"), pairs(ANALYSES, distinct(), light=LIGHT, shapes=SHAPED))
 @pytest.mark.slow
 def test_every_analysis_runs_on_every_kind_of_model_and_draws_itself(analysis: str, model: str) -> None:
     require_data_of(model)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit import config
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
@@ -17,6 +19,8 @@ from workbench.checkpoints.card import read_card
 Open = Callable[..., AppTest]
 MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
 config.set_option("server.address", "localhost")  # as the server does by itself
+# A server reads what is installed once; `AppTest` would do so for every page, which takes longer than the page.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 def page_at(view: str, timeout: float = 110) -> AppTest:
@@ -27,6 +31,11 @@ def page_at(view: str, timeout: float = 110) -> AppTest:
     page = AppTest.from_file(MAIN, default_timeout=timeout)
     page._page_hash = calc_hash("" if view == "home" else view)
     return page
+
+
+def from_function(page: Callable[..., None], args: tuple[object, ...] = (), timeout: float = 60) -> AppTest:
+    """A page whose script is the body of a function, not run yet."""
+    return AppTest.from_function(page, args=args, default_timeout=timeout)
 
 
 def open_page(view: str, choices: dict[str, str], timeout: float = 110) -> AppTest:

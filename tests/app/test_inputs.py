@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.widgets import example_view, own_input_form
 from app.widgets.model_strip import destination
+from tests.app.pages import from_function
 from workbench.core.errors import InputError, UnknownNameError
 from workbench.experiments.inputs.forms import PictureField
 from workbench.experiments.inputs.reading import read_inputs
@@ -74,7 +75,7 @@ def offered(content: bytes) -> AppTest:
 
         offer_upload(content, (1, 8, 8))
 
-    return AppTest.from_function(page, args=(content,), default_timeout=60).run()
+    return from_function(page, args=(content,)).run()
 
 
 def png(width: int, height: int) -> bytes:

@@ -8,15 +8,14 @@ import pytest
 
 from app.state import pages
 from tests.app.pages import MAIN, Open, clean, require_data_of, said_by, value
-from tests.conftest import distinct, pairs, representatives
-from workbench.checkpoints.card import names, read_card
+from tests.conftest import distinct, pairs
+from workbench.checkpoints.card import names
 
-SMALL = [name for name in representatives() if read_card(name).parameters < 1_000_000]
 FILES = sorted(path.stem for path in (Path(MAIN).parent / "views").glob("[!_]*.py"))
 VIEWS = [name for name in pages.all_pages() if name in FILES]
 
 
-@pytest.mark.parametrize(("view", "model"), pairs(VIEWS, names(), whole=representatives()))
+@pytest.mark.parametrize(("view", "model"), pairs(VIEWS, names(), light=("activations",)))
 def test_every_page_opens_on_every_model(opened: Open, view: str, model: str) -> None:
     require_data_of(model)
     page = clean(opened(view, m=model))
@@ -26,7 +25,7 @@ def test_every_page_opens_on_every_model(opened: Open, view: str, model: str) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("view", "model"), pairs(["circuit", "maximization"], distinct(), whole=SMALL))
+@pytest.mark.parametrize(("view", "model"), pairs(["circuit", "maximization"], distinct()))
 def test_long_work_waits_for_run_and_then_shows_its_result(opened: Open, view: str, model: str) -> None:
     require_data_of(model)
     page = clean(opened(view, m=model, steps="4"))

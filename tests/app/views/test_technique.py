@@ -12,12 +12,12 @@ import pytest
 import workbench
 from app.state import pages
 from tests.app.pages import Open, clean, require_data_of, said_by, value
-from tests.conftest import distinct, pairs, representatives
+from tests.conftest import distinct, pairs
 from workbench.cli import main
 from workbench.core.registry import ANALYSES
 
 
-@pytest.mark.parametrize(("technique", "model"), pairs(["ablation", "patching"], distinct(), whole=representatives()))
+@pytest.mark.parametrize(("technique", "model"), pairs(["ablation", "patching"], distinct()))
 def test_ablation_and_patching_show_a_figure_and_its_table(opened: Open, technique: str, model: str) -> None:
     require_data_of(model)
     page = clean(opened(technique, m=model))

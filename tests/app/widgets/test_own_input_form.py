@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
+from tests.app.pages import from_function
 from workbench.experiments.inputs.language import Inputs
 
 FORMS: dict[str, tuple[str, dict[str, Any], str, str]] = {
@@ -34,7 +34,7 @@ def page(model: str) -> None:
 @pytest.mark.parametrize("case", FORMS)
 def test_a_form_makes_the_text_that_the_command_line_takes(case: str) -> None:
     model, values, button, expected = FORMS[case]
-    shown = AppTest.from_function(page, args=(model,), default_timeout=60).run()
+    shown = from_function(page, args=(model,)).run()
     assert not shown.exception
     for key, value in values.items():
         next(box for box in (*shown.text_area, *shown.text_input, *shown.number_input) if box.key == key).set_value(
