@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
+from tests.app.conftest import At
 from tests.app.server import PATIENCE, Visit, dashboard, visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
@@ -20,20 +19,6 @@ VIEWS = (
     "training", "difference", "preferences", "runs",
 )  # fmt: skip
 CIRCUIT = "/circuit?m=digits_mlp&inputs=test:0:4&method=eap"
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with dashboard(Path(os.environ["WORKBENCH_RUNS"])) as address:
-        yield address
-
-
-@pytest.fixture
-def visited(browser: Any, address: str) -> Iterator[Visit]:
-    with visit(browser, address) as visited:
-        yield visited
-        assert visited.elsewhere == []
-        assert visited.complaints == []
 
 
 @pytest.fixture
@@ -77,8 +62,8 @@ def test_four_links_at_once_open_a_cold_server(browser: Any, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_narrow_page_does_not_scroll_sideways(browser: Any, address: str, view: str, scheme: str) -> None:
-    with visit(browser, address, width=390, scheme=scheme) as visited:
+def test_a_narrow_page_does_not_scroll_sideways(at: At, view: str, scheme: str) -> None:
+    with at(width=390, scheme=scheme) as visited:
         page = visited.open(f"/{view}?m=digits_mlp")
         main = page.locator('[data-testid="stMain"]')
         assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
@@ -105,8 +90,8 @@ def test_a_changed_unit_plays_the_episode_again_beside_the_original(visited: Vis
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_narrow_episode_does_not_scroll_sideways(browser: Any, address: str, scheme: str) -> None:
-    with visit(browser, address, width=390, scheme=scheme) as visited:
+def test_a_narrow_episode_does_not_scroll_sideways(at: At, scheme: str) -> None:
+    with at(width=390, scheme=scheme) as visited:
         page = visited.open("/episodes?m=maze_ppo&change=zero&step=2")
         page.get_by_alt_text("the maze at step 2", exact=True).first.wait_for(timeout=PATIENCE)
         main = page.locator('[data-testid="stMain"]')
@@ -169,8 +154,8 @@ def test_the_slider_thins_the_graph_out_in_the_browser(graph: Any) -> None:
     assert "faithfulness" in graph.locator('[data-id="summary"]').inner_text()
 
 
-def test_the_graph_follows_a_dark_page(browser: Any, address: str) -> None:
-    with visit(browser, address, scheme="dark") as visited:
+def test_the_graph_follows_a_dark_page(at: At) -> None:
+    with at(scheme="dark") as visited:
         page = visited.open(CIRCUIT)
         if page.get_by_role("button", name="Run", exact=True).count():
             page.get_by_role("button", name="Run", exact=True).click()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
-from tests.app.server import Visit, dashboard, visit
+from tests.app.conftest import At
+from tests.app.server import Visit
 from workbench.experiments.store.run_log import RunLog
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
@@ -28,15 +28,9 @@ FOREIGN = """() => {
 """Addresses in the page that lead to the other machine; those of our own pages may name it in a choice."""
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with dashboard(Path(os.environ["WORKBENCH_RUNS"])) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def visited(browser: Any, address: str) -> Iterator[Visit]:
-    with visit(browser, address, width=1900) as visited:
+@pytest.fixture
+def visited(at: At) -> Iterator[Visit]:
+    with at(width=1900) as visited:
         yield visited
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -12,7 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 from app.state.pages import all_pages
-from tests.app.server import PATIENCE, Visit, dashboard, visit
+from tests.app.conftest import At
+from tests.app.server import PATIENCE, Visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(900)]
 LABELS = {"m": "Model", "hook": "Hook", "inputs": "Inputs", "unit": "Unit"}
@@ -37,16 +36,9 @@ OPENED = {
 """A link to every page, to a network that is not the one that pages begin with."""
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with dashboard(Path(os.environ["WORKBENCH_RUNS"])) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def visited(browser: Any, address: str) -> Iterator[Visit]:
-    """One page for all links, as a reader's; opening a link begins a session of its own."""
-    with visit(browser, address, width=1900) as visited:  # the top bar shows all pages
+@pytest.fixture
+def visited(at: At) -> Iterator[Visit]:
+    with at(width=1900) as visited:  # the top bar shows all pages
         yield visited
         assert visited.elsewhere == [] and visited.complaints == []
 
