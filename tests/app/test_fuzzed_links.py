@@ -54,7 +54,9 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("view", PAGES)
-def test_a_page_answers_any_link_in_sentences(view: str) -> None:
+def test_a_page_answers_any_link_in_sentences(view: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes longer than three seconds is cancelled by the button that the page then shows."""
+    monkeypatch.setattr(jobs, "PATIENCE", 3.0)
     model, names = PAGES[view]
     draw = random.Random(view)
     for _ in range(6):
@@ -62,7 +64,11 @@ def test_a_page_answers_any_link_in_sentences(view: str) -> None:
         if "do" in choices or view == "training":
             choices |= {"do": draw.choice(("Train", "Search", "Compare"))}
         choices = {"m": model} | choices if "m" in names else choices
-        require_sentences(open_page(view, choices), choices)
+        page = open_page(view, choices)
+        require_sentences(page, choices)
+        for button in page.button:
+            if button.label == "Cancel":
+                require_sentences(button.click().run(), choices)
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,9 @@ def links(page: Any) -> dict[int, str]:
 def test_every_link_of_a_page_that_a_link_opened_lands_where_it_says(visited: Visit, view: str) -> None:
     here, model = to(view, OPENED[view]), OPENED[view].get("m")
     visited.open(here)
+    require_landed(visited, here, None)
     for place, href in links(visited.page).items():
         visited.open(here)
-        require_landed(visited, here, None)
         visited.page.locator(LINK).nth(place).click()
         require_landed(visited, href, model)
         visited.page.go_back()

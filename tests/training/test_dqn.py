@@ -79,7 +79,15 @@ def test_the_slow_copy_goes_its_share_of_the_way() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("double", "n_steps"), [(True, 1), (False, 1), (True, 5), (False, 2)])
+@pytest.mark.parametrize(
+    ("double", "n_steps"),
+    [
+        (True, 1),
+        pytest.param(False, 1, marks=pytest.mark.full),
+        pytest.param(True, 5, marks=pytest.mark.full),
+        (False, 2),
+    ],
+)
 def test_it_learns_the_known_values_though_episodes_are_cut_short(double: bool, n_steps: int) -> None:
     """Truncation is no end: a target that stopped there, or read the next episode's start, would be wrong."""
     model = network(LENGTH + 1, units=32)
