@@ -17,7 +17,7 @@ from workbench.experiments.questions.docstrings import description
 from workbench.experiments.questions.parameters import signature_of
 
 GROUPS = {
-    "Questions and results": ("run", "catalog", "read", "figure", "table", "Budget", "read_circuit"),
+    "Questions and results": ("run", "Study", "catalog", "read", "figure", "table", "Budget", "read_circuit"),
     "Networks": ("load", "names", "read_card", "wrap", "record", "from_transformers", "add", "remove", "known_circuit"),
     "Interventions": ("sweep", "Site", "interventions"),
     "Registries": ("ANALYSES", "MODELS", "RECIPES", "DATASETS"),

@@ -15,6 +15,9 @@ from workbench.checkpoints.card import Card, read_card, read_curve, split_step
 from workbench.experiments.questions.spec import Spec
 from workbench.training.curve import Curve
 
+PLACES = ("place", "files")
+"""Entries of a foreign network's card with paths on this machine, which a page does not show."""
+
 
 def facts(card: Card) -> None:
     """Show the headline metrics and the notes of the card."""
@@ -39,7 +42,7 @@ def provenance(card: Card) -> None:
         f"{card.hardware}",
         "licence": card.licence,
         "sha256 of the weights": card.weights_sha256,
-    } | {f"config: {name}": value for name, value in card.config.items()}
+    } | {f"config: {name}": value for name, value in card.config.items() if name not in PLACES}
     table = pd.DataFrame({"": rows.keys(), "value": [str(value) for value in rows.values()]})
     st.dataframe(table, hide_index=True, alt=f"The card of this {card.architecture}")
 

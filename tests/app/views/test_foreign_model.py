@@ -69,3 +69,5 @@ def test_the_page_of_a_foreign_network_says_so(opened: Open) -> None:
     page = clean(opened("model", m="pictures"))
     assert value(page, "Model") == "pictures"
     assert any("Foreign" in element.proto.body for element in page.get("html"))
+    shown = [table.value.to_string() for table in page.dataframe]
+    assert shown and not any("added_networks.py'" in text or "'root'" in text for text in shown)

@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from workbench.core.errors import InputError
 from workbench.experiments.inputs import kept_files
+from workbench.experiments.inputs.given_tensors import keep_tensors
 from workbench.experiments.inputs.kept_files import DAYS, clean, folder, keep, locate_file, require_kept
 from workbench.experiments.inputs.reading import identity, read_inputs
 from workbench.experiments.run import loaded
@@ -76,3 +78,11 @@ def test_a_link_opens_kept_files_and_nothing_else(tmp_path: Path) -> None:
     for rows in ("/etc/passwd.csv", f"{tmp_path}/secret.npz:0:3"):
         with pytest.raises(InputError, match="no other file of its server"):
             require_kept(f"rows:{rows}")
+
+
+def test_a_link_opens_no_file_of_arrays_but_a_kept_one(workspace: Path) -> None:
+    (workspace / "mine.npz").write_bytes(b"PK")
+    for path in ("mine.npz", str(workspace / "mine.npz"), "0123456789abcdef.safetensors"):
+        with pytest.raises(InputError, match="no other file"):
+            require_kept(f"tensors:{path}")
+    require_kept(keep_tensors(torch.eye(2), "inputs"))
