@@ -31,9 +31,11 @@ def checked(recipe: str, settings: str, steps: int) -> TrainingCheck | None:
 
 
 def write_settings(label: str, recipe: str, usual: str) -> str:
-    """Draw the field of a recipe's settings; those of a link that the recipe does not have are refused."""
-    check_words = lambda text: training_panel.checked_words(recipe, text)
-    return address.write(escape(label), "set", usual, help=SETTINGS_HELP, check=check_words)
+    """Draw the field of a recipe's settings, and say at once what the recipe does not have."""
+    text = address.write(escape(label), "set", usual, help=SETTINGS_HELP)
+    with explain():
+        training_panel.checked_words(recipe, text)
+    return text
 
 
 def train() -> None:
@@ -64,7 +66,7 @@ def train() -> None:
 def look() -> None:
     """Check that a recipe overfits one batch, and show gradients and activations by layer."""
     recipe = address.choose("Recipe", CHECKABLE, "r", "digits_mlp")
-    settings = write_settings("Settings", recipe, "")
+    settings = address.write("Settings", "set", "", help=SETTINGS_HELP)
     steps = address.number("Steps on one batch", 1, 1000, "steps", 100)
     found = checked(recipe, settings, steps)
     if found is None:
@@ -83,7 +85,9 @@ def search() -> None:
     recipe = address.choose("Recipe", CHECKABLE, "r", "digits_mlp")
     check_ranges = lambda text: ranges_from(RECIPES[recipe], text.split())
     usual = "lr=1e-4..1e-1,log batch_size=16..256,log"
-    ranges = address.write("Ranges", "ranges", usual, help=RANGES_HELP, check=check_ranges)
+    ranges = address.write("Ranges", "ranges", usual, help=RANGES_HELP)
+    with explain():
+        check_ranges(ranges)
     settings = write_settings("Fixed settings", recipe, "steps=200 evaluate_every=0")
     trials = address.number("Trials to add", 1, 500, "trials", 10)
     name = address.write("Name of the search", "name", recipe)

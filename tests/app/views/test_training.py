@@ -22,7 +22,7 @@ def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]
 
 @pytest.mark.parametrize("way", ["Check", "Search", "Compare"])
 def test_the_training_page_opens_on_each_thing_to_do(opened: Open, way: str, launched: list[list[str]]) -> None:
-    page = clean(opened("training", do=way, steps="5"))
+    page = clean(opened("training", do=way, **({"steps": "5"} if way == "Check" else {})))
     assert not launched and bool(page.get("plotly_chart")) == (way != "Search")  # nothing was searched yet
 
 
