@@ -60,7 +60,6 @@ class Failing(torch.nn.Module):
         ({"model": Net(), "inputs": "test:0:4"}, "needs an example"),
         ({"model": Net().to("meta")}, "meta device"),
     ],
-    ids=str,
 )
 def test_a_refusal_is_one_sentence_that_names_the_value(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
