@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.experiments.own_networks import SOURCE
-from workbench.checkpoints.card import names
+from workbench.checkpoints.card import names, seal_card
+from workbench.checkpoints.store import check_parameters
 from workbench.core import atomic
 from workbench.core.errors import CheckpointError, InputError, WorkbenchError
 from workbench.experiments.adding import add, remove
@@ -60,6 +61,14 @@ def test_a_card_that_cannot_be_written_leaves_no_network(here: str, monkeypatch:
     assert names() == [] and not list(Path("models/mine").glob("*.safetensors"))
     add("mine", f"{here}:with_example", run_code=True)
     assert names() == ["mine"]
+
+
+def test_a_card_that_lacks_an_entry_is_not_sealed(here: str) -> None:
+    add("mine", f"{here}:with_example", run_code=True)
+    path = Path("models/mine/card.json")
+    path.write_text(path.read_text().replace('"place"', '"pace"'))
+    with pytest.raises(CheckpointError, match="needs 'place'"):
+        seal_card("mine", check_parameters)
 
 
 def test_a_folder_has_one_writer(here: str) -> None:

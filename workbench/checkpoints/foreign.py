@@ -30,6 +30,11 @@ FUNCTION, HUGGING_FACE = "function", "hugging_face"
 """Kinds of sources: a function of the user's own that returns the network; a folder of Hugging Face transformers."""
 RECORDED, WRAPPED = "record", "wrap"
 """Ways to open a network: as a tape, or by hooks on its submodules."""
+ENTRIES = (
+    "kind", "place", "source", "files", "example", "form", "network", "structure", "opened", "opening", "label",
+    "tokenizer", "family", "input_axes",
+)  # fmt: skip
+"""Entries of the config on the card of a foreign network."""
 ALONE = "inputs"
 """Name of the tensor of a network that takes one."""
 
@@ -218,8 +223,7 @@ def weights_sha256(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def require_foreign_card(card: Card, where: str) -> None:
+def require_entries(card: Card) -> None:
     """Raise ConfigError unless the card of a foreign network has all entries that its opening reads."""
-    needed = {"kind", "place", "source", "files", "example", "form", "opened", "label", "family", "input_axes"}
-    if missing := sorted(needed - card.config.keys()):
-        raise ConfigError(f"{where} lacks {missing[0]!r}. Add the network again: workbench add.")
+    if missing := sorted(set(ENTRIES) - card.config.keys()):
+        raise ConfigError(f"The config of a foreign network needs {missing[0]!r}, and has {sorted(card.config)}.")

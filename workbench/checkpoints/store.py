@@ -157,6 +157,9 @@ def load_foreign_step(card: Card, folder: Path, step: int | None) -> HookedModel
 def check_parameters(card: Card) -> None:
     """Raise a `ConfigError` if the number of parameters on a card is not that of its architecture and config."""
     if card.architecture == FOREIGN:
+        from workbench.checkpoints.foreign import require_entries
+
+        require_entries(card)
         return
     found = sum(parameter.numel() for parameter in build(card, "config").parameters())
     if card.parameters != found:
