@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import plotly.graph_objects as go
 import pytest
@@ -11,6 +12,7 @@ import torch
 from tests.figures.results import RESULTS, ablation, circuit, curve, patching, unheard
 from workbench.core.errors import InputError
 from workbench.figures.figure import figure
+from workbench.figures.table import table
 from workbench.figures.theme import BLUE, ORANGE
 
 every_result = pytest.mark.parametrize("result", RESULTS, ids=lambda result: type(result).__name__)
@@ -89,3 +91,10 @@ def test_a_result_without_a_figure_is_drawn_from_its_annotations() -> None:
 def test_what_is_no_result_is_refused() -> None:
     with pytest.raises(InputError, match="not a result"):
         figure(3)
+
+
+@pytest.mark.parametrize("draw", [figure, table])
+@pytest.mark.parametrize("given", [torch.zeros(3), [1.0], None, 3, torch.nn.ReLU(), int])
+def test_what_is_no_result_is_refused_by_its_type(draw: Callable[[object], object], given: object) -> None:
+    with pytest.raises(InputError, match=f"object of type {type(given).__name__} is not a result"):
+        draw(given)

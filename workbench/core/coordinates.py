@@ -132,7 +132,7 @@ def list_arrays(result: Any) -> list[Array]:
         InputError: If it is not a dataclass, or has no tensors.
     """
     if not is_dataclass(result) or isinstance(result, type):
-        raise InputError(f"A {type(result).__name__} is not a result. Pass the result of an analysis.")
+        raise InputError(f"An object of type {type(result).__name__} is not a result. Pass the result of an analysis.")
     names = [f.name for f in fields(result) if isinstance(getattr(result, f.name), Tensor)]
     if not names:
         raise InputError(f"A {type(result).__name__} has no tensor to draw. Use its fields instead.")
@@ -156,7 +156,8 @@ def main_array(result: Any, rows: bool = False) -> Array:
 
 def view_of(result: Any) -> View:
     """Return the names for the views of a result."""
-    return getattr(type(result), "view", View())
+    view = getattr(type(result), "view", None)  # a tensor has a method of that name
+    return view if isinstance(view, View) else View()
 
 
 def name_dims(result: Any, name: str) -> tuple[str, ...]:
