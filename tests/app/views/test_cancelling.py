@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -33,11 +34,17 @@ def endless(*arguments: Any) -> NoReturn:
 
 
 @pytest.fixture
-def endlessly(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Opens a page whose work does not end by itself."""
+def endlessly(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens a page whose work does not end by itself, and is not known from an earlier test."""
     module, name, choices = PAGES[request.param]
     monkeypatch.setattr(module, name, endless)
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path))
+    forget_jobs()
     yield lambda: open_page(request.param, choices)
+    forget_jobs()
+
+
+def forget_jobs() -> None:
     for job in [*jobs.board().jobs.values()]:
         job.stop()
         jobs.board().forget(job.key)
