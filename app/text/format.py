@@ -27,6 +27,11 @@ def amount(count: int) -> str:
     return str(count)
 
 
+def count(number: int, noun: str) -> str:
+    """Format a number of things: 1 row, 2,048 rows."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
 def write_score(name: str, value: float) -> str:
     """Format a metric's value with its unit."""
     if name.endswith(("accuracy", "error")):

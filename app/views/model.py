@@ -38,13 +38,21 @@ def provenance(card: Card) -> None:
         "sha256 of the data": card.data.sha256,
         "seed": card.seed,
         "commit": card.commit,
-        "training time": f"{card.wall_time_seconds:,.0f} s, {card.processes} process(es) on {card.threads} thread(s), "
-        f"{card.hardware}",
+        "training time": write_training_time(card),
         "licence": card.licence,
         "sha256 of the weights": card.weights_sha256,
     } | {f"config: {name}": value for name, value in card.config.items() if name not in PLACES}
-    table = pd.DataFrame({"": rows.keys(), "value": [str(value) for value in rows.values()]})
+    rows = {name: str(value) for name, value in rows.items() if value != ""}
+    table = pd.DataFrame({"entry": rows.keys(), "value": rows.values()})
     st.dataframe(table, hide_index=True, alt=f"The card of this {card.architecture}")
+
+
+def write_training_time(card: Card) -> str:
+    """Return the duration and the hardware of the training, or nothing for a network that was not trained here."""
+    if not card.wall_time_seconds:
+        return ""
+    processes, threads = format.count(card.processes, "process"), format.count(card.threads, "thread")
+    return f"{card.wall_time_seconds:,.0f} s, {processes} with {threads}, {card.hardware}"
 
 
 def chosen(name: str, hook: Hook) -> None:
@@ -102,8 +110,9 @@ with left:
 with right:
     with st.container(border=True):
         chosen(name, known[hook])
-    st.subheader("Training", anchor=False)
-    training(card, read_curve(name))
+    if (curve := read_curve(name)).step:
+        st.subheader("Training", anchor=False)
+        training(card, curve)
 left, right = st.columns([3, 2], gap="large")
 with left:
     st.subheader("Hooks", anchor=False)

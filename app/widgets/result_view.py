@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 import streamlit as st
@@ -10,6 +11,7 @@ from plotly.graph_objects import Figure
 from app import style
 from app.state import jobs
 from app.text.escaping import code, escape
+from app.text.format import count
 from app.widgets.run_table import QUIET
 from workbench.experiments.inputs.reading import rows_of
 from workbench.experiments.questions.spec import Spec
@@ -19,6 +21,7 @@ from workbench.figures.alt import describe
 from workbench.figures.figure import figure
 from workbench.figures.markup import remove_foreign_markup
 from workbench.figures.table import table
+from workbench.figures.theme import TEMPLATE
 
 PLOT = {
     "displaylogo": False,
@@ -26,6 +29,8 @@ PLOT = {
     "modeBarButtonsToRemove": ["lasso2d", "select2d"],
 }
 FONT, CODE = '"Source Sans", sans-serif', '"Source Code Pro", monospace'
+TITLE = 52
+"""Maximum number of characters in a line of a title: plotly cuts off what is wider than a narrow screen."""
 ROWS = 5000
 """Maximum number of table rows shown; downloads have all."""
 MANY = 256
@@ -45,13 +50,23 @@ def plot(picture: Figure, key: str, finding: str) -> None:
     picture.update_layout(font={"color": text, "family": FONT}, hoverlabel={"font": {"family": CODE}})
     picture.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "rgba(128,128,128,0.7)", "activecolor": text})
     picture.update_yaxes(title_standoff=10)  # else it lies on long tick labels
+    break_title(picture)
     st.plotly_chart(remove_foreign_markup(picture), key=key, alt=finding, config=PLOT, theme=None)
+
+
+def break_title(picture: Figure) -> None:
+    """Break a long title into lines, with room above the plot for them."""
+    layout: Any = picture.layout
+    lines = wrap(layout.title.text or "", TITLE)
+    if len(lines) > 1:
+        above = layout.margin.t or TEMPLATE.layout.margin.t
+        picture.update_layout(title_text="<br>".join(lines), margin_t=above + 20 * (len(lines) - 1))
 
 
 def data_table(result: Any, finding: str, key: str) -> None:
     """Show the table of a result in an expander."""
     rows = table(result)
-    with st.expander(f"Table ({len(rows):,} rows)", icon=":material/table:"):
+    with st.expander(escape(f"Table ({count(len(rows), 'row')})"), icon=":material/table:"):
         st.dataframe(rows.head(ROWS), hide_index=True, key=f"table {key}", alt=finding)
         if len(rows) > ROWS:
             st.caption(f"The first {ROWS:,} of {len(rows):,} rows; the files have all.")
@@ -110,7 +125,7 @@ def show_curve(result: Any, key: str) -> None:
     """Plot training curves with their table."""
     finding = describe(result)
     plot(
-        figure(result).update_layout(title=None, legend={"orientation": "h", "y": 1.03, "yanchor": "bottom"}),
+        figure(result).update_layout(title=None, legend={"yref": "paper", "y": 1.03, "yanchor": "bottom"}),
         f"curve {key}",
         finding,
     )
@@ -124,5 +139,5 @@ def result_or_run_button(spec: Spec, cost: str = "", go: str = "go") -> Any:
     """
     rows = rows_of(spec.inputs)
     if not cost and spec.analysis not in QUIET and (rows is None or rows > MANY):
-        cost = f"It asks about {f'{rows:,}' if rows else 'all'} examples."
+        cost = f"It runs on {f'{rows:,}' if rows else 'all'} examples of the inputs."
     return jobs.result_on_request(spec, cost, go) if cost else jobs.result_of(spec)

@@ -99,7 +99,7 @@ def test_a_link_never_starts_work_above_the_budget(view: str, choices: dict[str,
 def test_many_examples_wait_for_a_press_on_run() -> None:
     page = open_page("ablation", {"m": IMAGE, "inputs": "test:0:300"})
     assert [button.label for button in page.button if button.label == "Run"] and not page.get("plotly_chart")
-    assert any("asks about 300 examples" in box.value for box in page.info)
+    assert any("runs on 300 examples" in box.value for box in page.info)
     page = next(button for button in page.button if button.label == "Run").click().run()
     require_sentences(page, {})
     assert page.get("plotly_chart") and any(

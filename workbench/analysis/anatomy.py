@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from workbench.core.coordinates import Result, View
@@ -65,5 +66,7 @@ def list_hooks(model: HookedModel) -> Anatomy:
 
 
 def stage_name(stage: Stage) -> str:
-    """Return the name of a stage's function or class."""
+    """Return the name of a stage's function or class; the stages of a recorded network have neither."""
+    if isinstance(stage, partial):
+        return "recorded operations"
     return getattr(stage, "__name__", type(stage).__name__)

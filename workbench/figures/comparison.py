@@ -35,7 +35,7 @@ def _(result: Comparison) -> go.Figure:
     picture.update_xaxes(title_text="weight, by share of the depth", row=2, col=1)
     picture.update_yaxes(title_text="loss in nats", range=find_loss_range(result), row=1, col=1)
     picture.update_yaxes(title_text="norm", type="log", exponentformat="power", row=2, col=1)
-    return picture.update_layout(template=TEMPLATE, height=900, legend={"y": -0.08})
+    return picture.update_layout(template=TEMPLATE, height=900)
 
 
 def collect_losses(variant: Variant, by_examples: bool) -> Points:

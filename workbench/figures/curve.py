@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -18,8 +20,9 @@ from workbench.training.curve import Curve
 def _(result: Curve) -> go.Figure:
     panels = group_by_quantity(list(result.series))
     picture = make_subplots(rows=max(1, len(panels)), cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    colours = cycle(SERIES)
     for row, (quantity, names) in enumerate(panels.items(), start=1):
-        for name, colour in zip(names, SERIES * len(names), strict=False):
+        for name, colour in zip(names, colours, strict=False):
             points = result.points(name)
             x, y = [step for step, _ in points], [value for _, value in points]
             picture.add_trace(go.Scatter(x=x, y=y, name=name.replace("_", " "), line_color=colour), row=row, col=1)

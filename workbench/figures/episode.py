@@ -25,7 +25,7 @@ def draw_timeline(result: EpisodeTrace, edited: EpisodeTrace | None = None, step
         step: Step to mark with a vertical line.
     """
     picture = make_subplots(rows=len(PANELS), shared_xaxes=True, vertical_spacing=0.07)
-    picture.update_layout(template=TEMPLATE, title="The episode", height=420, legend_y=-0.16)
+    picture.update_layout(template=TEMPLATE, title="The episode", height=420)
     for trace, name, colour in ((result, "original", BLUE), (edited, "changed", ORANGE)):
         for row, (field, label) in enumerate(PANELS, 1):
             if trace is not None:

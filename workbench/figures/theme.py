@@ -24,7 +24,7 @@ TEMPLATE = go.layout.Template(
         margin={"l": 60, "r": 20, "t": 50, "b": 50},
         xaxis={"gridcolor": GRID, "zerolinecolor": GREY, "automargin": True},
         yaxis={"gridcolor": GRID, "zerolinecolor": GREY, "automargin": True},
-        legend={"orientation": "h", "y": -0.12, "yanchor": "top", "x": 0},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         hoverlabel={"font": {"family": "monospace"}},
     )
 )

@@ -29,3 +29,10 @@ def test_a_metric_is_told_in_its_unit_with_interval_and_samples() -> None:
     assert format.write_score("test_accuracy", 0.9694) == "96.94 %"
     assert format.write_score("validation_loss", 1.5321) == "1.53 nats"
     assert format.detail("test_accuracy", Score(0.97, 359, (0.95, 0.98))) == "95 %: 95 % to 98 %, n = 359"
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "text"), [(1, "row", "1 row"), (0, "row", "0 rows"), (2048, "process", "2,048 processes")]
+)
+def test_a_count_has_the_plural_of_its_noun(number: int, noun: str, text: str) -> None:
+    assert format.count(number, noun) == text

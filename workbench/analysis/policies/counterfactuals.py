@@ -43,7 +43,7 @@ class Counterfactuals(Result):
 @ANALYSES.register("counterfactuals")
 @needs_axes("action")
 def find_counterfactuals(model: HookedModel, inputs: Observations, steps: PositiveInt = 50) -> Counterfactuals:
-    """Find the smallest change of each observation that changes the greedy action (see `find_smallest_edit`).
+    """Find the smallest change of each observation that changes the greedy action.
 
     Args:
         model: A policy with continuous observations.
