@@ -136,6 +136,46 @@ def test_values_of_another_module_of_the_users_own_count(module: Any, monkeypatc
     assert first != values_read_by([module.analyse], ["of_a_user", other.__name__])
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import other_of_a_user\n return other_of_a_user.scale",
+        "import other_of_a_user as o\n return o.scale",
+        "from other_of_a_user import scale\n return scale",
+        "return getattr(settings, 'sca' + 'le')",
+        "return vars(settings)['scale']",
+        "import sys\n return sys.modules['other' + '_of_a_user'].scale",
+        "from importlib import import_module\n return import_module('other' + '_of_a_user').scale",
+    ],
+)
+def test_a_value_of_a_module_that_is_found_when_the_function_runs_counts(
+    module: Any, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    other = types.ModuleType("other_of_a_user")
+    other.scale = 1  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, other.__name__, other)
+    module.settings = other
+    exec(f"def analyse():\n {body}", vars(module))
+    first = values_read_by([module.analyse], ["of_a_user", other.__name__])
+    other.scale = 2  # type: ignore[attr-defined]
+    assert module.analyse() == 2
+    assert first != values_read_by([module.analyse], ["of_a_user", other.__name__])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def analyse(): return open('k').read()",
+        "import os\ndef analyse(): return os.environ['K']",
+        "from os import getenv\ndef analyse(): return getenv('K')",
+        "def analyse(): return np.load('k.npy')",
+        "def inner(): return torch.load('k')\ndef analyse(): return inner()",
+    ],
+)
+def test_a_function_that_reads_a_file_or_the_environment_is_not_comparable(module: Any, text: str) -> None:
+    assert UNKNOWN in digests(module, text).values()
+
+
 def test_values_inside_of_a_function_of_an_installed_package_count() -> None:
     made: Callable[[Any], Any] = lambda value: partial(torch.add, value)
     zeros, ones = (values_read_by([made(torch.full((2000,), v))], []) for v in (0.0, 1.0))

@@ -225,6 +225,14 @@ class Callable_:
         return output[:, 1]
 
 
+def test_a_metric_that_draws_random_numbers_is_refused() -> None:
+    def noisy(output: Tensor) -> Tensor:
+        return output[:, 0] + torch.rand(len(output))
+
+    with pytest.raises(InputError, match="'noisy' returns other numbers for the same output"):
+        ask(workbench.wrap(Net(), X), metric=noisy)
+
+
 def test_a_callable_object_is_a_metric_by_its_class() -> None:
     values = ask(workbench.wrap(Net(), X), metric=Callable_())[1]
     torch.testing.assert_close(values, Net()(X)[:, 1].detach())

@@ -16,20 +16,19 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.checkpoints.names_in_code import BY_NAME, EVERY, OUTSIDE, names_in, reads_any_module
 from workbench.checkpoints.source_code import OURS, SHOWN, STANDARD, describe_code, module_of, package_version
 
 UNKNOWN = "not comparable"
 """Digest of a value that cannot be compared from one run to the next."""
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), torch.dtype, torch.device)
-EVERY = frozenset({"globals", "vars", "eval", "exec", "locals"})
-"""Names by which a function may read any global of its module."""
 
 
 class NotComparableError(Exception):
@@ -111,7 +110,10 @@ class ValueReader:
                 if base is not item and base.__module__ in self.own:
                     self.add(f"{base.__module__}.{base.__qualname__}", base)
         elif home_of(item) in self.own:
-            self.follow(item.__globals__, frozenset(names_in(item.__code__)))
+            names = frozenset(names_in(item.__code__))
+            self.follow(item.__globals__, names)
+            if names & OUTSIDE:
+                self.values[f"{item.__module__}.{item.__qualname__} {min(names & OUTSIDE)}"] = UNKNOWN
 
     def follow(self, space: Mapping[str, Any], names: frozenset[str]) -> None:
         """Add the values of these names in the globals of a module, and in the modules that it has imported."""
@@ -119,14 +121,34 @@ class ValueReader:
         read = set(space) if names & EVERY else names & space.keys()
         for name in (name for name in read if not name.startswith("__")):
             value = space[name]
-            if isinstance(value, ModuleType) and value.__name__ in self.own:
-                for inner in names & vars(value).keys():
-                    self.add(f"{value.__name__}.{inner}", vars(value)[inner])
+            if isinstance(value, ModuleType):
+                self.follow_module(value, names)
             elif isinstance(value, FunctionType | type) and value.__module__ in self.own:
                 self.add(f"{value.__module__}.{value.__qualname__}", value)
                 self.add(f"{module}.{name}", value)
             elif not isinstance(value, ModuleType | type):
                 self.add(f"{module}.{name}", value)
+        for inner in self.imported(str(space.get("__package__") or ""), names):
+            self.follow_module(sys.modules[inner], names)
+
+    def imported(self, package: str, names: frozenset[str]) -> Iterator[str]:
+        """Yield the user's own modules that a function with these names imports, or may import, when it runs."""
+        loaded = self.own & sys.modules.keys()
+        if reads_any_module(names):
+            yield from sorted(loaded)
+            return
+        parts = package.split(".") if package else []
+        starts = ["", *(".".join(parts[:n]) + "." for n in range(1, len(parts) + 1))]
+        yield from sorted({start + name for start in starts for name in names} & loaded)
+
+    def follow_module(self, module: ModuleType, names: frozenset[str]) -> None:
+        """Add the values of these names in a module of the user's own; all of them if one may be read by a text."""
+        if module.__name__ in self.own:
+            space = vars(module)
+            read = space.keys() if names & BY_NAME or reads_any_module(names) else names & space.keys()
+            for name in (name for name in read if not name.startswith("__")):
+                if not isinstance(space[name], ModuleType):
+                    self.add(f"{module.__name__}.{name}", space[name])
 
 
 class Digest:
@@ -269,11 +291,3 @@ def is_installed(module: str) -> bool:
     """Test if a module belongs to the workbench, to Python or to an installed package."""
     top = module.partition(".")[0]
     return top == OURS or top in STANDARD or package_version(top) is not None
-
-
-def names_in(code: CodeType) -> Iterator[str]:
-    """Yield the names of globals and attributes in a code object and in the functions inside of it."""
-    yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from names_in(inner)

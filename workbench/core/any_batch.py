@@ -34,12 +34,14 @@ class BatchedTape:
         rows: Number of rows of the recording whose shapes `pattern` has.
         batch_axis: Axis of the rows, for each value that has rows; other values are shared.
         per_row: For each such value, the entries of that axis that belong to one row.
+        spread: Values in which these entries are not neighbours: the axis has all rows once, then again.
     """
 
     pattern: Tape
     rows: int
     batch_axis: dict[Ref, int]
     per_row: dict[Ref, int]
+    spread: set[Ref] = field(default_factory=set)
     made: dict[int, Tape] = field(default_factory=dict, repr=False)
 
     def at(self, rows: int) -> Tape:
@@ -62,16 +64,20 @@ class BatchedTape:
     def rows_first(self, ref: Ref, x: Tensor) -> Tensor:
         """Return a value with its rows alone on the first axis."""
         axis, share = self.batch_axis[ref], self.per_row[ref]
+        if ref in self.spread:
+            return x.unflatten(axis, (share, -1)).movedim(axis + 1, 0)
         return (x.unflatten(axis, (-1, share)) if share > 1 else x).movedim(axis, 0)
 
     def merge_rows(self, ref: Ref, x: Tensor) -> Tensor:
         """Undo `rows_first`."""
         axis, share = self.batch_axis[ref], self.per_row[ref]
-        x = x.movedim(0, axis)
+        x = x.movedim(0, axis + 1 if ref in self.spread else axis)
         return x.flatten(axis, axis + 1) if share > 1 else x
 
     def shown_axis(self, ref: Ref, axis: int) -> int:
         """Return the index of an axis (not that of the rows) after the rows were moved first."""
+        if ref not in self.batch_axis:
+            return axis
         return axis + 1 if axis < self.batch_axis[ref] or self.per_row[ref] > 1 else axis
 
     def shown_shape(self, ref: Ref, rows: int) -> tuple[int, ...]:

@@ -102,6 +102,7 @@ class Recordings:
                 f"{type(self.module).__name__} does other work for these inputs than for its example, or was changed "
                 f"since it was recorded, from {place[0]} on. Record it again with such an example."
             )
+        found.spread.update(self.first.spread)
         return found
 
 

@@ -13,6 +13,7 @@ from workbench.core.axes_of_tape import name_axes
 from workbench.core.errors import InputError
 from workbench.core.graph import Graph
 from workbench.core.hooked import AxisHookPoint, HookedModel, State
+from workbench.core.lone_rows import find_spread, require_lone_rows
 from workbench.core.module_run import call
 from workbench.core.ports import Part, Port, find_parts, is_attention
 from workbench.core.program import Program
@@ -56,7 +57,7 @@ def record_module(module: nn.Module, example: Any, forward: Callable[[nn.Module,
         InputError: If the rows of a batch interact, the network draws random numbers, its output does not depend on
             the inputs, or it does other work for another number of rows. `workbench.wrap` opens these with hooks.
 
-    Cost: 7 forward passes, and for each node two runs of what it computes.
+    Cost: 7 forward passes, 7 replays of the tape, and for each node two runs of what it computes.
 
     Example:
         >>> module = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
@@ -102,6 +103,7 @@ class TapeModel(HookedModel):
         tape = self.batched.at(2)
         with torch.no_grad():
             values = replay(tape, tensors_of(take(example, 2)))
+            find_spread(self.batched, tensors_of(take(example, 2)), values)
             self.derivation = Derivation(self.batched, values, constants)
             self.regions = self.derivation.regions()
         self.names = name_values(self.batched, tape.returned, self.regions.live)
@@ -135,6 +137,15 @@ class TapeModel(HookedModel):
                     f"The rows of a batch interact in {type(self.module).__name__}: a row alone gives another output. "
                     "Open it with hooks alone."
                 )
+        crossing = (ref for place in self.bounds[1:-1] for ref in self._crossing_at(place))
+        shown = [*(ref for ref, names in self.names.of.items() if names), *crossing]
+        require_lone_rows(self.batched, tensors_of(inputs), shown, type(self.module).__name__, self._label)
+
+    def _label(self, ref: Ref) -> str:
+        """Return the name of a value, or of the operation that makes it."""
+        if self.names.of.get(ref):
+            return self.names.first(ref)
+        return self.batched.pattern.operations[self.batched.pattern.maker[ref]].name
 
     def example(self, batch: int = 2, seed: int = 0) -> Any:
         """Return the first `batch` rows of the example, repeated as needed."""

@@ -71,7 +71,7 @@ def build_metric(name: str, question: Question, rows: int) -> Metric:
         return METRICS[name](question)
     try:
         with torch.no_grad():
-            values = own(question.clean)
+            values, again = own(question.clean), own(question.clean)
     except Exception as error:  # a function of the caller's may fail in any way
         raise InputError(
             f"The metric {name!r} fails on the network's output ({type(error).__name__}: {short(str(error))}). It gets "
@@ -80,4 +80,9 @@ def build_metric(name: str, question: Question, rows: int) -> Metric:
     if not isinstance(values, Tensor) or values.shape != (rows,) or not values.is_floating_point():
         kind = f"{values.dtype} of shape {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
         raise InputError(f"The metric {name!r} returns {kind} for {rows} examples. Return one number for each example.")
+    if not isinstance(again, Tensor) or not torch.allclose(values, again, equal_nan=True):
+        raise InputError(
+            f"The metric {name!r} returns other numbers for the same output: it draws random numbers or keeps a state. "
+            "Give it a seed, or let it depend on the output alone."
+        )
     return own
