@@ -106,3 +106,33 @@ def test_a_tensor_that_all_rows_share_is_an_input_of_a_recorded_network() -> Non
     (values,) = workbench.sweep(model, inputs, [(zero("first[unit=2]"),)], measure=lambda y: y[:, 0])
     cut = module.first(inputs[0]).index_fill(1, torch.tensor([2]), 0.0)
     torch.testing.assert_close(values, module.second(cut / inputs[1])[:, 0])
+
+
+def test_a_module_that_adds_what_it_kept_of_an_earlier_run_is_refused() -> None:
+    class Kept(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.write, self.read, self.kept = nn.Linear(3, 4), nn.Linear(4, 2), None
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.write(x).relu()
+            if self.kept is None or self.kept.shape != h.shape:
+                self.kept = h.detach()
+            return self.read(h + self.kept)
+
+    with pytest.raises(InputError, match="keeps a state"):
+        workbench.record(Kept(), torch.rand(5, 3))
+
+
+def test_a_tensor_as_long_as_the_batch_is_reversed_with_its_rows_alone() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.read = nn.Linear(3, 2)
+
+        def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+            return self.read(x.relu() * scale)
+
+    module, example = Scaled(), (torch.rand(4, 3), torch.rand(1, 3))
+    model = workbench.record(module, example)
+    torch.testing.assert_close(model.run_stages(example, 0, len(model.stages)), module(*example))

@@ -64,7 +64,7 @@ def test_a_pipe_an_unreadable_and_a_large_file_are_refused_at_once(tmp_path: Pat
     (tmp_path / "text").write_text("a" * 16_000_000)
     assert len(read_text(tmp_path / "text")) == 16_000_000
     (tmp_path / "text").write_text("a" * 16_000_001)
-    with pytest.raises(InputError, match="16,000,001 bytes, but a file may have 16,000,000"):
+    with pytest.raises(InputError, match="16,000,001 bytes, but a text file may have 16,000,000"):
         read_text(tmp_path / "text")
     (tmp_path / "latin").write_bytes("é".encode("latin-1"))
     with pytest.raises(ConfigError, match="not text in UTF-8"):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from workbench.core.any_batch import BatchedTape
 from workbench.core.errors import InputError
+from workbench.core.recorded_form import tensors_of
 from workbench.core.replay import Values, replay
 from workbench.core.tape import Ref
 
@@ -84,3 +87,14 @@ def _equal(batched: BatchedTape, together: Values, alone: Values, ref: Ref, row:
 def _largest(x: Tensor) -> float:
     known = x.is_floating_point() and x.numel() > 0
     return float(x.abs().nan_to_num(posinf=0.0).max()) if known else 0.0
+
+
+def reverse_rows(batched: BatchedTape, inputs: Any) -> Any:
+    """Return inputs with their rows in the reverse order; tensors that all rows share stay."""
+    given = zip(tensors_of(inputs), batched.pattern.inputs, strict=True)
+    axes = {id(x): batched.batch_axis.get(ref) for x, ref in given}
+
+    def reverse(x: Any) -> Any:
+        return x if (axis := axes.get(id(x))) is None else x.flip(axis)
+
+    return tree_map(reverse, inputs)
