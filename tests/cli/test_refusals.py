@@ -130,3 +130,12 @@ def test_a_limit_is_raised_on_every_command_that_has_one(
     assert "--allow parameters=" in refusal
     assert status([command, "digits_mlp", *wide, "--allow", "parameters=7"]) == 2
     assert "which may have 7" in capsys.readouterr().err
+
+
+def test_no_card_is_sealed_if_one_of_the_names_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sealed: list[str] = []
+    monkeypatch.setattr("workbench.checkpoints.card.seal_card", lambda name, check: sealed.append(name))
+    assert status(["seal", "digits_mlp", "nothing"]) == 2
+    assert "No trained model named 'nothing'" in capsys.readouterr().err and not sealed

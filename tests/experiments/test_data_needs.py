@@ -52,17 +52,20 @@ def test_settings_that_do_not_fit_the_data_are_refused_before_training(
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.slow
-def test_every_recipe_fits_the_data_that_it_declares() -> None:
-    """Every one but those on a text, whose tokenizer is made for the network, has something to fit."""
-    free = {"tiny_shakespeare", "english_stories", "tales", "story_books", "story_cloze", "story_sounds"}
-    for name in RECIPES:
-        recipe = RECIPES[name]
-        here = [source for source in sources_of(recipe) if source not in DATA_FILES or not missing_data(source)]
-        assert sources_of(recipe), name
-        if here == sources_of(recipe):
-            require_recipe_needs(recipe)
-            assert all(needs_of(source) or source in free for source in here)
+FREE = {"tiny_shakespeare", "english_stories", "tales", "story_books", "story_cloze", "story_sounds"}
+"""Texts, whose tokenizer is made for the network, so that there is nothing to fit."""
+LIGHT = ("digits_mlp", "induction_gpt", "dates_encoder_decoder", "cartpole_ppo", "tales_dpo", "frozenlake_q")
+"""A recipe of each kind whose data are read in a moment."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in LIGHT else pytest.mark.full) for n in RECIPES])
+def test_every_recipe_fits_the_data_that_it_declares(name: str) -> None:
+    recipe = RECIPES[name]
+    here = [source for source in sources_of(recipe) if source not in DATA_FILES or not missing_data(source)]
+    assert sources_of(recipe)
+    if here == sources_of(recipe):
+        require_recipe_needs(recipe)
+        assert all(needs_of(source) or source in FREE for source in here)
 
 
 @pytest.mark.skipif(bool(missing_data("tiny_shakespeare")), reason="needs the text")

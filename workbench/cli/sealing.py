@@ -13,10 +13,12 @@ def seal_cards(*models: str) -> None:
     Args:
         models: Names of trained models; without any, all of them.
     """
-    from workbench.checkpoints.card import Card, names, seal_card
+    from workbench.checkpoints.card import Card, model_folder, names, seal_card
     from workbench.checkpoints.store import check_parameters
     from workbench.experiments.data_needs import require_card_needs
 
+    for name in models:
+        model_folder(name)  # an unknown name is refused before any card is sealed
     for name in models or names():
 
         def check(card: Card, name: str = name) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from workbench.core.any_batch import BatchedTape
 from workbench.core.errors import InputError
 from workbench.core.recorded_form import tensors_of
 from workbench.core.replay import Values, replay
 from workbench.core.tape import Ref
+from workbench.core.torch_internals import tree_map
 
 TOLERANCE = 1e-4
 """Largest difference by rounding, as a fraction of the largest entry of a value and of what it is computed from."""
