@@ -137,5 +137,5 @@ def test_no_card_is_sealed_if_one_of_the_names_is_unknown(
 ) -> None:
     sealed: list[str] = []
     monkeypatch.setattr("workbench.checkpoints.card.seal_card", lambda name, check: sealed.append(name))
-    assert status(["seal", "digits_mlp", "nothing"]) == 2
+    assert status(["seal", "digits", "nothing"]) == 2
     assert "No trained model named 'nothing'" in capsys.readouterr().err and not sealed
