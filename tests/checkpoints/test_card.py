@@ -15,7 +15,7 @@ import torch
 from tests.checkpoints.networks import card, change_card, tiny
 from workbench.checkpoints import card as cards
 from workbench.checkpoints.store import check_parameters, load, save, save_step
-from workbench.core.errors import CheckpointError, InputError, UnknownNameError
+from workbench.core.errors import CheckpointError, InputError, UnknownNameError, WorkbenchError
 from workbench.training.curve import Curve
 
 CURVE = Curve([1, 2], {"train_loss": [2.0, None], "validation_loss": [None, 1.5]})
@@ -205,3 +205,9 @@ def test_the_folder_of_models_is_that_of_the_checkout(monkeypatch: pytest.Monkey
 
 def test_a_card_is_a_value() -> None:
     assert replace(card(), seed=1) != card() == card()
+
+
+@pytest.mark.parametrize("name", [{"a": 1}, [1], None, 3, {1, 2}, b"x"])
+def test_a_name_that_is_no_text_is_refused_in_a_sentence(name: object) -> None:
+    with pytest.raises(WorkbenchError):
+        cards.read_card(name)  # type: ignore[arg-type]

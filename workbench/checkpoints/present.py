@@ -49,12 +49,12 @@ def present(things: Present) -> Iterator[None]:
 
 def present_model(name: str) -> HookedModel | None:
     """Return the network of the caller that stands under a name now; None without one."""
-    return _PRESENT.get().models.get(name)
+    return _PRESENT.get().models.get(name) if isinstance(name, str) else None
 
 
 def present_metric(name: str) -> Callable[[Any], Any] | None:
     """Return the metric of the caller that stands under a name now; None without one."""
-    return _PRESENT.get().metrics.get(name)
+    return _PRESENT.get().metrics.get(name) if isinstance(name, str) else None
 
 
 class Traits(NamedTuple):
