@@ -50,12 +50,16 @@ Facts = Mapping[str, Any]
 FORMAT = 2
 """Version of stored results; a new one causes every older result to be computed again."""
 GLUE = (
+    "workbench.checkpoints.read_values",
     "workbench.experiments.computing",
     "workbench.experiments.data_needs",
     "workbench.experiments.inputs.reading",
+    "workbench.experiments.inputs.worlds",
+    "workbench.experiments.modalities.tensors",
     "workbench.experiments.questions.own_metric",
     "workbench.experiments.questions.parameters",
     "workbench.experiments.store.data_contents",
+    "workbench.experiments.store.model_identity",
 )
 """Modules between an analysis and its arguments: their own code counts and their imports do not."""
 
