@@ -25,7 +25,7 @@ FORMS = (
 
 
 class Source(NamedTuple):
-    """Where a network comes from.
+    """Source of a network.
 
     Attributes:
         kind: Kind of source.

@@ -62,7 +62,7 @@ class NetworkFacts:
 
     @property
     def config(self) -> dict[str, str]:
-        """What stands on the card in place of the settings of an architecture."""
+        """Entries of the card in place of the settings of an architecture."""
         return {"network": self.network, "structure": self.structure, "opened": self.opened, "opening": self.opening}
 
     @property
