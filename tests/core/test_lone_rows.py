@@ -124,7 +124,7 @@ def test_a_module_that_adds_what_it_kept_of_an_earlier_run_is_refused() -> None:
         workbench.record(Kept(), torch.rand(5, 3))
 
 
-def test_a_tensor_as_long_as_the_batch_is_reversed_with_its_rows_alone() -> None:
+def test_a_tensor_that_all_rows_share_stays_where_rows_are_reversed() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:
             super().__init__()
