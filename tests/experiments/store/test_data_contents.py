@@ -1,5 +1,7 @@
 """Tests of cached data sets and the hashes of their contents."""
 
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +70,26 @@ def test_rows_that_change_in_a_file_change_the_data_and_its_hash(
         assert data_set("rows")["pixels"].tolist() == [[value] * 2] * 2
         hashes.append(contents_sha256("rows"))
     assert hashes[0] == hashes[2] != hashes[1]
+
+
+FACTOR = 1
+
+
+def test_a_value_or_a_variable_that_a_data_set_reads_makes_it_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[int] = []
+
+    def rows() -> list[int]:
+        reads.append(FACTOR * int(os.environ["ROWS"]))
+        return [reads[-1]]
+
+    monkeypatch.setitem(DATASETS._items, "rows", rows)
+    expected = []
+    for variable, factor, count in (("1", 1, 1), ("1", 1, 1), ("2", 1, 2), ("2", 3, 3)):
+        monkeypatch.setenv("ROWS", variable)
+        monkeypatch.setattr(sys.modules[__name__], "FACTOR", factor)
+        assert contents_sha256("rows") == content_sha256(data_set("rows"))
+        expected.append(int(variable) * factor)
+        assert data_set("rows") == [expected[-1]] and len(set(reads)) == count
 
 
 def test_another_data_set_under_the_same_name_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Tests that a change of anything a result depends on changes its key and is named."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -15,9 +16,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from tests.experiments.tiny_models import Share, share
+from workbench.checkpoints.read_values import UNKNOWN
 from workbench.checkpoints.store import load, save, save_step
 from workbench.core.metrics import METRICS
 from workbench.core.registry import ANALYSES, DATASETS
+from workbench.data.images.image_data import ImageData
 from workbench.experiments import computing
 from workbench.experiments.computing import compute, loaded
 from workbench.experiments.questions.spec import Spec
@@ -198,3 +201,18 @@ def test_the_toy_analysis_is_keyed_by_the_file_it_stands_in() -> None:
         ":share"
     )
     assert share.__module__ in DIGITS.facts["code"]
+
+
+def test_a_data_set_that_reads_a_variable_counts_by_its_contents(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = DATASETS["digits"]
+
+    def rows() -> ImageData:
+        assert os.environ["ROWS"]
+        return plain()
+
+    monkeypatch.setenv("ROWS", "1")
+    monkeypatch.setitem(DATASETS._items, "digits", rows)
+    facts = DIGITS.facts
+    assert UNKNOWN not in facts.get("values", {}).values()
+    monkeypatch.setenv("ROWS", "2")
+    assert DIGITS.facts == facts, "the contents are the same"

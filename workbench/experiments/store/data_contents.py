@@ -2,7 +2,8 @@
 
 The first time that a data set is read, the hash of its contents is noted in the folder of runs, beside the source code
 that made it and the stamps of the files that it opened. While these are the same, so are the contents. A data set of
-another distribution may read files in ways that are not noticed, so its contents are read once in every process.
+another distribution may read files in ways that are not noticed, so its contents are read once in every process, and
+again when a value of its module or of the environment has changed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 
 from workbench.checkpoints.provenance import stamp_of
+from workbench.checkpoints.read_values import values_read_by
 from workbench.checkpoints.source_code import OURS, code_of, module_of
 from workbench.core.atomic import lock_folder, write_atomically
 from workbench.core.errors import CheckpointError
@@ -48,11 +50,16 @@ class Read:
     names: Set[str]
     paths: Set[str]
     stamps: list[Any]
+    surroundings: Any
     sha256: str
 
     def is_current(self, function: Callable[[], Any]) -> bool:
         """Test that reading it now would give the same."""
-        return self.function is function and self.stamps == stamps(self.names, self.paths)
+        return (
+            self.function is function
+            and self.stamps == stamps(self.names, self.paths)
+            and self.surroundings == surroundings(function)
+        )
 
 
 def data_set(name: str) -> Any:
@@ -78,8 +85,9 @@ def read(name: str) -> Read:
             known = valid_note(name, function)
             with noting_names() as names, noting_paths(known is None) as opened:
                 data = function()
+            around = surroundings(function)
             paths = set(known["paths"]) if known else {path for path in opened if stamp_of(Path(path)) is not None}
-            held = Read(data, function, names, paths, stamps(names, paths), content_sha256(data))
+            held = Read(data, function, names, paths, stamps(names, paths), around, content_sha256(data))
             if is_ours(function) and (known is None or known["sha256"] != held.sha256):
                 write_note(name, held)
         _IN_MEMORY[name] = held
@@ -97,6 +105,14 @@ def forget() -> None:
 def is_ours(function: Callable[[], Any]) -> bool:
     """Test that a data set comes with the workbench, for which every opened file is recorded."""
     return module_of(function).startswith(f"{OURS}.data.")
+
+
+def surroundings(function: Callable[[], Any]) -> Any:
+    """Return the values and the environment variables that a data set of another distribution may read."""
+    if is_ours(function):
+        return None
+    own = [name for name in code_of([function]).modules if name.partition(".")[0] != OURS]
+    return values_read_by([function], own), dict(os.environ)
 
 
 def stamps(names: Set[str], paths: Set[str]) -> list[Any]:

@@ -79,18 +79,18 @@ def facts_of(spec: Spec) -> dict[str, Any]:
     data = {card.data.name: data_fact(card.data.name)} if reads_data(card, inputs) else {}
     named = [spec.model, *(named_models(spec) if "load" in injected else ())]
     origins = [*map(network_code, named), metric_code(spec.metric)]
+    sets = [DATASETS[name] for name in data]
     roots = [
         ANALYSES[spec.analysis],
         load,
         "workbench.core.fitting",
         *(root for origin in origins for root in origin.roots),
         *readers,
-        *(DATASETS[name] for name in data),
         *(["workbench.experiments.inputs.worlds"] if "world" in injected else []),
         *(world.modules if world else ()),
     ]
     leaves = (*GLUE, *(world.installed if world else ()))
-    code = code_of(roots, leaves)
+    code = code_of([*roots, *sets], leaves)
     texts = {"model": identify(spec.model), "inputs": identity(spec.inputs), "corrupted": identity(spec.corrupted)}
     return {
         "format": FORMAT,
@@ -104,7 +104,7 @@ def facts_of(spec: Spec) -> dict[str, Any]:
         "environment": (world.settings if world else {}) | discount,
         "code": code.modules,
         "versions": merge([code.versions, *(origin.versions for origin in origins)]),
-        **value_facts(roots, code, leaves, [name for origin in origins for name in origin.unknown]),
+        **value_facts(roots, code, leaves, [name for origin in origins for name in origin.unknown], sets),
     }
 
 
@@ -114,11 +114,19 @@ def merge(tables: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def value_facts(
-    roots: Iterable[Any], code: Code, leaves: Iterable[str] = (), unknown: Iterable[str] = ()
+    roots: Iterable[Any],
+    code: Code,
+    leaves: Iterable[str] = (),
+    unknown: Iterable[str] = (),
+    sets: Iterable[Any] = (),
 ) -> dict[str, Any]:
-    """Digests of the values that functions of the user's own read, as the fact `values`; nothing without any."""
+    """Digests of the values that functions of the user's own read, as the fact `values`; nothing without any.
+
+    A value that cannot be compared counts unless only functions of `sets`, whose contents count, read it.
+    """
     own = [name for name in code.modules.keys() - set(leaves) if name.partition(".")[0] != OURS]
-    values = values_read_by(roots, own) | dict.fromkeys(unknown, UNKNOWN)
+    of_sets = {name: digest for name, digest in values_read_by(sets, own).items() if digest != UNKNOWN}
+    values = of_sets | values_read_by(roots, own) | dict.fromkeys(unknown, UNKNOWN)
     return {"values": values} if values else {}
 
 
