@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -28,7 +30,11 @@ def unwrap(x: Tensor) -> Tensor:
 
 
 def is_compiled(module: nn.Module) -> bool:
-    """Return whether a module was compiled by `torch.compile` or its `compile` method."""
-    from torch._dynamo.eval_frame import OptimizedModule
+    """Return whether a module was compiled by `torch.compile` or its `compile` method.
 
-    return isinstance(module, OptimizedModule) or module._compiled_call_impl is not None
+    The compiler is imported by whoever compiles; importing it here would take two seconds.
+    """
+    compiler = sys.modules.get("torch._dynamo.eval_frame")
+    return module._compiled_call_impl is not None or (
+        compiler is not None and isinstance(module, compiler.OptimizedModule)
+    )

@@ -44,7 +44,7 @@ class LowRank(nn.Module):
         super().__init__()
         rows, columns = as_matrix(name, weight).shape
         self.name, self.scale = name, scale
-        self.down = nn.Parameter(torch.randn(rows, rank) / rows**0.5)
+        self.down = nn.Parameter(nn.init.normal_(torch.empty(rows, rank), std=rows**-0.5))
         self.up = nn.Parameter(torch.zeros(rank, columns))
 
     def forward(self, weight: Float[Tensor, "*weight"]) -> Float[Tensor, "*weight"]:
@@ -65,7 +65,7 @@ class LoRAGPT(GPT):
             for part in (block.attn, *([] if cfg.attn_only else [block.mlp])):
                 for name in (name for name in ADAPTED if hasattr(part, name)):
                     adapter = LowRank(name, getattr(part, name), cfg.rank, cfg.alpha / cfg.rank)
-                    register_parametrization(part, name, adapter)
+                    register_parametrization(part, name, adapter, unsafe=True)  # its forward keeps the shape
 
     @property
     def inherited(self) -> dict[str, str]:

@@ -47,8 +47,9 @@ def minibatches(
         images = data.unit_range(data.train_pixels[rows])
         if alternate:
             images = mirror(images, first_mirrored[rows] ^ bool(epoch % 2))
-        if augment is not None:
-            images = augment(images, generator(seed, "augment", step))
+        if augment is None:
+            return data.normalize_(images), data.train_targets[rows]
+        images = augment(images, generator(seed, "augment", step))
         return data.normalize(images), data.train_targets[rows]
 
     return batch
